@@ -1,0 +1,244 @@
+//! Downloading the original files: progress, resumption, checksums, and one mirror after the other.
+//!
+//! A file arrives under its name with `.part` appended, which a later call continues with an HTTP range request. It gets its
+//! own name only after its checksum was found right, so a file without `.part` is always whole.
+
+use crate::catalog::{Download, Entry};
+use crate::checksum::checksum_of;
+use crate::fetch_error::{FetchError, MirrorFailure};
+use crate::http::{Attempt, Client};
+use crate::locate::file_in;
+use crate::unpack::unpack;
+use crate::verify::verify;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Seek;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+/// How to download.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchOptions {
+    /// Addresses of folders to use instead of the catalog's, each ending in `/`.
+    pub mirrors: Option<Vec<String>>,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest silence of a server before it counts as stalled.
+    pub stall_timeout: Duration,
+    /// Tries at one address without any new bytes before the next address is tried; at least 1.
+    pub attempts: u32,
+    /// Pause before another try at the same address.
+    pub pause: Duration,
+    /// Whether the proxies named in the environment are used.
+    pub use_proxy: bool,
+}
+
+impl Default for FetchOptions {
+    fn default() -> Self {
+        Self {
+            mirrors: None,
+            connect_timeout: Duration::from_secs(15),
+            stall_timeout: Duration::from_secs(30),
+            attempts: 3,
+            pause: Duration::from_secs(2),
+            use_proxy: true,
+        }
+    }
+}
+
+/// What a download is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress<'a> {
+    /// The file is there already and has the right checksum.
+    Present {
+        /// File name.
+        file: &'a str,
+    },
+    /// An address answered.
+    Started {
+        /// File name.
+        file: &'a str,
+        /// Address.
+        url: &'a str,
+        /// Bytes kept from an earlier try.
+        resumed_from: u64,
+        /// Size of the file in bytes, where the server or the catalog states it.
+        total: Option<u64>,
+    },
+    /// Bytes arrived.
+    Advanced {
+        /// File name.
+        file: &'a str,
+        /// Bytes there now, those of earlier tries included.
+        done: u64,
+        /// Size of the file in bytes, where known.
+        total: Option<u64>,
+    },
+    /// A try failed; the same address or the next one follows.
+    Failed {
+        /// File name.
+        file: &'a str,
+        /// Address.
+        url: &'a str,
+        /// What happened.
+        reason: &'a str,
+    },
+    /// The whole file is there.
+    Finished {
+        /// File name.
+        file: &'a str,
+        /// Whether it had a published checksum to compare with.
+        verified: bool,
+    },
+    /// A file was taken from an archive.
+    Unpacked {
+        /// File name.
+        file: &'a str,
+    },
+}
+
+/// Downloads what is missing of a data set into `into_dir/<id>` and returns the paths of its files.
+///
+/// # Errors
+/// [`FetchError`] when no address delivers a file with the right checksum, or the disk refuses.
+pub fn fetch(
+    entry: &Entry,
+    into_dir: &Path,
+    options: &FetchOptions,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<Vec<PathBuf>, FetchError> {
+    let folder = into_dir.join(entry.id);
+    fs::create_dir_all(&folder).map_err(|source| FetchError::io(&folder, source))?;
+    let client = Client::new(options);
+    for download in entry.downloads {
+        if is_present(entry, download, &folder) {
+            progress(Progress::Present { file: download.name });
+            continue;
+        }
+        let path = download_one(entry, download, &folder, &client, options, progress)?;
+        if download.archive {
+            let unpacked = unpack(entry, &path, &folder, &mut |file| progress(Progress::Unpacked { file }));
+            fs::remove_file(&path).map_err(|source| FetchError::io(&path, source))?;
+            unpacked?;
+        } else {
+            remove_damaged_twin(&path)?;
+        }
+    }
+    Ok(entry.files.iter().filter_map(|file| file_in(&folder, file.name)).collect())
+}
+
+/// Whether the files that a download brings are there and in order.
+fn is_present(entry: &Entry, download: &Download, folder: &Path) -> bool {
+    let stem = download.name.trim_end_matches(".gz");
+    entry
+        .files
+        .iter()
+        .filter(|file| download.archive || file.name == stem)
+        .all(|file| file_in(folder, file.name).is_some_and(|path| verify(file, &path).is_ok_and(|v| v.is_accepted())))
+}
+
+/// Removes the raw file next to a `.gz` just downloaded: it was found damaged and would be read first.
+fn remove_damaged_twin(path: &Path) -> Result<(), FetchError> {
+    let twin = path.with_extension("");
+    if path.extension().is_some_and(|extension| extension == "gz") && twin.is_file() {
+        fs::remove_file(&twin).map_err(|source| FetchError::io(&twin, source))?;
+    }
+    Ok(())
+}
+
+fn download_one(
+    entry: &Entry,
+    download: &Download,
+    folder: &Path,
+    client: &Client,
+    options: &FetchOptions,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<PathBuf, FetchError> {
+    let path = folder.join(download.name);
+    let part = folder.join(format!("{}.part", download.name));
+    let io = |source| FetchError::io(&part, source);
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&part).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(FetchError::Busy { path: part }),
+        Err(TryLockError::Error(source)) => return Err(io(source)),
+    }
+
+    let mirrors: Vec<&str> = match &options.mirrors {
+        Some(mirrors) => mirrors.iter().map(String::as_str).collect(),
+        None => download.mirrors.to_vec(),
+    };
+    let mut failures = Vec::new();
+    for mirror in mirrors {
+        let url = format!("{mirror}{}", download.name);
+        match from_mirror(download, &url, &mut file, client, options, progress) {
+            Ok(()) => {
+                file.sync_all().map_err(io)?;
+                drop(file);
+                fs::rename(&part, &path).map_err(io)?;
+                progress(Progress::Finished { file: download.name, verified: download.checksum.is_some() });
+                return Ok(path);
+            }
+            Err(Attempt::Local(source)) => return Err(io(source)),
+            Err(Attempt::Again(reason) | Attempt::Elsewhere(reason)) => failures.push(MirrorFailure { url, reason }),
+        }
+    }
+    let kept = file.metadata().map_err(io)?.len();
+    Err(FetchError::AllMirrorsFailed { id: entry.id, file: download.name, failures, kept })
+}
+
+/// Tries one address until the file is whole and right, or the address gets nowhere.
+fn from_mirror(
+    download: &Download,
+    url: &str,
+    file: &mut File,
+    client: &Client,
+    options: &FetchOptions,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(), Attempt> {
+    let mut furthest = file.metadata()?.len();
+    let mut resumed = furthest > 0;
+    let mut failed = 0;
+    loop {
+        let result = client.download(download, url, file, progress).and_then(|()| check(download, file));
+        let mut wait = options.pause;
+        let attempt = match result {
+            Ok(()) => return Ok(()),
+            // The bytes kept from before may be the wrong ones; one try from the start tells.
+            Err(Attempt::Elsewhere(reason)) if resumed => {
+                file.set_len(0)?;
+                (resumed, furthest, wait) = (false, 0, Duration::ZERO);
+                Attempt::Again(reason)
+            }
+            Err(attempt) => {
+                failed += 1;
+                attempt
+            }
+        };
+        if let Attempt::Again(reason) | Attempt::Elsewhere(reason) = &attempt {
+            progress(Progress::Failed { file: download.name, url, reason });
+        }
+        let Attempt::Again(_) = &attempt else { return Err(attempt) };
+        let length = file.metadata()?.len();
+        if length > furthest {
+            (furthest, failed) = (length, 0);
+        }
+        if failed >= options.attempts.max(1) {
+            return Err(attempt);
+        }
+        thread::sleep(wait);
+    }
+}
+
+/// Compares the checksum; a wrong file is emptied so that nothing continues from it.
+fn check(download: &Download, file: &mut File) -> Result<(), Attempt> {
+    let Some(expected) = download.checksum else { return Ok(()) };
+    file.rewind()?;
+    let found = checksum_of(&mut *file, expected)?;
+    if found == expected.hex() {
+        return Ok(());
+    }
+    file.set_len(0)?;
+    Err(Attempt::Elsewhere(format!("the file has the checksum {found} instead of {expected}")))
+}

@@ -1,0 +1,58 @@
+//! Data sets for `widthwise`: known files and where they lie, synthetic data, and preprocessing.
+//!
+//! A [`DatasetSpec`] names a data set, [`load`] reads or generates it as a [`Dataset`], and [`prepare`] turns that into the
+//! inputs and targets that a network is trained on. Every random choice draws from a [named stream](mod@stream) of the run's
+//! seed.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`spec`] | the choice of a data set as configured |
+//! | [`catalog`] | known data sets: files, checksums, addresses |
+//! | [`locate`], [`mod@load`] | finding and reading their files |
+//! | [`mod@fetch`], [`mod@import`] | getting the files into the data folder |
+//! | [`mod@verify`] | holding a file against its checksum |
+//! | [`bundled`] | the MNIST subset that comes with the program |
+//! | [`idx`], [`cifar`], [`source`] | file formats |
+//! | [`synthetic`] | generated data |
+//! | [`mod@prepare`], [`preprocessing`] | from raw data to inputs and targets |
+
+#[cfg(test)]
+mod bounds;
+pub mod bundled;
+pub mod catalog;
+pub mod checksum;
+pub mod cifar;
+mod dataset;
+mod error;
+pub mod fetch;
+mod fetch_error;
+mod format_error;
+mod http;
+pub mod idx;
+pub mod import;
+pub mod load;
+#[cfg(test)]
+mod load_tests;
+pub mod locate;
+pub mod prepare;
+mod prepare_error;
+pub mod preprocessing;
+mod shape;
+pub mod source;
+pub mod spec;
+pub mod stream;
+pub mod synthetic;
+mod transform;
+mod unpack;
+pub mod verify;
+
+pub use dataset::{Dataset, Inputs, Split};
+pub use error::DataError;
+pub use fetch_error::{FetchError, MirrorFailure};
+pub use format_error::FormatError;
+pub use prepare::{Examples, Prepared, prepare};
+pub use prepare_error::PrepareError;
+pub use preprocessing::{Colour, Normalize, Preprocessing, Scale, Targets};
+pub use shape::ImageShape;
+pub use spec::{DatasetSpec, load};
+pub use stream::stream;

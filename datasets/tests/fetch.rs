@@ -1,0 +1,425 @@
+//! Downloads from local servers that misbehave in every way the downloader must survive.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use widthwise_datasets::FetchError;
+use widthwise_datasets::catalog::{DataFile, Download, Entry, MNIST};
+use widthwise_datasets::checksum::{Checksum, checksum_of};
+use widthwise_datasets::fetch::{FetchOptions, Progress, fetch};
+
+const STALL: Duration = Duration::from_millis(300);
+
+/// How a server answers the requests that reach it, one after the other; the last answer repeats.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// The file, or the range asked for.
+    Good,
+    /// The whole file, whatever range is asked for.
+    IgnoreRange,
+    /// A status without a body.
+    Status(u16),
+    /// The right length in the header, and the connection closed after this many bytes of the body.
+    Truncated(usize),
+    /// The right length in the header, and silence after this many bytes of the body.
+    Stalled(usize),
+    /// Other bytes of the same length.
+    WrongBytes,
+    /// No length in the header, and the connection closed after this many bytes.
+    NoLength(usize),
+    /// A longer file than the catalog says.
+    TooLong,
+}
+
+/// Serves `content` on a free port; yields the address of the folder and the range header of each request.
+fn serve(content: &[u8], answers: &[Answer]) -> (String, Receiver<Option<u64>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let (ranges, received) = channel();
+    let (content, answers) = (content.to_vec(), answers.to_vec());
+    thread::spawn(move || {
+        for index in 0.. {
+            let Ok((stream, _)) = listener.accept() else { return };
+            let range = read_request(&stream);
+            let answer = answers[answers.len().min(index + 1) - 1];
+            // A client that gives up closes the connection, which is no fault of the server's.
+            let _ = respond(stream, &content, range, answer);
+            // Most tests do not ask for the ranges.
+            let _ = ranges.send(range);
+        }
+    });
+    (address, received)
+}
+
+fn read_request(stream: &TcpStream) -> Option<u64> {
+    let mut range = None;
+    for line in BufReader::new(stream).lines() {
+        let line = line.unwrap().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(value) = line.strip_prefix("range: bytes=") {
+            range = value.trim_end_matches('-').parse().ok();
+        }
+    }
+    range
+}
+
+fn respond(mut stream: TcpStream, content: &[u8], range: Option<u64>, answer: Answer) -> std::io::Result<()> {
+    let start = range.unwrap_or(0) as usize;
+    let head = if range.is_some() && !matches!(answer, Answer::IgnoreRange) {
+        format!("206 Partial Content\r\nContent-Range: bytes {start}-{}/{}", content.len() - 1, content.len())
+    } else {
+        "200 OK".to_owned()
+    };
+    let rest = if head.starts_with("206") { &content[start.min(content.len())..] } else { content };
+    let with_length = |length| format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    match answer {
+        Answer::Good | Answer::IgnoreRange => {
+            stream.write_all(with_length(rest.len()).as_bytes())?;
+            stream.write_all(rest)
+        }
+        Answer::Status(status) => {
+            write!(stream, "HTTP/1.1 {status} Status\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+        }
+        Answer::Truncated(count) => {
+            stream.write_all(with_length(rest.len()).as_bytes())?;
+            stream.write_all(&rest[..count.min(rest.len())])
+        }
+        Answer::Stalled(count) => {
+            stream.write_all(with_length(rest.len()).as_bytes())?;
+            stream.write_all(&rest[..count.min(rest.len())])?;
+            stream.flush()?;
+            thread::sleep(4 * STALL);
+            Ok(())
+        }
+        Answer::WrongBytes => {
+            stream.write_all(with_length(rest.len()).as_bytes())?;
+            stream.write_all(&vec![b'?'; rest.len()])
+        }
+        Answer::NoLength(count) => {
+            write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+            stream.write_all(&content[..count.min(content.len())])
+        }
+        Answer::TooLong => {
+            stream.write_all(with_length(content.len() + 5).as_bytes())?;
+            stream.write_all(content)?;
+            stream.write_all(b"extra")
+        }
+    }
+}
+
+fn content() -> Vec<u8> {
+    (0..200_000_u32).map(|index| (index.wrapping_mul(index) >> 7) as u8).collect()
+}
+
+fn leak<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+fn md5(content: &[u8]) -> Option<Checksum> {
+    let hex = checksum_of(content, Checksum::Md5("")).unwrap();
+    Some(Checksum::Md5(leak(hex)))
+}
+
+/// A data set of one plain file.
+fn entry(content: &[u8]) -> Entry {
+    let file = DataFile { name: "file.bin", bytes: content.len() as u64, checksum: md5(content) };
+    let download = Download {
+        name: "file.bin",
+        bytes: Some(content.len() as u64),
+        checksum: md5(content),
+        mirrors: &[],
+        archive: false,
+    };
+    Entry { id: "sample", files: leak([file]), downloads: leak([download]), ..MNIST }
+}
+
+fn options(mirrors: &[&str]) -> FetchOptions {
+    FetchOptions {
+        mirrors: Some(mirrors.iter().map(|&mirror| mirror.to_owned()).collect()),
+        connect_timeout: Duration::from_secs(5),
+        stall_timeout: STALL,
+        attempts: 2,
+        pause: Duration::ZERO,
+        use_proxy: false,
+    }
+}
+
+/// Fetches into a fresh folder that holds `kept` bytes of an earlier try.
+fn fetch_after(entry: &Entry, kept: &[u8], mirrors: &[&str]) -> (Result<Vec<u8>, FetchError>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("sample")).unwrap();
+    if !kept.is_empty() {
+        fs::write(folder.path().join("sample/file.bin.part"), kept).unwrap();
+    }
+    let mut events = Vec::new();
+    let result = fetch(entry, folder.path(), &options(mirrors), &mut |progress| match progress {
+        Progress::Started { resumed_from, .. } => events.push(format!("started at {resumed_from}")),
+        Progress::Failed { reason, .. } => events.push(format!("failed: {reason}")),
+        Progress::Finished { verified, .. } => events.push(format!("finished, verified {verified}")),
+        _ => {}
+    });
+    let result = result.map(|paths| {
+        assert_eq!(paths, [folder.path().join("sample/file.bin")]);
+        assert!(!folder.path().join("sample/file.bin.part").exists());
+        fs::read(&paths[0]).unwrap()
+    });
+    if result.is_err() {
+        assert!(!folder.path().join("sample/file.bin").exists(), "a file that failed must not get its name");
+    }
+    (result, events)
+}
+
+fn failures(result: Result<Vec<u8>, FetchError>) -> (Vec<String>, u64) {
+    match result {
+        Err(FetchError::AllMirrorsFailed { failures, kept, .. }) => {
+            (failures.into_iter().map(|failure| failure.reason).collect(), kept)
+        }
+        other => panic!("expected all mirrors to fail, found {other:?}"),
+    }
+}
+
+#[test]
+fn a_good_server_delivers_with_progress_that_ends_at_the_size() {
+    let content = content();
+    let (address, _) = serve(&content, &[Answer::Good]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut positions = Vec::new();
+    let paths = fetch(&entry(&content), folder.path(), &options(&[&address]), &mut |progress| {
+        if let Progress::Advanced { done, total, .. } = progress {
+            assert_eq!(total, Some(content.len() as u64));
+            positions.push(done);
+        }
+    })
+    .unwrap();
+    assert_eq!(fs::read(&paths[0]).unwrap(), content);
+    assert!(positions.is_sorted());
+    assert_eq!(positions.last(), Some(&(content.len() as u64)));
+}
+
+#[test]
+fn a_file_that_is_there_is_not_asked_for_again() {
+    let content = content();
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("sample")).unwrap();
+    fs::write(folder.path().join("sample/file.bin"), &content).unwrap();
+    let mut present = 0;
+    fetch(&entry(&content), folder.path(), &options(&["http://127.0.0.1:9/"]), &mut |progress| {
+        present += usize::from(matches!(progress, Progress::Present { .. }));
+    })
+    .unwrap();
+    assert_eq!(present, 1);
+}
+
+#[test]
+fn a_partial_file_is_continued_by_range() {
+    let content = content();
+    let (address, ranges) = serve(&content, &[Answer::Good]);
+    let (result, events) = fetch_after(&entry(&content), &content[..70_000], &[&address]);
+    assert_eq!(result.unwrap(), content);
+    assert_eq!(ranges.recv().unwrap(), Some(70_000));
+    assert_eq!(events, ["started at 70000", "finished, verified true"]);
+}
+
+#[test]
+fn a_server_that_ignores_ranges_makes_it_start_again() {
+    let content = content();
+    let (address, ranges) = serve(&content, &[Answer::IgnoreRange]);
+    let (result, events) = fetch_after(&entry(&content), &content[..70_000], &[&address]);
+    assert_eq!(result.unwrap(), content);
+    assert_eq!(ranges.recv().unwrap(), Some(70_000));
+    assert_eq!(events[0], "started at 0");
+}
+
+#[test]
+fn a_complete_partial_file_needs_no_server() {
+    let content = content();
+    let (result, _) = fetch_after(&entry(&content), &content, &["http://127.0.0.1:9/"]);
+    assert_eq!(result.unwrap(), content);
+}
+
+#[test]
+fn a_partial_file_of_other_bytes_is_found_out_and_replaced() {
+    let content = content();
+    let (address, ranges) = serve(&content, &[Answer::Good]);
+    let (result, events) = fetch_after(&entry(&content), &[7; 70_000], &[&address]);
+    assert_eq!(result.unwrap(), content);
+    assert_eq!([ranges.recv().unwrap(), ranges.recv().unwrap()], [Some(70_000), None]);
+    assert!(events[1].contains("checksum"), "{events:?}");
+}
+
+#[test]
+fn a_partial_file_longer_than_the_whole_is_dropped() {
+    let content = content();
+    let (address, ranges) = serve(&content, &[Answer::Good]);
+    let (result, _) = fetch_after(&entry(&content), &[7; 300_000], &[&address]);
+    assert_eq!(result.unwrap(), content);
+    assert_eq!(ranges.recv().unwrap(), None);
+}
+
+#[test]
+fn a_500_is_tried_again_and_then_the_next_mirror() {
+    let content = content();
+    let (bad, bad_requests) = serve(&content, &[Answer::Status(500)]);
+    let (good, _) = serve(&content, &[Answer::Good]);
+    let (result, events) = fetch_after(&entry(&content), &[], &[&bad, &good]);
+    assert_eq!(result.unwrap(), content);
+    assert_eq!(bad_requests.try_iter().count(), 2);
+    assert!(events[0].contains("500"), "{events:?}");
+}
+
+#[test]
+fn a_404_goes_to_the_next_mirror_at_once() {
+    let content = content();
+    let (bad, bad_requests) = serve(&content, &[Answer::Status(404)]);
+    let (good, _) = serve(&content, &[Answer::Good]);
+    let (result, _) = fetch_after(&entry(&content), &[], &[&bad, &good]);
+    assert_eq!(result.unwrap(), content);
+    assert_eq!(bad_requests.try_iter().count(), 1);
+}
+
+#[test]
+fn a_truncated_body_is_continued_where_it_stopped() {
+    let content = content();
+    let (address, ranges) = serve(&content, &[Answer::Truncated(50_000), Answer::Truncated(50_000), Answer::Good]);
+    let (result, events) = fetch_after(&entry(&content), &[], &[&address]);
+    assert_eq!(result.unwrap(), content, "{events:?}");
+    let ranges: Vec<_> = (0..3).map(|_| ranges.recv().unwrap()).collect();
+    assert_eq!(ranges, [None, Some(50_000), Some(100_000)]);
+}
+
+#[test]
+fn a_server_that_never_gets_further_is_given_up_with_the_bytes_kept() {
+    let content = content();
+    let (address, _) = serve(&content, &[Answer::Truncated(50_000), Answer::Truncated(0)]);
+    let (result, _) = fetch_after(&entry(&content), &[], &[&address]);
+    let (reasons, kept) = failures(result);
+    assert!(reasons[0].contains("50000 of 200000"), "{reasons:?}");
+    assert_eq!(kept, 50_000);
+}
+
+#[test]
+fn a_stalled_server_is_left_in_time_and_the_next_mirror_continues() {
+    let content = content();
+    let (bad, _) = serve(&content, &[Answer::Stalled(60_000), Answer::Stalled(0)]);
+    let (good, ranges) = serve(&content, &[Answer::Good]);
+    let started = Instant::now();
+    let (result, events) = fetch_after(&entry(&content), &[], &[&bad, &good]);
+    assert_eq!(result.unwrap(), content, "{events:?}");
+    assert_eq!(ranges.recv().unwrap(), Some(60_000));
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
+#[test]
+fn wrong_bytes_go_to_the_next_mirror_and_leave_nothing() {
+    let content = content();
+    let (bad, bad_requests) = serve(&content, &[Answer::WrongBytes]);
+    let (good, ranges) = serve(&content, &[Answer::Good]);
+    let (result, _) = fetch_after(&entry(&content), &[], &[&bad, &good]);
+    assert_eq!(result.unwrap(), content);
+    assert_eq!(bad_requests.try_iter().count(), 1);
+    assert_eq!(ranges.recv().unwrap(), None);
+
+    let (bad, _) = serve(&content, &[Answer::WrongBytes]);
+    let (reasons, kept) = failures(fetch_after(&entry(&content), &[], &[&bad]).0);
+    assert!(reasons[0].contains(entry(&content).files[0].checksum.unwrap().hex()), "{reasons:?}");
+    assert_eq!(kept, 0);
+}
+
+#[test]
+fn another_size_than_the_catalogs_is_refused() {
+    let content = content();
+    let (address, _) = serve(&content, &[Answer::TooLong]);
+    let (reasons, _) = failures(fetch_after(&entry(&content), &[], &[&address]).0);
+    assert!(reasons[0].contains("200005 bytes instead of 200000"), "{reasons:?}");
+}
+
+#[test]
+fn a_body_without_length_that_ends_early_is_found_out() {
+    let content = content();
+    let (address, _) = serve(&content, &[Answer::NoLength(50_000), Answer::Good]);
+    let (result, _) = fetch_after(&entry(&content), &[], &[&address]);
+    assert_eq!(result.unwrap(), content);
+}
+
+#[test]
+fn the_error_names_every_mirror_with_its_reason() {
+    let content = content();
+    let (first, _) = serve(&content, &[Answer::Status(404)]);
+    let (second, _) = serve(&content, &[Answer::WrongBytes]);
+    let folder = tempfile::tempdir().unwrap();
+    let error =
+        fetch(&entry(&content), folder.path(), &options(&[&first, &second, "http://127.0.0.1:9/"]), &mut |_| {})
+            .unwrap_err();
+    let message = error.to_string();
+    for part in ["404", "checksum", "http://127.0.0.1:9/file.bin", "data import"] {
+        assert!(message.contains(part), "{message} lacks {part}");
+    }
+}
+
+#[test]
+fn two_downloads_of_one_file_exclude_each_other() {
+    let content = content();
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("sample")).unwrap();
+    let part = fs::File::create(folder.path().join("sample/file.bin.part")).unwrap();
+    part.lock().unwrap();
+    let error = fetch(&entry(&content), folder.path(), &options(&["http://127.0.0.1:9/"]), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, FetchError::Busy { .. }), "{error}");
+}
+
+/// A gzipped tar archive with these members.
+fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    for (name, data) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(data.len() as u64);
+        header.set_mode(0o644);
+        builder.append_data(&mut header, name, *data).unwrap();
+    }
+    builder.into_inner().unwrap().finish().unwrap()
+}
+
+fn archive_entry(files: &[(&'static str, &[u8])], archive: &[u8]) -> Entry {
+    let files: Vec<DataFile> = files
+        .iter()
+        .map(|&(name, data)| DataFile { name, bytes: data.len() as u64, checksum: md5(data) })
+        .collect();
+    let download =
+        Download { name: "all.tar.gz", bytes: None, checksum: md5(archive), mirrors: &[], archive: true };
+    Entry { id: "sample", files: leak(files), downloads: leak([download]), ..MNIST }
+}
+
+#[test]
+fn an_archive_is_unpacked_to_the_known_names_only() {
+    let bytes = archive(&[("folder/readme.html", b"no"), ("folder/one.bin", b"first"), ("folder/two.bin", b"second")]);
+    let (address, _) = serve(&bytes, &[Answer::Good]);
+    let folder = tempfile::tempdir().unwrap();
+    let entry = archive_entry(&[("one.bin", b"first"), ("two.bin", b"second")], &bytes);
+    let paths = fetch(&entry, folder.path(), &options(&[&address]), &mut |_| {}).unwrap();
+    let contents: Vec<_> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
+    assert_eq!(contents, [&b"first"[..], b"second"]);
+    assert_eq!(fs::read_dir(folder.path().join("sample")).unwrap().count(), 2, "neither archive nor other members stay");
+}
+
+#[test]
+fn an_archive_with_wrong_or_missing_members_is_refused() {
+    for (members, problem) in [
+        (&[("one.bin", &b"first"[..])][..], "lacks two.bin"),
+        (&[("one.bin", b"first"), ("two.bin", b"secund")], "checksum"),
+        (&[("one.bin", b"first"), ("two.bin", b"longer than it")], "14 bytes instead of 6"),
+    ] {
+        let bytes = archive(members);
+        let (address, _) = serve(&bytes, &[Answer::Good]);
+        let folder = tempfile::tempdir().unwrap();
+        let entry = archive_entry(&[("one.bin", b"first"), ("two.bin", b"second")], &bytes);
+        let error = fetch(&entry, folder.path(), &options(&[&address]), &mut |_| {}).unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}");
+        assert!(!folder.path().join("sample/two.bin").exists());
+    }
+}

@@ -1,0 +1,13 @@
+//! Probes: measure a network seen as traces and pullbacks. They know no family, no theory and no file.
+
+mod matrix;
+mod nngp;
+mod ntk;
+mod observed;
+mod partial_jacobian;
+
+pub use matrix::{KernelSummary, inner_product, relative_distance, target_alignment, to_f32, to_f64, to_matrix};
+pub use nngp::empirical_nngp;
+pub use ntk::{empirical_ntk, empirical_ntk_full};
+pub use observed::{LayerGeometry, Observed};
+pub use partial_jacobian::{PartialJacobianNorm, partial_jacobian_norms};

@@ -1,0 +1,72 @@
+//! From a device tensor to an f64 matrix on the host, and what is read off a symmetric kernel.
+
+use burn::tensor::Tensor;
+use faer::Mat;
+
+/// Copies a tensor to an f64 matrix of the same shape.
+pub fn to_matrix(tensor: Tensor<2>) -> Mat<f64> {
+    let [rows, columns] = tensor.dims();
+    let values = to_f64(tensor);
+    Mat::from_fn(rows, columns, |i, j| values[i * columns + j])
+}
+
+/// Row-major values of a tensor in f64.
+pub fn to_f64<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
+    tensor.into_data().iter::<f64>().collect()
+}
+
+/// Row-major values of a tensor in f32.
+pub fn to_f32<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// Scalars of one symmetric positive semi-definite kernel matrix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KernelSummary {
+    /// Mean of the diagonal.
+    pub mean_diagonal: f64,
+    /// Mean of the entries off the diagonal.
+    pub mean_off_diagonal: f64,
+    /// Eigenvalues in descending order; empty if the decomposition failed.
+    pub eigenvalues: Vec<f64>,
+}
+
+impl KernelSummary {
+    /// Reads the summary off a kernel.
+    pub fn new(kernel: &Mat<f64>) -> Self {
+        let n = kernel.nrows();
+        let diagonal: f64 = (0..n).map(|i| kernel[(i, i)]).sum();
+        let total: f64 = (0..n).flat_map(|j| (0..n).map(move |i| (i, j))).map(|(i, j)| kernel[(i, j)]).sum();
+        let mut eigenvalues = kernel.self_adjoint_eigenvalues(faer::Side::Lower).unwrap_or_default();
+        eigenvalues.reverse();
+        Self {
+            mean_diagonal: diagonal / n as f64,
+            mean_off_diagonal: if n > 1 { (total - diagonal) / (n * (n - 1)) as f64 } else { f64::NAN },
+            eigenvalues,
+        }
+    }
+
+    /// Largest over smallest eigenvalue; `None` when the smallest is not positive.
+    pub fn condition_number(&self) -> Option<f64> {
+        let (first, last) = (self.eigenvalues.first()?, self.eigenvalues.last()?);
+        (*last > 0.0).then(|| first / last)
+    }
+}
+
+/// `<A, B>` over the entries.
+pub fn inner_product(a: &Mat<f64>, b: &Mat<f64>) -> f64 {
+    (0..a.ncols()).flat_map(|j| (0..a.nrows()).map(move |i| (i, j))).map(|(i, j)| a[(i, j)] * b[(i, j)]).sum()
+}
+
+/// `|A - B|_F / |B|_F`.
+pub fn relative_distance(a: &Mat<f64>, b: &Mat<f64>) -> f64 {
+    let difference = a - b;
+    (inner_product(&difference, &difference) / inner_product(b, b)).sqrt()
+}
+
+/// Alignment of a kernel with the Gram of targets `Y`, `N x O`: `<Theta, Y Y^T> / (|Theta| |Y Y^T|)`
+/// (Cristianini et al. 2001).
+pub fn target_alignment(kernel: &Mat<f64>, targets: &Mat<f64>) -> f64 {
+    let gram = targets * targets.transpose();
+    inner_product(kernel, &gram) / (inner_product(kernel, kernel) * inner_product(&gram, &gram)).sqrt()
+}

@@ -1,0 +1,363 @@
+//! What values must be in view of each other: the data, the network that it fits, the probes and claims that they allow.
+//!
+//! Here every value is already allowed on its own, as the [schema](super::schema) says.
+
+use widthwise_datasets::{Colour, DatasetSpec, ImageShape, Scale, Targets, catalog, synthetic::twelve_bit};
+use widthwise_theory::{InitScheme, Padding, Parameterization};
+
+use super::experiment::{
+    ConvolutionConfig, DeviceKind, Experiment, Family, GateKind, LearningRate, Loss, Optimizer, Precision, Schedule,
+};
+
+/// Two or more keys that do not go together.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Conflict {
+    /// The key to report, the one that most likely wants changing.
+    pub(super) key: &'static str,
+    /// The others that take part.
+    pub(super) others: &'static [&'static str],
+    /// Why, and what to do.
+    pub(super) reason: String,
+}
+
+/// All conflicts of an experiment.
+pub(super) fn conflicts(experiment: &Experiment) -> Vec<Conflict> {
+    let mut found = Conflicts(Vec::new());
+    let data = Data::of(&experiment.dataset.source);
+    device(experiment, &mut found);
+    preprocessing(experiment, &data, &mut found);
+    network(experiment, &mut found);
+    if experiment.network.family == Family::Cnn {
+        convolutions(experiment, &data, &mut found);
+    }
+    if experiment.network.family == Family::GatedDeepLinear {
+        gates(experiment, &data, &mut found);
+    }
+    training(experiment, &data, &mut found);
+    probes(experiment, &data, &mut found);
+    claims(experiment, &mut found);
+    found.0
+}
+
+struct Conflicts(Vec<Conflict>);
+
+impl Conflicts {
+    fn add(&mut self, key: &'static str, others: &'static [&'static str], reason: impl Into<String>) {
+        self.0.push(Conflict { key, others, reason: reason.into() });
+    }
+}
+
+/// What is known of a data set before it is read.
+struct Data {
+    name: &'static str,
+    shape: ImageShape,
+    /// 0 for regression data.
+    classes: usize,
+    has_pixels: bool,
+    train: usize,
+    test: usize,
+}
+
+impl Data {
+    fn of(source: &DatasetSpec) -> Self {
+        let name = source.name();
+        let made = |features, classes, train, test| {
+            Self { name, shape: ImageShape::flat(features), classes, has_pixels: false, train, test }
+        };
+        let read = |entry: &catalog::Entry| Self {
+            name,
+            shape: entry.shape,
+            classes: entry.classes,
+            has_pixels: true,
+            train: entry.examples.0,
+            test: entry.examples.1,
+        };
+        match source {
+            DatasetSpec::Mnist {} => read(&catalog::MNIST),
+            DatasetSpec::FashionMnist {} => read(&catalog::FASHION_MNIST),
+            DatasetSpec::Cifar10 {} => read(&catalog::CIFAR10),
+            DatasetSpec::Cifar100 {} => read(&catalog::CIFAR100),
+            DatasetSpec::TwelveBit {} => {
+                made(twelve_bit::BITS, 2, twelve_bit::TRAIN, twelve_bit::PATTERNS - twelve_bit::TRAIN)
+            }
+            DatasetSpec::TeacherStudent(p) => made(p.input_dim, 0, p.train, p.test),
+            DatasetSpec::GaussianMixture(p) => made(p.input_dim, p.classes, p.train, p.test),
+            DatasetSpec::UniformSphere(p) => made(p.input_dim, 2, p.train, p.test),
+        }
+    }
+
+    /// Training examples after preprocessing, copies for tasks included.
+    fn training_examples(&self, experiment: &Experiment) -> usize {
+        let options = &experiment.dataset.preprocessing;
+        options.train.unwrap_or(self.train).saturating_mul(options.permuted_tasks.unwrap_or(1))
+    }
+}
+
+fn device(experiment: &Experiment, found: &mut Conflicts) {
+    let run = &experiment.run;
+    let feature = match run.device {
+        DeviceKind::Flex => None,
+        DeviceKind::Ndarray => (!cfg!(feature = "ndarray")).then_some("ndarray"),
+        DeviceKind::Wgpu => (!cfg!(feature = "wgpu")).then_some("wgpu"),
+    };
+    if let Some(feature) = feature {
+        found.add(
+            "run.device",
+            &[],
+            format!("this build has no {feature}; rebuild with `cargo build --release --features {feature}` or set \"flex\""),
+        );
+    }
+    if run.device == DeviceKind::Wgpu && run.precision == Precision::F64 {
+        found.add("run.precision", &["run.device"], "wgpu has no double precision; set \"f32\", or run.device = \"flex\"");
+    }
+}
+
+fn preprocessing(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+    let options = &experiment.dataset.preprocessing;
+    let Data { name, classes, .. } = data;
+    for (key, asked, available, split) in [
+        ("dataset.preprocessing.train", options.train, data.train, "training"),
+        ("dataset.preprocessing.test", options.test, data.test, "test"),
+    ] {
+        if asked.is_some_and(|asked| asked > available) {
+            found.add(key, &["dataset.source"], format!("{name} has {available} {split} examples; ask for at most {available}"));
+        }
+    }
+    if *classes == 0 {
+        let given = [
+            ("dataset.preprocessing.classes", options.classes.is_some()),
+            ("dataset.preprocessing.positive", options.positive.is_some()),
+            ("dataset.preprocessing.label_noise", options.label_noise > 0.0),
+            ("dataset.preprocessing.targets", options.targets != Targets::Native),
+        ];
+        for (key, _) in given.into_iter().filter(|(_, given)| *given) {
+            found.add(key, &["dataset.source"], format!("{name} is regression data without classes; remove the key"));
+        }
+    } else {
+        classes_and_targets(experiment, data, found);
+    }
+    if !data.has_pixels && options.scale == Scale::UnitInterval {
+        let reason = format!("{name} has no pixels to divide by 255; set \"native\" or \"standardize\"");
+        found.add("dataset.preprocessing.scale", &["dataset.source"], reason);
+    }
+    if options.colour == Colour::Grey && !matches!(data.shape.channels, 1 | 3) {
+        let reason = format!("{name} has {} channels and grey needs 1 or 3; set \"keep\"", data.shape.channels);
+        found.add("dataset.preprocessing.colour", &["dataset.source"], reason);
+    }
+}
+
+fn classes_and_targets(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+    let options = &experiment.dataset.preprocessing;
+    let Data { name, classes, .. } = data;
+    let mut lists_fit = true;
+    for (key, labels) in
+        [("dataset.preprocessing.classes", &options.classes), ("dataset.preprocessing.positive", &options.positive)]
+    {
+        let labels = labels.as_deref().unwrap_or(&[]);
+        let twice = (1..labels.len()).any(|index| labels[..index].contains(&labels[index]));
+        if twice || labels.iter().any(|&label| usize::from(label) >= *classes) {
+            lists_fit = false;
+            let reason = format!("the labels of {name} run from 0 to {}; name each at most once", classes - 1);
+            found.add(key, &["dataset.source"], reason);
+        }
+    }
+    let is_binary = options.targets == Targets::Binary;
+    let kept = options.classes.clone().unwrap_or_else(|| (0..*classes).map(|label| label as u8).collect());
+    match &options.positive {
+        Some(_) if !is_binary => found.add(
+            "dataset.preprocessing.positive",
+            &["dataset.preprocessing.targets"],
+            "it names the labels of target +1, which only binary targets have; set targets = \"binary\" or remove it",
+        ),
+        Some(positive) if lists_fit => {
+            let count = kept.iter().filter(|label| positive.contains(label)).count();
+            if count == 0 || count == kept.len() {
+                found.add(
+                    "dataset.preprocessing.positive",
+                    &["dataset.preprocessing.classes"],
+                    "both signs need at least one label that is kept; name some of the kept labels, not all",
+                );
+            }
+        }
+        None if is_binary && kept.len() != 2 => found.add(
+            "dataset.preprocessing.targets",
+            &["dataset.preprocessing.classes", "dataset.source"],
+            format!(
+                "{} classes are kept and binary targets need two; choose two in dataset.preprocessing.classes, or the \
+                 labels of target +1 in dataset.preprocessing.positive",
+                kept.len()
+            ),
+        ),
+        _ => {}
+    }
+}
+
+fn network(experiment: &Experiment, found: &mut Conflicts) {
+    let network = &experiment.network;
+    if network.init == InitScheme::Pytorch && network.parameterization != Parameterization::Standard {
+        found.add(
+            "network.init",
+            &["network.parameterization"],
+            "PyTorch's initial weights are made for the standard parameterization; set network.parameterization = \
+             \"standard\", or network.init = \"gaussian\"",
+        );
+    }
+}
+
+/// Follows the image through the hidden layers.
+fn convolutions(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+    const OTHERS: &[&str] = &["network.convolution", "network.depth", "network.widths", "dataset"];
+    let options = &experiment.dataset.preprocessing;
+    let ConvolutionConfig { filter_size, stride, padding, pool, .. } = &experiment.network.convolution;
+    let mut image = match options.permuted_tasks {
+        Some(tasks) => [1, data.shape.len() + tasks],
+        None => [data.shape.height, data.shape.width],
+    };
+    for layer in 1..=experiment.network.hidden_widths().len() {
+        // A wrapped filter that is larger than the image would see one pixel twice.
+        let too_large = *padding == Padding::Circular && (filter_size[0] > image[0] || filter_size[1] > image[1]);
+        match after_window(image, *filter_size, *stride, *padding) {
+            Some(next) if !too_large => image = next,
+            _ => {
+                let reason = format!(
+                    "the input of layer {layer} is {} x {} and the filter must fit into it; use a smaller filter, fewer \
+                     layers, a smaller stride or padding = \"same\"",
+                    image[0], image[1]
+                );
+                return found.add("network.convolution.filter_size", OTHERS, reason);
+            }
+        }
+        if let Some(window) = pool {
+            let Some(next) = after_window(image, *window, *window, Padding::Valid) else {
+                let reason = format!(
+                    "the output of layer {layer} is {} x {} and the window must fit into it; use a smaller window or fewer \
+                     layers",
+                    image[0], image[1]
+                );
+                return found.add("network.convolution.pool", OTHERS, reason);
+            };
+            image = next;
+        }
+    }
+}
+
+fn after_window(image: [usize; 2], size: [usize; 2], stride: [usize; 2], padding: Padding) -> Option<[usize; 2]> {
+    let (height, _) = padding.geometry(image[0], size[0], stride[0])?;
+    let (width, _) = padding.geometry(image[1], size[1], stride[1])?;
+    Some([height, width])
+}
+
+fn gates(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+    let gates = &experiment.network.gates;
+    match (gates.kind, experiment.dataset.preprocessing.permuted_tasks) {
+        (GateKind::Task, None) => found.add(
+            "network.gates.kind",
+            &["dataset.preprocessing.permuted_tasks"],
+            "task gates read a task code that the inputs do not have; set dataset.preprocessing.permuted_tasks",
+        ),
+        (GateKind::Task, Some(tasks)) if gates.count != tasks => found.add(
+            "network.gates.count",
+            &["network.gates.kind", "dataset.preprocessing.permuted_tasks"],
+            format!("there is one task gate for each of the {tasks} tasks; set network.gates.count = {tasks}"),
+        ),
+        _ => {}
+    }
+    let examples = data.training_examples(experiment);
+    if gates.kind == GateKind::KMeans && gates.count > examples {
+        found.add(
+            "network.gates.count",
+            &["network.gates.kind", "dataset"],
+            format!("{examples} training examples have at most {examples} centroids; set at most {examples}"),
+        );
+    }
+}
+
+fn training(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+    let training = &experiment.training;
+    let examples = data.training_examples(experiment);
+    if training.batch_size.is_some_and(|size| size > examples) {
+        found.add(
+            "training.batch_size",
+            &["dataset"],
+            format!("there are {examples} training examples; set at most {examples}, or remove the key to use all of them"),
+        );
+    }
+    let is_adaptive = matches!(training.optimizer, Optimizer::Adam { .. } | Optimizer::AdamW { .. });
+    if is_adaptive && matches!(training.learning_rate, LearningRate::Critical(_)) {
+        found.add(
+            "training.learning_rate",
+            &["training.optimizer"],
+            "Adam's steps do not scale with the gradient and have no critical rate; set training.learning_rate.absolute, for \
+             instance 1e-3",
+        );
+    }
+    if training.loss == Loss::CrossEntropy {
+        if data.classes == 0 {
+            let reason = format!("{} is regression data without labels; set \"half_sum\" or \"half_mean\"", data.name);
+            found.add("training.loss", &["dataset.source"], reason);
+        } else if experiment.dataset.preprocessing.targets == Targets::Binary {
+            found.add(
+                "training.loss",
+                &["dataset.preprocessing.targets"],
+                "cross-entropy needs one output for each class and binary targets have one in all; set \
+                 dataset.preprocessing.targets = \"native\", or \"half_sum\" here",
+            );
+        }
+    }
+    let stop = &training.stop;
+    if stop.steps.is_none() && stop.epochs.is_none() && stop.loss.is_none() && stop.wall_time_s.is_none() {
+        found.add("training.stop", &[], "a run must end; set at least one of steps, epochs, loss, wall_time_s");
+    }
+}
+
+fn probes(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+    let (probes, stop) = (&experiment.probes, &experiment.training.stop);
+    let examples = data.training_examples(experiment);
+    if probes.examples > examples {
+        let reason = format!("there are {examples} training examples; set at most {examples}");
+        found.add("probes.examples", &["dataset"], reason);
+    }
+    if probes.jacobian_vectors > 0 && probes.jacobian_examples > examples {
+        let reason = format!("there are {examples} training examples; set at most {examples}");
+        found.add("probes.jacobian_examples", &["dataset", "probes.jacobian_vectors"], reason);
+    }
+    match probes.schedule {
+        Schedule::Log(_) if stop.steps.is_none() && stop.epochs.is_none() => found.add(
+            "probes.schedule",
+            &["training.stop"],
+            "log-spaced steps need a known last step; set training.stop.steps or training.stop.epochs, or \
+             probes.schedule.every",
+        ),
+        Schedule::Ends if stop.loss.is_some() => found.add(
+            "training.stop.loss",
+            &["probes.schedule"],
+            "the loss is looked at on probe steps and probes.schedule = \"ends\" has none in between; set \
+             probes.schedule.every, or training.stop.steps",
+        ),
+        _ => {}
+    }
+}
+
+fn claims(experiment: &Experiment, found: &mut Conflicts) {
+    const KEY: &str = "claims.required";
+    let probes = &experiment.probes;
+    let names = &experiment.claims.required;
+    let asks = |start: &str| names.iter().find(|name| name.starts_with(start));
+    let is_off = |name: &str, switch: &str| format!("{name} needs a probe that is off; set {switch}, or remove it here");
+    if let Some(name) = asks("ntk_").filter(|_| !probes.ntk) {
+        found.add(KEY, &["probes.ntk"], is_off(name, "probes.ntk = true"));
+    }
+    if let Some(name) = asks("kurtosis").filter(|_| !probes.gaussianity) {
+        found.add(KEY, &["probes.gaussianity"], is_off(name, "probes.gaussianity = true"));
+    }
+    if let Some(name) = asks("partial_jacobian").filter(|_| probes.jacobian_vectors == 0) {
+        found.add(KEY, &["probes.jacobian_vectors"], is_off(name, "probes.jacobian_vectors = 1"));
+    }
+    if !names.is_empty() && experiment.run.members < 2 {
+        let reason = "a verdict needs a standard error and one member has none; set run.members = 2 or more, or remove the claims";
+        found.add(KEY, &["run.members"], reason);
+    }
+    if let Some(twice) = (1..names.len()).find(|&index| names[..index].contains(&names[index])) {
+        found.add(KEY, &[], format!("{} is named twice; name each claim once", names[twice]));
+    }
+}

@@ -1,0 +1,508 @@
+//! `experiment.toml` as values: what the user may write, with every default said once.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use widthwise_datasets::{DatasetSpec, Normalize, Preprocessing};
+use widthwise_theory::{Activation, InitScheme, Padding, Parameterization};
+
+/// A whole experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Experiment {
+    /// Name, seed, members, device, output.
+    pub run: RunConfig,
+    /// Data and preprocessing.
+    pub dataset: DatasetConfig,
+    /// The network.
+    pub network: NetworkConfig,
+    /// Optimizer, loss, stopping.
+    pub training: TrainingConfig,
+    /// What is measured and when.
+    pub probes: ProbesConfig,
+    /// Which comparisons decide the verdict of the run.
+    pub claims: ClaimsConfig,
+    /// Deliberate errors in the theory, to see that the comparison notices.
+    pub control: ControlConfig,
+}
+
+/// `[run]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// Name in tables and file columns.
+    pub name: String,
+    /// Seed of every named random stream.
+    pub seed: u64,
+    /// Networks trained from independent initial weights; standard errors need at least 2.
+    pub members: usize,
+    /// Where tensors live.
+    pub device: DeviceKind,
+    /// Arithmetic of training.
+    pub precision: Precision,
+    /// Folder of the results; by default `runs/<name>`.
+    pub output: Option<PathBuf>,
+    /// Steps between checkpoints inside a member, besides one at every member's end.
+    pub checkpoint_every: u64,
+}
+
+impl RunConfig {
+    /// Folder of the results: `output`, or `runs/<name>`.
+    pub fn output_folder(&self) -> PathBuf {
+        self.output.clone().unwrap_or_else(|| PathBuf::from("runs").join(&self.name))
+    }
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            name: "default".into(),
+            seed: 1,
+            members: 16,
+            device: DeviceKind::Flex,
+            precision: Precision::F32,
+            output: None,
+            checkpoint_every: 200,
+        }
+    }
+}
+
+/// `run.device`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// Burn's maintained CPU backend.
+    Flex,
+    /// Burn's deprecated ndarray backend (cargo feature `ndarray`).
+    Ndarray,
+    /// GPUs, or a software Vulkan driver (cargo feature `wgpu`).
+    Wgpu,
+}
+
+/// `run.precision`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single.
+    F32,
+    /// Double, where the device has it.
+    F64,
+}
+
+/// `[dataset]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatasetConfig {
+    /// Which data: `name = "mnist"` or a synthetic set with its parameters.
+    pub source: DatasetSpec,
+    /// Subsets, scaling, targets.
+    pub preprocessing: Preprocessing,
+}
+
+impl Default for DatasetConfig {
+    /// 256 training and 256 test examples with `|x|^2 = d`.
+    fn default() -> Self {
+        let preprocessing = Preprocessing {
+            train: Some(256),
+            test: Some(256),
+            normalize: Normalize::SqrtDim,
+            ..Preprocessing::default()
+        };
+        Self { source: DatasetSpec::default(), preprocessing }
+    }
+}
+
+/// `[network]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NetworkConfig {
+    /// `mlp`, `cnn`, `deep_linear` or `gated_deep_linear`.
+    pub family: Family,
+    /// Number of hidden layers; ignored when `widths` is given.
+    pub depth: usize,
+    /// Units (channels) of every hidden layer; ignored when `widths` is given.
+    pub width: usize,
+    /// Units (channels) of each hidden layer in order.
+    pub widths: Option<Vec<usize>>,
+    /// Nonlinearity of an `mlp` or `cnn`.
+    pub activation: Activation,
+    /// Weight variance times fan-in.
+    pub sigma_w2: f64,
+    /// Bias variance; 0 for no biases.
+    pub sigma_b2: f64,
+    /// Scaling of gains, variances and rates.
+    pub parameterization: Parameterization,
+    /// Distribution of the initial weights.
+    pub init: InitScheme,
+    /// Convolutions of a `cnn`.
+    pub convolution: ConvolutionConfig,
+    /// Gates of a `gated_deep_linear` network.
+    pub gates: GatesConfig,
+}
+
+impl NetworkConfig {
+    /// Units (channels) of each hidden layer: `widths`, or `width` repeated `depth` times.
+    pub fn hidden_widths(&self) -> Vec<usize> {
+        self.widths.clone().unwrap_or_else(|| vec![self.width; self.depth])
+    }
+}
+
+impl Default for NetworkConfig {
+    fn default() -> Self {
+        Self {
+            family: Family::Mlp,
+            depth: 3,
+            width: 1024,
+            widths: None,
+            activation: Activation::Relu,
+            sigma_w2: 2.0,
+            sigma_b2: 0.2,
+            parameterization: Parameterization::Ntk,
+            init: InitScheme::Gaussian,
+            convolution: ConvolutionConfig::default(),
+            gates: GatesConfig::default(),
+        }
+    }
+}
+
+/// `network.family`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Fully connected.
+    Mlp,
+    /// Convolutional.
+    Cnn,
+    /// Fully connected without nonlinearity.
+    DeepLinear,
+    /// Globally gated deep linear (GGDLN).
+    GatedDeepLinear,
+}
+
+impl Family {
+    /// The name in configurations and columns.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::Mlp => "mlp",
+            Family::Cnn => "cnn",
+            Family::DeepLinear => "deep_linear",
+            Family::GatedDeepLinear => "gated_deep_linear",
+        }
+    }
+}
+
+/// `[network.convolution]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConvolutionConfig {
+    /// Height and width of every filter.
+    pub filter_size: [usize; 2],
+    /// Stride of every convolution.
+    pub stride: [usize; 2],
+    /// `same`, `valid` or `circular`.
+    pub padding: Padding,
+    /// Average pooling window (and stride) after every activation; none by default.
+    pub pool: Option<[usize; 2]>,
+    /// `flatten` or `global_average`.
+    pub readout: ConvolutionReadout,
+}
+
+impl Default for ConvolutionConfig {
+    fn default() -> Self {
+        Self {
+            filter_size: [3, 3],
+            stride: [1, 1],
+            padding: Padding::Same,
+            pool: None,
+            readout: ConvolutionReadout::Flatten,
+        }
+    }
+}
+
+/// `network.convolution.readout`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConvolutionReadout {
+    /// A dense readout of all positions and channels.
+    Flatten,
+    /// A dense readout of channel means.
+    GlobalAverage,
+}
+
+/// `[network.gates]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GatesConfig {
+    /// What a gate computes.
+    pub kind: GateKind,
+    /// Number of gates M.
+    pub count: usize,
+    /// Threshold subtracted from `v.x/sqrt(d)`, in standard deviations of the direction.
+    pub threshold: f64,
+    /// The function of `smooth` gates.
+    pub activation: Activation,
+    /// Whether the input layer is gated too.
+    pub input_layer: bool,
+}
+
+impl Default for GatesConfig {
+    fn default() -> Self {
+        Self { kind: GateKind::Heaviside, count: 8, threshold: 0.0, activation: Activation::Softplus, input_layer: false }
+    }
+}
+
+/// `network.gates.kind`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GateKind {
+    /// Step functions of random Gaussian directions.
+    Heaviside,
+    /// `gates.activation` of random Gaussian directions.
+    Smooth,
+    /// Nearest of M centroids found by k-means on the training inputs, labels unused.
+    KMeans,
+    /// The one-hot task code that `preprocessing.permuted_tasks` appends to the inputs.
+    Task,
+}
+
+/// `[training]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingConfig {
+    /// Update rule.
+    pub optimizer: Optimizer,
+    /// Loss and its normalization.
+    pub loss: Loss,
+    /// Step size.
+    pub learning_rate: LearningRate,
+    /// Examples a step; the whole training set when absent.
+    pub batch_size: Option<usize>,
+    /// Penalty `strength/2 |theta - anchor|^2`.
+    pub l2: L2,
+    /// When to stop; whichever comes first.
+    pub stop: Stop,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            optimizer: Optimizer::GradientDescent {},
+            loss: Loss::HalfSum,
+            learning_rate: LearningRate::Critical(0.5),
+            batch_size: None,
+            l2: L2::default(),
+            stop: Stop { steps: Some(400), ..Stop::default() },
+        }
+    }
+}
+
+/// `training.optimizer`, for instance `{ momentum = { beta = 0.9 } }`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Optimizer {
+    /// `theta <- theta - eta grad`, on the whole training set or on minibatches.
+    GradientDescent {},
+    /// `v <- beta v - eta grad; theta <- theta + v`.
+    Momentum {
+        /// Momentum coefficient in `[0, 1)`.
+        #[serde(default = "default_beta")]
+        beta: f64,
+    },
+    /// `v <- beta v - eta grad(theta + beta v)` in the form that evaluates the gradient at the stored point.
+    Nesterov {
+        /// Momentum coefficient in `[0, 1)`.
+        #[serde(default = "default_beta")]
+        beta: f64,
+    },
+    /// Kingma and Ba 2015 (1412.6980).
+    Adam {
+        /// Decay of the first moment.
+        #[serde(default = "default_beta")]
+        beta1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "default_beta2")]
+        beta2: f64,
+        /// Added to the root of the second moment.
+        #[serde(default = "default_epsilon")]
+        epsilon: f64,
+    },
+    /// Adam with decoupled weight decay `theta <- theta - eta weight_decay theta` (1711.05101).
+    AdamW {
+        /// Decay of the first moment.
+        #[serde(default = "default_beta")]
+        beta1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "default_beta2")]
+        beta2: f64,
+        /// Added to the root of the second moment.
+        #[serde(default = "default_epsilon")]
+        epsilon: f64,
+        /// Decoupled decay.
+        #[serde(default = "default_weight_decay")]
+        weight_decay: f64,
+    },
+}
+
+fn default_beta() -> f64 {
+    0.9
+}
+
+fn default_beta2() -> f64 {
+    0.999
+}
+
+fn default_epsilon() -> f64 {
+    1e-8
+}
+
+fn default_weight_decay() -> f64 {
+    0.01
+}
+
+/// `training.loss`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// `1/2 sum_i |f(x_i) - y_i|^2` over the batch: the normalization in which theory states time.
+    HalfSum,
+    /// `1/(2m) sum_i |f(x_i) - y_i|^2` over a batch of m examples.
+    HalfMean,
+    /// Mean softmax cross-entropy over the batch, with the labels as classes.
+    CrossEntropy,
+}
+
+/// `training.learning_rate`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LearningRate {
+    /// In units of the loss.
+    Absolute(f64),
+    /// In units of `2 / lambda_max` of the empirical NTK of member 0 at initialization on the training set (times m for
+    /// mean losses); the same rate for all members.
+    Critical(f64),
+}
+
+/// `[training.l2]`
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct L2 {
+    /// Coefficient; 0 for none.
+    pub strength: f64,
+    /// The point the penalty pulls to.
+    pub toward: Anchor,
+}
+
+/// `training.l2.toward`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Anchor {
+    /// The origin.
+    #[default]
+    Zero,
+    /// The initial weights.
+    Init,
+}
+
+/// `[training.stop]`: at least one rule; a configuration with any rule of its own drops the default of 400 steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Stop {
+    /// Steps of each member.
+    pub steps: Option<u64>,
+    /// Passes over the training set.
+    pub epochs: Option<f64>,
+    /// Training loss, in the normalization of the run, looked at on probe steps.
+    pub loss: Option<f64>,
+    /// Seconds of the whole run; the one rule whose outcome depends on the machine.
+    pub wall_time_s: Option<f64>,
+}
+
+/// `[probes]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProbesConfig {
+    /// When to measure.
+    pub schedule: Schedule,
+    /// Examples that the probes look at: the first of the training subset.
+    pub examples: usize,
+    /// Empirical NTK.
+    pub ntk: bool,
+    /// Random vectors an example and layer of the partial-Jacobian probe; 0 turns it off.
+    pub jacobian_vectors: usize,
+    /// Examples of the partial-Jacobian probe.
+    pub jacobian_examples: usize,
+    /// Information plane.
+    pub information: bool,
+    /// Bins of the binning estimator over the range of each layer.
+    pub information_bins: usize,
+    /// Noise variance of the KDE bounds in units of the layer's mean squared pre-activation norm.
+    pub information_noise: f64,
+    /// Moments and KS distance of pre-activations.
+    pub gaussianity: bool,
+}
+
+impl Default for ProbesConfig {
+    fn default() -> Self {
+        Self {
+            schedule: Schedule::Log(14),
+            examples: 128,
+            ntk: true,
+            jacobian_vectors: 1,
+            jacobian_examples: 32,
+            information: true,
+            information_bins: 30,
+            information_noise: 0.1,
+            gaussianity: true,
+        }
+    }
+}
+
+/// `probes.schedule`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// This many log-spaced steps from 1 to the last, besides step 0.
+    Log(usize),
+    /// Step 0 and every n-th.
+    Every(u64),
+    /// Only step 0 and the last.
+    Ends,
+}
+
+/// `[claims]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClaimsConfig {
+    /// Names of the claims whose verdicts decide the exit code of `check`.
+    pub required: Vec<String>,
+    /// Family-wise error rate of the run's claims (Holm).
+    pub significance: f64,
+    /// Largest `4 std_error / |predicted|` at which a claim may be said to agree.
+    pub resolution: f64,
+}
+
+impl Default for ClaimsConfig {
+    fn default() -> Self {
+        Self { required: Vec::new(), significance: 1e-3, resolution: 0.1 }
+    }
+}
+
+/// `[control]`: negative controls; the defaults change nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ControlConfig {
+    /// Factor on sigma_w2 as theory sees it.
+    pub sigma_w2_factor: f64,
+    /// Factor on time as theory sees it.
+    pub time_factor: f64,
+    /// Theory forgets the biases.
+    pub drop_bias: bool,
+    /// Theory uses the NNGP kernel K where the NTK Theta belongs.
+    pub nngp_for_ntk: bool,
+}
+
+impl Default for ControlConfig {
+    fn default() -> Self {
+        Self { sigma_w2_factor: 1.0, time_factor: 1.0, drop_bias: false, nngp_for_ntk: false }
+    }
+}

@@ -1,0 +1,152 @@
+//! From texts to one table of values: defaults, under the file, under the overrides, with the place of each value.
+
+use std::collections::BTreeMap;
+
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Table, Value};
+
+use super::problem::{ConfigError, Place};
+use super::schema::{Shape, Variant};
+use super::unknown::join;
+
+/// Where the user wrote each dotted key.
+#[derive(Debug, Default)]
+pub(super) struct Places(BTreeMap<String, Place>);
+
+impl Places {
+    /// The place of `key`, else of its first key inside.
+    pub(super) fn of(&self, key: &str) -> Place {
+        if let Some(place) = self.0.get(key) {
+            return place.clone();
+        }
+        let inside = format!("{key}.");
+        let mut parts = self.0.range(inside.clone()..).take_while(|(known, _)| known.starts_with(&inside));
+        parts.next().map_or(Place::Default, |(_, place)| place.clone())
+    }
+
+    /// Whether `--set` gave this very key.
+    pub(super) fn is_override(&self, key: &str) -> bool {
+        self.0.get(key) == Some(&Place::Override)
+    }
+
+    /// Notes an override, which hides what the file says inside.
+    pub(super) fn note_override(&mut self, key: &str) {
+        let inside = format!("{key}.");
+        self.0.retain(|known, place| *place == Place::Override || !known.starts_with(&inside));
+        self.0.insert(key.to_owned(), Place::Override);
+    }
+}
+
+/// The values of a TOML text and the line of every key.
+pub(super) fn read(text: &str, origin: &str) -> Result<(Table, Places), ConfigError> {
+    let syntax = |error: toml::de::Error| {
+        let start = error.span().map_or(0, |span| span.start);
+        ConfigError::Syntax {
+            origin: origin.to_owned(),
+            line: line_of(text, start),
+            message: error.message().replace('\n', "; "),
+        }
+    };
+    let document = DeTable::parse(text).map_err(syntax)?;
+    let table = toml::from_str(text).map_err(syntax)?;
+    let mut places = Places::default();
+    note_lines(document.get_ref(), "", &mut |key, start| {
+        places.0.insert(key, Place::Line { origin: origin.to_owned(), line: line_of(text, start) });
+    });
+    Ok((table, places))
+}
+
+fn line_of(text: &str, start: usize) -> usize {
+    text.bytes().take(start).filter(|&byte| byte == b'\n').count() + 1
+}
+
+fn note_lines(table: &DeTable<'_>, path: &str, note: &mut impl FnMut(String, usize)) {
+    for (name, value) in table.iter() {
+        let path = join(path, name.get_ref());
+        note(path.clone(), name.span().start);
+        if let DeValue::Table(inner) = Spanned::get_ref(value) {
+            note_lines(inner, &path, note);
+        }
+    }
+}
+
+/// Puts `over` on top of `base`: tables key by key, everything else whole. A variant of an enum replaces another variant
+/// whole, and is merged with the same one.
+pub(super) fn merge(shape: Shape, base: &mut Value, over: Value) {
+    match (shape, base, over) {
+        (Shape::Table(keys), Value::Table(base), Value::Table(over)) => {
+            for (name, value) in over {
+                match (keys.iter().find(|key| key.name == name), base.get_mut(&name)) {
+                    (Some(key), Some(below)) => merge(key.shape, below, value),
+                    _ => {
+                        base.insert(name, value);
+                    }
+                }
+            }
+        }
+        (Shape::Variants(variants), Value::Table(base), Value::Table(over)) if same_variant(base, &over) => {
+            for (name, value) in over {
+                let content = variants.iter().find(|variant| variant.name == name).and_then(|found| found.content);
+                if let (Some(content), Some(below)) = (content, base.get_mut(&name)) {
+                    merge(content, below, value);
+                }
+            }
+        }
+        (Shape::Named(_), Value::Table(base), Value::Table(over)) if same_name(base, &over) => base.extend(over),
+        (_, base, over) => *base = over,
+    }
+}
+
+fn same_variant(base: &Table, over: &Table) -> bool {
+    over.len() == 1 && base.len() == 1 && over.keys().eq(base.keys())
+}
+
+fn same_name(base: &Table, over: &Table) -> bool {
+    match (base.get("name"), over.get("name")) {
+        (Some(below), Some(above)) => below == above,
+        _ => true,
+    }
+}
+
+/// Writes variants given by their bare name as tables, where they have content: `"adam"` as `{ adam = {} }`.
+pub(super) fn expand_names(shape: Shape, value: &mut Value) {
+    match (shape, &mut *value) {
+        (Shape::Table(keys), Value::Table(table)) => {
+            for key in keys {
+                if let Some(value) = table.get_mut(key.name) {
+                    expand_names(key.shape, value);
+                }
+            }
+        }
+        (Shape::Variants(variants), Value::String(name)) => {
+            let has_content = |variant: &Variant| variant.name == name && variant.content.is_some();
+            if variants.iter().any(|variant| has_content(variant) && variant.stands_alone()) {
+                *value = Value::Table(Table::from_iter([(name.clone(), Value::Table(Table::new()))]));
+            }
+        }
+        (Shape::Named(variants), Value::String(name)) if variants.iter().any(|variant| variant.name == name) => {
+            *value = Value::Table(Table::from_iter([("name".to_owned(), Value::String(name.clone()))]));
+        }
+        _ => {}
+    }
+}
+
+/// The value at a dotted key.
+pub(super) fn lookup<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    key.split('.').try_fold(value, |value, name| value.as_table()?.get(name))
+}
+
+/// Removes the value at a dotted key.
+pub(super) fn remove(value: &mut Value, key: &str) {
+    let Some(table) = value.as_table_mut() else { return };
+    match key.split_once('.') {
+        None => {
+            table.remove(key);
+        }
+        Some((name, rest)) => {
+            if let Some(inner) = table.get_mut(name) {
+                remove(inner, rest);
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `experiment.toml` to a [`Checked`] experiment: the only place where what the user wrote is doubted.
+//!
+//! Defaults lie under the file and the file under the `--set` overrides. Every key and every value is held against one
+//! table, the values that remain against each other, and all problems are reported together. After this nothing is
+//! validated again.
+
+mod check;
+mod claims;
+mod combinations;
+mod experiment;
+mod init;
+mod layers;
+mod overrides;
+mod problem;
+mod resolved;
+mod schema;
+mod unknown;
+
+use std::fs;
+use std::ops::Deref;
+use std::path::Path;
+
+use toml::Value;
+
+pub use claims::KNOWN_CLAIMS;
+pub use experiment::{
+    Anchor, ClaimsConfig, ControlConfig, ConvolutionConfig, ConvolutionReadout, DatasetConfig, DeviceKind, Experiment,
+    Family, GateKind, GatesConfig, L2, LearningRate, Loss, NetworkConfig, Optimizer, Precision, ProbesConfig, RunConfig,
+    Schedule, Stop, TrainingConfig,
+};
+pub use init::COMMENTED;
+pub use problem::{ConfigError, Fault, Place, Problem};
+
+use layers::Places;
+use schema::EXPERIMENT;
+
+/// An experiment whose values are all allowed, alone and together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked(Experiment);
+
+impl Checked {
+    /// Checks an experiment that was put together by a program.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`] with all problems.
+    pub fn new(experiment: Experiment) -> Result<Self, ConfigError> {
+        let values = Value::try_from(&experiment).map_err(|error| unreadable(&error))?;
+        check(values, &Places::default())
+    }
+
+    /// The experiment, free to be changed and unchecked again.
+    pub fn into_inner(self) -> Experiment {
+        self.0
+    }
+}
+
+impl Deref for Checked {
+    type Target = Experiment;
+
+    fn deref(&self) -> &Experiment {
+        &self.0
+    }
+}
+
+/// Reads a configuration, or takes the defaults where there is no file, and applies the `key=value` overrides in order.
+///
+/// # Errors
+/// [`ConfigError`] when the file cannot be read or parsed, an override is malformed, or a key or value is not allowed.
+pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Checked, ConfigError> {
+    let Some(path) = file else { return parse("", "defaults", overrides) };
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    parse(&text, &path.display().to_string(), overrides)
+}
+
+/// As [`load`], from a text; `origin` stands for the file name in messages.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(text: &str, origin: &str, overrides: &[String]) -> Result<Checked, ConfigError> {
+    let (table, mut places) = layers::read(text, origin)?;
+    let mut values = Value::Table(table);
+    layers::expand_names(EXPERIMENT, &mut values);
+    overrides::apply(overrides, &mut values, &mut places)?;
+    check(values, &places)
+}
+
+/// Checks what the user wrote, and with it the whole of the experiment.
+fn check(mut values: Value, places: &Places) -> Result<Checked, ConfigError> {
+    let mut problems = Vec::new();
+    check::check(EXPERIMENT, &values, "", &mut problems);
+    for problem in &problems {
+        layers::remove(&mut values, &problem.key);
+    }
+    let experiment = match over_defaults(values) {
+        Ok(experiment) => experiment,
+        Err(error) if problems.is_empty() => return Err(error),
+        // A value is missing that has no default; the problems found say which.
+        Err(_) => return Err(invalid(problems, places)),
+    };
+    problems.extend(conflicts(&experiment, &problems)?);
+    if let Some(problem) = idle_override(&experiment, places) {
+        problems.push(problem);
+    }
+    if problems.is_empty() { Ok(Checked(experiment)) } else { Err(invalid(problems, places)) }
+}
+
+fn over_defaults(values: Value) -> Result<Experiment, ConfigError> {
+    let mut all = Value::try_from(Experiment::default()).map_err(|error| unreadable(&error))?;
+    // The default rule must not end a run whose configuration has a rule of its own.
+    if layers::lookup(&values, "training.stop").is_some() {
+        layers::remove(&mut all, "training.stop");
+    }
+    layers::merge(EXPERIMENT, &mut all, values);
+    all.try_into().map_err(|error: toml::de::Error| unreadable(&error))
+}
+
+/// Conflicts as problems, less those in which a value takes part that was refused on its own.
+fn conflicts(experiment: &Experiment, refused: &[Problem]) -> Result<Vec<Problem>, ConfigError> {
+    let values = Value::try_from(experiment).map_err(|error| unreadable(&error))?;
+    let is_within = |key: &str, table: &str| key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let is_refused = |key: &str| {
+        refused.iter().any(|problem| is_within(&problem.key, key) || is_within(key, &problem.key))
+    };
+    let sound = combinations::conflicts(experiment)
+        .into_iter()
+        .filter(|conflict| !is_refused(conflict.key) && !conflict.others.iter().any(|key| is_refused(key)));
+    Ok(sound
+        .map(|conflict| Problem {
+            key: conflict.key.to_owned(),
+            found: layers::lookup(&values, conflict.key).map(check::show),
+            place: Place::Default,
+            fault: Fault::Conflict { reason: conflict.reason },
+        })
+        .collect())
+}
+
+/// An override of the width or depth that a list of widths would silently outdo.
+fn idle_override(experiment: &Experiment, places: &Places) -> Option<Problem> {
+    experiment.network.widths.as_ref()?;
+    let (key, value) = [("network.width", experiment.network.width), ("network.depth", experiment.network.depth)]
+        .into_iter()
+        .find(|(key, _)| places.is_override(key) && !places.is_override("network.widths"))?;
+    let reason = "network.widths is set and decides alone; override network.widths instead, for instance \
+                  --set network.widths=[512,512]";
+    Some(Problem {
+        key: key.to_owned(),
+        found: Some(value.to_string()),
+        place: Place::Default,
+        fault: Fault::Conflict { reason: reason.to_owned() },
+    })
+}
+
+fn invalid(mut problems: Vec<Problem>, places: &Places) -> ConfigError {
+    for problem in &mut problems {
+        problem.place = places.of(&problem.key);
+    }
+    ConfigError::Invalid(problems)
+}
+
+fn unreadable(error: &dyn std::error::Error) -> ConfigError {
+    let reason = format!("it has a value that TOML cannot hold: {}", error.to_string().trim().replace('\n', "; "));
+    let fault = Fault::Conflict { reason };
+    ConfigError::Invalid(vec![Problem { key: "the experiment".to_owned(), found: None, place: Place::Default, fault }])
+}

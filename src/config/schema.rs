@@ -1,0 +1,319 @@
+//! Every key of a configuration with the values that it may have on its own.
+//!
+//! The table is the one place that knows ranges, and the list against which unknown keys are held. It repeats the names of
+//! the structs in [`experiment`](super::experiment); a test holds the two together in both directions. What a value may be
+//! in view of the others is in [`combinations`](super::combinations).
+
+use super::claims::KNOWN_CLAIMS;
+
+/// What a value may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    /// A table with these keys.
+    Table(&'static [Key]),
+    /// `true` or `false`.
+    Switch,
+    /// A whole number in this range.
+    Whole(u64, u64),
+    /// A number.
+    Number(Range),
+    /// Text that is not empty.
+    Text,
+    /// A name that is safe as the name of a folder.
+    Name,
+    /// Two whole numbers of at least 1: vertical, horizontal.
+    Pair,
+    /// Whole numbers in this range, at least one of them.
+    Wholes(u64, u64),
+    /// Finite numbers, at least one of them.
+    Numbers,
+    /// Any number of these names.
+    Names(&'static [&'static str]),
+    /// One of these names.
+    Choice(&'static [&'static str]),
+    /// One variant, its name the only key of a table, or plain text where it needs no content.
+    Variants(&'static [Variant]),
+    /// A table whose `name` says which other keys it has.
+    Named(&'static [Variant]),
+}
+
+/// A key of a table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    /// Whether there is no default.
+    pub(super) required: bool,
+}
+
+/// A variant of an enum.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Variant {
+    pub(super) name: &'static str,
+    /// `None` for a variant that is only a name.
+    pub(super) content: Option<Shape>,
+}
+
+/// Finite numbers with a bound.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Range {
+    /// Any finite number.
+    Finite,
+    /// Above 0.
+    Positive,
+    /// 0 or above.
+    NotNegative,
+    /// 0 <= x < 1.
+    BelowOne,
+    /// 0 < x < 1.
+    Inside,
+    /// 0 <= x <= 1.
+    Fraction,
+}
+
+impl Range {
+    /// Whether the number is allowed; NaN and infinities never are.
+    pub(super) fn contains(self, x: f64) -> bool {
+        x.is_finite()
+            && match self {
+                Self::Finite => true,
+                Self::Positive => x > 0.0,
+                Self::NotNegative => x >= 0.0,
+                Self::BelowOne => (0.0..1.0).contains(&x),
+                Self::Inside => x > 0.0 && x < 1.0,
+                Self::Fraction => (0.0..=1.0).contains(&x),
+            }
+    }
+
+    /// In words.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Finite => "a finite number",
+            Self::Positive => "a finite number above 0",
+            Self::NotNegative => "a finite number of at least 0",
+            Self::BelowOne => "a number of at least 0 and below 1",
+            Self::Inside => "a number above 0 and below 1",
+            Self::Fraction => "a number from 0 to 1",
+        }
+    }
+}
+
+impl Shape {
+    /// The keys of a table that is not an enum.
+    pub(super) fn keys(self) -> &'static [Key] {
+        match self {
+            Self::Table(keys) => keys,
+            _ => &[],
+        }
+    }
+}
+
+impl Variant {
+    /// Whether the name alone is enough.
+    pub(super) fn stands_alone(&self) -> bool {
+        match self.content {
+            None => true,
+            Some(Shape::Table(keys)) => keys.iter().all(|key| !key.required),
+            Some(_) => false,
+        }
+    }
+}
+
+use Range::{BelowOne, Finite, Fraction, Inside, NotNegative, Positive};
+use Shape::{Choice, Name, Named, Names, Number, Numbers, Pair, Switch, Table, Text, Variants, Whole, Wholes};
+
+/// TOML has no larger whole numbers.
+const MAX: u64 = i64::MAX as u64;
+
+const COUNT: Shape = Whole(1, MAX);
+
+const fn key(name: &'static str, shape: Shape) -> Key {
+    Key { name, shape, required: false }
+}
+
+const fn required(name: &'static str, shape: Shape) -> Key {
+    Key { name, shape, required: true }
+}
+
+const fn plain(name: &'static str) -> Variant {
+    Variant { name, content: None }
+}
+
+const fn variant(name: &'static str, content: Shape) -> Variant {
+    Variant { name, content: Some(content) }
+}
+
+/// The whole configuration.
+pub(super) const EXPERIMENT: Shape = Table(&[
+    key("run", Table(RUN)),
+    key("dataset", Table(DATASET)),
+    key("network", Table(NETWORK)),
+    key("training", Table(TRAINING)),
+    key("probes", Table(PROBES)),
+    key("claims", Table(CLAIMS)),
+    key("control", Table(CONTROL)),
+]);
+
+const RUN: &[Key] = &[
+    key("name", Name),
+    key("seed", Whole(0, MAX)),
+    key("members", COUNT),
+    key("device", Choice(&["flex", "ndarray", "wgpu"])),
+    key("precision", Choice(&["f32", "f64"])),
+    key("output", Text),
+    key("checkpoint_every", COUNT),
+];
+
+const DATASET: &[Key] = &[key("source", Named(SOURCES)), key("preprocessing", Table(PREPROCESSING))];
+
+const SOURCES: &[Variant] = &[
+    variant("mnist", Table(&[])),
+    variant("fashion-mnist", Table(&[])),
+    variant("cifar10", Table(&[])),
+    variant("cifar100", Table(&[])),
+    variant("twelve-bit", Table(&[])),
+    variant(
+        "teacher-student",
+        Table(&[
+            key("input_dim", COUNT),
+            key("teacher_width", COUNT),
+            key("noise", Number(NotNegative)),
+            key("train", COUNT),
+            key("test", COUNT),
+        ]),
+    ),
+    variant(
+        "gaussian-mixture",
+        Table(&[
+            key("input_dim", COUNT),
+            key("classes", Whole(2, 256)),
+            key("separation", Number(NotNegative)),
+            key("train", COUNT),
+            key("test", COUNT),
+        ]),
+    ),
+    variant(
+        "uniform-sphere",
+        Table(&[key("input_dim", Whole(2, MAX)), key("train", COUNT), key("test", COUNT)]),
+    ),
+];
+
+const PREPROCESSING: &[Key] = &[
+    key("train", COUNT),
+    key("test", COUNT),
+    key("classes", LABELS),
+    key("colour", Choice(&["keep", "grey"])),
+    key("scale", Choice(&["native", "none", "unit_interval", "standardize"])),
+    key("zca", Number(Positive)),
+    key("normalize", Choice(&["none", "unit_norm", "sqrt_dim"])),
+    key("label_noise", Number(Fraction)),
+    key("targets", Choice(&["native", "one_hot_centred", "one_hot", "binary"])),
+    key("positive", LABELS),
+    key("permuted_tasks", Whole(1, 1000)),
+];
+
+const LABELS: Shape = Wholes(0, 255);
+
+const NETWORK: &[Key] = &[
+    key("family", Choice(&["mlp", "cnn", "deep_linear", "gated_deep_linear"])),
+    key("depth", COUNT),
+    key("width", COUNT),
+    key("widths", Wholes(1, MAX)),
+    key("activation", Variants(ACTIVATIONS)),
+    key("sigma_w2", Number(Positive)),
+    key("sigma_b2", Number(NotNegative)),
+    key("parameterization", Choice(&["standard", "ntk", "mean-field", "mup"])),
+    key("init", Choice(&["gaussian", "orthogonal", "pytorch"])),
+    key("convolution", Table(CONVOLUTION)),
+    key("gates", Table(GATES)),
+];
+
+const ACTIVATIONS: &[Variant] = &[
+    plain("identity"),
+    plain("relu"),
+    variant("leaky_relu", Table(&[required("slope", Number(Finite))])),
+    plain("abs"),
+    plain("erf"),
+    plain("tanh"),
+    plain("gelu"),
+    plain("silu"),
+    plain("softplus"),
+    variant("sin", Table(WAVE)),
+    variant("cos", Table(WAVE)),
+    plain("gaussian"),
+    plain("sigmoid"),
+    variant("polynomial", Table(&[required("coefficients", Numbers)])),
+];
+
+const WAVE: &[Key] = &[required("frequency", Number(Finite)), required("phase", Number(Finite))];
+
+const CONVOLUTION: &[Key] = &[
+    key("filter_size", Pair),
+    key("stride", Pair),
+    key("padding", Choice(&["same", "valid", "circular"])),
+    key("pool", Pair),
+    key("readout", Choice(&["flatten", "global_average"])),
+];
+
+const GATES: &[Key] = &[
+    key("kind", Choice(&["heaviside", "smooth", "k_means", "task"])),
+    key("count", COUNT),
+    key("threshold", Number(Finite)),
+    key("activation", Variants(ACTIVATIONS)),
+    key("input_layer", Switch),
+];
+
+const TRAINING: &[Key] = &[
+    key("optimizer", Variants(OPTIMIZERS)),
+    key("loss", Choice(&["half_sum", "half_mean", "cross_entropy"])),
+    key(
+        "learning_rate",
+        Variants(&[variant("absolute", Number(Positive)), variant("critical", Number(Positive))]),
+    ),
+    key("batch_size", COUNT),
+    key("l2", Table(&[key("strength", Number(NotNegative)), key("toward", Choice(&["zero", "init"]))])),
+    key("stop", Table(STOP)),
+];
+
+const OPTIMIZERS: &[Variant] = &[
+    variant("gradient_descent", Table(&[])),
+    variant("momentum", Table(&[key("beta", Number(BelowOne))])),
+    variant("nesterov", Table(&[key("beta", Number(BelowOne))])),
+    variant("adam", Table(ADAM)),
+    variant("adam_w", Table(&[ADAM[0], ADAM[1], ADAM[2], key("weight_decay", Number(NotNegative))])),
+];
+
+const ADAM: &[Key] =
+    &[key("beta1", Number(BelowOne)), key("beta2", Number(BelowOne)), key("epsilon", Number(Positive))];
+
+const STOP: &[Key] = &[
+    key("steps", COUNT),
+    key("epochs", Number(Positive)),
+    key("loss", Number(Positive)),
+    key("wall_time_s", Number(Positive)),
+];
+
+const PROBES: &[Key] = &[
+    key("schedule", Variants(&[variant("log", COUNT), variant("every", COUNT), plain("ends")])),
+    key("examples", Whole(2, MAX)),
+    key("ntk", Switch),
+    key("jacobian_vectors", Whole(0, MAX)),
+    key("jacobian_examples", COUNT),
+    key("information", Switch),
+    key("information_bins", Whole(2, MAX)),
+    key("information_noise", Number(Positive)),
+    key("gaussianity", Switch),
+];
+
+const CLAIMS: &[Key] = &[
+    key("required", Names(&KNOWN_CLAIMS)),
+    key("significance", Number(Inside)),
+    key("resolution", Number(Positive)),
+];
+
+const CONTROL: &[Key] = &[
+    key("sigma_w2_factor", Number(Positive)),
+    key("time_factor", Number(Positive)),
+    key("drop_bias", Switch),
+    key("nngp_for_ntk", Switch),
+];

@@ -1,0 +1,74 @@
+//! The known key or name most similar to one that is unknown.
+
+use strsim::normalized_damerau_levenshtein;
+
+use super::schema::{EXPERIMENT, Key, Shape, Variant};
+
+/// Similarity, from 0 to 1, below which a suggestion would be a riddle.
+const SIMILAR: f64 = 0.6;
+
+/// The key of the whole configuration most similar to `key`; both the path and its last part count, so that a key in the
+/// wrong table is found too.
+pub(super) fn nearest_key(key: &str) -> Option<String> {
+    let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
+    let similarity = |known: &str| {
+        let whole = normalized_damerau_levenshtein(known, key);
+        0.5 * (whole + normalized_damerau_levenshtein(&last(known), &last(key)))
+    };
+    best(known_keys().into_iter().map(|known| (similarity(&known), known)))
+}
+
+/// The one of `names` most similar to `name`.
+pub(super) fn nearest_name(names: &[&'static str], name: &str) -> Option<&'static str> {
+    best(names.iter().map(|known| (normalized_damerau_levenshtein(known, name), *known)))
+}
+
+fn best<T>(scored: impl Iterator<Item = (f64, T)>) -> Option<T> {
+    let better = |best: (f64, T), next: (f64, T)| if next.0 > best.0 { next } else { best };
+    scored.filter(|(score, _)| *score >= SIMILAR).reduce(better).map(|(_, known)| known)
+}
+
+/// Every dotted key that any configuration may have, tables included, each once.
+pub(super) fn known_keys() -> Vec<String> {
+    let mut found = Vec::new();
+    collect(EXPERIMENT, "", &mut found);
+    found
+}
+
+fn collect(shape: Shape, path: &str, found: &mut Vec<String>) {
+    match shape {
+        Shape::Table(keys) => {
+            for Key { name, shape, .. } in keys {
+                add(*shape, join(path, name), found);
+            }
+        }
+        Shape::Variants(variants) => {
+            for Variant { name, content } in variants {
+                if let Some(content) = content {
+                    add(*content, join(path, name), found);
+                }
+            }
+        }
+        Shape::Named(variants) => {
+            add(Shape::Text, join(path, "name"), found);
+            for Variant { content, .. } in variants {
+                if let Some(content) = content {
+                    collect(*content, path, found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn add(shape: Shape, path: String, found: &mut Vec<String>) {
+    if !found.contains(&path) {
+        found.push(path.clone());
+    }
+    collect(shape, &path, found);
+}
+
+/// `path.name`, or `name` at the top.
+pub(super) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}

@@ -1,0 +1,156 @@
+//! Convolutions: pad explicitly, then a `valid` convolution. A dense layer applied at every position.
+
+use burn::tensor::module::{conv_transpose2d, conv2d};
+use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use burn::tensor::{Int, Slice, Tensor};
+use widthwise_theory::{InputShape, Layer, Padding, Scaling};
+
+use super::Parameters;
+use super::dense::scale;
+
+/// Filter, stride, output size and padding of a convolution on an image.
+struct Window {
+    filter: [usize; 2],
+    stride: [usize; 2],
+    out: [usize; 2],
+    low: [usize; 2],
+    padded: [usize; 2],
+    padding: Padding,
+}
+
+impl Window {
+    fn new(shape: InputShape, layer: &Layer) -> Self {
+        let Layer::Convolution { filter_size, stride, padding, .. } = layer else {
+            unreachable!("called for convolutions only");
+        };
+        let size = [shape.height, shape.width];
+        let axis = |i: usize| padding.geometry(size[i], filter_size[i], stride[i]).unwrap_or((1, 0));
+        let ([rows, columns], filter, stride) = ([axis(0), axis(1)], *filter_size, *stride);
+        let out = [rows.0, columns.0];
+        let padded = std::array::from_fn(|i| match padding {
+            Padding::Valid => size[i],
+            Padding::Same | Padding::Circular => size[i].max((out[i] - 1) * stride[i] + filter[i]),
+        });
+        Self { filter, stride, out, low: [rows.1, columns.1], padded, padding: *padding }
+    }
+
+    fn high(&self, shape: InputShape) -> [usize; 2] {
+        [self.padded[0] - shape.height - self.low[0], self.padded[1] - shape.width - self.low[1]]
+    }
+
+    fn is_padded(&self, shape: InputShape) -> bool {
+        self.padded != [shape.height, shape.width]
+    }
+
+    /// `[N, C, H, W]` to the padded size.
+    fn pad(&self, image: Tensor<4>, shape: InputShape) -> Tensor<4> {
+        if !self.is_padded(shape) {
+            return image;
+        }
+        match self.padding {
+            Padding::Circular => {
+                let rows = self.wrapped(0, shape.height, &image);
+                let columns = self.wrapped(1, shape.width, &image);
+                image.select(2, rows).select(3, columns)
+            }
+            Padding::Same | Padding::Valid => {
+                let high = self.high(shape);
+                image.pad((self.low[1], high[1], self.low[0], high[0]), burn::tensor::ops::PadMode::Constant(0.0))
+            }
+        }
+    }
+
+    /// Adjoint of [`Window::pad`].
+    fn unpad(&self, image: Tensor<4>, shape: InputShape) -> Tensor<4> {
+        if !self.is_padded(shape) {
+            return image;
+        }
+        match self.padding {
+            Padding::Circular => {
+                let rows = self.wrapped(0, shape.height, &image);
+                let columns = self.wrapped(1, shape.width, &image);
+                let [n, channels, _, padded_width] = image.dims();
+                let options = (&image.device(), image.dtype());
+                let folded = Tensor::zeros([n, channels, shape.height, padded_width], options.clone());
+                let folded = folded.select_assign(2, rows, image, burn::tensor::IndexingUpdateOp::Add);
+                let whole = Tensor::zeros([n, channels, shape.height, shape.width], options);
+                whole.select_assign(3, columns, folded, burn::tensor::IndexingUpdateOp::Add)
+            }
+            Padding::Same | Padding::Valid => {
+                image.narrow(2, self.low[0], shape.height).narrow(3, self.low[1], shape.width)
+            }
+        }
+    }
+
+    /// Source index of every padded index along one axis.
+    fn wrapped(&self, axis: usize, size: usize, like: &Tensor<4>) -> Tensor<1, Int> {
+        let shift = size * self.low[axis].div_ceil(size) - self.low[axis];
+        let indices: Vec<i64> = (0..self.padded[axis]).map(|i| ((i + shift) % size) as i64).collect();
+        Tensor::from_data(indices.as_slice(), &like.device().inner())
+    }
+}
+
+fn as_image(state: Tensor<2>, shape: InputShape) -> Tensor<4> {
+    let n = state.dims()[0];
+    state.reshape([n, shape.channels, shape.height, shape.width])
+}
+
+pub(super) fn forward(
+    state: Tensor<2>,
+    parameters: &Parameters,
+    scaling: &Scaling,
+    shape: InputShape,
+    layer: &Layer,
+) -> Tensor<2> {
+    let window = Window::new(shape, layer);
+    let n = state.dims()[0];
+    let width = parameters.weight.dims()[0];
+    let filters = parameters.weight.clone().reshape([width, shape.channels, window.filter[0], window.filter[1]]);
+    let padded = window.pad(as_image(state, shape), shape);
+    let z = conv2d(padded, filters, None, ConvOptions::new(window.stride, [0, 0], [1, 1], 1));
+    let z = scale(z, scaling.weight_gain);
+    let z = match &parameters.bias {
+        Some(bias) => z + scale(bias.clone(), scaling.bias_gain).reshape([1, width, 1, 1]),
+        None => z,
+    };
+    z.reshape([n, width * window.out[0] * window.out[1]])
+}
+
+/// Patches `[N, P, C k_h k_w]`, in the order of the filters.
+pub(super) fn rows(state: Tensor<2>, shape: InputShape, layer: &Layer) -> Tensor<3> {
+    let window = Window::new(shape, layer);
+    let n = state.dims()[0];
+    let padded = window.pad(as_image(state, shape), shape);
+    let [positions, taps] = [window.out[0] * window.out[1], window.filter[0] * window.filter[1]];
+    let slices = |tap: usize, axis: usize| {
+        let end = tap + (window.out[axis] - 1) * window.stride[axis] + 1;
+        Slice::new(tap as isize, Some(end as isize), window.stride[axis] as isize)
+    };
+    let mut patches = Vec::with_capacity(taps);
+    for i in 0..window.filter[0] {
+        for j in 0..window.filter[1] {
+            let patch = padded.clone().slice([Slice::full(), Slice::full(), slices(i, 0), slices(j, 1)]);
+            patches.push(patch.reshape([n, shape.channels, 1, positions]));
+        }
+    }
+    Tensor::cat(patches, 2).permute([0, 3, 1, 2]).reshape([n, positions, shape.channels * taps])
+}
+
+pub(super) fn pull_back(
+    cotangents: Tensor<2>,
+    parameters: &Parameters,
+    scaling: &Scaling,
+    shape: InputShape,
+    layer: &Layer,
+) -> Tensor<2> {
+    let window = Window::new(shape, layer);
+    let copies = cotangents.dims()[0];
+    let width = parameters.weight.dims()[0];
+    let filters = parameters.weight.clone().reshape([width, shape.channels, window.filter[0], window.filter[1]]);
+    let cotangents = scale(cotangents, scaling.weight_gain).reshape([copies, width, window.out[0], window.out[1]]);
+    // Padded rows that no window reaches.
+    let rest = std::array::from_fn(|i| window.padded[i] - ((window.out[i] - 1) * window.stride[i] + window.filter[i]));
+    let options = ConvTransposeOptions::new(window.stride, [0, 0], rest, [1, 1], 1);
+    let pulled = conv_transpose2d(cotangents, filters, None, options);
+    window.unpad(pulled, shape).reshape([copies, shape.features()])
+}

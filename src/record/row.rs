@@ -1,0 +1,113 @@
+//! The tidy long table `results.csv`: one row a measured or predicted number.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the columns below; written into every row.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Columns that are the same in every row of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunColumns {
+    /// Name of the run.
+    pub run: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Data set, for instance `mnist`.
+    pub dataset: String,
+    /// Network family: `mlp`, `cnn`, `deep_linear` or `gated_deep_linear`.
+    pub family: String,
+    /// `standard`, `ntk`, `mean-field` or `mup`.
+    pub parameterization: String,
+    /// Width of the last hidden layer.
+    pub width: usize,
+    /// Number of hidden layers.
+    pub depth: usize,
+}
+
+/// Whether a comparison says that theory and experiment agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Within the stated error, and the error is small enough to tell.
+    Agrees,
+    /// Outside the stated error after correction for the number of claims.
+    Disagrees,
+    /// Not enough evidence for either.
+    Undecided,
+    /// Theory makes no prediction for this number.
+    NoPrediction,
+}
+
+/// One row of `results.csv`; an undefined number is an empty cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Name of the run.
+    pub run: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// One member (`3`) or the range over which a mean was taken (`0..16`).
+    pub members: String,
+    /// Data set.
+    pub dataset: String,
+    /// Network family.
+    pub family: String,
+    /// Parameterization.
+    pub parameterization: String,
+    /// Width of the last hidden layer.
+    pub width: usize,
+    /// Number of hidden layers.
+    pub depth: usize,
+    /// Training steps taken.
+    pub step: u64,
+    /// Base learning rate times steps, in the units of the loss `1/2 sum`.
+    pub flow_time: Option<f64>,
+    /// Name of the number, for instance `ntk_trace`.
+    pub quantity: String,
+    /// Its unit; empty for a pure number.
+    pub unit: String,
+    /// Earlier layer of a pair, 0 = input.
+    pub layer_from: Option<usize>,
+    /// Layer, `1..=depth + 1`.
+    pub layer: Option<usize>,
+    /// The measured number.
+    pub measured: Option<f64>,
+    /// Standard error of `measured` (or of `measured - predicted` where the two are paired).
+    pub std_error: Option<f64>,
+    /// How it was obtained: `members`, `paired_members`, ...
+    pub se_method: String,
+    /// The predicted number.
+    pub predicted: Option<f64>,
+    /// `(measured - predicted) / std_error`.
+    pub z: Option<f64>,
+    /// The verdict of an ensemble row; empty for a single member.
+    pub verdict: Option<Verdict>,
+}
+
+/// One row of `training.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingRow {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Name of the run.
+    pub run: String,
+    /// Member of the ensemble, from 0.
+    pub member: usize,
+    /// Training steps taken.
+    pub step: u64,
+    /// Passes over the training set.
+    pub epoch: f64,
+    /// Base learning rate times steps, in the units of the loss `1/2 sum`.
+    pub flow_time: Option<f64>,
+    /// Loss on the whole training set (in the normalization of the run), only at evaluated steps.
+    pub train_loss: Option<f64>,
+    /// Loss on the test set.
+    pub test_loss: Option<f64>,
+    /// Fraction of training examples classified correctly.
+    pub train_accuracy: Option<f64>,
+    /// Fraction of test examples classified correctly.
+    pub test_accuracy: Option<f64>,
+    /// Loss of the batch of this step before its update.
+    pub batch_loss: Option<f64>,
+}

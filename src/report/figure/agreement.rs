@@ -1,0 +1,140 @@
+//! Overview of all claims: z on a line a subject, coloured by verdict.
+
+use super::super::claims::{Claims, word};
+use super::super::plot::palette;
+use super::super::plot::scale::Scale;
+use super::super::plot::sheet::{Entry, Sample, draw_legend};
+use super::super::plot::svg::{Anchor, Font, Shape, Stroke, Svg, small, text_width};
+use super::super::quantity;
+use super::super::read::Records;
+use super::super::select::{Subject, error_sentence, finite, subject, tooltip};
+use super::{Figure, sentences};
+use crate::record::row::{Row, Verdict};
+
+/// Half width of the shaded band, in standard errors.
+const BAND: f64 = 4.0;
+/// With more subjects than this, the layers of a quantity share a line.
+const MOST_LINES: usize = 48;
+const LINE: f64 = 21.0;
+const WIDTH: f64 = 920.0;
+const EDGE: f64 = 20.0;
+
+/// Rows that stand on one line.
+struct Line<'a> {
+    label: String,
+    rows: Vec<&'a Row>,
+}
+
+pub(super) fn draw(records: &Records) -> Option<Figure> {
+    let claims = Claims::of(records);
+    let rows: Vec<&Row> = claims.rows.iter().copied().filter(|r| finite(r.z).is_some()).collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let lines = lines(&rows);
+    let absent = claims.rows.len() - rows.len();
+    let note = format!("Not drawn: {absent} without a finite z.");
+    let caption = sentences(&[
+        "z = (measured − predicted) / standard error of every comparison, one line a claim; on a line the first step stands \
+         uppermost. The shaded band is |z| ≤ 4; the axis is linear near zero and logarithmic beyond.",
+        if absent > 0 { &note } else { "" },
+        &error_sentence(rows.iter().copied()),
+    ]);
+    let title = "Agreement overview";
+    Some(Figure { name: "agreement", title, caption, svg: image(&lines, &rows), quantities: Vec::new() })
+}
+
+fn lines<'a>(rows: &[&'a Row]) -> Vec<Line<'a>> {
+    let mut subjects: Vec<Subject<'a>> = Vec::new();
+    for row in rows {
+        if !subjects.contains(&subject(row)) {
+            subjects.push(subject(row));
+        }
+    }
+    let merged = subjects.len() > MOST_LINES;
+    // Layers of a quantity belong together even where the CSV has the quantities of a layer together.
+    let mut order: Vec<&str> = Vec::new();
+    for (name, ..) in &subjects {
+        if !order.contains(name) {
+            order.push(name);
+        }
+    }
+    subjects.sort_by_key(|s| (order.iter().position(|name| *name == s.0), s.1, s.2));
+    if merged {
+        subjects.dedup_by_key(|s| s.0);
+    }
+    let line = |key: Subject<'a>| {
+        let mut on_line: Vec<&Row> =
+            rows.iter().copied().filter(|r| if merged { r.quantity == key.0 } else { subject(r) == key }).collect();
+        on_line.sort_by_key(|r| r.step);
+        let label = match on_line.first() {
+            Some(row) if !merged => quantity::subject_label(row),
+            _ => quantity::label(key.0).to_owned(),
+        };
+        Line { label, rows: on_line }
+    };
+    subjects.into_iter().map(line).collect()
+}
+
+fn style(verdict: Verdict) -> (Shape, &'static str) {
+    match verdict {
+        Verdict::Agrees => (Shape::Circle, palette::GREEN),
+        Verdict::Disagrees => (Shape::Cross, palette::VERMILLION),
+        Verdict::Undecided => (Shape::Diamond, palette::ORANGE),
+        Verdict::NoPrediction => (Shape::Square, palette::AXIS),
+    }
+}
+
+fn image(lines: &[Line<'_>], rows: &[&Row]) -> String {
+    let largest = rows.iter().filter_map(|r| finite(r.z)).map(f64::abs).fold(BAND, f64::max);
+    let scale = Scale::SignedLog { limit: (1.15 * largest).max(6.0) };
+    let mut svg = Svg::default();
+    let legend: Vec<Entry> = [Verdict::Agrees, Verdict::Undecided, Verdict::Disagrees]
+        .into_iter()
+        .map(|verdict| {
+            let (shape, color) = style(verdict);
+            let count = rows.iter().filter(|r| r.verdict == Some(verdict)).count();
+            Entry::new(
+                Sample::Point { shape, color: color.to_owned(), filled: true },
+                format!("{} ({count})", word(verdict)),
+            )
+        })
+        .chain([Entry::new(Sample::Band(palette::GREEN), "|z| ≤ 4")])
+        .collect();
+    let top = draw_legend(&mut svg, &legend, WIDTH) + 16.0;
+    let bottom = top + LINE * lines.len() as f64;
+    let left = EDGE + lines.iter().map(|l| text_width(&l.label, 12.0)).fold(0.0, f64::max) + 12.0;
+    let width = WIDTH - EDGE - left;
+    let across = |z: f64| left + width * scale.position(z);
+    svg.rect((across(-BAND), top), (across(BAND) - across(-BAND), bottom - top), palette::GREEN, 0.1);
+    for tick in scale.ticks() {
+        let x = left + width * tick.position;
+        let zero = tick.label.as_deref() == Some("0");
+        svg.line((x, top), (x, bottom), Stroke::solid(if zero { palette::AXIS } else { palette::GRID }, 1.0));
+        svg.line((x, bottom), (x, bottom + 4.5), Stroke::solid(palette::AXIS, 1.0));
+        svg.text((x, bottom + 18.0), tick.label.as_deref().unwrap_or_default(), small(Anchor::Middle));
+    }
+    for (index, line) in lines.iter().enumerate() {
+        let middle = top + LINE * (index as f64 + 0.5);
+        let same =
+            index > 0 && lines[index - 1].rows.first().map(|r| &r.quantity) == line.rows.first().map(|r| &r.quantity);
+        let rule = if same { Stroke::solid(palette::GRID, 0.6) } else { Stroke::solid("#c9d0d8", 1.0) };
+        svg.line((EDGE, middle - 0.5 * LINE), (WIDTH - EDGE, middle - 0.5 * LINE), rule);
+        svg.text((left - 12.0, middle + 4.2), &line.label, Font::new(12.0, palette::INK, Anchor::End));
+        draw_line(&mut svg, line, middle, &across);
+    }
+    svg.line((left, bottom), (left + width, bottom), Stroke::solid(palette::AXIS, 1.0));
+    let label = Font::new(12.5, palette::INK, Anchor::Middle);
+    svg.text((left + 0.5 * width, bottom + 38.0), "z = (measured − predicted) / standard error", label);
+    svg.finish(WIDTH, bottom + 52.0, "z of every comparison with a prediction")
+}
+
+fn draw_line(svg: &mut Svg, line: &Line<'_>, middle: f64, across: &impl Fn(f64) -> f64) {
+    let count = line.rows.len();
+    for (place, row) in line.rows.iter().enumerate() {
+        let Some(z) = finite(row.z) else { continue };
+        let spread = if count > 1 { 9.0 * (place as f64 / (count - 1) as f64 - 0.5) } else { 0.0 };
+        let (shape, color) = style(row.verdict.unwrap_or(Verdict::NoPrediction));
+        svg.point((across(z), middle + spread), shape, 3.6, color, true, &tooltip(row));
+    }
+}

@@ -1,0 +1,15 @@
+//! Loss and accuracy over the training steps.
+
+use super::super::read::Records;
+use super::Figure;
+use super::over_steps::{Axis, figure};
+
+pub(super) fn draw(records: &Records) -> Option<Figure> {
+    let quantities = [
+        ("train_loss", Axis::Log),
+        ("test_loss", Axis::Log),
+        ("train_accuracy", Axis::Linear),
+        ("test_accuracy", Axis::Linear),
+    ];
+    figure(records, "loss", "Loss and accuracy", "Loss and accuracy during training.", &quantities)
+}

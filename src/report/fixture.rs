@@ -1,0 +1,223 @@
+//! A made-up run for the tests: member rows from a fixed pseudo-random stream, ensemble rows computed from them.
+
+use std::fs;
+use std::path::Path;
+
+use super::read::Records;
+use super::select::is_ensemble;
+use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow, Verdict};
+
+/// What the made-up run looks like.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) members: usize,
+    pub(crate) steps: Vec<u64>,
+    pub(crate) layers: usize,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { members: 16, steps: vec![0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000], layers: 4 }
+    }
+}
+
+/// A linear congruential stream; only looks random.
+struct Stream(u64);
+
+impl Stream {
+    fn normal(&mut self) -> f64 {
+        let mut sum = 0.0;
+        for _ in 0..12 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            sum += (self.0 >> 11) as f64 / (1u64 << 53) as f64;
+        }
+        sum - 6.0
+    }
+}
+
+/// One number: quantity, unit, layers, mean, spread over members, prediction.
+type Number = (&'static str, &'static str, Option<usize>, Option<usize>, f64, f64, Option<f64>);
+
+impl Run {
+    /// Two members, three steps, two layers.
+    pub(crate) fn small() -> Self {
+        Self { members: 2, steps: vec![0, 10, 100], layers: 2 }
+    }
+
+    fn numbers(&self, step: u64) -> Vec<Number> {
+        let t = step as f64;
+        let decay = 1.0 / (1.0 + t / 30.0).powf(0.9);
+        let mut numbers: Vec<Number> = vec![
+            ("train_loss", "", None, None, 0.45 * decay, 0.02 * decay, Some(0.45 * decay * (1.0 + 0.02 * (t / 1e3)))),
+            ("test_loss", "", None, None, 0.45 * decay + 0.02, 0.02 * decay + 0.001, Some(0.45 * decay + 0.021)),
+            ("ntk_trace", "", None, None, 612.0 + 0.006 * t, 14.0, Some(610.0)),
+            ("ntk_mean_off_diagonal", "", None, None, 1.32, 0.04, Some(1.31)),
+            ("ntk_top_eigenvalue", "", None, None, 140.0 + 0.003 * t, 4.0, Some(139.0)),
+            ("ntk_condition_number", "", None, None, 5200.0 + 2.0 * t, 600.0, None),
+            ("ntk_target_alignment", "", None, None, 0.12 + 0.03 * (1.0 + t / 50.0).ln(), 0.01, None),
+            ("ntk_overlap", "", None, None, 0.996 - 1e-6 * t, 0.0012, Some(1.0)),
+            ("ntk_distance", "", None, None, 0.08 + 4e-6 * t, 0.008, Some(0.0)),
+            ("nngp_trace", "", None, None, 118.0, 3.0, Some(117.5)),
+            ("nngp_mean_off_diagonal", "", None, None, 0.61, 0.02, Some(0.6)),
+            ("gradient_norm", "", None, None, 3.0 * decay, 0.1, None),
+        ];
+        if step > 0 {
+            let change = 2e-4 * t.sqrt();
+            numbers.push(("ntk_relative_change", "", None, None, change, 0.12 * change, Some(1.1 * change)));
+        }
+        let progress = (1.0 + t).ln() / (1e4f64).ln();
+        for layer in 1..=self.layers {
+            let l = layer as f64;
+            let at = Some(layer);
+            let wide = 3.0 + 0.012 * (l - 1.0);
+            let mut push = |name, unit, mean, spread, predicted| {
+                numbers.push((name, unit, None, at, mean, spread, predicted));
+            };
+            push("preactivation_variance", "", 1.0 + 0.01 * l, 0.02, Some(1.0 + 0.01 * l));
+            push("kurtosis", "", wide + 6e-6 * t * (l - 1.0) + 0.002, 0.012, Some(wide));
+            push("skewness", "", 0.0, 0.01, Some(0.0));
+            push("ks_distance", "", 0.004 + 0.001 * l, 0.001, None);
+            let input = 7.6 - 0.55 * l - 0.25 * l * progress * progress;
+            let label = (2.2 - 0.12 * l) * (0.35 + 0.65 * progress) - 0.15 * (l - 1.0) * (1.0 - progress);
+            push("information_input_binning", "nats", input.min(7.6), 0.08, None);
+            push("information_label_binning", "nats", label, 0.04, None);
+            push("information_input_kde_upper", "nats", input - 1.0, 0.06, None);
+            push("information_input_kde_lower", "nats", input - 1.9, 0.06, None);
+            push("information_label_kde", "nats", 0.9 * label, 0.03, None);
+            for from in 1..layer {
+                let norm = 0.93f64.powi((layer - from) as i32);
+                let value = norm * (1.0 + 0.001 * t.sqrt());
+                numbers.push(("partial_jacobian_norm", "", Some(from), at, value, 0.05 * norm, Some(norm)));
+            }
+        }
+        numbers.push(("information_input_ceiling", "nats", None, None, 2048f64.ln(), 0.0, None));
+        numbers.push(("information_label_ceiling", "nats", None, None, 10f64.ln(), 0.0, None));
+        numbers
+    }
+
+    /// All rows of `results.csv`.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let mut stream = Stream(20);
+        let mut rows = Vec::new();
+        for &step in &self.steps {
+            for number in self.numbers(step) {
+                self.push_number(step, number, &mut stream, &mut rows);
+            }
+        }
+        rows
+    }
+
+    fn push_number(&self, step: u64, number: Number, stream: &mut Stream, rows: &mut Vec<Row>) {
+        let (quantity, unit, layer_from, layer, mean, spread, predicted) = number;
+        let row = |members: String, measured| Row {
+            schema_version: SCHEMA_VERSION,
+            run: "wide & <deep>".to_owned(),
+            seed: 7,
+            members,
+            dataset: "mnist".to_owned(),
+            family: "mlp".to_owned(),
+            parameterization: "ntk".to_owned(),
+            width: 1024,
+            depth: self.layers,
+            step,
+            flow_time: Some(step as f64 * 0.5),
+            quantity: quantity.to_owned(),
+            unit: unit.to_owned(),
+            layer_from,
+            layer,
+            measured: Some(measured),
+            std_error: None,
+            se_method: String::new(),
+            predicted: None,
+            z: None,
+            verdict: None,
+        };
+        let values: Vec<f64> = (0..self.members).map(|_| mean + spread * stream.normal()).collect();
+        rows.extend(values.iter().enumerate().map(|(m, &v)| row(m.to_string(), v)));
+        let n = values.len() as f64;
+        let average = values.iter().sum::<f64>() / n;
+        let variance = values.iter().map(|v| (v - average).powi(2)).sum::<f64>() / (n - 1.0);
+        let std_error = (variance / n).sqrt();
+        let z = predicted.map(|p| (average - p) / std_error);
+        let verdict = match z.map(f64::abs) {
+            None => Verdict::NoPrediction,
+            Some(z) if z < 2.5 => Verdict::Agrees,
+            Some(z) if z < 4.0 => Verdict::Undecided,
+            Some(_) => Verdict::Disagrees,
+        };
+        rows.push(Row {
+            std_error: Some(std_error),
+            se_method: if predicted.is_some() { "paired_members" } else { "members" }.to_owned(),
+            predicted,
+            z,
+            verdict: Some(verdict),
+            ..row(format!("0..{}", self.members), average)
+        });
+    }
+
+    /// All rows of `training.csv`.
+    pub(crate) fn training(&self) -> Vec<TrainingRow> {
+        let rows = self.rows();
+        let cell = |quantity: &str, member: usize, step: u64| {
+            let found = rows.iter().find(|r| {
+                !is_ensemble(r) && r.quantity == quantity && r.step == step && r.members == member.to_string()
+            });
+            found.and_then(|r| r.measured)
+        };
+        let accuracy = |loss: Option<f64>| loss.map(|l| (1.0 - 1.9 * l).clamp(0.1, 1.0));
+        let mut training = Vec::new();
+        for member in 0..self.members {
+            for &step in &self.steps {
+                let (train_loss, test_loss) = (cell("train_loss", member, step), cell("test_loss", member, step));
+                training.push(TrainingRow {
+                    schema_version: SCHEMA_VERSION,
+                    run: "wide & <deep>".to_owned(),
+                    member,
+                    step,
+                    epoch: step as f64 / 100.0,
+                    flow_time: Some(step as f64 * 0.5),
+                    train_loss,
+                    test_loss,
+                    train_accuracy: accuracy(train_loss),
+                    test_accuracy: accuracy(test_loss),
+                    batch_loss: None,
+                });
+            }
+        }
+        training
+    }
+
+    /// `results.csv` as text.
+    pub(crate) fn results_csv(&self) -> String {
+        csv_text(&self.rows())
+    }
+
+    /// `training.csv` as text.
+    pub(crate) fn training_csv(&self) -> String {
+        csv_text(&self.training())
+    }
+
+    /// The records as if read from its files.
+    pub(crate) fn records(&self) -> Records {
+        let dir = tempfile::tempdir().unwrap();
+        self.write(dir.path());
+        Records::read(dir.path()).unwrap()
+    }
+
+    /// Writes all four files into `dir`.
+    pub(crate) fn write(&self, dir: &Path) {
+        fs::write(dir.join("results.csv"), self.results_csv()).unwrap();
+        fs::write(dir.join("training.csv"), self.training_csv()).unwrap();
+        fs::write(dir.join("config.toml"), "[network]\nfamily = \"mlp\" # <b>\nwidth = 1024\n").unwrap();
+        let manifest = r#"{"run": "wide & <deep>", "outcome": "completed", "seed": 7, "device": "cpu",
+            "config_hash": "9f2c61d0", "versions": {"widthwise": "0.1.0", "burn": "0.22.1"},
+            "dataset_source": "bundled", "command": ["widthwise", "run", "my config.toml", "--seed", "7"]}"#;
+        fs::write(dir.join("manifest.json"), manifest).unwrap();
+    }
+}
+
+fn csv_text(rows: &[impl serde::Serialize]) -> String {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    rows.iter().for_each(|row| writer.serialize(row).unwrap());
+    String::from_utf8(writer.into_inner().unwrap()).unwrap()
+}

@@ -1,0 +1,157 @@
+//! Joins many runs into one CSV: the end of every run, one row a quantity and layer.
+//!
+//! Columns: `run`, `config_hash` and `outcome` from the manifest, then those of `results.csv` without its own `run`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::error::ReportError;
+use super::read::Records;
+use super::select::{is_ensemble, latest};
+use crate::record::row::{Row, Verdict};
+
+#[derive(Serialize)]
+struct JoinedRow<'a> {
+    run: &'a str,
+    config_hash: &'a str,
+    outcome: &'a str,
+    schema_version: u32,
+    seed: u64,
+    members: &'a str,
+    dataset: &'a str,
+    family: &'a str,
+    parameterization: &'a str,
+    width: usize,
+    depth: usize,
+    step: u64,
+    flow_time: Option<f64>,
+    quantity: &'a str,
+    unit: &'a str,
+    layer_from: Option<usize>,
+    layer: Option<usize>,
+    measured: Option<f64>,
+    std_error: Option<f64>,
+    se_method: &'a str,
+    predicted: Option<f64>,
+    z: Option<f64>,
+    verdict: Option<Verdict>,
+}
+
+const COLUMNS: [&str; 23] = [
+    "run",
+    "config_hash",
+    "outcome",
+    "schema_version",
+    "seed",
+    "members",
+    "dataset",
+    "family",
+    "parameterization",
+    "width",
+    "depth",
+    "step",
+    "flow_time",
+    "quantity",
+    "unit",
+    "layer_from",
+    "layer",
+    "measured",
+    "std_error",
+    "se_method",
+    "predicted",
+    "z",
+    "verdict",
+];
+
+/// Writes the ensemble rows of every run in `dirs` at the last step of each quantity and layer, and returns their number.
+///
+/// A manifest without `config_hash` or `outcome` leaves the cell empty; one without `run` takes the name in `results.csv`.
+///
+/// # Errors
+///
+/// Those of [`Records::read`] for any of the directories, and a failing writer.
+pub fn join(dirs: &[PathBuf], out: &mut impl Write) -> Result<usize, ReportError> {
+    let failed = |source| ReportError::Table { source };
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(out);
+    writer.write_record(COLUMNS).map_err(failed)?;
+    let mut count = 0;
+    for dir in dirs {
+        let records = Records::read(dir)?;
+        let text = |key| records.manifest_text(key);
+        let (run, config_hash, outcome) =
+            (text("run"), text("config_hash").unwrap_or_default(), text("outcome").unwrap_or_default());
+        for row in latest(records.rows.iter().filter(|r| is_ensemble(r))) {
+            let run = run.as_deref().unwrap_or(&row.run);
+            writer.serialize(joined(run, &config_hash, &outcome, row)).map_err(failed)?;
+            count += 1;
+        }
+    }
+    writer.flush().map_err(|error| failed(error.into()))?;
+    Ok(count)
+}
+
+fn joined<'a>(run: &'a str, config_hash: &'a str, outcome: &'a str, row: &'a Row) -> JoinedRow<'a> {
+    JoinedRow {
+        run,
+        config_hash,
+        outcome,
+        schema_version: row.schema_version,
+        seed: row.seed,
+        members: &row.members,
+        dataset: &row.dataset,
+        family: &row.family,
+        parameterization: &row.parameterization,
+        width: row.width,
+        depth: row.depth,
+        step: row.step,
+        flow_time: row.flow_time,
+        quantity: &row.quantity,
+        unit: &row.unit,
+        layer_from: row.layer_from,
+        layer: row.layer,
+        measured: row.measured,
+        std_error: row.std_error,
+        se_method: &row.se_method,
+        predicted: row.predicted,
+        z: row.z,
+        verdict: row.verdict,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::Run;
+
+    #[test]
+    fn two_runs_give_the_ends_of_both() {
+        let dirs: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
+        let run = Run::small();
+        dirs.iter().for_each(|d| run.write(d.path()));
+        let mut out = Vec::new();
+        let count = join(&dirs.iter().map(|d| d.path().to_owned()).collect::<Vec<_>>(), &mut out).unwrap();
+        let mut reader = csv::Reader::from_reader(out.as_slice());
+        assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>(), COLUMNS);
+        let rows = run.rows();
+        let last = latest(rows.iter().filter(|r| is_ensemble(r)));
+        assert_eq!(count, 2 * last.len());
+        // `results.csv` reads its columns by name, so a joined row reads as one of its rows.
+        let joined: Vec<Row> = reader.deserialize().map(Result::unwrap).collect();
+        assert_eq!(joined, last.iter().chain(&last).copied().cloned().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn no_runs_give_the_header_alone() {
+        let mut out = Vec::new();
+        assert_eq!(join(&[], &mut out).unwrap(), 0);
+        assert_eq!(String::from_utf8(out).unwrap().trim_end(), COLUMNS.join(","));
+    }
+
+    #[test]
+    fn a_directory_without_run_is_named() {
+        let message = join(&[PathBuf::from("no-such-run")], &mut Vec::new()).unwrap_err().to_string();
+        assert!(message.contains("no-such-run") && message.contains("results.csv"), "{message}");
+    }
+}

@@ -1,0 +1,136 @@
+//! Update rules on the parameters of a network. Every rate is the base rate times the layer's factor.
+
+use burn::tensor::Tensor;
+use widthwise_theory::{Scaling, UpdateRule};
+
+use crate::config::{Anchor, L2, Optimizer};
+use crate::network::Parameters;
+
+/// Which column of the parameterization table an optimizer reads.
+pub fn update_rule(optimizer: Optimizer) -> UpdateRule {
+    match optimizer {
+        Optimizer::GradientDescent {} | Optimizer::Momentum { .. } | Optimizer::Nesterov { .. } => UpdateRule::Linear,
+        Optimizer::Adam { .. } | Optimizer::AdamW { .. } => UpdateRule::ScaleInvariant,
+    }
+}
+
+/// How many moment buffers an optimizer keeps.
+pub fn moment_count(optimizer: Optimizer) -> usize {
+    match optimizer {
+        Optimizer::GradientDescent {} => 0,
+        Optimizer::Momentum { .. } | Optimizer::Nesterov { .. } => 1,
+        Optimizer::Adam { .. } | Optimizer::AdamW { .. } => 2,
+    }
+}
+
+/// State between steps: one buffer a moment, each shaped as the parameters.
+#[derive(Debug, Clone)]
+pub struct OptimizerState {
+    /// Velocity, or first and second moments.
+    pub moments: Vec<Vec<Parameters>>,
+}
+
+impl OptimizerState {
+    /// Zeros.
+    pub fn new(optimizer: Optimizer, parameters: &[Parameters]) -> Self {
+        let zeros = || parameters.iter().map(|p| p.map(Tensor::zeros_like)).collect();
+        Self { moments: (0..moment_count(optimizer)).map(|_| zeros()).collect() }
+    }
+}
+
+/// One update rule with its constants.
+#[derive(Debug, Clone)]
+pub struct Updater {
+    /// The rule.
+    pub optimizer: Optimizer,
+    /// Base learning rate.
+    pub learning_rate: f64,
+    /// Penalty.
+    pub l2: L2,
+    /// Initial parameters, if the penalty pulls to them.
+    pub anchor: Option<Vec<Parameters>>,
+}
+
+impl Updater {
+    /// Moves `parameters` down `gradients`; `step` counts from 1.
+    pub fn update(
+        &self,
+        step: u64,
+        parameters: &mut [Parameters],
+        gradients: Vec<Parameters>,
+        scalings: &[Scaling],
+        state: &mut OptimizerState,
+    ) {
+        for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
+            let anchor = self.anchor.as_ref().map(|anchor| &anchor[index]);
+            let mut moments: Vec<&mut Parameters> = state.moments.iter_mut().map(|m| &mut m[index]).collect();
+            let rate = self.learning_rate * scalings[index].weight_rate;
+            let gradient_weight = self.penalized(gradient.weight, &parameter.weight, anchor.map(|a| &a.weight));
+            let weights: Vec<&mut Tensor<2>> = moments.iter_mut().map(|m| &mut m.weight).collect();
+            self.step(step, rate, &mut parameter.weight, gradient_weight, weights);
+            if let (Some(bias), Some(gradient)) = (&mut parameter.bias, gradient.bias) {
+                let rate = self.learning_rate * scalings[index].bias_rate;
+                let gradient = self.penalized(gradient, bias, anchor.and_then(|a| a.bias.as_ref()));
+                let biases: Vec<&mut Tensor<2>> = moments.iter_mut().filter_map(|m| m.bias.as_mut()).collect();
+                self.step(step, rate, bias, gradient, biases);
+            }
+        }
+    }
+
+    fn penalized(&self, gradient: Tensor<2>, parameter: &Tensor<2>, anchor: Option<&Tensor<2>>) -> Tensor<2> {
+        if self.l2.strength == 0.0 {
+            return gradient;
+        }
+        let pull = match (self.l2.toward, anchor) {
+            (Anchor::Init, Some(anchor)) => parameter.clone() - anchor.clone(),
+            _ => parameter.clone(),
+        };
+        gradient + pull.mul_scalar(self.l2.strength)
+    }
+
+    fn step(
+        &self,
+        step: u64,
+        rate: f64,
+        parameter: &mut Tensor<2>,
+        gradient: Tensor<2>,
+        mut moments: Vec<&mut Tensor<2>>,
+    ) {
+        match self.optimizer {
+            Optimizer::GradientDescent {} => parameter.inplace(|p| p - gradient.mul_scalar(rate)),
+            Optimizer::Momentum { beta } => {
+                moments[0].inplace(|v| v.mul_scalar(beta) - gradient.mul_scalar(rate));
+                parameter.inplace(|p| p + moments[0].clone());
+            }
+            Optimizer::Nesterov { beta } => {
+                let push = gradient.mul_scalar(rate);
+                moments[0].inplace(|v| v.mul_scalar(beta) - push.clone());
+                parameter.inplace(|p| p + moments[0].clone().mul_scalar(beta) - push);
+            }
+            Optimizer::Adam { beta1, beta2, epsilon } => {
+                adam(step, rate, [beta1, beta2, epsilon], parameter, gradient, &mut moments);
+            }
+            Optimizer::AdamW { beta1, beta2, epsilon, weight_decay } => {
+                parameter.inplace(|p| p.mul_scalar(1.0 - rate * weight_decay));
+                adam(step, rate, [beta1, beta2, epsilon], parameter, gradient, &mut moments);
+            }
+        }
+    }
+}
+
+/// Kingma and Ba 2015 (1412.6980), algorithm 1.
+fn adam(
+    step: u64,
+    rate: f64,
+    [beta1, beta2, epsilon]: [f64; 3],
+    parameter: &mut Tensor<2>,
+    gradient: Tensor<2>,
+    moments: &mut [&mut Tensor<2>],
+) {
+    moments[0].inplace(|m| m.mul_scalar(beta1) + gradient.clone().mul_scalar(1.0 - beta1));
+    moments[1].inplace(|v| v.mul_scalar(beta2) + gradient.square().mul_scalar(1.0 - beta2));
+    let corrected = |beta: f64| 1.0 - beta.powf(step as f64);
+    let first = moments[0].clone().div_scalar(corrected(beta1));
+    let root = moments[1].clone().div_scalar(corrected(beta2)).sqrt();
+    parameter.inplace(|p| p - first.mul_scalar(rate) / root.add_scalar(epsilon));
+}

@@ -1,0 +1,113 @@
+//! Two roads to one number: structured derivatives against Burn's automatic differentiation.
+
+use burn::tensor::Tensor;
+use faer::Mat;
+use widthwise::network::{Batch, Network, Tap};
+use widthwise::observation::Observation;
+use widthwise_probes::{Observed, empirical_ntk, empirical_ntk_full, to_f64};
+use widthwise_theory::Parameterization;
+
+use crate::bounds::relative_difference;
+use crate::networks::{families, inputs, network};
+
+const PARAMETERIZATIONS: [Parameterization; 4] =
+    [Parameterization::Standard, Parameterization::Ntk, Parameterization::MeanField, Parameterization::Mup];
+
+/// The whole Jacobian, one backward pass an example and output, weighted with the learning-rate factors.
+fn brute_force(network: &Network, batch: &Batch, outputs: usize) -> Mat<f64> {
+    let mut rows: Vec<Vec<f64>> = Vec::new();
+    for x in 0..batch.examples() {
+        for o in 0..outputs {
+            let mut tracked = network.clone();
+            tracked.parameters =
+                network.parameters.iter().map(|p| p.map(|t| t.clone().autodiff().require_grad())).collect();
+            let single = Batch {
+                inputs: batch.inputs.clone().narrow(0, x, 1),
+                gates: batch.gates.clone().map(|g| g.narrow(0, x, 1)),
+            };
+            let f = tracked.forward(&single, &mut widthwise::network::NoTap);
+            let gradients = f.narrow(1, o, 1).sum().backward();
+            let mut row = Vec::new();
+            for (p, s) in tracked.parameters.iter().zip(network.scalings()) {
+                row.extend(to_f64(p.weight.grad(&gradients).unwrap()).iter().map(|g| g * s.weight_rate.sqrt()));
+                if let Some(bias) = &p.bias {
+                    row.extend(to_f64(bias.grad(&gradients).unwrap()).iter().map(|g| g * s.bias_rate.sqrt()));
+                }
+            }
+            rows.push(row);
+        }
+    }
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    Mat::from_fn(rows.len(), rows.len(), |i, j| dot(&rows[i], &rows[j]))
+}
+
+#[test]
+fn structured_ntk_equals_the_jacobian_gram_for_every_family_and_parameterization() {
+    for parameterization in PARAMETERIZATIONS {
+        for (name, architecture) in families(7, parameterization) {
+            let network = network(&architecture, 0);
+            let batch = network.batch(&inputs(4, architecture.input.features()));
+            let observation = Observation::new(&network, &batch);
+            let expected = brute_force(&network, &batch, 3);
+            let difference = relative_difference(&empirical_ntk_full(&observation), &expected);
+            assert!(difference < 1e-10, "{name}, {parameterization:?}: full kernel off by {difference:e}");
+            let traced = Mat::from_fn(4, 4, |i, j| (0..3).map(|o| expected[(3 * i + o, 3 * j + o)]).sum::<f64>() / 3.0);
+            let difference = relative_difference(&empirical_ntk(&observation), &traced);
+            assert!(difference < 1e-10, "{name}, {parameterization:?}: traced kernel off by {difference:e}");
+        }
+    }
+}
+
+/// Adds a zero leaf at every pre-activation, whose gradient is the derivative there.
+struct Leaves(Vec<Tensor<2>>);
+
+impl Tap for Leaves {
+    fn preactivation(&mut self, _layer: usize, state: Tensor<2>) -> Tensor<2> {
+        let leaf = state.clone().inner().zeros_like().autodiff().require_grad();
+        self.0.push(leaf.clone());
+        state + leaf
+    }
+}
+
+#[test]
+fn pullbacks_equal_automatic_differentiation_for_every_family() {
+    for (name, architecture) in families(6, Parameterization::Ntk) {
+        let network = network(&architecture, 1);
+        let batch = network.batch(&inputs(3, architecture.input.features()));
+        let observation = Observation::new(&network, &batch);
+        for layer in 1..=observation.layers() {
+            let geometry = observation.geometry(layer);
+            let count = 3 * geometry.positions * geometry.units;
+            let cotangent = Tensor::<1>::from_data(inputs(1, count).as_slice(), (&batch.inputs.device(), batch.inputs.dtype()));
+            let cotangent = cotangent.reshape([1, 3, geometry.positions, geometry.units]);
+            let pulled = observation.pull_back(layer, cotangent.clone());
+            // The scalar whose derivative is the pullback: the pre-activation at `layer` against the cotangent.
+            struct At<'a>(&'a mut Leaves, usize, Option<Tensor<2>>);
+            impl Tap for At<'_> {
+                fn preactivation(&mut self, layer: usize, state: Tensor<2>) -> Tensor<2> {
+                    let state = self.0.preactivation(layer, state);
+                    if layer == self.1 {
+                        self.2 = Some(state.clone());
+                    }
+                    state
+                }
+            }
+            let mut leaves = Leaves(Vec::new());
+            let mut at = At(&mut leaves, layer, None);
+            let _ = network.forward(&batch, &mut at);
+            let z = at.2.unwrap();
+            let flat = cotangent.swap_dims(2, 3).reshape([3, geometry.units * geometry.positions]);
+            let gradients = (z * flat).sum().backward();
+            for earlier in 1..=layer {
+                let expected = to_f64(leaves.0[earlier - 1].grad(&gradients).unwrap());
+                let found = pulled[earlier - 1].clone();
+                let [_, n, p, u] = found.dims();
+                let found = to_f64(found.swap_dims(2, 3).reshape([n, p * u]));
+                let scale = expected.iter().map(|e| e.abs()).fold(0.0, f64::max);
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert!((found - expected).abs() <= 1e-12 * scale, "{name}: layer {earlier} from {layer}");
+                }
+            }
+        }
+    }
+}

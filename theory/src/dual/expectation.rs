@@ -1,0 +1,133 @@
+//! One-dimensional Gaussian expectations `<f>_q = E[f(sqrt(q) z)]`, `z ~ N(0, 1)`.
+//!
+//! The trapezoid rule converges exponentially for functions analytic in a strip: its error is about
+//! `exp(-2 pi w / h)` with `w` the half-width of the strip in `z` (Trefethen and Weideman 2014). The poles of tanh at
+//! `+- i pi/2` give `w = (pi/2)/sqrt(q)`, hence the step `0.27/sqrt(q)`. A kink is met by Gauss-Legendre panels on either
+//! side of it.
+
+use std::f64::consts::PI;
+use std::sync::LazyLock;
+
+use crate::activation::Activation;
+
+/// Half-width of the box; `exp(-14^2/2)` is 2e-43, room for the fourth powers of growing functions.
+const BOX: f64 = 14.0;
+/// Largest step of the trapezoid rule.
+const STEP: f64 = 0.05;
+/// `h sqrt(q)` for 1e-16 with the poles of tanh.
+const STEP_TIMES_ROOT: f64 = 0.27;
+/// Nodes of one Gauss-Legendre panel.
+const PANEL_NODES: usize = 24;
+
+/// Nodes on `[-1, 1]` and weights of one panel.
+pub(super) static PANEL: LazyLock<[(f64, f64); PANEL_NODES]> = LazyLock::new(gauss_legendre);
+
+/// Standard normal density.
+pub(super) fn density(z: f64) -> f64 {
+    (-0.5 * z * z).exp() / (2.0 * PI).sqrt()
+}
+
+/// `E[function(z)]`, `z ~ N(0, 1)`, by the trapezoid rule with step `min(0.05, 0.27/sqrt(q))`.
+///
+/// For functions `f(sqrt(q) z)` with `f` analytic in `|Im x| < pi/2` and polynomial growth, to 1e-15 relative.
+pub fn gaussian_expectation(q: f64, function: impl Fn(f64) -> f64) -> f64 {
+    trapezoid(BOX, STEP.min(STEP_TIMES_ROOT / q.sqrt()), function)
+}
+
+/// `h sum_i density(i h) function(i h)` over `|i h| <= half_width`.
+pub(super) fn trapezoid(half_width: f64, step: f64, function: impl Fn(f64) -> f64) -> f64 {
+    let count = (half_width / step).ceil() as i64;
+    let term = |i: i64| {
+        let z = i as f64 * step;
+        density(z) * function(z)
+    };
+    // From the tails inwards: small terms first.
+    let sum: f64 = (1..=count).rev().map(|i| term(i) + term(-i)).sum();
+    step * (sum + term(0))
+}
+
+/// `integral of function` over `[start, end]` by one panel.
+pub(super) fn panel(start: f64, end: f64, function: impl Fn(f64) -> f64) -> f64 {
+    let (center, half) = (0.5 * (start + end), 0.5 * (end - start));
+    half * PANEL.iter().map(|(x, weight)| weight * function(center + half * x)).sum::<f64>()
+}
+
+/// Newton's iteration on the Legendre polynomial from the Chebyshev-like first guess.
+fn gauss_legendre() -> [(f64, f64); PANEL_NODES] {
+    let n = PANEL_NODES as f64;
+    std::array::from_fn(|i| {
+        let mut x = (PI * (i as f64 + 0.75) / (n + 0.5)).cos();
+        let mut slope = 1.0;
+        for _ in 0..10 {
+            let (mut previous, mut current) = (1.0, x);
+            for k in 2..=PANEL_NODES {
+                let k = k as f64;
+                (previous, current) = (current, ((2.0 * k - 1.0) * x * current - (k - 1.0) * previous) / k);
+            }
+            slope = n * (x * current - previous) / (x * x - 1.0);
+            x -= current / slope;
+        }
+        (x, 2.0 / ((1.0 - x * x) * slope * slope))
+    })
+}
+
+/// Moments of `phi` and its derivative under `N(0, q)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moments {
+    /// `<phi>`.
+    pub mean: f64,
+    /// `<phi^2>`.
+    pub square: f64,
+    /// `<phi^4>`.
+    pub fourth: f64,
+    /// `<phi'^2>`.
+    pub derivative_square: f64,
+    /// `d<phi^2>/dq = <phi phi' z>/sqrt(q)`.
+    pub square_slope: f64,
+    /// `<phi^2 (z^4 - 6 z^2 + 3)>` with `z` of unit variance; equal to `4 q^2 d^2<phi^2>/dq^2`.
+    pub square_he4: f64,
+}
+
+impl Activation {
+    /// How much faster than tanh the function varies: divides the step of every trapezoid rule.
+    pub(super) fn rate(&self) -> f64 {
+        match self {
+            Activation::Sin { frequency, .. } | Activation::Cos { frequency, .. } => frequency.abs().max(1.0),
+            Activation::Gaussian | Activation::Erf => 1.5,
+            _ => 1.0,
+        }
+    }
+
+    /// `E[function(z)]`, `z ~ N(0, 1)`, for functions made of `phi(sqrt(q) z)` and its derivative; aware of the kink.
+    pub fn expectation(&self, q: f64, function: impl Fn(f64) -> f64) -> f64 {
+        if self.negative_slope().is_none() {
+            return gaussian_expectation(q * self.rate().powi(2), function);
+        }
+        let side = |sign: f64| {
+            let cells = 0..BOX as usize;
+            cells.rev().map(|i| panel(i as f64, i as f64 + 1.0, |z| density(z) * function(sign * z))).sum::<f64>()
+        };
+        side(1.0) + side(-1.0)
+    }
+
+    /// All [`Moments`] at variance `q`; at `q = 0` their limits from above.
+    pub fn moments(&self, q: f64) -> Moments {
+        // The limits at zero are read off a variance so small that only the derivatives' a.e. values matter.
+        let floor = if self.negative_slope().is_some() { 1e-200 } else { 0.0 };
+        let root = q.max(floor).sqrt();
+        // Below 1e-12 the slope of <phi^2> is its limit to that accuracy; above, division by sqrt(q) is safe.
+        let slope_root = q.max(1e-12).sqrt();
+        let phi = |z: f64| self.value(root * z);
+        Moments {
+            mean: self.expectation(q, phi),
+            square: self.expectation(q, |z| phi(z).powi(2)),
+            fourth: self.expectation(q, |z| phi(z).powi(4)),
+            derivative_square: self.expectation(q, |z| self.derivative(root * z).powi(2)),
+            square_slope: self.expectation(q, |z| {
+                let x = slope_root * z;
+                self.value(x) * self.derivative(x) * z / slope_root
+            }),
+            square_he4: self.expectation(q, |z| phi(z).powi(2) * (z * z * (z * z - 6.0) + 3.0)),
+        }
+    }
+}

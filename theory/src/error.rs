@@ -1,0 +1,56 @@
+//! What can be wrong with a theoretical question.
+
+use thiserror::Error;
+
+/// Errors of this crate; every message says what was asked, what was found and what is allowed.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum TheoryError {
+    /// A window larger than its image, or a zero size.
+    #[error("layer {index}: a window of {window:?} does not fit an image of {image:?}; use a smaller window, a positive stride or padding \"same\"")]
+    WindowDoesNotFit {
+        /// Index in the layer list.
+        index: usize,
+        /// Height and width of the window.
+        window: [usize; 2],
+        /// Height and width of the image.
+        image: [usize; 2],
+    },
+    /// A gated layer in an architecture without gates.
+    #[error("layer {index} is gated but the architecture has no gates; add a [network.gates] table")]
+    MissingGates {
+        /// Index in the layer list.
+        index: usize,
+    },
+    /// The last layer is not a dense weight layer.
+    #[error("the last layer must be a dense readout")]
+    NoReadout,
+    /// There is no infinite-width prediction for this request.
+    #[error("no prediction: {reason}")]
+    NoPrediction {
+        /// Why, as a clause.
+        reason: String,
+    },
+    /// Two arrays do not fit together.
+    #[error("{what}: expected {expected}, found {found}")]
+    ShapeMismatch {
+        /// Which quantity.
+        what: &'static str,
+        /// Expected size.
+        expected: usize,
+        /// Found size.
+        found: usize,
+    },
+    /// A matrix decomposition did not converge, or a matrix is not positive definite.
+    #[error("{operation} failed on a {size} x {size} matrix (smallest eigenvalue {smallest:e}, largest {largest:e}); add a ridge or use distinct inputs")]
+    Solve {
+        /// What was tried.
+        operation: &'static str,
+        /// Rows of the matrix.
+        size: usize,
+        /// Smallest eigenvalue.
+        smallest: f64,
+        /// Largest eigenvalue.
+        largest: f64,
+    },
+}
