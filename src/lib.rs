@@ -1,14 +1,16 @@
 //! Does a finite network do what infinite-width theory says, and if not, why?
 
-pub mod config {
-    //! Placeholder.
-    mod experiment;
-    pub use experiment::*;
-}
+pub mod comparison;
+pub mod config;
+pub mod data;
+pub mod measurement;
+pub mod monitor;
 pub mod network;
 pub mod observation;
+pub mod prediction;
+pub mod quantity;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod signals;
 pub mod training;
-pub mod record {
-    //! Placeholder.
-    pub mod row;
-}

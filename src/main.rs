@@ -1,1 +1,45 @@
-fn main() {}
+//! `widthwise`: read the command line, do one thing, end with an exit code that scripts can rely on.
+
+mod cli;
+mod commands;
+mod progress;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use cli::{Cli, Command};
+use commands::console::Console;
+use commands::{Exit, check, completions, config, data, kernel, report, run, table};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let console = Console::new(&cli.global);
+    let exit = execute(&cli, &console).unwrap_or_else(|error| {
+        console.error(&error);
+        Exit::Failed
+    });
+    exit.into()
+}
+
+fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
+    set_threads(cli.global.threads)?;
+    match &cli.command {
+        Command::Run(arguments) => run::execute(arguments, console),
+        Command::Check(arguments) => check::execute(arguments, console),
+        Command::Report(arguments) => report::execute(arguments, console),
+        Command::Table(arguments) => table::execute(arguments, console),
+        Command::Data(arguments) => data::execute(arguments, console),
+        Command::Kernel(arguments) => kernel::execute(arguments, console),
+        Command::Config(arguments) => config::execute(arguments, console),
+        Command::Completions(arguments) => completions::execute(arguments, console),
+    }
+}
+
+/// The pool is made once a process, so this comes before anything that computes.
+fn set_threads(threads: Option<usize>) -> Result<()> {
+    let Some(threads) = threads else { return Ok(()) };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+    pool.build_global().with_context(|| format!("--threads {threads}: the threads cannot be started; ask for fewer"))
+}

@@ -36,6 +36,14 @@ impl<'a> Observation<'a> {
         self.states[self.states.len() - 1].clone()
     }
 
+    /// What the weight layer after `layer` receives, `[N, features]`; the outputs for the readout.
+    pub fn activations(&self, layer: usize) -> Tensor<2> {
+        match self.network.weight_layers().get(layer) {
+            Some(next) => self.states[next.index].clone(),
+            None => self.outputs(),
+        }
+    }
+
     fn layer_index(&self, layer: usize) -> usize {
         self.network.weight_layers()[layer - 1].index
     }

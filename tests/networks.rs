@@ -54,7 +54,10 @@ pub(crate) fn families(width: usize, parameterization: Parameterization) -> Vec<
     };
     vec![
         ("mlp", build(&base, flat)),
-        ("mlp without biases", build(&NetworkConfig { sigma_b2: 0.0, activation: Activation::Gelu, ..base.clone() }, flat)),
+        (
+            "mlp without biases",
+            build(&NetworkConfig { sigma_b2: 0.0, activation: Activation::Gelu, ..base.clone() }, flat),
+        ),
         ("deep_linear", build(&NetworkConfig { family: Family::DeepLinear, ..base.clone() }, flat)),
         ("cnn same stride flatten", build(&cnn(same), image)),
         ("cnn valid pooled global average", build(&cnn(pooled), image)),

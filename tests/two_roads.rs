@@ -78,7 +78,8 @@ fn pullbacks_equal_automatic_differentiation_for_every_family() {
         for layer in 1..=observation.layers() {
             let geometry = observation.geometry(layer);
             let count = 3 * geometry.positions * geometry.units;
-            let cotangent = Tensor::<1>::from_data(inputs(1, count).as_slice(), (&batch.inputs.device(), batch.inputs.dtype()));
+            let cotangent =
+                Tensor::<1>::from_data(inputs(1, count).as_slice(), (&batch.inputs.device(), batch.inputs.dtype()));
             let cotangent = cotangent.reshape([1, 3, geometry.positions, geometry.units]);
             let pulled = observation.pull_back(layer, cotangent.clone());
             // The scalar whose derivative is the pullback: the pre-activation at `layer` against the cotangent.

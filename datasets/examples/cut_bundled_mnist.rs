@@ -3,8 +3,8 @@
 //! The uncompressed results are the bundled ones byte for byte, whose MD5 sums stand in `bundled/mnist/NOTICE`. The
 //! compressed sizes depend on the compressor; the files in the repository were written by zlib.
 
-use flate2::write::GzEncoder;
 use flate2::Compression;
+use flate2::write::GzEncoder;
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::Path;

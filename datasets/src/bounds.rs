@@ -27,13 +27,14 @@ impl Bound {
     #[track_caller]
     pub(crate) fn check(self, found: f64, expected: f64) {
         let tolerance = match self {
-            Self::RoundOff(operations) => {
-                4.0 * f64::EPSILON * operations.max(1) as f64 * expected.abs().max(1.0)
-            }
+            Self::RoundOff(operations) => 4.0 * f64::EPSILON * operations.max(1) as f64 * expected.abs().max(1.0),
             Self::Reference(decimals) => 0.500_001 * 10.0_f64.powi(-decimals),
             Self::Sampling(standard_error) => 5.0 * standard_error,
         };
         let difference = (found - expected).abs();
-        assert!(difference <= tolerance, "found {found}, expected {expected}: {difference:e} exceeds {self:?} = {tolerance:e}");
+        assert!(
+            difference <= tolerance,
+            "found {found}, expected {expected}: {difference:e} exceeds {self:?} = {tolerance:e}"
+        );
     }
 }

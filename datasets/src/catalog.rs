@@ -87,10 +87,8 @@ const fn file(name: &'static str, bytes: u64, checksum: Option<Checksum>) -> Dat
     DataFile { name, bytes, checksum }
 }
 
-const MNIST_MIRRORS: &[&str] = &[
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-];
+const MNIST_MIRRORS: &[&str] =
+    &["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"];
 
 /// MNIST.
 pub const MNIST: Entry = Entry {

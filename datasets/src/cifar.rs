@@ -89,7 +89,7 @@ fn check_length(bytes: u64, limit: u64, record: usize) -> Result<(), FormatError
     if bytes > limit {
         return Err(FormatError::Length { expected: limit, found: bytes });
     }
-    if bytes == 0 || bytes % record as u64 != 0 {
+    if bytes == 0 || !bytes.is_multiple_of(record as u64) {
         return Err(FormatError::Records { record, found: bytes });
     }
     Ok(())

@@ -157,8 +157,7 @@ fn download_one(
     let path = folder.join(download.name);
     let part = folder.join(format!("{}.part", download.name));
     let io = |source| FetchError::io(&part, source);
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&part).map_err(io)?;
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&part).map_err(io)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(FetchError::Busy { path: part }),

@@ -37,7 +37,9 @@ pub enum FormatError {
         available: u64,
     },
     /// A dimension is zero.
-    #[error("the header claims the dimensions {dims:?}; every dimension must be at least 1: fetch or import the file again")]
+    #[error(
+        "the header claims the dimensions {dims:?}; every dimension must be at least 1: fetch or import the file again"
+    )]
     Empty {
         /// Dimensions in the header.
         dims: Vec<u32>,

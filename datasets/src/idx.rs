@@ -39,13 +39,9 @@ pub fn read(mut source: impl Read, length: Length) -> Result<Idx, FormatError> {
     let mut header = vec![0_u8; 4 * usize::from(magic[3])];
     let found = read_full(&mut source, &mut header)?;
     if found < header.len() {
-        return Err(FormatError::HeaderTruncated {
-            expected: 4 + header.len() as u64,
-            found: 4 + found as u64,
-        });
+        return Err(FormatError::HeaderTruncated { expected: 4 + header.len() as u64, found: 4 + found as u64 });
     }
-    let dims: Vec<u32> =
-        header.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let dims: Vec<u32> = header.chunks_exact(4).map(|b| u32::from_be_bytes([b[0], b[1], b[2], b[3]])).collect();
     let header_bytes = 4 + header.len() as u64;
     let claim = claimed_values(&dims, header_bytes, length)?;
 
@@ -61,10 +57,8 @@ fn claimed_values(dims: &[u32], header_bytes: u64, length: Length) -> Result<u64
         return Err(FormatError::Empty { dims: dims.to_vec() });
     }
     let too_large = || FormatError::Claim { dims: dims.to_vec(), available: length.bound() };
-    let claim = dims
-        .iter()
-        .try_fold(1_u64, |product, &dim| product.checked_mul(u64::from(dim)))
-        .ok_or_else(too_large)?;
+    let claim =
+        dims.iter().try_fold(1_u64, |product, &dim| product.checked_mul(u64::from(dim))).ok_or_else(too_large)?;
     let available = length.bound().saturating_sub(header_bytes);
     if claim > available {
         return Err(too_large());

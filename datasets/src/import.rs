@@ -162,7 +162,9 @@ fn copy_into(path: &Path, folder: &Path, name: &str) -> Result<PathBuf, DataErro
     // Not fs::copy, which would hand on the permissions of a read-only medium.
     let mut source_file = File::open(path).map_err(|source| io_error(path, source))?;
     let mut target = File::create(&part).map_err(|source| io_error(&part, source))?;
-    io::copy(&mut source_file, &mut target).and_then(|_| target.sync_all()).map_err(|source| io_error(&part, source))?;
+    io::copy(&mut source_file, &mut target)
+        .and_then(|_| target.sync_all())
+        .map_err(|source| io_error(&part, source))?;
     drop(target);
     fs::rename(&part, &to).map_err(|source| io_error(&to, source))?;
     Ok(to)

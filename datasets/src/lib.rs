@@ -1,8 +1,18 @@
 //! Data sets for `widthwise`: known files and where they lie, synthetic data, and preprocessing.
 //!
-//! A [`DatasetSpec`] names a data set, [`load`] reads or generates it as a [`Dataset`], and [`prepare`] turns that into the
+//! A [`DatasetSpec`] names a data set, [`load()`] reads or generates it as a [`Dataset`], and [`prepare()`] turns that into the
 //! inputs and targets that a network is trained on. Every random choice draws from a [named stream](mod@stream) of the run's
 //! seed.
+//!
+//! ```
+//! use widthwise_datasets::{DatasetSpec, Preprocessing, load, prepare};
+//!
+//! let data = load(&DatasetSpec::TwelveBit {}, None, 0)?;
+//! let options = Preprocessing { train: Some(512), ..Preprocessing::default() };
+//! let prepared = prepare(&data, &options, 0)?;
+//! assert_eq!((prepared.train.n, prepared.shape.len(), prepared.outputs), (512, 12, 2));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -36,6 +46,8 @@ mod load_tests;
 pub mod locate;
 pub mod prepare;
 mod prepare_error;
+#[cfg(test)]
+mod prepare_tests;
 pub mod preprocessing;
 mod shape;
 pub mod source;

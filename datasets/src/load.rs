@@ -19,21 +19,28 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// [`DataError`] when the set is not there, damaged, or altered.
 pub fn load_entry(entry: &'static Entry, data_dir: Option<&Path>) -> Result<Dataset, DataError> {
-    let search = SearchPath::new(data_dir)?;
-    match locate(entry, &search) {
+    load_from(entry, &SearchPath::new(data_dir)?)
+}
+
+/// Reads a catalogued data set from the first folder of `search` that holds it.
+///
+/// # Errors
+/// As [`load_entry`].
+pub fn load_from(entry: &'static Entry, search: &SearchPath) -> Result<Dataset, DataError> {
+    match locate(entry, search) {
         Located::Complete { folder, files } => read_files(entry, &folder, &files),
         Located::Incomplete { folder, missing } if entry.id == MNIST.id && !search.explicit => {
-            bundled_instead(&search, folder.as_deref(), &missing)
+            bundled_instead(search, folder.as_deref(), &missing)
         }
         Located::Incomplete { missing, .. } => {
-            Err(DataError::NotFound { id: entry.id, searched: search.folders, missing })
+            Err(DataError::NotFound { id: entry.id, searched: search.folders.clone(), missing })
         }
     }
 }
 
 fn bundled_instead(search: &SearchPath, folder: Option<&Path>, missing: &[String]) -> Result<Dataset, DataError> {
-    let mut dataset = bundled::mnist()
-        .map_err(|source| DataError::Format { path: PathBuf::from("bundled MNIST subset"), source })?;
+    let mut dataset =
+        bundled::mnist().map_err(|source| DataError::Format { path: PathBuf::from("bundled MNIST subset"), source })?;
     let reason = match folder {
         Some(folder) => format!("{} lacks {}", folder.display(), missing.join(", ")),
         None => {
@@ -53,10 +60,7 @@ fn read_files(entry: &'static Entry, folder: &Path, files: &[PathBuf]) -> Result
         }
         Format::Cifar(variant) => {
             let (train, test) = files.split_at(files.len() - 1);
-            (
-                read_cifar_split(entry, variant, 0, train)?,
-                read_cifar_split(entry, variant, train.len(), test)?,
-            )
+            (read_cifar_split(entry, variant, 0, train)?, read_cifar_split(entry, variant, train.len(), test)?)
         }
     };
     check_count(entry, &files[0], entry.examples.0, train.n)?;
@@ -104,9 +108,8 @@ fn read_cifar_split(
     let mut labels = Vec::new();
     for (file, path) in entry.files[first..].iter().zip(files) {
         let records = file.bytes as usize / variant.record_bytes();
-        let (new_pixels, new_labels) = read_verified(entry, file, path, |reader, length| {
-            cifar::read(reader, length, variant, records)
-        })?;
+        let (new_pixels, new_labels) =
+            read_verified(entry, file, path, |reader, length| cifar::read(reader, length, variant, records))?;
         pixels.extend(new_pixels);
         labels.extend(new_labels);
     }
@@ -120,11 +123,13 @@ fn read_verified<T>(
     path: &Path,
     parse: impl FnOnce(&mut dyn Read, Length) -> Result<T, FormatError>,
 ) -> Result<T, DataError> {
-    let (reader, length) =
-        source::open(path).map_err(|source| DataError::Io { path: path.to_path_buf(), source })?;
+    let (reader, length) = source::open(path).map_err(|source| DataError::Io { path: path.to_path_buf(), source })?;
+    let length = match length {
+        Length::AtMost(bytes) => Length::AtMost(bytes.min(file.bytes)),
+        exact @ Length::Exact(_) => exact,
+    };
     let mut reader = HashingReader::new(reader, file.checksum);
-    let parsed = parse(&mut reader, length)
-        .map_err(|source| DataError::Format { path: path.to_path_buf(), source })?;
+    let parsed = parse(&mut reader, length).map_err(|source| DataError::Format { path: path.to_path_buf(), source })?;
     match (reader.finish(), file.checksum) {
         (Some(found), Some(expected)) if found != expected.hex() => Err(DataError::Checksum {
             id: entry.id,

@@ -7,7 +7,8 @@ use crate::cifar::{self, Variant};
 use crate::dataset::{Dataset, Inputs};
 use crate::error::DataError;
 use crate::format_error::FormatError;
-use crate::load::load_entry;
+use crate::load::{load_entry, load_from};
+use crate::locate::SearchPath;
 use crate::source;
 use crate::verify::{Verdict, verify};
 use flate2::read::GzDecoder;
@@ -185,4 +186,32 @@ fn a_named_folder_without_the_set_is_an_error_even_for_mnist() {
     let DataError::NotFound { missing, searched, .. } = &error else { panic!("{error}") };
     assert_eq!((missing.len(), &searched[..]), (4, &[folder.path().to_path_buf()][..]));
     assert!(error.to_string().contains("widthwise data fetch mnist"), "{error}");
+}
+
+#[test]
+fn without_a_named_folder_mnist_falls_back_to_the_bundled_subset_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let search = SearchPath { folders: vec![folder.path().to_path_buf()], explicit: false };
+    let data = load_from(&MNIST, &search).unwrap();
+    assert_eq!((data.train.n, data.test.n), (5000, 1000));
+    assert!(data.source.starts_with("bundled MNIST subset (5,000 train, 1,000 test), since the full set is not in"));
+
+    fs::write(folder.path().join("train-images-idx3-ubyte"), "").unwrap();
+    let data = load_from(&MNIST, &search).unwrap();
+    assert!(data.source.contains("lacks train-labels-idx1-ubyte, t10k-images-idx3-ubyte"), "{}", data.source);
+    assert!(!data.source.contains('\n'));
+
+    assert!(matches!(load_from(&FASHION_MNIST, &search), Err(DataError::NotFound { .. })));
+}
+
+#[test]
+fn a_cifar100_file_with_too_few_examples_is_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("cifar-100-binary");
+    fs::create_dir(&own).unwrap();
+    for name in ["train.bin", "test.bin"] {
+        fs::write(own.join(name), vec![0; 2 * 3074]).unwrap();
+    }
+    let error = load_entry(&crate::catalog::CIFAR100, Some(folder.path())).unwrap_err();
+    assert!(matches!(error, DataError::ExampleCount { expected: 50_000, found: 2, .. }), "{error}");
 }

@@ -125,8 +125,7 @@ pub fn locate(entry: &Entry, search: &SearchPath) -> Located {
     let mut best: (Option<PathBuf>, Vec<String>) =
         (None, entry.files.iter().map(|file| file.name.to_owned()).collect());
     for folder in search.folders.iter().flat_map(|folder| candidates(entry, folder)) {
-        let found: Vec<Option<PathBuf>> =
-            entry.files.iter().map(|file| file_in(&folder.path, file.name)).collect();
+        let found: Vec<Option<PathBuf>> = entry.files.iter().map(|file| file_in(&folder.path, file.name)).collect();
         if folder.shared && belongs_to_another(entry, &found) {
             continue;
         }

@@ -210,9 +210,8 @@ fn choose(
     classes: &Classes,
     seed: u64,
 ) -> Result<Vec<usize>, PrepareError> {
-    let mut rows: Vec<usize> = (0..split.n)
-        .filter(|&row| split.labels.is_empty() || classes.class_of(split.labels[row]).is_some())
-        .collect();
+    let mut rows: Vec<usize> =
+        (0..split.n).filter(|&row| split.labels.is_empty() || classes.class_of(split.labels[row]).is_some()).collect();
     let available = rows.len();
     let count = asked.unwrap_or(available);
     if count == 0 {

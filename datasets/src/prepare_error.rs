@@ -89,13 +89,20 @@ pub enum PrepareError {
         /// Values allowed.
         allowed: &'static str,
     },
-    /// Inputs that cannot be standardized or whitened.
-    #[error("{option} needs inputs that differ, but channel {channel} is constant over the {examples} training examples; take more examples")]
+    /// A channel that cannot be standardized.
+    #[error(
+        "scale = \"standardize\" needs values that differ, but channel {channel} is constant over the {examples} training \
+         examples; take more examples or another scale"
+    )]
     Constant {
-        /// Option of the preprocessing.
-        option: &'static str,
         /// Channel.
         channel: usize,
+        /// Training examples.
+        examples: usize,
+    },
+    /// Inputs that cannot be whitened.
+    #[error("zca needs examples that differ, but the {examples} training examples are all equal; take more examples")]
+    Identical {
         /// Training examples.
         examples: usize,
     },
@@ -108,7 +115,9 @@ pub enum PrepareError {
         index: usize,
     },
     /// The eigenvalues of the covariance were not found.
-    #[error("the eigenvalues of the {features} x {features} input covariance did not converge; check the inputs for values that are not finite")]
+    #[error(
+        "the eigenvalues of the {features} x {features} input covariance did not converge; check the inputs for values that are not finite"
+    )]
     Eigenvalues {
         /// Number of features.
         features: usize,

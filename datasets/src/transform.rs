@@ -14,14 +14,15 @@ pub(crate) fn channel_moments(inputs: &[f64], shape: ImageShape) -> Result<Vec<(
     (0..shape.channels)
         .map(|channel| {
             let values = || inputs.chunks_exact(plane).skip(channel).step_by(shape.channels).flatten();
+            // Exact comparison, since rounding gives equal values a small variance.
+            let mut distinct = values().zip(values().skip(1)).filter(|(a, b)| a != b);
+            if distinct.next().is_none() {
+                return Err(PrepareError::Constant { channel, examples });
+            }
             let count = (examples * plane) as f64;
             let mean = values().sum::<f64>() / count;
             let variance = values().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
-            if variance > 0.0 {
-                Ok((mean, variance.sqrt()))
-            } else {
-                Err(PrepareError::Constant { option: "scale = \"standardize\"", channel, examples })
-            }
+            Ok((mean, variance.sqrt()))
         })
         .collect()
 }
@@ -72,6 +73,9 @@ pub(crate) struct Whitening {
 impl Whitening {
     pub(crate) fn fit(inputs: &[f64], features: usize, epsilon: f64) -> Result<Self, PrepareError> {
         let examples = inputs.len() / features;
+        if inputs.chunks_exact(features).all(|example| *example == inputs[..features]) {
+            return Err(PrepareError::Identical { examples });
+        }
         let mut mean = vec![0.0; features];
         for example in inputs.chunks_exact(features) {
             mean.iter_mut().zip(example).for_each(|(sum, value)| *sum += value);
@@ -80,13 +84,9 @@ impl Whitening {
 
         let centred = centred(inputs, &mean);
         let covariance = centred.transpose() * &centred * (1.0 / examples as f64);
-        let eigen =
-            covariance.self_adjoint_eigen(Side::Lower).map_err(|_| PrepareError::Eigenvalues { features })?;
+        let eigen = covariance.self_adjoint_eigen(Side::Lower).map_err(|_| PrepareError::Eigenvalues { features })?;
         let eigenvalues = eigen.S().column_vector();
         let average = eigenvalues.iter().sum::<f64>() / features as f64;
-        if average <= 0.0 {
-            return Err(PrepareError::Constant { option: "zca", channel: 0, examples });
-        }
         let basis = eigen.U();
         let scaled = Mat::from_fn(features, features, |row, column| {
             // Rounding leaves some of the vanishing eigenvalues slightly negative.

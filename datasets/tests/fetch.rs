@@ -1,117 +1,18 @@
 //! Downloads from local servers that misbehave in every way the downloader must survive.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod local_server;
+
+use local_server::{Answer, serve};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 use widthwise_datasets::FetchError;
 use widthwise_datasets::catalog::{DataFile, Download, Entry, MNIST};
 use widthwise_datasets::checksum::{Checksum, checksum_of};
 use widthwise_datasets::fetch::{FetchOptions, Progress, fetch};
 
+/// What counts as a stall in these tests, well below the local server's silence.
 const STALL: Duration = Duration::from_millis(300);
-
-/// How a server answers the requests that reach it, one after the other; the last answer repeats.
-#[derive(Clone, Copy)]
-enum Answer {
-    /// The file, or the range asked for.
-    Good,
-    /// The whole file, whatever range is asked for.
-    IgnoreRange,
-    /// A status without a body.
-    Status(u16),
-    /// The right length in the header, and the connection closed after this many bytes of the body.
-    Truncated(usize),
-    /// The right length in the header, and silence after this many bytes of the body.
-    Stalled(usize),
-    /// Other bytes of the same length.
-    WrongBytes,
-    /// No length in the header, and the connection closed after this many bytes.
-    NoLength(usize),
-    /// A longer file than the catalog says.
-    TooLong,
-}
-
-/// Serves `content` on a free port; yields the address of the folder and the range header of each request.
-fn serve(content: &[u8], answers: &[Answer]) -> (String, Receiver<Option<u64>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}/", listener.local_addr().unwrap());
-    let (ranges, received) = channel();
-    let (content, answers) = (content.to_vec(), answers.to_vec());
-    thread::spawn(move || {
-        for index in 0.. {
-            let Ok((stream, _)) = listener.accept() else { return };
-            let range = read_request(&stream);
-            let answer = answers[answers.len().min(index + 1) - 1];
-            // A client that gives up closes the connection, which is no fault of the server's.
-            let _ = respond(stream, &content, range, answer);
-            // Most tests do not ask for the ranges.
-            let _ = ranges.send(range);
-        }
-    });
-    (address, received)
-}
-
-fn read_request(stream: &TcpStream) -> Option<u64> {
-    let mut range = None;
-    for line in BufReader::new(stream).lines() {
-        let line = line.unwrap().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("range: bytes=") {
-            range = value.trim_end_matches('-').parse().ok();
-        }
-    }
-    range
-}
-
-fn respond(mut stream: TcpStream, content: &[u8], range: Option<u64>, answer: Answer) -> std::io::Result<()> {
-    let start = range.unwrap_or(0) as usize;
-    let head = if range.is_some() && !matches!(answer, Answer::IgnoreRange) {
-        format!("206 Partial Content\r\nContent-Range: bytes {start}-{}/{}", content.len() - 1, content.len())
-    } else {
-        "200 OK".to_owned()
-    };
-    let rest = if head.starts_with("206") { &content[start.min(content.len())..] } else { content };
-    let with_length = |length| format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
-    match answer {
-        Answer::Good | Answer::IgnoreRange => {
-            stream.write_all(with_length(rest.len()).as_bytes())?;
-            stream.write_all(rest)
-        }
-        Answer::Status(status) => {
-            write!(stream, "HTTP/1.1 {status} Status\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-        }
-        Answer::Truncated(count) => {
-            stream.write_all(with_length(rest.len()).as_bytes())?;
-            stream.write_all(&rest[..count.min(rest.len())])
-        }
-        Answer::Stalled(count) => {
-            stream.write_all(with_length(rest.len()).as_bytes())?;
-            stream.write_all(&rest[..count.min(rest.len())])?;
-            stream.flush()?;
-            thread::sleep(4 * STALL);
-            Ok(())
-        }
-        Answer::WrongBytes => {
-            stream.write_all(with_length(rest.len()).as_bytes())?;
-            stream.write_all(&vec![b'?'; rest.len()])
-        }
-        Answer::NoLength(count) => {
-            write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
-            stream.write_all(&content[..count.min(content.len())])
-        }
-        Answer::TooLong => {
-            stream.write_all(with_length(content.len() + 5).as_bytes())?;
-            stream.write_all(content)?;
-            stream.write_all(b"extra")
-        }
-    }
-}
 
 fn content() -> Vec<u8> {
     (0..200_000_u32).map(|index| (index.wrapping_mul(index) >> 7) as u8).collect()
@@ -386,12 +287,9 @@ fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 fn archive_entry(files: &[(&'static str, &[u8])], archive: &[u8]) -> Entry {
-    let files: Vec<DataFile> = files
-        .iter()
-        .map(|&(name, data)| DataFile { name, bytes: data.len() as u64, checksum: md5(data) })
-        .collect();
-    let download =
-        Download { name: "all.tar.gz", bytes: None, checksum: md5(archive), mirrors: &[], archive: true };
+    let files: Vec<DataFile> =
+        files.iter().map(|&(name, data)| DataFile { name, bytes: data.len() as u64, checksum: md5(data) }).collect();
+    let download = Download { name: "all.tar.gz", bytes: None, checksum: md5(archive), mirrors: &[], archive: true };
     Entry { id: "sample", files: leak(files), downloads: leak([download]), ..MNIST }
 }
 
@@ -404,7 +302,11 @@ fn an_archive_is_unpacked_to_the_known_names_only() {
     let paths = fetch(&entry, folder.path(), &options(&[&address]), &mut |_| {}).unwrap();
     let contents: Vec<_> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
     assert_eq!(contents, [&b"first"[..], b"second"]);
-    assert_eq!(fs::read_dir(folder.path().join("sample")).unwrap().count(), 2, "neither archive nor other members stay");
+    assert_eq!(
+        fs::read_dir(folder.path().join("sample")).unwrap().count(),
+        2,
+        "neither archive nor other members stay"
+    );
 }
 
 #[test]

@@ -78,13 +78,12 @@ proptest! {
 
     #[test]
     fn a_flipped_bit_in_a_gz_is_refused_or_harmless((dims, values) in small_idx(), bit in any::<prop::sample::Index>()) {
-        // Time stamp and system byte of the gzip header say nothing about the contents.
+        // Some bits say nothing about the contents: the header's time stamp, padding after the last block.
         let bytes = written(&dims, &values);
         let mut gz = gzipped(&bytes);
         let bit = bit.index(8 * gz.len());
         gz[bit / 8] ^= 1 << (bit % 8);
         if let Ok(found) = read_gz(&gz) {
-            prop_assert!(bit / 8 < 10);
             prop_assert_eq!(found, Idx { dims, data: values });
         }
     }
@@ -174,10 +173,7 @@ fn images_and_labels_must_belong_together() {
     let images = |count| Idx { dims: vec![count, 2, 2], data: vec![0; 4 * count] };
     let labels = |values: &[u8]| Idx { dims: vec![values.len()], data: values.to_vec() };
     assert!(idx::pair(images(2), labels(&[0, 1]), shape, 2).is_ok());
-    assert!(matches!(
-        idx::pair(images(2), labels(&[0]), shape, 2),
-        Err(FormatError::Counts { images: 2, labels: 1 })
-    ));
+    assert!(matches!(idx::pair(images(2), labels(&[0]), shape, 2), Err(FormatError::Counts { images: 2, labels: 1 })));
     assert!(matches!(idx::pair(images(2), labels(&[0, 2]), shape, 2), Err(FormatError::Label { index: 1, .. })));
     assert!(matches!(
         idx::pair(labels(&[0, 1]), images(2), shape, 2),

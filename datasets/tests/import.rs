@@ -1,5 +1,4 @@
 //! Importing folders, with the genuine files where they are available and with damaged ones everywhere.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,7 +61,8 @@ fn a_damaged_file_is_refused_with_its_reason() {
     let DataError::NothingToImport { rejected, .. } = &error else { panic!("{error}") };
     assert_eq!(rejected.len(), 4, "{rejected:?}");
     let message = error.to_string();
-    for part in ["5 bytes instead of 30730000", "27ae3e4e09519cfbb04c329615203637", "c32a1d4ab5d03f1284b67883e8d87530"] {
+    for part in ["5 bytes instead of 30730000", "27ae3e4e09519cfbb04c329615203637", "c32a1d4ab5d03f1284b67883e8d87530"]
+    {
         assert!(message.contains(part), "{message} lacks {part}");
     }
 }

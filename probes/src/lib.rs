@@ -1,5 +1,7 @@
 //! Probes: measure a network seen as traces and pullbacks. They know no family, no theory and no file.
 
+pub mod gaussianity;
+pub mod information;
 mod matrix;
 mod nngp;
 mod ntk;

@@ -12,14 +12,18 @@ pub(super) fn check(shape: Shape, value: &Value, path: &str, problems: &mut Vec<
         (Shape::Table(keys), Value::Table(table)) => check_table(keys, table, path, problems),
         (Shape::Variants(variants), Value::Table(table)) => check_variant(variants, table, path, problems),
         (Shape::Variants(variants), Value::String(name)) => {
-            if !variants.iter().any(|variant| variant.name == name && variant.stands_alone()) {
-                problems.push(not_allowed(path, value, one_of_variants(variants, Some(name))));
+            match variants.iter().find(|variant| variant.name == name) {
+                Some(variant) if variant.stands_alone() => {}
+                Some(variant) => {
+                    problems.push(not_allowed(path, value, format!("given with its values, {}", form(variant))));
+                }
+                None => problems.push(not_allowed(path, value, one_of_variants(variants, Some(name)))),
             }
         }
         (Shape::Named(variants), Value::Table(table)) => check_named(variants, table, path, problems),
         (Shape::Names(names), Value::Array(items)) => {
             for item in items.iter().filter(|item| item.as_str().is_none_or(|name| !names.contains(&name))) {
-                problems.push(not_allowed(path, item, format!("a list of {}", one_of(names, item.as_str()))));
+                problems.push(not_allowed(path, item, one_of(names, item.as_str())));
             }
         }
         _ if is_allowed(shape, value) => {}
@@ -32,7 +36,10 @@ fn check_table(keys: &'static [Key], table: &Table, path: &str, problems: &mut V
         let path = join(path, name);
         match keys.iter().find(|key| key.name == name) {
             Some(key) => check(key.shape, value, &path, problems),
-            None => problems.push(unknown(&path, value, keys.iter().map(|key| key.name).collect())),
+            None => {
+                let known = keys.iter().map(|key| key.name).collect();
+                problems.push(unknown(&path, value, table_name(&path), known));
+            }
         }
     }
     for key in keys.iter().filter(|key| key.required && !table.contains_key(key.name)) {
@@ -43,10 +50,12 @@ fn check_table(keys: &'static [Key], table: &Table, path: &str, problems: &mut V
 
 fn check_variant(variants: &'static [Variant], table: &Table, path: &str, problems: &mut Vec<Problem>) {
     let mut entries = table.iter();
-    if let (Some((name, value)), None) = (entries.next(), entries.next()) {
-        if let Some(content) = variants.iter().find(|variant| variant.name == name).and_then(|found| found.content) {
-            return check(content, value, &join(path, name), problems);
-        }
+    let only = (entries.next(), entries.next());
+    let content = |name: &str| variants.iter().find(|variant| variant.name == name)?.content;
+    if let (Some((name, value)), None) = only
+        && let Some(content) = content(name)
+    {
+        return check(content, value, &join(path, name), problems);
     }
     let name = table.keys().next().map(String::as_str);
     problems.push(not_allowed(path, &Value::Table(table.clone()), one_of_variants(variants, name)));
@@ -67,7 +76,8 @@ fn check_named(variants: &'static [Variant], table: &Table, path: &str, problems
             Some(key) => check(key.shape, value, &path, problems),
             None => {
                 let known = std::iter::once("name").chain(keys.iter().map(|key| key.name)).collect();
-                problems.push(unknown(&path, value, known));
+                let table = format!("{} with name = \"{}\"", table_name(&path), chosen.name);
+                problems.push(unknown(&path, value, table, known));
             }
         }
     }
@@ -82,7 +92,7 @@ fn is_allowed(shape: Shape, value: &Value) -> bool {
         (Shape::Text, Value::String(text)) => !text.trim().is_empty(),
         (Shape::Name, Value::String(name)) => is_safe_name(name),
         (Shape::Pair, Value::Array(items)) => {
-            items.len() == 2 && items.iter().all(|item| is_allowed(Shape::Whole(1, u64::MAX), item))
+            items.len() == 2 && items.iter().all(|item| is_allowed(Shape::Whole(1, 1000), item))
         }
         (Shape::Wholes(from, to), Value::Array(items)) => {
             !items.is_empty() && items.iter().all(|item| is_allowed(Shape::Whole(from, to), item))
@@ -103,7 +113,7 @@ fn is_safe_name(name: &str) -> bool {
 /// What the shape allows, in words to follow "must be"; `found` is only looked at for the most similar name.
 fn allowed(shape: Shape, found: &Value) -> String {
     match shape {
-        Shape::Table(keys) if keys.is_empty() => "an empty table".to_owned(),
+        Shape::Table([]) => "an empty table".to_owned(),
         Shape::Table(keys) => {
             format!("a table with the keys {}", keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", "))
         }
@@ -114,15 +124,15 @@ fn allowed(shape: Shape, found: &Value) -> String {
         Shape::Name => {
             "a name of 1 to 100 letters, digits, '.', '_' and '-' that does not start with '.', in quotes".to_owned()
         }
-        Shape::Pair => "two whole numbers of at least 1, for instance [3, 3]".to_owned(),
+        Shape::Pair => "two whole numbers from 1 to 1000, for instance [3, 3]".to_owned(),
         Shape::Wholes(from, to) => format!("a list of at least one whole number {}", range(from, to)),
         Shape::Numbers => "a list of at least one finite number, for instance [0.0, 1.0, 0.5]".to_owned(),
-        Shape::Names(names) => format!("a list of {}", one_of(names, None)),
+        Shape::Names(names) => format!("a list like [\"{}\"], each name {}", names[0], one_of(names, None)),
         Shape::Choice(names) => one_of(names, found.as_str()),
         Shape::Variants(variants) => one_of_variants(variants, None),
         Shape::Named(variants) => {
             let names: Vec<_> = variants.iter().map(|variant| variant.name).collect();
-            format!("a table {{ name = NAME, ... }} with the name {}", one_of(&names, found.as_str()))
+            format!("{{ name = ... }} with a name that is {}", one_of(&names, found.as_str()))
         }
     }
 }
@@ -165,10 +175,14 @@ fn not_allowed(path: &str, value: &Value, allowed: String) -> Problem {
     Problem::not_allowed(path, Some(show(value)), allowed)
 }
 
-fn unknown(path: &str, value: &Value, known: Vec<&'static str>) -> Problem {
-    let table = path.rsplit_once('.').map_or("", |(table, _)| table).to_owned();
+fn unknown(path: &str, value: &Value, table: String, known: Vec<&'static str>) -> Problem {
     let fault = Fault::Unknown { nearest: nearest_key(path), table, known };
     Problem { key: path.to_owned(), found: Some(show(value)), place: Place::Default, fault }
+}
+
+/// The table in which a dotted key stands; empty at the top.
+fn table_name(path: &str) -> String {
+    path.rsplit_once('.').map_or("", |(table, _)| table).to_owned()
 }
 
 /// A value as TOML on one line, cut where it grows long.

@@ -2,7 +2,7 @@
 //!
 //! Here every value is already allowed on its own, as the [schema](super::schema) says.
 
-use widthwise_datasets::{Colour, DatasetSpec, ImageShape, Scale, Targets, catalog, synthetic::twelve_bit};
+use widthwise_datasets::{Colour, DatasetSpec, ImageShape, Normalize, Scale, Targets, catalog, synthetic::twelve_bit};
 use widthwise_theory::{InitScheme, Padding, Parameterization};
 
 use super::experiment::{
@@ -61,8 +61,13 @@ struct Data {
 impl Data {
     fn of(source: &DatasetSpec) -> Self {
         let name = source.name();
-        let made = |features, classes, train, test| {
-            Self { name, shape: ImageShape::flat(features), classes, has_pixels: false, train, test }
+        let made = |features, classes, train, test| Self {
+            name,
+            shape: ImageShape::flat(features),
+            classes,
+            has_pixels: false,
+            train,
+            test,
         };
         let read = |entry: &catalog::Entry| Self {
             name,
@@ -104,11 +109,17 @@ fn device(experiment: &Experiment, found: &mut Conflicts) {
         found.add(
             "run.device",
             &[],
-            format!("this build has no {feature}; rebuild with `cargo build --release --features {feature}` or set \"flex\""),
+            format!(
+                "this build has no {feature}; rebuild with `cargo build --release --features {feature}` or set \"flex\""
+            ),
         );
     }
     if run.device == DeviceKind::Wgpu && run.precision == Precision::F64 {
-        found.add("run.precision", &["run.device"], "wgpu has no double precision; set \"f32\", or run.device = \"flex\"");
+        found.add(
+            "run.precision",
+            &["run.device"],
+            "wgpu has no double precision; set \"f32\", or run.device = \"flex\"",
+        );
     }
 }
 
@@ -120,7 +131,11 @@ fn preprocessing(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
         ("dataset.preprocessing.test", options.test, data.test, "test"),
     ] {
         if asked.is_some_and(|asked| asked > available) {
-            found.add(key, &["dataset.source"], format!("{name} has {available} {split} examples; ask for at most {available}"));
+            found.add(
+                key,
+                &["dataset.source"],
+                format!("{name} has {available} {split} examples; ask for at most {available}"),
+            );
         }
     }
     if *classes == 0 {
@@ -139,6 +154,18 @@ fn preprocessing(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
     if !data.has_pixels && options.scale == Scale::UnitInterval {
         let reason = format!("{name} has no pixels to divide by 255; set \"native\" or \"standardize\"");
         found.add("dataset.preprocessing.scale", &["dataset.source"], reason);
+    }
+    let moves_zero = options.scale == Scale::Standardize || options.zca.is_some();
+    if matches!(experiment.dataset.source, DatasetSpec::TwelveBit {})
+        && options.normalize != Normalize::None
+        && !moves_zero
+    {
+        found.add(
+            "dataset.preprocessing.normalize",
+            &["dataset.source", "dataset.preprocessing.scale", "dataset.preprocessing.zca"],
+            "one of the twelve-bit patterns is zero everywhere and has no direction; set \"none\", or \
+             dataset.preprocessing.scale = \"standardize\"",
+        );
     }
     if options.colour == Colour::Grey && !matches!(data.shape.channels, 1 | 3) {
         let reason = format!("{name} has {} channels and grey needs 1 or 3; set \"keep\"", data.shape.channels);
@@ -279,7 +306,9 @@ fn training(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
         found.add(
             "training.batch_size",
             &["dataset"],
-            format!("there are {examples} training examples; set at most {examples}, or remove the key to use all of them"),
+            format!(
+                "there are {examples} training examples; set at most {examples}, or remove the key to use all of them"
+            ),
         );
     }
     let is_adaptive = matches!(training.optimizer, Optimizer::Adam { .. } | Optimizer::AdamW { .. });
@@ -343,7 +372,8 @@ fn claims(experiment: &Experiment, found: &mut Conflicts) {
     let probes = &experiment.probes;
     let names = &experiment.claims.required;
     let asks = |start: &str| names.iter().find(|name| name.starts_with(start));
-    let is_off = |name: &str, switch: &str| format!("{name} needs a probe that is off; set {switch}, or remove it here");
+    let is_off =
+        |name: &str, switch: &str| format!("{name} needs a probe that is off; set {switch}, or remove it here");
     if let Some(name) = asks("ntk_").filter(|_| !probes.ntk) {
         found.add(KEY, &["probes.ntk"], is_off(name, "probes.ntk = true"));
     }

@@ -247,7 +247,13 @@ pub struct GatesConfig {
 
 impl Default for GatesConfig {
     fn default() -> Self {
-        Self { kind: GateKind::Heaviside, count: 8, threshold: 0.0, activation: Activation::Softplus, input_layer: false }
+        Self {
+            kind: GateKind::Heaviside,
+            count: 8,
+            threshold: 0.0,
+            activation: Activation::Softplus,
+            input_layer: false,
+        }
     }
 }
 

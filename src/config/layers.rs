@@ -136,17 +136,15 @@ pub(super) fn lookup<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
     key.split('.').try_fold(value, |value, name| value.as_table()?.get(name))
 }
 
-/// Removes the value at a dotted key.
+/// Removes the value at a dotted key, and the tables that it leaves empty.
 pub(super) fn remove(value: &mut Value, key: &str) {
     let Some(table) = value.as_table_mut() else { return };
-    match key.split_once('.') {
-        None => {
-            table.remove(key);
-        }
-        Some((name, rest)) => {
-            if let Some(inner) = table.get_mut(name) {
-                remove(inner, rest);
-            }
+    let (name, rest) = key.split_once('.').unwrap_or((key, ""));
+    if let (Some(inner), false) = (table.get_mut(name), rest.is_empty()) {
+        remove(inner, rest);
+        if inner.as_table().is_none_or(|inner| !inner.is_empty()) {
+            return;
         }
     }
+    table.remove(name);
 }

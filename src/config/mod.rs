@@ -14,6 +14,8 @@ mod overrides;
 mod problem;
 mod resolved;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod unknown;
 
 use std::fs;
@@ -25,8 +27,8 @@ use toml::Value;
 pub use claims::KNOWN_CLAIMS;
 pub use experiment::{
     Anchor, ClaimsConfig, ControlConfig, ConvolutionConfig, ConvolutionReadout, DatasetConfig, DeviceKind, Experiment,
-    Family, GateKind, GatesConfig, L2, LearningRate, Loss, NetworkConfig, Optimizer, Precision, ProbesConfig, RunConfig,
-    Schedule, Stop, TrainingConfig,
+    Family, GateKind, GatesConfig, L2, LearningRate, Loss, NetworkConfig, Optimizer, Precision, ProbesConfig,
+    RunConfig, Schedule, Stop, TrainingConfig,
 };
 pub use init::COMMENTED;
 pub use problem::{ConfigError, Fault, Place, Problem};
@@ -45,7 +47,18 @@ impl Checked {
     /// [`ConfigError::Invalid`] with all problems.
     pub fn new(experiment: Experiment) -> Result<Self, ConfigError> {
         let values = Value::try_from(&experiment).map_err(|error| unreadable(&error))?;
-        check(values, &Places::default())
+        let mut problems = Vec::new();
+        check::check(EXPERIMENT, &values, "", &mut problems);
+        if problems.is_empty() {
+            problems = conflicts(&experiment, &[])?;
+        }
+        if problems.is_empty() {
+            return Ok(Self(experiment));
+        }
+        for problem in &mut problems {
+            problem.place = Place::Program;
+        }
+        Err(ConfigError::Invalid(problems))
     }
 
     /// The experiment, free to be changed and unchecked again.
@@ -62,12 +75,15 @@ impl Deref for Checked {
     }
 }
 
-/// Reads a configuration, or takes the defaults where there is no file, and applies the `key=value` overrides in order.
+/// The default run, word for word an example.
+const DEFAULT_RUN: &str = include_str!("../../examples/mnist_mlp.toml");
+
+/// Reads a configuration, or takes the default run where there is no file, and applies the `key=value` overrides in order.
 ///
 /// # Errors
 /// [`ConfigError`] when the file cannot be read or parsed, an override is malformed, or a key or value is not allowed.
 pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Checked, ConfigError> {
-    let Some(path) = file else { return parse("", "defaults", overrides) };
+    let Some(path) = file else { return parse(DEFAULT_RUN, "the default run", overrides) };
     let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     parse(&text, &path.display().to_string(), overrides)
 }
@@ -89,12 +105,14 @@ fn check(mut values: Value, places: &Places) -> Result<Checked, ConfigError> {
     let mut problems = Vec::new();
     check::check(EXPERIMENT, &values, "", &mut problems);
     for problem in &problems {
-        layers::remove(&mut values, &problem.key);
+        // Around a value that is missing the whole table goes, which could not be read without it.
+        let around = problem.key.rsplit_once('.').map_or("", |(table, _)| table);
+        layers::remove(&mut values, if problem.found.is_some() { &problem.key } else { around });
     }
     let experiment = match over_defaults(values) {
         Ok(experiment) => experiment,
         Err(error) if problems.is_empty() => return Err(error),
-        // A value is missing that has no default; the problems found say which.
+        // What is wrong has been found already.
         Err(_) => return Err(invalid(problems, places)),
     };
     problems.extend(conflicts(&experiment, &problems)?);
@@ -117,10 +135,10 @@ fn over_defaults(values: Value) -> Result<Experiment, ConfigError> {
 /// Conflicts as problems, less those in which a value takes part that was refused on its own.
 fn conflicts(experiment: &Experiment, refused: &[Problem]) -> Result<Vec<Problem>, ConfigError> {
     let values = Value::try_from(experiment).map_err(|error| unreadable(&error))?;
-    let is_within = |key: &str, table: &str| key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    let is_refused = |key: &str| {
-        refused.iter().any(|problem| is_within(&problem.key, key) || is_within(key, &problem.key))
-    };
+    let is_within =
+        |key: &str, table: &str| key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let is_refused =
+        |key: &str| refused.iter().any(|problem| is_within(&problem.key, key) || is_within(key, &problem.key));
     let sound = combinations::conflicts(experiment)
         .into_iter()
         .filter(|conflict| !is_refused(conflict.key) && !conflict.others.iter().any(|key| is_refused(key)));

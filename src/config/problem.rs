@@ -81,6 +81,8 @@ pub enum Place {
     },
     /// A `--set` on the command line.
     Override,
+    /// A program that put the experiment together.
+    Program,
 }
 
 /// Why a value is refused.
@@ -119,7 +121,7 @@ impl fmt::Display for Problem {
         let Self { key, found, place, fault } = self;
         match (found, place) {
             (Some(found), _) => write!(f, "{key} = {found} ({place})")?,
-            (None, Place::Default) => write!(f, "{key} is not set")?,
+            (None, Place::Default | Place::Program) => write!(f, "{key} is not set")?,
             (None, _) => write!(f, "{key} ({place}) is not set")?,
         }
         match fault {
@@ -146,6 +148,7 @@ impl fmt::Display for Place {
             Self::Default => f.write_str("the default"),
             Self::Line { origin, line } => write!(f, "{origin}, line {line}"),
             Self::Override => f.write_str("--set"),
+            Self::Program => f.write_str("as given"),
         }
     }
 }

@@ -9,8 +9,9 @@ use super::schema::{EXPERIMENT, Key, Shape};
 use super::unknown::join;
 
 impl Experiment {
-    /// Every key with its value, as TOML that parses to the same experiment; an optional key without a value stands as a
-    /// comment. Equal experiments give equal bytes, and numbers are written so that they are read back exactly.
+    /// Every key with its value as TOML; an optional key without a value stands as a comment. Equal experiments give equal
+    /// bytes, and numbers are written so that they are read back exactly. What was [loaded](super::load) parses to itself; an
+    /// experiment of a program that leaves `dataset.preprocessing.train` or `test` open would get their defaults.
     ///
     /// # Panics
     /// If a whole number exceeds 2^63 - 1, the largest of TOML, as no [`Checked`](super::Checked) experiment does.

@@ -21,7 +21,7 @@ pub(super) enum Shape {
     Text,
     /// A name that is safe as the name of a folder.
     Name,
-    /// Two whole numbers of at least 1: vertical, horizontal.
+    /// Two whole numbers from 1 to 1000: vertical, horizontal.
     Pair,
     /// Whole numbers in this range, at least one of them.
     Wholes(u64, u64),
@@ -127,6 +127,10 @@ const MAX: u64 = i64::MAX as u64;
 
 const COUNT: Shape = Whole(1, MAX);
 
+// Sizes of arrays have bounds, far beyond what a machine can hold, that keep arithmetic on them from overflowing.
+const WIDTH: Shape = Whole(1, 1_000_000);
+const EXAMPLES: Shape = Whole(1, 1_000_000_000);
+
 const fn key(name: &'static str, shape: Shape) -> Key {
     Key { name, shape, required: false }
 }
@@ -157,7 +161,7 @@ pub(super) const EXPERIMENT: Shape = Table(&[
 const RUN: &[Key] = &[
     key("name", Name),
     key("seed", Whole(0, MAX)),
-    key("members", COUNT),
+    key("members", WIDTH),
     key("device", Choice(&["flex", "ndarray", "wgpu"])),
     key("precision", Choice(&["f32", "f64"])),
     key("output", Text),
@@ -175,32 +179,32 @@ const SOURCES: &[Variant] = &[
     variant(
         "teacher-student",
         Table(&[
-            key("input_dim", COUNT),
-            key("teacher_width", COUNT),
+            key("input_dim", WIDTH),
+            key("teacher_width", WIDTH),
             key("noise", Number(NotNegative)),
-            key("train", COUNT),
-            key("test", COUNT),
+            key("train", EXAMPLES),
+            key("test", EXAMPLES),
         ]),
     ),
     variant(
         "gaussian-mixture",
         Table(&[
-            key("input_dim", COUNT),
+            key("input_dim", WIDTH),
             key("classes", Whole(2, 256)),
             key("separation", Number(NotNegative)),
-            key("train", COUNT),
-            key("test", COUNT),
+            key("train", EXAMPLES),
+            key("test", EXAMPLES),
         ]),
     ),
     variant(
         "uniform-sphere",
-        Table(&[key("input_dim", Whole(2, MAX)), key("train", COUNT), key("test", COUNT)]),
+        Table(&[key("input_dim", Whole(2, 1_000_000)), key("train", EXAMPLES), key("test", EXAMPLES)]),
     ),
 ];
 
 const PREPROCESSING: &[Key] = &[
-    key("train", COUNT),
-    key("test", COUNT),
+    key("train", EXAMPLES),
+    key("test", EXAMPLES),
     key("classes", LABELS),
     key("colour", Choice(&["keep", "grey"])),
     key("scale", Choice(&["native", "none", "unit_interval", "standardize"])),
@@ -216,9 +220,9 @@ const LABELS: Shape = Wholes(0, 255);
 
 const NETWORK: &[Key] = &[
     key("family", Choice(&["mlp", "cnn", "deep_linear", "gated_deep_linear"])),
-    key("depth", COUNT),
-    key("width", COUNT),
-    key("widths", Wholes(1, MAX)),
+    key("depth", Whole(1, 10_000)),
+    key("width", WIDTH),
+    key("widths", Wholes(1, 1_000_000)),
     key("activation", Variants(ACTIVATIONS)),
     key("sigma_w2", Number(Positive)),
     key("sigma_b2", Number(NotNegative)),
@@ -257,7 +261,7 @@ const CONVOLUTION: &[Key] = &[
 
 const GATES: &[Key] = &[
     key("kind", Choice(&["heaviside", "smooth", "k_means", "task"])),
-    key("count", COUNT),
+    key("count", WIDTH),
     key("threshold", Number(Finite)),
     key("activation", Variants(ACTIVATIONS)),
     key("input_layer", Switch),
@@ -266,11 +270,8 @@ const GATES: &[Key] = &[
 const TRAINING: &[Key] = &[
     key("optimizer", Variants(OPTIMIZERS)),
     key("loss", Choice(&["half_sum", "half_mean", "cross_entropy"])),
-    key(
-        "learning_rate",
-        Variants(&[variant("absolute", Number(Positive)), variant("critical", Number(Positive))]),
-    ),
-    key("batch_size", COUNT),
+    key("learning_rate", Variants(&[variant("absolute", Number(Positive)), variant("critical", Number(Positive))])),
+    key("batch_size", EXAMPLES),
     key("l2", Table(&[key("strength", Number(NotNegative)), key("toward", Choice(&["zero", "init"]))])),
     key("stop", Table(STOP)),
 ];
@@ -280,11 +281,13 @@ const OPTIMIZERS: &[Variant] = &[
     variant("momentum", Table(&[key("beta", Number(BelowOne))])),
     variant("nesterov", Table(&[key("beta", Number(BelowOne))])),
     variant("adam", Table(ADAM)),
-    variant("adam_w", Table(&[ADAM[0], ADAM[1], ADAM[2], key("weight_decay", Number(NotNegative))])),
+    variant("adam_w", Table(ADAM_W)),
 ];
 
 const ADAM: &[Key] =
     &[key("beta1", Number(BelowOne)), key("beta2", Number(BelowOne)), key("epsilon", Number(Positive))];
+
+const ADAM_W: &[Key] = &[ADAM[0], ADAM[1], ADAM[2], key("weight_decay", Number(NotNegative))];
 
 const STOP: &[Key] = &[
     key("steps", COUNT),
@@ -294,22 +297,19 @@ const STOP: &[Key] = &[
 ];
 
 const PROBES: &[Key] = &[
-    key("schedule", Variants(&[variant("log", COUNT), variant("every", COUNT), plain("ends")])),
-    key("examples", Whole(2, MAX)),
+    key("schedule", Variants(&[variant("log", WIDTH), variant("every", COUNT), plain("ends")])),
+    key("examples", Whole(2, 1_000_000_000)),
     key("ntk", Switch),
-    key("jacobian_vectors", Whole(0, MAX)),
-    key("jacobian_examples", COUNT),
+    key("jacobian_vectors", Whole(0, 1_000_000)),
+    key("jacobian_examples", EXAMPLES),
     key("information", Switch),
-    key("information_bins", Whole(2, MAX)),
+    key("information_bins", Whole(2, 1_000_000)),
     key("information_noise", Number(Positive)),
     key("gaussianity", Switch),
 ];
 
-const CLAIMS: &[Key] = &[
-    key("required", Names(&KNOWN_CLAIMS)),
-    key("significance", Number(Inside)),
-    key("resolution", Number(Positive)),
-];
+const CLAIMS: &[Key] =
+    &[key("required", Names(&KNOWN_CLAIMS)), key("significance", Number(Inside)), key("resolution", Number(Positive))];
 
 const CONTROL: &[Key] = &[
     key("sigma_w2_factor", Number(Positive)),

@@ -7,15 +7,20 @@ use super::schema::{EXPERIMENT, Key, Shape, Variant};
 /// Similarity, from 0 to 1, below which a suggestion would be a riddle.
 const SIMILAR: f64 = 0.6;
 
-/// The key of the whole configuration most similar to `key`; both the path and its last part count, so that a key in the
-/// wrong table is found too.
+/// The key of the whole configuration most similar to `key`: it is the last part that is unknown, so that part counts, also
+/// in other tables, and the rest decides between equals.
 pub(super) fn nearest_key(key: &str) -> Option<String> {
-    let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
     let similarity = |known: &str| {
-        let whole = normalized_damerau_levenshtein(known, key);
-        0.5 * (whole + normalized_damerau_levenshtein(&last(known), &last(key)))
+        let name = normalized_damerau_levenshtein(last(known), last(key));
+        0.9 * name + 0.1 * normalized_damerau_levenshtein(known, key)
     };
-    best(known_keys().into_iter().map(|known| (similarity(&known), known)))
+    // A key that exists, but not in this variant of its table, is no suggestion.
+    let others = known_keys().into_iter().filter(|known| known != key);
+    best(others.map(|known| (similarity(&known), known)))
+}
+
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
 }
 
 /// The one of `names` most similar to `name`.

@@ -16,9 +16,7 @@ pub(super) fn value(function: &Activation, z: Tensor<2>) -> Tensor<2> {
         Activation::Tanh => z.tanh(),
         Activation::Gelu => z.clone() * normal_cdf(z),
         Activation::Silu => z.clone() * activation::sigmoid(z),
-        Activation::Softplus => {
-            activation::relu(z.clone()) + z.abs().neg().exp().log1p()
-        }
+        Activation::Softplus => activation::relu(z.clone()) + z.abs().neg().exp().log1p(),
         Activation::Sin { frequency, phase } => z.mul_scalar(*frequency).add_scalar(*phase).sin(),
         Activation::Cos { frequency, phase } => z.mul_scalar(*frequency).add_scalar(*phase).cos(),
         Activation::Gaussian => z.square().neg().exp(),
@@ -33,9 +31,7 @@ fn derivative(function: &Activation, z: Tensor<2>) -> Tensor<2> {
     match function {
         Activation::Identity => z.ones_like(),
         Activation::Relu => positive(&z),
-        Activation::LeakyRelu { slope } => {
-            positive(&z) + positive(&z.neg()).mul_scalar(*slope)
-        }
+        Activation::LeakyRelu { slope } => positive(&z) + positive(&z.neg()).mul_scalar(*slope),
         Activation::Abs => z.sign(),
         Activation::Erf => z.square().neg().exp().mul_scalar(FRAC_2_SQRT_PI),
         Activation::Tanh => z.tanh().square().neg().add_scalar(1.0),

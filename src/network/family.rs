@@ -32,13 +32,8 @@ pub fn build_architecture(
         Family::GatedDeepLinear => gated_deep_linear(config, &widths, outputs),
         Family::Cnn => convolutional(config, &widths, outputs),
     };
-    let mut architecture = Architecture {
-        input,
-        layers,
-        gates,
-        parameterization: config.parameterization,
-        init_scheme: config.init,
-    };
+    let mut architecture =
+        Architecture { input, layers, gates, parameterization: config.parameterization, init_scheme: config.init };
     let weight_layers = architecture.weight_layers()?;
     if config.init == InitScheme::Pytorch {
         // The variances that the uniform draws of PyTorch's layers have.

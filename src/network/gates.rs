@@ -51,10 +51,8 @@ fn k_means(inputs: &[f64], features: usize, count: usize, random: &mut impl rand
     let distance = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum() };
     let mut centroids: Vec<Vec<f64>> = vec![examples[random.random_range(0..examples.len())].to_vec()];
     while centroids.len() < count {
-        let nearest: Vec<f64> = examples
-            .iter()
-            .map(|x| centroids.iter().map(|c| distance(x, c)).fold(f64::INFINITY, f64::min))
-            .collect();
+        let nearest: Vec<f64> =
+            examples.iter().map(|x| centroids.iter().map(|c| distance(x, c)).fold(f64::INFINITY, f64::min)).collect();
         let mut left = random.random::<f64>() * nearest.iter().sum::<f64>();
         let chosen = nearest.iter().position(|d| {
             left -= d;

@@ -53,7 +53,10 @@ impl Batch {
 
     /// The first `n` examples.
     pub fn first(&self, n: usize) -> Self {
-        Self { inputs: self.inputs.clone().narrow(0, 0, n), gates: self.gates.clone().map(|gates| gates.narrow(0, 0, n)) }
+        Self {
+            inputs: self.inputs.clone().narrow(0, 0, n),
+            gates: self.gates.clone().map(|gates| gates.narrow(0, 0, n)),
+        }
     }
 
     /// Number of examples.

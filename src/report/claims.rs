@@ -1,7 +1,7 @@
 //! The comparisons of a run with theory, and what they say together.
 
-use super::number::{significant, with_error};
-use super::quantity::subject_label;
+use super::number::{plain, significant, with_error};
+use super::quantity::{is_bounded, subject_label};
 use super::read::Records;
 use super::select::{finite, is_ensemble};
 use crate::record::row::{Row, Verdict};
@@ -35,9 +35,12 @@ impl<'a> Claims<'a> {
         self.rows.iter().filter(|r| r.verdict == Some(verdict)).count()
     }
 
-    /// The claim with the largest |z|; the first of equals.
+    /// The claim with the largest |z|, the first of equals; below a bound z counts as zero.
     pub(crate) fn farthest(&self) -> Option<&'a Row> {
-        let size = |row: &Row| row.z.filter(|z| !z.is_nan()).map(f64::abs);
+        let size = |row: &Row| {
+            let z = row.z.filter(|z| !z.is_nan())?;
+            Some(if is_bounded(&row.quantity) { z.max(0.0) } else { z.abs() })
+        };
         self.rows
             .iter()
             .copied()
@@ -54,7 +57,7 @@ impl<'a> Claims<'a> {
         let (agree, disagree, undecided) =
             (self.count(Verdict::Agrees), self.count(Verdict::Disagrees), self.count(Verdict::Undecided));
         let mut text = format!(
-            "Of {} with infinite-width predictions, {agree} {}, {disagree} {} and {undecided} {} undecided.",
+            "Of {} with predictions, {agree} {}, {disagree} {} and {undecided} {} undecided.",
             counted(self.rows.len(), "comparison"),
             if agree == 1 { "agrees" } else { "agree" },
             if disagree == 1 { "disagrees" } else { "disagree" },
@@ -68,7 +71,7 @@ impl<'a> Claims<'a> {
                 subject_label(row),
                 row.step,
                 measured(row),
-                row.predicted.map_or_else(|| "nothing".to_owned(), |p| significant(p, 5)),
+                predicted(row),
                 match row.verdict {
                     Some(Verdict::Agrees) => "which still agrees",
                     Some(Verdict::Disagrees) => "which disagrees",
@@ -87,6 +90,12 @@ pub(crate) fn measured(row: &Row) -> String {
         (Some(value), None) => significant(value, 5),
         (None, _) => String::new(),
     }
+}
+
+/// The predicted number of `row`, marked if it is a bound; empty if nothing is predicted.
+pub(crate) fn predicted(row: &Row) -> String {
+    let sign = if is_bounded(&row.quantity) { "≤ " } else { "" };
+    row.predicted.map_or_else(String::new, |value| format!("{sign}{}", plain(value)))
 }
 
 /// `1 claim`, `2 claims`.
@@ -110,12 +119,20 @@ mod tests {
         }
         records.rows[1].z = Some(-17.25);
         let text = Claims::of(&records).paragraph();
-        assert!(
-            text.starts_with("Of 3 comparisons with infinite-width predictions, 1 agrees, 1 disagrees and 1 is"),
-            "{text}"
-        );
+        assert!(text.starts_with("Of 3 comparisons with predictions, 1 agrees, 1 disagrees and 1 is"), "{text}");
         assert!(text.contains("largest |z| is 17.2") && text.ends_with("which disagrees."), "{text}");
         assert!(text.contains(&subject_label(&records.rows[1])), "{text}");
+    }
+
+    #[test]
+    fn far_below_a_bound_is_not_far_from_theory() {
+        let mut records = Run::small().records();
+        for row in &mut records.rows {
+            row.z = row.z.map(|_| if is_bounded(&row.quantity) { -1000.0 } else { 2.0 });
+        }
+        let claims = Claims::of(&records);
+        assert!(claims.rows.iter().any(|r| is_bounded(&r.quantity)));
+        assert_eq!(claims.farthest().and_then(|r| r.z), Some(2.0));
     }
 
     #[test]

@@ -6,23 +6,38 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A file that every run writes is absent.
-    #[error("{path}: no such file; a report needs results.csv and manifest.json: give the directory of a run", path = path.display())]
+    #[error(
+        "{path}: no such file; a report needs results.csv and manifest.json: give the directory of a run",
+        path = path.display()
+    )]
     Missing {
         /// The file.
         path: PathBuf,
     },
-    /// A file could not be read or written.
-    #[error("{path}: could not {action}: {source}; check the permissions and the free space of its directory", path = path.display())]
+    /// A file could not be read, created or removed.
+    #[error(
+        "{path}: could not {action}: {source}; check the permissions and the free space of its directory",
+        path = path.display()
+    )]
     Io {
         /// The file.
         path: PathBuf,
-        /// `read`, `write`, ...
+        /// `read`, `create` or `remove`.
         action: &'static str,
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// A file could not be replaced; the old one is still there.
+    #[error("{source}; check the permissions and the free space of its directory")]
+    Write {
+        /// What went wrong, with the path.
+        source: std::io::Error,
+    },
     /// A column is absent from the header.
-    #[error("{path} line 1: no column `{column}`; found {found}; write the file again with this version of the program", path = path.display())]
+    #[error(
+        "{path} line 1: no column `{column}`; found {found}; write the file again with this version of the program",
+        path = path.display()
+    )]
     Column {
         /// The file.
         path: PathBuf,
@@ -32,7 +47,10 @@ pub enum ReportError {
         found: String,
     },
     /// A cell does not hold what its column allows.
-    #[error("{path} line {line}: column `{column}` holds `{found}`: {reason}; correct or delete this line", path = path.display())]
+    #[error(
+        "{path} line {line}: column `{column}` holds `{found}`: {reason}; correct or delete this line",
+        path = path.display()
+    )]
     Cell {
         /// The file.
         path: PathBuf,
@@ -72,7 +90,10 @@ pub enum ReportError {
         supported: u32,
     },
     /// The manifest is not a JSON object.
-    #[error("{path} line {line}: {reason}; manifest.json holds one JSON object: restore it or run again", path = path.display())]
+    #[error(
+        "{path} line {line}: {reason}; manifest.json holds one JSON object: restore it or run again",
+        path = path.display()
+    )]
     Manifest {
         /// The file.
         path: PathBuf,

@@ -50,21 +50,20 @@ impl Run {
         let mut numbers: Vec<Number> = vec![
             ("train_loss", "", None, None, 0.45 * decay, 0.02 * decay, Some(0.45 * decay * (1.0 + 0.02 * (t / 1e3)))),
             ("test_loss", "", None, None, 0.45 * decay + 0.02, 0.02 * decay + 0.001, Some(0.45 * decay + 0.021)),
-            ("ntk_trace", "", None, None, 612.0 + 0.006 * t, 14.0, Some(610.0)),
+            ("ntk_mean_diagonal", "", None, None, 61.2 + 0.0006 * t, 1.4, Some(61.0)),
             ("ntk_mean_off_diagonal", "", None, None, 1.32, 0.04, Some(1.31)),
             ("ntk_top_eigenvalue", "", None, None, 140.0 + 0.003 * t, 4.0, Some(139.0)),
             ("ntk_condition_number", "", None, None, 5200.0 + 2.0 * t, 600.0, None),
             ("ntk_target_alignment", "", None, None, 0.12 + 0.03 * (1.0 + t / 50.0).ln(), 0.01, None),
             ("ntk_overlap", "", None, None, 0.996 - 1e-6 * t, 0.0012, Some(1.0)),
             ("ntk_distance", "", None, None, 0.08 + 4e-6 * t, 0.008, Some(0.0)),
-            ("nngp_trace", "", None, None, 118.0, 3.0, Some(117.5)),
+            ("nngp_mean_diagonal", "", None, None, 1.18, 0.03, Some(1.175)),
             ("nngp_mean_off_diagonal", "", None, None, 0.61, 0.02, Some(0.6)),
             ("gradient_norm", "", None, None, 3.0 * decay, 0.1, None),
         ];
-        if step > 0 {
-            let change = 2e-4 * t.sqrt();
-            numbers.push(("ntk_relative_change", "", None, None, change, 0.12 * change, Some(1.1 * change)));
-        }
+        let change = 2e-4 * t.sqrt();
+        let bound = (step > 0).then_some(1.1 * change);
+        numbers.push(("ntk_relative_change", "", None, None, change, 0.12 * change, bound));
         let progress = (1.0 + t).ln() / (1e4f64).ln();
         for layer in 1..=self.layers {
             let l = layer as f64;
@@ -209,9 +208,12 @@ impl Run {
         fs::write(dir.join("results.csv"), self.results_csv()).unwrap();
         fs::write(dir.join("training.csv"), self.training_csv()).unwrap();
         fs::write(dir.join("config.toml"), "[network]\nfamily = \"mlp\" # <b>\nwidth = 1024\n").unwrap();
-        let manifest = r#"{"run": "wide & <deep>", "outcome": "completed", "seed": 7, "device": "cpu",
+        let manifest = r#"{"run": "wide & <deep>", "outcome": "finished", "seed": 7, "device": "cpu",
             "config_hash": "9f2c61d0", "versions": {"widthwise": "0.1.0", "burn": "0.22.1"},
-            "dataset_source": "bundled", "command": ["widthwise", "run", "my config.toml", "--seed", "7"]}"#;
+            "dataset_source": "bundled", "theory": "Kernels & <means>, no fluctuations.",
+            "member_outcomes": [{"member": 0, "step": 100, "outcome": "finished"},
+                {"member": 1, "step": 100, "outcome": "finished"}],
+            "command": ["widthwise", "run", "my config.toml", "--seed", "7"]}"#;
         fs::write(dir.join("manifest.json"), manifest).unwrap();
     }
 }

@@ -2,14 +2,19 @@
 
 use serde_json::{Map, Value};
 
-use super::claims::{Claims, counted, measured, word};
+use super::claims::{Claims, counted, measured, predicted, word};
 use super::figure::Figure;
 use super::markup::escape;
 use super::number::{exact, fixed, significant};
 use super::quantity::{self, label};
 use super::read::Records;
-use super::select::{is_ensemble, latest, subject};
+use super::select::{in_order, is_ensemble, latest, subject};
 use crate::record::row::{Row, Verdict};
+
+/// Outcomes of a run that came to its own end.
+const COMPLETE: [&str; 3] = ["completed", "finished", "loss_reached"];
+/// With more claims than this the table shows each at its last step and folds the rest away.
+const LONG: usize = 48;
 
 /// The page for `records` with `figures`.
 pub(crate) fn page(records: &Records, figures: &[Figure]) -> String {
@@ -82,8 +87,12 @@ fn verdict(records: &Records, claims: &Claims<'_>) -> String {
         }
         html.push_str("</div>\n");
     }
-    html.push_str(&format!("<p>{}</p>\n</div>\n", escape(&claims.paragraph())));
-    if let Some(outcome) = records.manifest_text("outcome").filter(|o| o != "completed") {
+    html.push_str(&format!("<p>{}</p>\n", escape(&claims.paragraph())));
+    if let Some(theory) = records.manifest_text("theory").filter(|t| !t.is_empty()) {
+        html.push_str(&format!("<p class=\"theory\">{}</p>\n", escape(&theory)));
+    }
+    html.push_str("</div>\n");
+    if let Some(outcome) = records.manifest_text("outcome").filter(|o| !COMPLETE.contains(&o.as_str())) {
         html.push_str(&format!(
             "<div class=\"verdict warning\"><p>Outcome of the run: {}. The numbers are those recorded until then.</p></div>\n",
             escape(&outcome)
@@ -93,7 +102,7 @@ fn verdict(records: &Records, claims: &Claims<'_>) -> String {
 }
 
 fn claims_section(claims: &Claims<'_>) -> String {
-    let last = latest(claims.rows.iter().copied());
+    let last = in_order(latest(claims.rows.iter().copied()));
     let tally = |row: &Row| {
         let same = claims.rows.iter().filter(|r| subject(r) == subject(row));
         let mut counts = [0; 3];
@@ -106,16 +115,18 @@ fn claims_section(claims: &Claims<'_>) -> String {
         }
         format!("{} / {} / {}", counts[0], counts[1], counts[2])
     };
-    let mut html = String::from(
+    let pointer = "Rest the pointer on a number to see it as it stands in <code>results.csv</code>; ≤ marks a bound.";
+    if claims.rows.len() <= LONG || claims.rows.len() == last.len() {
+        return format!("<p>{pointer}</p>\n{}", claims_table(&in_order(claims.rows.clone()), None));
+    }
+    let mut html = format!(
         "<p>Each claim at its last step; the last column counts its verdicts over all steps, agrees / disagrees / \
-         undecided. Rest the pointer on a number to see it as it stands in <code>results.csv</code>.</p>\n",
+         undecided. {pointer}</p>\n",
     );
     html.push_str(&claims_table(&last, Some(&tally)));
-    if claims.rows.len() > last.len() {
-        html.push_str(&format!("<details>\n<summary>All {}</summary>\n", counted(claims.rows.len(), "comparison")));
-        html.push_str(&claims_table(&claims.rows, None));
-        html.push_str("</details>\n");
-    }
+    html.push_str(&format!("<details>\n<summary>All {}</summary>\n", counted(claims.rows.len(), "comparison")));
+    html.push_str(&claims_table(&in_order(claims.rows.clone()), None));
+    html.push_str("</details>\n");
     html
 }
 
@@ -156,7 +167,7 @@ fn unit(row: &Row) -> String {
 }
 
 fn predicted_cell(row: &Row) -> String {
-    number_cell(row.predicted.map(|p| significant(p, 5)), &[("predicted", row.predicted)])
+    number_cell(Some(predicted(row)), &[("predicted", row.predicted)])
 }
 
 fn measured_cell(row: &Row) -> String {
@@ -176,10 +187,8 @@ fn number_cell(text: Option<String>, columns: &[(&str, Option<f64>)]) -> String 
 
 /// Quantities that stand neither in a figure nor in the table of claims.
 fn others(records: &Records, figures: &[Figure], claims: &Claims<'_>) -> String {
-    let shown = |row: &&Row| {
-        figures.iter().any(|f| f.quantities.contains(&row.quantity.as_str()))
-            || claims.rows.iter().any(|r| r.quantity == row.quantity)
-    };
+    let shown =
+        |row: &&Row| figures.iter().any(|f| f.shows(row)) || claims.rows.iter().any(|r| subject(r) == subject(row));
     let rows = latest(records.rows.iter().filter(|r| is_ensemble(r)).filter(|r| !shown(r)));
     let mut lonely: Vec<&str> = records
         .rows
@@ -238,7 +247,7 @@ fn provenance(records: &Records) -> String {
     html.push_str("<h2>How to reproduce</h2>\n");
     match records.manifest.get("command").and_then(command) {
         Some(command) => html.push_str(&format!(
-            "<p>The run was started with</p>\n<pre>{}</pre>\n<p>and its resolved configuration is the one above.</p>\n",
+            "<p>With the resolved configuration above, this command makes the run again:</p>\n<pre>{}</pre>\n",
             escape(&command)
         )),
         None => html.push_str(
@@ -295,6 +304,13 @@ fn scalar(value: &Value) -> String {
     match value {
         Value::Null => "–".to_owned(),
         Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let apart = if items.iter().any(Value::is_object) { "; " } else { ", " };
+            items.iter().map(scalar).collect::<Vec<_>>().join(apart)
+        }
+        Value::Object(map) => {
+            flattened(map).into_iter().map(|(key, text)| format!("{key} {text}")).collect::<Vec<_>>().join(", ")
+        }
         other => other.to_string(),
     }
 }
@@ -327,7 +343,8 @@ mod tests {
     fn text_from_the_files_is_escaped() {
         let html = page_of(&Run::small().records());
         assert!(!html.contains("<deep>") && html.contains("wide &amp; &lt;deep&gt;"));
-        assert!(html.contains("# &lt;b&gt;"));
+        assert!(html.contains("# &lt;b&gt;") && html.contains("Kernels &amp; &lt;means&gt;"));
+        assert!(html.contains("<td class=\"value\">member 0, outcome finished, step 100; member 1,"));
         assert!(html.contains("widthwise run &#39;my config.toml&#39; --seed 7"));
     }
 

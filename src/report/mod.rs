@@ -1,7 +1,8 @@
 //! Draws a run: SVG figures and one self-contained HTML page, from the files of its directory alone.
 //!
 //! `results.csv`, `training.csv`, `manifest.json`, `config.toml` -> [`Records`] -> figures -> page. No number is computed
-//! here except counts of rows: means, errors, predictions and verdicts all stand in the CSV. Equal files give equal bytes.
+//! here except counts of rows: means, errors, predictions and verdicts all stand in the CSV. Equal files give equal
+//! bytes.
 
 mod claims;
 mod error;
@@ -16,14 +17,16 @@ mod quantity;
 mod read;
 mod select;
 mod table;
-mod write;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 pub use error::ReportError;
 pub use read::Records;
 pub use table::join;
+
+use crate::record::atomic;
 
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,15 +52,29 @@ pub fn write_report(dir: &Path) -> Result<ReportFiles, ReportError> {
     let path_of = |name: &str| folder.join(format!("{name}.svg"));
     let mut figures = Vec::new();
     for figure in &drawn {
-        write::replace(&path_of(figure.name), &figure.svg)?;
+        replace(&path_of(figure.name), &figure.svg)?;
         figures.push(path_of(figure.name));
     }
     for name in figure::NAMES.into_iter().filter(|name| drawn.iter().all(|f| f.name != *name)) {
-        write::remove(&path_of(name))?;
+        remove(&path_of(name))?;
     }
     let page = dir.join("report.html");
-    write::replace(&page, &html::page(&records, &drawn))?;
+    replace(&page, &html::page(&records, &drawn))?;
     Ok(ReportFiles { page, figures })
+}
+
+fn replace(path: &Path, text: &str) -> Result<(), ReportError> {
+    atomic::write(path, text.as_bytes()).map_err(|source| ReportError::Write { source })
+}
+
+/// Removes `path` if it is there.
+fn remove(path: &Path) -> Result<(), ReportError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            Err(ReportError::Io { path: path.to_owned(), action: "remove", source })
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -103,5 +120,18 @@ mod tests {
         assert_eq!(again.figures.len() + 1, files.figures.len());
         assert!(!dir.path().join("figures/gaussianity.svg").exists());
         assert!(!fs::read_to_string(again.page).unwrap().contains("Gaussianity"));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        Run::small().write(dir.path());
+        fs::write(dir.path().join("figures"), "not a folder").unwrap();
+        let message = write_report(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("figures: could not create"), "{message}");
+        fs::remove_file(dir.path().join("figures")).unwrap();
+        fs::create_dir(dir.path().join("report.html")).unwrap();
+        let message = write_report(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("report.html") && message.contains("permissions"), "{message}");
     }
 }

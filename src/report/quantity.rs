@@ -10,6 +10,7 @@ pub(crate) fn label(quantity: &str) -> &str {
         "train_accuracy" => "training accuracy",
         "test_accuracy" => "test accuracy",
         "ntk_trace" => "NTK trace",
+        "ntk_mean_diagonal" => "NTK mean diagonal",
         "ntk_mean_off_diagonal" => "NTK mean off-diagonal",
         "ntk_top_eigenvalue" => "NTK top eigenvalue",
         "ntk_condition_number" => "NTK condition number",
@@ -18,6 +19,7 @@ pub(crate) fn label(quantity: &str) -> &str {
         "ntk_overlap" => "overlap with infinite NTK",
         "ntk_distance" => "distance to infinite NTK",
         "nngp_trace" => "NNGP trace",
+        "nngp_mean_diagonal" => "NNGP mean diagonal",
         "nngp_mean_off_diagonal" => "NNGP mean off-diagonal",
         "preactivation_variance" => "pre-activation variance",
         "kurtosis" => "kurtosis",
@@ -31,6 +33,11 @@ pub(crate) fn label(quantity: &str) -> &str {
         "partial_jacobian_norm" => "partial Jacobian norm",
         other => other,
     }
+}
+
+/// Whether theory gives an upper bound for `quantity` and not a value.
+pub(crate) fn is_bounded(quantity: &str) -> bool {
+    quantity == "ntk_relative_change"
 }
 
 /// The layer or pair of layers of `row`: `3`, `1 → 3`, or nothing.

@@ -120,12 +120,16 @@ fn parse_csv<T: DeserializeOwned>(
     columns: &[&'static str],
     version: impl Fn(&T) -> u32,
 ) -> Result<Vec<T>, ReportError> {
-    if !text.is_empty() && !text.ends_with('\n') {
+    if text.is_empty() {
+        // A run that was stopped before its first row leaves an empty file.
+        return Ok(Vec::new());
+    }
+    if !text.ends_with('\n') {
         // Without this a number cut off in its middle would be read as another number.
         return Err(ReportError::Line {
             path: path.to_owned(),
             line: text.lines().count() as u64,
-            reason: "the last line has no end, as after a run killed while writing".to_owned(),
+            reason: "the last line has no end, as after a run killed while it wrote: continue the run".to_owned(),
         });
     }
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -195,7 +199,7 @@ mod tests {
         let records = Records::read(dir.path()).unwrap();
         assert_eq!(records.rows, run.rows());
         assert_eq!(records.training, run.training());
-        assert_eq!(records.manifest_text("outcome").as_deref(), Some("completed"));
+        assert_eq!(records.manifest_text("outcome").as_deref(), Some("finished"));
         assert_eq!(records.manifest_text("seed").as_deref(), Some("7"));
         assert!(records.config.unwrap().contains("width"));
     }
@@ -251,8 +255,16 @@ mod tests {
         assert!(message.contains("line 1: no column `std_error`; found schema_version, run"), "{message}");
         let message = message_after("results.csv", |text| text.replacen("\n1,", "\n2,", 1));
         assert!(message.contains("line 2: schema_version is 2, this program reads 1"), "{message}");
-        let message = message_after("results.csv", |_| String::new());
+        let message = message_after("results.csv", |_| "\n".to_owned());
         assert!(message.contains("found nothing"), "{message}");
+    }
+
+    #[test]
+    fn a_run_stopped_before_its_first_row_has_no_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        Run::small().write(dir.path());
+        fs::write(dir.path().join("results.csv"), "").unwrap();
+        assert!(Records::read(dir.path()).unwrap().rows.is_empty());
     }
 
     #[test]

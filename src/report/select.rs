@@ -84,6 +84,17 @@ pub(crate) fn latest<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<&'a Row
     groups.concat()
 }
 
+/// `rows` by quantity, in the order in which the quantities first appear, then by layers and step.
+pub(crate) fn in_order(mut rows: Vec<&Row>) -> Vec<&Row> {
+    let mut rank: BTreeMap<String, usize> = BTreeMap::new();
+    for row in &rows {
+        let next = rank.len();
+        rank.entry(row.quantity.clone()).or_insert(next);
+    }
+    rows.sort_by_key(|r| (rank.get(&r.quantity).copied(), r.layer_from, r.layer, r.step));
+    rows
+}
+
 /// First and last of the steps of `rows`; one step where there is only one.
 pub(crate) fn end_steps(rows: &[&Row]) -> Vec<u64> {
     let (first, last) = (rows.iter().map(|r| r.step).min(), rows.iter().map(|r| r.step).max());
@@ -147,6 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn in_order_keeps_the_layers_of_a_quantity_together() {
+        let rows = Run::small().rows();
+        let sorted = in_order(rows.iter().collect());
+        assert_eq!(sorted.len(), rows.len());
+        assert_eq!(sorted[0].quantity, rows[0].quantity);
+        let changes = sorted.windows(2).filter(|w| w[0].quantity != w[1].quantity).count();
+        let mut names: Vec<_> = rows.iter().map(|r| &r.quantity).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(changes + 1, names.len());
+    }
+
+    #[test]
     fn members_come_from_training_csv_or_else_from_results_csv() {
         let run = Run::small();
         let mut records = run.records();
@@ -163,6 +187,6 @@ mod tests {
         for row in &mut records.rows {
             row.measured = Some(f64::NAN);
         }
-        assert!(records.ensemble("ntk_trace").is_empty());
+        assert!(records.ensemble("ntk_mean_diagonal").is_empty());
     }
 }

@@ -67,7 +67,7 @@ const COLUMNS: [&str; 23] = [
 
 /// Writes the ensemble rows of every run in `dirs` at the last step of each quantity and layer, and returns their number.
 ///
-/// A manifest without `config_hash` or `outcome` leaves the cell empty; one without `run` takes the name in `results.csv`.
+/// A manifest without `config_hash` or `outcome` leaves the cell empty; without `run` the name in `results.csv` stands.
 ///
 /// # Errors
 ///

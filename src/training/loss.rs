@@ -16,7 +16,10 @@ pub struct Targets {
 impl Targets {
     /// The targets of the examples with the given indices.
     pub fn select(&self, indices: Tensor<1, Int>) -> Self {
-        Self { values: self.values.clone().select(0, indices.clone()), classes: self.classes.clone().select(0, indices) }
+        Self {
+            values: self.values.clone().select(0, indices.clone()),
+            classes: self.classes.clone().select(0, indices),
+        }
     }
 }
 

@@ -1,6 +1,146 @@
-//! Placeholder.
+//! The training loop of one member, on one screen.
+
 pub mod batches;
 pub mod gradient;
 pub mod loss;
 pub mod optimizer;
 pub mod schedule;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use burn::tensor::Tensor;
+use widthwise_probes::to_f64;
+
+use crate::config::TrainingConfig;
+use crate::data::Data;
+use crate::measurement::{Evaluation, Snapshot};
+use crate::network::Network;
+use crate::record::manifest::Outcome;
+use batches::Batches;
+use optimizer::{OptimizerState, Updater};
+
+/// Steps after which losses are read from the device at the latest, and divergence is noticed.
+const READ_EVERY: usize = 64;
+
+/// A member in training.
+pub struct Member {
+    /// Its number.
+    pub member: usize,
+    /// Steps taken.
+    pub step: u64,
+    /// The network.
+    pub network: Network,
+    /// Moments of the optimizer.
+    pub state: OptimizerState,
+}
+
+/// What does not change while a member trains.
+pub struct Course<'a> {
+    /// Loss, optimizer, stopping.
+    pub config: &'a TrainingConfig,
+    /// The data.
+    pub data: &'a Data,
+    /// The update rule with its constants.
+    pub updater: Updater,
+    /// Last step.
+    pub last_step: u64,
+    /// Steps at which the observer looks.
+    pub probe_steps: &'a BTreeSet<u64>,
+    /// Steps between checkpoints.
+    pub checkpoint_every: u64,
+    /// When the whole run has to stop.
+    pub deadline: Option<Instant>,
+}
+
+/// Where the loop puts what happens. It decides nothing but whether to stop.
+pub trait Observer {
+    /// Looks at the member, at a probe step or its last one.
+    ///
+    /// # Errors
+    /// A failure to measure or to write.
+    fn probe(&mut self, member: &Member, is_last: bool) -> Result<Snapshot>;
+
+    /// Losses of the batches of the steps from `first` on, before their updates.
+    ///
+    /// # Errors
+    /// A failure to write.
+    fn losses(&mut self, member: &Member, first: u64, losses: &[f64], evaluation: Option<Evaluation>) -> Result<()>;
+
+    /// Keeps the member as it is now.
+    ///
+    /// # Errors
+    /// A failure to write.
+    fn checkpoint(&mut self, member: &Member) -> Result<()>;
+
+    /// Whether a stop was asked for.
+    fn is_stopped(&self) -> bool;
+}
+
+/// Trains `member` from where it stands to its end. `batches` are its own.
+///
+/// # Errors
+/// What the observer reports.
+pub fn train(
+    member: &mut Member,
+    course: &Course<'_>,
+    mut batches: Batches,
+    observer: &mut impl Observer,
+) -> Result<Outcome> {
+    let start = member.step;
+    let mut unread: Vec<Tensor<1>> = Vec::new();
+    loop {
+        let step = member.step;
+        let is_probe = course.probe_steps.contains(&step);
+        let is_checkpoint = step > start && step.is_multiple_of(course.checkpoint_every);
+        let is_stopped = observer.is_stopped();
+        let is_late = course.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        if is_probe || is_checkpoint || is_stopped || is_late || unread.len() >= READ_EVERY {
+            if read_losses(member, &mut unread, observer)? {
+                return Ok(Outcome::Diverged);
+            }
+        }
+        if is_stopped || is_checkpoint {
+            observer.checkpoint(member)?;
+        }
+        if is_stopped {
+            return Ok(Outcome::Interrupted);
+        }
+        if is_probe || is_late {
+            let is_last = step == course.last_step || is_late;
+            let evaluation = observer.probe(member, is_last)?.evaluation;
+            observer.losses(member, step, &[], Some(evaluation))?;
+            if !evaluation.train_loss.is_finite() {
+                return Ok(Outcome::Diverged);
+            } else if course.config.stop.loss.is_some_and(|target| evaluation.train_loss <= target) {
+                return Ok(Outcome::LossReached);
+            } else if is_last {
+                return Ok(if step == course.last_step { Outcome::Finished } else { Outcome::WallTime });
+            }
+        }
+        let (batch, targets) = batches.at(step, &course.data.train, &course.data.train_targets);
+        let (loss, gradients) = gradient::gradient(&mut member.network, &batch, &targets, course.config.loss);
+        let scalings = member.network.scalings().to_vec();
+        course.updater.update(step + 1, &mut member.network.parameters, gradients, &scalings, &mut member.state);
+        unread.push(loss);
+        member.step += 1;
+    }
+}
+
+/// Reads pending losses in one transfer and hands on the finite ones; true if one is not a number.
+fn read_losses(member: &Member, unread: &mut Vec<Tensor<1>>, observer: &mut impl Observer) -> Result<bool> {
+    if unread.is_empty() {
+        return Ok(false);
+    }
+    let first = member.step - unread.len() as u64;
+    let losses = to_f64(Tensor::cat(std::mem::take(unread), 0));
+    let finite = losses.iter().take_while(|loss| loss.is_finite()).count();
+    observer.losses(member, first, &losses[..finite], None)?;
+    Ok(finite < losses.len())
+}
+
+/// The moment `seconds` from now, if that many were allowed.
+pub fn deadline(seconds: Option<f64>) -> Option<Instant> {
+    seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds))
+}

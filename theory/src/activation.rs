@@ -73,7 +73,13 @@ impl Activation {
         match self {
             Activation::Identity => x,
             Activation::Relu => x.max(0.0),
-            Activation::LeakyRelu { slope } => if x > 0.0 { x } else { slope * x },
+            Activation::LeakyRelu { slope } => {
+                if x > 0.0 {
+                    x
+                } else {
+                    slope * x
+                }
+            }
             Activation::Abs => x.abs(),
             Activation::Erf => libm::erf(x),
             Activation::Tanh => x.tanh(),
@@ -92,9 +98,27 @@ impl Activation {
     pub fn derivative(&self, x: f64) -> f64 {
         match self {
             Activation::Identity => 1.0,
-            Activation::Relu => if x > 0.0 { 1.0 } else { 0.0 },
-            Activation::LeakyRelu { slope } => if x > 0.0 { 1.0 } else { *slope },
-            Activation::Abs => if x > 0.0 { 1.0 } else { -1.0 },
+            Activation::Relu => {
+                if x > 0.0 {
+                    1.0
+                } else {
+                    0.0
+                }
+            }
+            Activation::LeakyRelu { slope } => {
+                if x > 0.0 {
+                    1.0
+                } else {
+                    *slope
+                }
+            }
+            Activation::Abs => {
+                if x > 0.0 {
+                    1.0
+                } else {
+                    -1.0
+                }
+            }
             Activation::Erf => FRAC_2_SQRT_PI * (-x * x).exp(),
             Activation::Tanh => 1.0 - x.tanh().powi(2),
             Activation::Gelu => normal_cdf(x) + x * normal_density(x),

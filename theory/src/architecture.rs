@@ -192,11 +192,7 @@ impl Architecture {
             let columns = padding.geometry(shape.width, size[1], stride[1]);
             match (rows, columns) {
                 (Some((height, _)), Some((width, _))) => Ok(InputShape { channels: shape.channels, height, width }),
-                _ => Err(TheoryError::WindowDoesNotFit {
-                    index,
-                    window: size,
-                    image: [shape.height, shape.width],
-                }),
+                _ => Err(TheoryError::WindowDoesNotFit { index, window: size, image: [shape.height, shape.width] }),
             }
         };
         for (index, layer) in self.layers.iter().enumerate() {
@@ -213,9 +209,7 @@ impl Architecture {
                     InputShape { channels: *width, ..shape }
                 }
                 Layer::Activation { .. } => shape,
-                Layer::AveragePool { window: size, stride, padding } => {
-                    window(shape, *size, *stride, *padding, index)?
-                }
+                Layer::AveragePool { window: size, stride, padding } => window(shape, *size, *stride, *padding, index)?,
                 Layer::GlobalAveragePool => InputShape::flat(shape.channels),
                 Layer::Flatten => InputShape::flat(shape.features()),
             };

@@ -143,7 +143,8 @@ impl InitVariance {
             Phase::Chaotic => self.correlation_map(activation, q_star)(c_star).1,
             Phase::Ordered | Phase::Critical => chi_perp,
         };
-        let depth_scale = |slope: f64| if (slope.abs() - 1.0).abs() <= CRITICAL { f64::INFINITY } else { -1.0 / slope.abs().ln() };
+        let depth_scale =
+            |slope: f64| if (slope.abs() - 1.0).abs() <= CRITICAL { f64::INFINITY } else { -1.0 / slope.abs().ln() };
         FixedPoint {
             q_star,
             chi_perp,

@@ -7,7 +7,9 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum TheoryError {
     /// A window larger than its image, or a zero size.
-    #[error("layer {index}: a window of {window:?} does not fit an image of {image:?}; use a smaller window, a positive stride or padding \"same\"")]
+    #[error(
+        "layer {index}: a window of {window:?} does not fit an image of {image:?}; use a smaller window, a positive stride or padding \"same\""
+    )]
     WindowDoesNotFit {
         /// Index in the layer list.
         index: usize,
@@ -42,7 +44,9 @@ pub enum TheoryError {
         found: usize,
     },
     /// A matrix decomposition did not converge, or a matrix is not positive definite.
-    #[error("{operation} failed on a {size} x {size} matrix (smallest eigenvalue {smallest:e}, largest {largest:e}); add a ridge or use distinct inputs")]
+    #[error(
+        "{operation} failed on a {size} x {size} matrix (smallest eigenvalue {smallest:e}, largest {largest:e}); add a ridge or use distinct inputs"
+    )]
     Solve {
         /// What was tried.
         operation: &'static str,

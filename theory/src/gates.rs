@@ -55,9 +55,8 @@ impl Gates {
         let mut values = Vec::with_capacity(inputs.len() / features * count);
         for x in inputs.chunks_exact(features) {
             let direction = |m: usize| &self.directions[m * features..(m + 1) * features];
-            let projection = |m: usize| {
-                direction(m).iter().zip(x).map(|(v, x)| v * x).sum::<f64>() / root - self.thresholds[m]
-            };
+            let projection =
+                |m: usize| direction(m).iter().zip(x).map(|(v, x)| v * x).sum::<f64>() / root - self.thresholds[m];
             match &self.function {
                 GateFunction::Heaviside => {
                     values.extend((0..count).map(|m| if projection(m) > 0.0 { 1.0 } else { 0.0 }));

@@ -1,4 +1,48 @@
 //! Infinite-width theory: architectures, kernels, dynamics, criticality and finite-width corrections. f64, no Burn.
+//!
+//! An [`Architecture`] says what the network is; everything else asks a question of it.
+//!
+//! | question | answered by |
+//! |---|---|
+//! | covariance and tangent kernel at infinite width | [`kernels`], [`kernels_by_layer`] |
+//! | the same for one pair of Gaussians and one activation | [`Activation::dual_pair`] |
+//! | outputs during and after training with a constant kernel | [`KernelDynamics`], [`train_general_loss`] |
+//! | the Bayesian posterior | [`gaussian_process_posterior`] |
+//! | phases, depth scales, critical initializations | [`InitVariance::fixed_point`], [`edge_of_chaos`], [`half_stable_point`] |
+//! | growth of gradients from layer to layer | [`partial_jacobian_norms`] |
+//! | fluctuations and kurtosis at finite width | [`layer_fluctuations`], [`exact_excess_kurtosis`], [`ntk_second_moment`] |
+//!
+//! ```
+//! use widthwise_theory::{
+//!     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, KernelDynamics, Layer, Parameterization,
+//!     Training, kernels,
+//! };
+//!
+//! # fn main() -> Result<(), widthwise_theory::TheoryError> {
+//! let init = InitVariance { sigma_w2: 2.0, sigma_b2: 0.0 };
+//! let network = Architecture {
+//!     input: InputShape::flat(2),
+//!     layers: vec![
+//!         Layer::Dense { width: 512, init },
+//!         Layer::Activation { function: Activation::Relu },
+//!         Layer::Dense { width: 1, init },
+//!     ],
+//!     gates: None,
+//!     parameterization: Parameterization::Ntk,
+//!     init_scheme: InitScheme::Gaussian,
+//! };
+//! let inputs = Inputs::new(vec![1.0, 0.0, 0.6, 0.8], InputShape::flat(2))?;
+//! let train = kernels(&network, &inputs, None)?;
+//! // With sigma_w2 = 2 and no biases, ReLU keeps the variance and every layer adds it once more to the tangent kernel.
+//! assert!((train.ntk[(0, 0)] - 2.0 * train.nngp[(0, 0)]).abs() < 1e-14);
+//!
+//! let dynamics = KernelDynamics::new(train.ntk.as_ref(), train.nngp.as_ref())?;
+//! let targets = faer::mat![[1.0], [-1.0]];
+//! let after = dynamics.train_prediction(targets.as_ref(), &Training::Flow { flow_time: 50.0 })?;
+//! assert!((after.mean[(0, 0)] - 1.0).abs() < 1e-6);
+//! # Ok(())
+//! # }
+//! ```
 
 mod activation;
 mod architecture;
@@ -25,8 +69,11 @@ pub use error::TheoryError;
 pub use finite_width::{LayerFluctuation, layer_fluctuations};
 pub use gates::{GateFunction, Gates};
 pub use kernel::{
-    Inputs, Kernels, LayerKernels, TrainedLayers, kernels, kernels_by_layer, kernels_when_training, preactivation_variances,
+    Inputs, Kernels, LayerKernels, TrainedLayers, kernels, kernels_by_layer, kernels_when_training,
+    preactivation_variances,
 };
 pub use parameterization::{Parameterization, Scaling, TangentScale, UpdateRule};
 pub use partial_jacobian::partial_jacobian_norms;
-pub use scale_invariant::{LogNormalStep, exact_excess_kurtosis, kurtosis_factor, log_variance_step, ntk_second_moment};
+pub use scale_invariant::{
+    LogNormalStep, exact_excess_kurtosis, kurtosis_factor, log_variance_step, ntk_second_moment,
+};

@@ -100,7 +100,10 @@ pub fn log_variance_step(activation: &Activation, width: usize) -> Result<LogNor
     }
     if slope != 0.0 {
         return Err(TheoryError::NoPrediction {
-            reason: format!("the logarithmic moments of {} have no finite sum; use identity or relu", activation.name()),
+            reason: format!(
+                "the logarithmic moments of {} have no finite sum; use identity or relu",
+                activation.name()
+            ),
         });
     }
     // Through logarithms, so that wide layers neither overflow nor underflow.
@@ -147,8 +150,8 @@ pub fn ntk_second_moment(activation: &Activation, width: usize, depth: usize) ->
     let (mut p, mut q) = (n * n + (mu - 1.0) * n, mu * n);
     for distance in 1..=depth {
         sum += 2.0 * (layers - distance as f64) * growth(depth - distance) * p / (n * n);
-        let mixed = p + 2.0 * q / n;
-        (p, q) = (mixed + (mu - 1.0) * mixed / n, p / n + (1.0 + 1.0 / n) * q + (mu - 1.0) * mixed / n);
+        let excess = (mu - 1.0) * (p + 2.0 * q) / n;
+        (p, q) = (p + 2.0 * q / n + excess, p / n + (1.0 + 1.0 / n) * q + excess);
     }
     Ok(sum / (layers * layers))
 }

@@ -42,7 +42,9 @@ impl Default for Parameters {
 /// [`DataError::Parameter`] for a size of zero or a noise that is negative or not finite.
 pub fn dataset(parameters: &Parameters, seed: u64) -> Result<Dataset, DataError> {
     let Parameters { input_dim, teacher_width, noise, train, test } = *parameters;
-    for (parameter, found) in [("input_dim", input_dim), ("teacher_width", teacher_width), ("train", train), ("test", test)] {
+    for (parameter, found) in
+        [("input_dim", input_dim), ("teacher_width", teacher_width), ("train", train), ("test", test)]
+    {
         at_least(NAME, parameter, found, 1)?;
     }
     not_negative(NAME, "noise", noise)?;
@@ -105,9 +107,8 @@ mod tests {
     fn the_mean_square_target_over_teachers_is_one() {
         // Each teacher and each input gives one draw of f^2, taken once per seed so that the draws are independent.
         let parameters = Parameters { train: 1, test: 1, teacher_width: 3, ..Parameters::default() };
-        let squares: Vec<f64> = (0..4000)
-            .map(|seed| dataset(&parameters, seed).unwrap().train.targets.unwrap()[0].powi(2))
-            .collect();
+        let squares: Vec<f64> =
+            (0..4000).map(|seed| dataset(&parameters, seed).unwrap().train.targets.unwrap()[0].powi(2)).collect();
         let n = squares.len() as f64;
         let mean = squares.iter().sum::<f64>() / n;
         let variance = squares.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);

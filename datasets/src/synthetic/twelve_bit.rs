@@ -106,7 +106,8 @@ pub fn dataset(seed: u64) -> Dataset {
 }
 
 fn split(patterns: &[usize]) -> Split {
-    let inputs = patterns.iter().flat_map(|&pattern| (0..BITS).map(move |index| f64::from(bit(pattern, index)))).collect();
+    let inputs =
+        patterns.iter().flat_map(|&pattern| (0..BITS).map(move |index| f64::from(bit(pattern, index)))).collect();
     let labels = patterns.iter().map(|&pattern| label(pattern)).collect();
     Split { n: patterns.len(), inputs: Inputs::Real(inputs), labels, targets: None }
 }
@@ -140,9 +141,7 @@ mod tests {
 
     #[test]
     fn labels_by_number_of_ones() {
-        for (ones, positives, patterns) in
-            [(4, 0, 495), (5, 60, 792), (6, 532, 924), (7, 732, 792), (8, 495, 495)]
-        {
+        for (ones, positives, patterns) in [(4, 0, 495), (5, 60, 792), (6, 532, 924), (7, 732, 792), (8, 495, 495)] {
             let with_ones: Vec<usize> = (0..PATTERNS).filter(|&pattern| counts(pattern).0 == ones).collect();
             assert_eq!(with_ones.len(), patterns);
             assert_eq!(with_ones.iter().filter(|&&pattern| label(pattern) == 1).count(), positives, "{ones} ones");

@@ -256,11 +256,11 @@ mod tests {
         (0..examples * units).map(|_| rng.sample(StandardNormal)).collect()
     }
 
-    /// Two clusters of radius 0.3, one a label, so close that neither label bound is trivial at unit noise.
+    /// Two clusters of radius 0.2, one a label, so close that neither label bound is trivial at unit noise.
     fn two_clusters(labels: &[u8], units: usize, seed: u64) -> Vec<f32> {
         let mut layer = gaussian_layer(labels.len(), units, seed);
         for (row, &label) in layer.chunks_exact_mut(units).zip(labels) {
-            row.iter_mut().for_each(|t| *t = 0.3 * *t + 1.5 * f32::from(label));
+            row.iter_mut().for_each(|t| *t = 0.2 * *t + f32::from(label));
         }
         layer
     }

@@ -7,7 +7,7 @@ use super::super::plot::sheet::{Entry, Sample, draw_legend};
 use super::super::plot::svg::{Anchor, Font, Shape, Stroke, Svg, small, text_width};
 use super::super::quantity;
 use super::super::read::Records;
-use super::super::select::{Subject, error_sentence, finite, subject, tooltip};
+use super::super::select::{error_sentence, finite, in_order, subject, tooltip};
 use super::{Figure, sentences};
 use crate::record::row::{Row, Verdict};
 
@@ -34,46 +34,38 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
     let lines = lines(&rows);
     let absent = claims.rows.len() - rows.len();
     let note = format!("Not drawn: {absent} without a finite z.");
+    let bounded = rows.iter().any(|r| quantity::is_bounded(&r.quantity));
     let caption = sentences(&[
-        "z = (measured − predicted) / standard error of every comparison, one line a claim; on a line the first step stands \
-         uppermost. The shaded band is |z| ≤ 4; the axis is linear near zero and logarithmic beyond.",
+        "z = (measured − predicted) / standard error of every comparison, the first step uppermost on its line. \
+         The shaded band is |z| ≤ 4; the axis is linear near zero and logarithmic beyond.",
+        if bounded { "Where theory gives an upper bound, only a z above zero speaks against it." } else { "" },
         if absent > 0 { &note } else { "" },
         &error_sentence(rows.iter().copied()),
     ]);
     let title = "Agreement overview";
-    Some(Figure { name: "agreement", title, caption, svg: image(&lines, &rows), quantities: Vec::new() })
+    Some(Figure {
+        name: "agreement",
+        title,
+        caption,
+        svg: image(&lines, &rows),
+        quantities: Vec::new(),
+        layered: false,
+    })
 }
 
 fn lines<'a>(rows: &[&'a Row]) -> Vec<Line<'a>> {
-    let mut subjects: Vec<Subject<'a>> = Vec::new();
-    for row in rows {
-        if !subjects.contains(&subject(row)) {
-            subjects.push(subject(row));
-        }
+    let rows = in_order(rows.to_vec());
+    let merged = rows.chunk_by(|a, b| subject(a) == subject(b)).count() > MOST_LINES;
+    let together = |a: &&Row, b: &&Row| if merged { a.quantity == b.quantity } else { subject(a) == subject(b) };
+    let mut lines = Vec::new();
+    for rows in rows.chunk_by(together) {
+        let mut rows = rows.to_vec();
+        rows.sort_by_key(|r| r.step);
+        let name =
+            if merged { quantity::label(&rows[0].quantity).to_owned() } else { quantity::subject_label(rows[0]) };
+        lines.push(Line { label: name, rows });
     }
-    let merged = subjects.len() > MOST_LINES;
-    // Layers of a quantity belong together even where the CSV has the quantities of a layer together.
-    let mut order: Vec<&str> = Vec::new();
-    for (name, ..) in &subjects {
-        if !order.contains(name) {
-            order.push(name);
-        }
-    }
-    subjects.sort_by_key(|s| (order.iter().position(|name| *name == s.0), s.1, s.2));
-    if merged {
-        subjects.dedup_by_key(|s| s.0);
-    }
-    let line = |key: Subject<'a>| {
-        let mut on_line: Vec<&Row> =
-            rows.iter().copied().filter(|r| if merged { r.quantity == key.0 } else { subject(r) == key }).collect();
-        on_line.sort_by_key(|r| r.step);
-        let label = match on_line.first() {
-            Some(row) if !merged => quantity::subject_label(row),
-            _ => quantity::label(key.0).to_owned(),
-        };
-        Line { label, rows: on_line }
-    };
-    subjects.into_iter().map(line).collect()
+    lines
 }
 
 fn style(verdict: Verdict) -> (Shape, &'static str) {

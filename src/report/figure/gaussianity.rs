@@ -42,7 +42,8 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
         steps.iter().enumerate().map(|(index, step)| entry(index, format!("step {step}"))).collect();
     legend.extend(shared_entries(shown.iter().copied()));
     let about = if drawn.contains(&"kurtosis") {
-        "Moments of the pre-activations of each layer, mean over the ensemble. The kurtosis E z⁴ / (E z²)² is 3 for a Gaussian."
+        "Moments of the pre-activations of each layer, mean over the ensemble. The kurtosis \
+         E z⁴ / (E z²)² is 3 for a Gaussian."
     } else {
         "Moments of the pre-activations of each layer, mean over the ensemble."
     };
@@ -52,5 +53,12 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
         &error_sentence(shown.iter().copied()),
     ]);
     let title = "Gaussianity of pre-activations";
-    Some(Figure { name: "gaussianity", title, caption, svg: render(&panels, 2, &legend, title), quantities: drawn })
+    Some(Figure {
+        name: "gaussianity",
+        title,
+        caption,
+        svg: render(&panels, 2, &legend, title),
+        quantities: drawn,
+        layered: true,
+    })
 }

@@ -27,30 +27,31 @@ const PLANES: [(&str, &str, &str); 3] = [
 type Pair<'a> = (&'a Row, &'a Row);
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
-    let planes: Vec<(&str, Vec<Pair<'_>>)> = PLANES
-        .iter()
-        .map(|&(title, across, upwards)| (title, pairs(records, across, upwards)))
-        .filter(|(_, pairs)| !pairs.is_empty())
-        .collect();
+    let mut planes: Vec<(&str, Vec<Pair<'_>>)> = Vec::new();
+    let mut drawn = Vec::new();
+    for (title, across, upwards) in PLANES {
+        let pairs = pairs(records, across, upwards);
+        if !pairs.is_empty() {
+            planes.push((title, pairs));
+            drawn.extend([across, upwards]);
+        }
+    }
     let all = || planes.iter().flat_map(|(_, pairs)| pairs.iter().copied());
     let mut layers: Vec<usize> = all().filter_map(|(x, _)| x.layer).collect();
     layers.sort_unstable();
     layers.dedup();
     let steps = Scale::steps(all().map(|(x, _)| x.step))?;
     let ceilings = [INPUT_CEILING, LABEL_CEILING].map(|quantity| ceiling(records, quantity));
-    let mut drawn: Vec<&'static str> =
-        PLANES.iter().flat_map(|p| [p.1, p.2]).chain([INPUT_CEILING, LABEL_CEILING]).collect();
-    drawn.sort_unstable();
-    drawn.dedup();
     let panels: Vec<Panel> =
         planes.iter().filter_map(|(title, pairs)| plane(title, pairs, &layers, &steps, ceilings)).collect();
     if panels.is_empty() {
         return None;
     }
-    let text = |step: Option<u64>| step.unwrap_or(0).to_string();
-    let ramp =
-        Sample::Ramp { from: text(all().map(|(x, _)| x.step).min()), to: text(all().map(|(x, _)| x.step).max()) };
-    let mut legend = vec![Entry::new(ramp, "step")];
+    let mut legend = Vec::new();
+    let shown_steps = || all().map(|(x, _)| x.step);
+    if let Some((from, to)) = shown_steps().min().zip(shown_steps().max()).filter(|(from, to)| from < to) {
+        legend.push(Entry::new(Sample::Ramp { from: from.to_string(), to: to.to_string() }, "step"));
+    }
     legend.extend(layers.iter().enumerate().map(|(index, layer)| {
         let sample = Sample::Point { shape: Shape::category(index), color: palette::AXIS.to_owned(), filled: true };
         Entry::new(sample, format!("layer {layer}"))
@@ -68,7 +69,7 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
     ]);
     let title = "Information plane";
     let svg = render(&panels, 3, &legend, title);
-    Some(Figure { name: "information_plane", title, caption, svg, quantities: drawn })
+    Some(Figure { name: "information_plane", title, caption, svg, quantities: drawn, layered: true })
 }
 
 /// Rows of both quantities at the same layer and step, by layer and step.
@@ -107,15 +108,17 @@ fn plane(
     let x = span(&mut pairs.iter().map(|p| p.0), ceilings[0])?;
     let y = span(&mut pairs.iter().map(|p| p.1), ceilings[1])?;
     let mut marks = Vec::new();
-    marks.extend(ceilings[0].map(|x| Mark::Upright { x, label: "ceiling".to_owned() }));
-    marks.extend(ceilings[1].map(|y| Mark::Level { y, label: "ceiling".to_owned() }));
+    marks.extend(ceilings[0].map(|x| Mark::Upright { x, label: "ceiling of I(X;T)".to_owned() }));
+    marks.extend(ceilings[1].map(|y| Mark::Level { y, label: "ceiling of I(T;Y)".to_owned() }));
     let trajectories = layers.iter().enumerate().map(|(index, &layer)| {
         let of_layer: Vec<Pair<'_>> = pairs.iter().copied().filter(|p| p.0.layer == Some(layer)).collect();
         (index, of_layer)
     });
     for (index, pairs) in trajectories {
         let points: Vec<(f64, f64)> = pairs.iter().filter_map(|p| Some((p.0.measured?, p.1.measured?))).collect();
-        marks.push(Mark::Line { points, stroke: Stroke::solid(palette::AXIS, 1.0).faded(0.5) });
+        if points.len() > 1 {
+            marks.push(Mark::Line { points, stroke: Stroke::solid(palette::AXIS, 1.0).faded(0.5) });
+        }
         for pair in pairs {
             marks.extend(pair_marks(pair, index, &palette::ramp(steps.position(pair.0.step as f64))));
         }

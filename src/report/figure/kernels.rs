@@ -10,6 +10,7 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
         ("ntk_top_eigenvalue", Axis::Log),
         ("ntk_condition_number", Axis::Log),
         ("nngp_trace", Axis::Linear),
+        ("nngp_mean_diagonal", Axis::Linear),
         ("nngp_mean_off_diagonal", Axis::Linear),
     ];
     let about = "Entries and spectrum of the empirical NTK, and entries of the empirical NNGP kernel.";

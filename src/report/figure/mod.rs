@@ -12,6 +12,7 @@ mod over_steps;
 mod partial_jacobian;
 
 use super::read::Records;
+use crate::record::row::Row;
 
 /// A drawn figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,15 @@ pub(crate) struct Figure {
     pub(crate) svg: String,
     /// Quantities shown in it.
     pub(crate) quantities: Vec<&'static str>,
+    /// Whether it shows those of layers, or those of the whole network.
+    pub(crate) layered: bool,
+}
+
+impl Figure {
+    /// Whether the number of `row` belongs to what is drawn.
+    pub(crate) fn shows(&self, row: &Row) -> bool {
+        self.quantities.contains(&row.quantity.as_str()) && row.layer.is_some() == self.layered
+    }
 }
 
 /// Stems of all figures that a report may have, in their order.

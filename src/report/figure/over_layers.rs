@@ -31,13 +31,12 @@ pub(super) fn panel(title: String, series: &[Series<'_>]) -> Option<Panel> {
     let unit = rows().map(|r| r.unit.as_str()).find(|u| !u.is_empty()).unwrap_or_default();
     let y_label = [unit, if y.is_log() { "log scale" } else { "" }];
     let y_label = y_label.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", ");
-    let mut marks = Vec::new();
-    marks.extend(predicted_marks(series));
     // Series stand side by side, so that their error bars do not cover each other.
     let pitch = if series.len() > 1 { (0.5 / (series.len() - 1) as f64).min(0.16) } else { 0.0 };
+    let shift = |place: usize| pitch * (place as f64 - 0.5 * (series.len() - 1) as f64);
+    let mut marks = predicted_marks(series, shift);
     for (place, one) in series.iter().enumerate() {
-        let shift = pitch * (place as f64 - 0.5 * (series.len() - 1) as f64);
-        marks.extend(one.rows.iter().flat_map(|row| measured_marks(row, one.index, shift)));
+        marks.extend(one.rows.iter().flat_map(|row| measured_marks(row, one.index, shift(place))));
     }
     Some(Panel { title, x_label: "layer".to_owned(), y_label, x, y, marks })
 }
@@ -56,32 +55,34 @@ fn measured_marks(row: &Row, index: usize, shift: f64) -> Vec<Mark> {
     bar.into_iter().chain([point]).collect()
 }
 
-/// A dashed line a series, in ink where all series are predicted alike.
-fn predicted_marks(series: &[Series<'_>]) -> Vec<Mark> {
-    let mut lines: Vec<(usize, Vec<(f64, f64)>)> = series
-        .iter()
-        .map(|s| (s.index, s.rows.iter().filter_map(|r| Some((r.layer? as f64, finite(r.predicted)?))).collect()))
-        .filter(|(_, points): &(usize, Vec<_>)| !points.is_empty())
-        .collect();
-    lines.iter_mut().for_each(|(_, points)| points.sort_by(|a, b| a.0.total_cmp(&b.0)));
-    let alike = lines.windows(2).all(|w| w[0].1 == w[1].1);
-    if alike {
-        lines.truncate(1);
-    }
-    let mut marks = Vec::new();
-    for (index, points) in lines {
-        let color = if alike { palette::INK } else { palette::category(index) };
-        marks.extend(points.iter().map(|&at| Mark::Point {
+/// A dashed line a series, shifted with it; where all series are predicted alike, one in ink.
+fn predicted_marks(series: &[Series<'_>], shift: impl Fn(usize) -> f64) -> Vec<Mark> {
+    let predicted = |one: &Series<'_>| {
+        let mut points: Vec<(f64, f64)> =
+            one.rows.iter().filter_map(|r| Some((r.layer? as f64, finite(r.predicted)?))).collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        points
+    };
+    let alike = series.windows(2).all(|w| predicted(&w[0]) == predicted(&w[1]));
+    let (mut lines, mut points) = (Vec::new(), Vec::new());
+    for (place, one) in series.iter().enumerate().take(if alike { 1 } else { series.len() }) {
+        let color = if alike { palette::INK } else { palette::category(one.index) };
+        let side = if alike { 0.0 } else { shift(place) };
+        let line: Vec<(f64, f64)> = predicted(one).into_iter().map(|(x, y)| (x + side, y)).collect();
+        points.extend(line.iter().map(|&at| Mark::Point {
             at,
             shape: Shape::Diamond,
-            radius: 5.0,
+            radius: if series.len() > 4 { 4.2 } else { 5.6 },
             color: color.to_owned(),
             filled: false,
             tooltip: String::new(),
         }));
-        marks.insert(0, Mark::Line { points, stroke: Stroke::dashed(color, 1.3) });
+        if line.len() > 1 {
+            lines.push(Mark::Line { points: line, stroke: Stroke::dashed(color, 1.3) });
+        }
     }
-    marks
+    lines.extend(points);
+    lines
 }
 
 /// Legend entry of the series at `index`.

@@ -25,6 +25,12 @@ pub(super) enum Axis {
 struct Shown<'a> {
     rows: Vec<&'a Row>,
     members: usize,
+    /// Whether there is more than one step.
+    curves: bool,
+    /// Whether step 0 stands before a break.
+    broken: bool,
+    /// Whether zeros are left out of a logarithmic axis.
+    zeros: bool,
 }
 
 /// A figure with one panel for each of `quantities` that has numbers; `about` opens its caption.
@@ -52,55 +58,95 @@ pub(super) fn figure(
     let caption = sentences(&[
         about,
         &described,
-        "The axis of training steps is logarithmic; step 0 stands before the break.",
+        if shown.broken { "The axis of training steps is logarithmic; step 0 stands before the break." } else { "" },
+        if shown.zeros {
+            "Numbers that are exactly zero have no place on a logarithmic axis and are left out."
+        } else {
+            ""
+        },
         &error_sentence(shown.rows.iter().copied()),
     ]);
-    Some(Figure { name, title, caption, svg: render(&panels, columns, &legend, title), quantities: drawn })
+    Some(Figure {
+        name,
+        title,
+        caption,
+        svg: render(&panels, columns, &legend, title),
+        quantities: drawn,
+        layered: false,
+    })
 }
 
 fn panel<'a>(records: &'a Records, quantity: &str, axis: Axis, shown: &mut Shown<'a>) -> Option<Panel> {
     let mut rows = records.ensemble(quantity);
     rows.retain(|r| r.layer.is_none() && r.layer_from.is_none());
-    let members = records.members(quantity);
-    let mut values = Vec::new();
-    let mut steps: Vec<u64> = rows.iter().map(|r| r.step).collect();
-    for (step, value) in members.iter().flatten() {
-        steps.push(*step);
-        values.push(*value);
-    }
-    for row in &rows {
-        let (measured, error) = (finite(row.measured)?, finite(row.std_error).unwrap_or(0.0));
+    let mut members = records.members(quantity);
+    let y = match axis {
+        Axis::Linear => Scale::linear(values(&rows, &members, false)),
+        Axis::Log => without_zeros(&mut rows, &mut members, shown),
+    }?;
+    let steps = members.iter().flatten().map(|p| p.0).chain(rows.iter().map(|r| r.step));
+    let x = Scale::steps(steps)?;
+    let x_label = match x {
+        Scale::Steps { zero: true, .. } => "training step (log scale, 0 set apart)",
+        Scale::Steps { .. } => "training step (log scale)",
+        _ => "training step",
+    };
+    let mut marks: Vec<Mark> = members.iter().map(|curve| member_mark(curve)).collect();
+    marks.extend(ensemble_marks(&rows));
+    let unit = rows.iter().map(|r| r.unit.as_str()).find(|u| !u.is_empty()).unwrap_or_default();
+    let y_label = [unit, if y.is_log() { "log scale" } else { "" }];
+    let y_label = y_label.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", ");
+    shown.broken |= x.break_at().is_some();
+    shown.curves |= matches!(x, Scale::Steps { .. });
+    shown.members = shown.members.max(members.len());
+    shown.rows.extend(rows);
+    Some(Panel { title: capitalized(quantity::label(quantity)), x_label: x_label.to_owned(), y_label, x, y, marks })
+}
+
+/// Every number that the vertical axis has to hold.
+fn values(rows: &[&Row], members: &[Vec<(u64, f64)>], log: bool) -> Vec<f64> {
+    let mut values: Vec<f64> = members.iter().flatten().map(|p| p.1).collect();
+    for row in rows {
+        let Some(measured) = finite(row.measured) else { continue };
+        let error = finite(row.std_error).unwrap_or(0.0);
         // A bar that reaches (almost) down to zero must not stretch a logarithmic axis.
-        let low =
-            if axis == Axis::Log && measured > 0.0 { (measured - error).max(measured / 3.0) } else { measured - error };
+        let low = if log && measured > 0.0 { (measured - error).max(measured / 3.0) } else { measured - error };
         values.extend([low, measured + error]);
         values.extend(finite(row.predicted));
     }
-    let y = match axis {
-        Axis::Linear => Scale::linear(values),
-        Axis::Log => Scale::log_if_wide(values),
-    }?;
-    let mut marks: Vec<Mark> = members
-        .iter()
-        .map(|curve| Mark::Line {
-            points: curve.iter().map(|p| (p.0 as f64, p.1)).collect(),
-            stroke: Stroke::solid(palette::SKY, 0.9).faded(0.55),
-        })
-        .collect();
-    marks.extend(ensemble_marks(&rows));
-    let unit = rows.iter().map(|r| r.unit.as_str()).find(|u| !u.is_empty()).unwrap_or_default();
-    let scale_note = if y.is_log() { "log scale" } else { "" };
-    let y_label = [unit, scale_note].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", ");
-    shown.members = shown.members.max(members.len());
-    shown.rows.extend(rows);
-    Some(Panel {
-        title: capitalized(quantity::label(quantity)),
-        x_label: "training step (log scale, 0 set apart)".to_owned(),
-        y_label,
-        x: Scale::steps(steps)?,
-        y,
-        marks,
-    })
+    values
+}
+
+/// A logarithmic scale, if all numbers but zeros ask for one, and then without the zeros, which have no place on it.
+fn without_zeros<'a>(
+    rows: &mut Vec<&'a Row>,
+    members: &mut Vec<Vec<(u64, f64)>>,
+    shown: &mut Shown<'a>,
+) -> Option<Scale> {
+    let some: Vec<&Row> = rows.iter().copied().filter(|r| r.measured != Some(0.0)).collect();
+    let mut curves: Vec<Vec<(u64, f64)>> = members.clone();
+    curves.iter_mut().for_each(|c| c.retain(|p| p.1 != 0.0));
+    curves.retain(|c| !c.is_empty());
+    match Scale::log_if_wide(values(&some, &curves, true)) {
+        Some(scale) if scale.is_log() => {
+            shown.zeros |= some.len() < rows.len();
+            (*rows, *members) = (some, curves);
+            Some(scale)
+        }
+        _ => Scale::linear(values(rows, members, false)),
+    }
+}
+
+/// A thin line, or a small point beside the mean where there is one step only.
+fn member_mark(curve: &[(u64, f64)]) -> Mark {
+    if let [(step, value)] = *curve {
+        let (at, color) = ((step as f64 - 0.05, value), palette::SKY.to_owned());
+        return Mark::Point { at, shape: Shape::Circle, radius: 2.6, color, filled: true, tooltip: String::new() };
+    }
+    Mark::Line {
+        points: curve.iter().map(|p| (p.0 as f64, p.1)).collect(),
+        stroke: Stroke::solid(palette::SKY, 0.9).faded(0.55),
+    }
 }
 
 fn ensemble_marks(rows: &[&Row]) -> Vec<Mark> {
@@ -124,7 +170,15 @@ fn ensemble_marks(rows: &[&Row]) -> Vec<Mark> {
             color: palette::BLUE.to_owned(),
         }));
     }
-    marks.push(Mark::Line { points: mean, stroke: Stroke::solid(palette::BLUE, 1.8) });
+    if mean.len() > 1 {
+        marks.push(Mark::Line { points: mean, stroke: Stroke::solid(palette::BLUE, 1.8) });
+    }
+    if let [at] = predicted[..] {
+        let (shape, color) = (Shape::Diamond, palette::INK.to_owned());
+        marks.push(Mark::Point { at, shape, radius: 4.0, color, filled: false, tooltip: String::new() });
+    } else if !predicted.is_empty() {
+        marks.push(Mark::Line { points: predicted, stroke: Stroke::dashed(palette::INK, 1.6) });
+    }
     for row in rows {
         if let Some(measured) = finite(row.measured) {
             marks.push(Mark::Point {
@@ -137,34 +191,44 @@ fn ensemble_marks(rows: &[&Row]) -> Vec<Mark> {
             });
         }
     }
-    if let [at] = predicted[..] {
-        let (shape, color) = (Shape::Diamond, palette::INK.to_owned());
-        marks.push(Mark::Point { at, shape, radius: 4.0, color, filled: false, tooltip: String::new() });
-    } else if !predicted.is_empty() {
-        marks.push(Mark::Line { points: predicted, stroke: Stroke::dashed(palette::INK, 1.6) });
-    }
     marks
 }
 
 fn legend(shown: &Shown<'_>) -> (Vec<Entry>, String) {
+    let point = |shape, color: &str, filled| Sample::Point { shape, color: color.to_owned(), filled };
+    let blue = Stroke::solid(palette::BLUE, 1.8);
+    let (member, mean, error, predicted) = if shown.curves {
+        (
+            (Sample::Line(Stroke::solid(palette::SKY, 1.2)), "thin lines"),
+            Sample::PointOnLine { shape: Shape::Circle, stroke: blue, filled: true },
+            (Sample::Band(palette::BLUE), "band"),
+            (Sample::Line(Stroke::dashed(palette::INK, 1.6)), "dashed"),
+        )
+    } else {
+        (
+            (point(Shape::Circle, palette::SKY, true), "small points"),
+            point(Shape::Circle, palette::BLUE, true),
+            (Sample::Bar(palette::BLUE), "bar"),
+            (point(Shape::Diamond, palette::INK, false), "diamond"),
+        )
+    };
     let mut entries = Vec::new();
     let mut words = Vec::new();
     if shown.members > 0 {
-        entries.push(Entry::new(Sample::Line(Stroke::solid(palette::SKY, 1.2)), "one member"));
-        words.push(format!("thin lines, {}", counted(shown.members, "member")));
+        entries.push(Entry::new(member.0, "one member"));
+        words.push(format!("{}, {}", member.1, counted(shown.members, "member")));
     }
     if let Some(row) = shown.rows.first() {
-        let stroke = Stroke::solid(palette::BLUE, 1.8);
-        entries.push(Entry::new(Sample::PointOnLine { shape: Shape::Circle, stroke, filled: true }, "ensemble mean"));
+        entries.push(Entry::new(mean, "ensemble mean"));
         words.push(format!("points, the mean over members {}", row.members));
     }
     if shown.rows.iter().any(|r| finite(r.std_error).is_some()) {
-        entries.push(Entry::new(Sample::Band(palette::BLUE), "± 1 standard error"));
-        words.push("band, one standard error either side".to_owned());
+        entries.push(Entry::new(error.0, "± 1 standard error"));
+        words.push(format!("{}, one standard error either side", error.1));
     }
     if shown.rows.iter().any(|r| finite(r.predicted).is_some()) {
-        entries.push(Entry::new(Sample::Line(Stroke::dashed(palette::INK, 1.6)), "predicted"));
-        words.push("dashed, the prediction or the declared bound".to_owned());
+        entries.push(Entry::new(predicted.0, "predicted"));
+        words.push(format!("{}, the prediction or the declared bound", predicted.1));
     }
     (entries, format!("{}.", capitalized(&words.join("; "))))
 }
@@ -173,4 +237,30 @@ fn legend(shown: &Shown<'_>) -> (Vec<Entry>, String) {
 pub(super) fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::Run;
+
+    #[test]
+    fn a_zero_is_left_off_a_logarithmic_axis_and_the_caption_says_so() {
+        let records = Run { steps: vec![0, 1, 10, 1000], ..Run::small() }.records();
+        let quantity = "ntk_relative_change";
+        assert!(records.ensemble(quantity).iter().any(|r| r.measured == Some(0.0)));
+        let drawn = |axis| figure(&records, "ntk", "title", "", &[(quantity, axis)]).unwrap();
+        let (log, linear) = (drawn(Axis::Log), drawn(Axis::Linear));
+        assert!(log.svg.contains("log scale</text>") && log.caption.contains("exactly zero"));
+        assert!(!log.svg.contains("step 0") && linear.svg.contains("step 0"));
+        assert!(!linear.caption.contains("exactly zero"));
+    }
+
+    #[test]
+    fn one_step_is_drawn_as_points() {
+        let records = Run { steps: vec![0], ..Run::small() }.records();
+        let figure = figure(&records, "ntk", "title", "", &[("ntk_mean_diagonal", Axis::Linear)]).unwrap();
+        assert!(!figure.svg.contains("<polyline points=\"\""));
+        assert!(figure.caption.contains("Small points, 2 members") && !figure.caption.contains("break"));
+    }
 }

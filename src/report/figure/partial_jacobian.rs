@@ -50,5 +50,6 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
         caption,
         svg: render(&panels, 2, &legend, title),
         quantities: vec![quantity],
+        layered: true,
     })
 }

@@ -1,7 +1,7 @@
 //! Colours that stay apart for colour-blind readers, all drawn on a white card.
 //!
-//! Categories: Okabe and Ito, "Color Universal Design" (2008). Ramp: matplotlib's plasma, cut before its yellow end, which
-//! is too pale on white.
+//! Categories: Okabe and Ito, "Color Universal Design" (2008). Ramp: matplotlib's plasma, cut before its yellow end,
+//! which is too pale on white.
 
 pub(crate) const BLUE: &str = "#0072b2";
 pub(crate) const SKY: &str = "#56b4e9";

@@ -58,14 +58,14 @@ pub(crate) enum Mark {
         /// The exact numbers.
         tooltip: String,
     },
-    /// A dashed line over the whole width, with its name at the right end.
+    /// A dashed line over the whole width, with its name at the left end.
     Level {
         /// Where.
         y: f64,
         /// Name.
         label: String,
     },
-    /// A dashed line over the whole height, with its name at the top.
+    /// A dashed line over the whole height, with its name at the lower end.
     Upright {
         /// Where.
         x: f64,
@@ -226,7 +226,7 @@ impl Panel {
             Mark::Level { y, label } => {
                 let (_, y) = self.to_pixels(area, (0.0, *y));
                 svg.line((area.left, y), (area.right(), y), Stroke::dashed(palette::INK, 1.2));
-                svg.text((area.right() - 4.0, y - 5.0), label, small(Anchor::End));
+                svg.text((area.left + 6.0, y - 5.0), label, small(Anchor::Start));
             }
             Mark::Upright { x, label } => {
                 let (x, _) = self.to_pixels(area, (*x, 0.0));

@@ -38,7 +38,7 @@ pub(crate) enum Scale {
         zero: bool,
     },
     /// Whole numbers, half a unit of room at both ends.
-    Layers {
+    Whole {
         /// Smallest.
         first: usize,
         /// Largest.
@@ -68,11 +68,11 @@ impl Scale {
         } else {
             0.05 * high.abs()
         };
-        let bottom = if low >= 0.0 { (low - room).max(0.0) } else { low - room };
+        let bottom = if low > 0.0 { (low - room).max(0.0) } else { low - room };
         Some(Self::Linear { low: bottom, high: high + room })
     }
 
-    /// A logarithmic scale where all finite `values` are positive and span more than a factor of four, else a straight one.
+    /// A logarithmic scale where all finite `values` are positive and span a factor of four, else a straight one.
     pub(crate) fn log_if_wide(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let values: Vec<f64> = values.into_iter().collect();
         let (low, high) = extent(values.iter().copied())?;
@@ -83,12 +83,16 @@ impl Scale {
         Some(Self::Log { low: low / room, high: high * room })
     }
 
-    /// The scale of the training steps that occur.
+    /// The scale of the training steps that occur; a lone step stands in the middle.
     pub(crate) fn steps(steps: impl IntoIterator<Item = u64>) -> Option<Self> {
         let steps: Vec<u64> = steps.into_iter().collect();
         let last = *steps.iter().max()?;
-        let first = steps.iter().copied().filter(|&s| s > 0).min().unwrap_or(1);
-        Some(Self::Steps { first: first as f64, last: last.max(first) as f64, zero: steps.contains(&0) })
+        if steps.iter().all(|&s| s == last) {
+            let only = usize::try_from(last).ok()?;
+            return Some(Self::Whole { first: only, last: only });
+        }
+        let first = steps.iter().copied().filter(|&s| s > 0).min()?;
+        Some(Self::Steps { first: first as f64, last: last as f64, zero: steps.contains(&0) })
     }
 
     /// The scale of the layers that occur.
@@ -96,7 +100,7 @@ impl Scale {
         let (first, last) = layers
             .into_iter()
             .fold(None, |e: Option<(usize, usize)>, l| Some(e.map_or((l, l), |e| (e.0.min(l), e.1.max(l)))))?;
-        Some(Self::Layers { first, last })
+        Some(Self::Whole { first, last })
     }
 
     /// Whether equal factors take equal room.
@@ -125,7 +129,7 @@ impl Scale {
                     start
                 }
             }
-            Self::Layers { first, last } => (value - first as f64 + 0.5) / (last - first + 1) as f64,
+            Self::Whole { first, last } => (value - first as f64 + 0.5) / (last - first + 1) as f64,
             Self::SignedLog { limit } => 0.5 + 0.5 * (value / 2.0).asinh() / (limit / 2.0).asinh(),
         };
         raw.clamp(0.0, 1.0)
@@ -134,7 +138,7 @@ impl Scale {
     /// Where the axis is broken: between step 0 and the first positive step.
     pub(crate) fn break_at(&self) -> Option<f64> {
         match *self {
-            Self::Steps { zero: true, last, .. } if last >= 1.0 => Some(MARGIN + 0.5 * SLOT),
+            Self::Steps { zero: true, .. } => Some(MARGIN + 0.5 * SLOT),
             _ => None,
         }
     }
@@ -152,7 +156,7 @@ impl Scale {
                 ticks.extend(self.step_ticks(first, last));
                 ticks
             }
-            Self::Layers { first, last } => {
+            Self::Whole { first, last } => {
                 let stride = (last - first) / 12 + 1;
                 (first..=last)
                     .map(|layer| Tick {
@@ -166,7 +170,13 @@ impl Scale {
                 let mut size = 4.0;
                 while size <= limit {
                     values.extend([size, -size]);
-                    size = if size == 4.0 { 10.0 } else { size * 10.0 };
+                    // 4, 10, 30, 100, ... as long as they have room, then 10, 100, ...
+                    size = match size {
+                        4.0 => 10.0,
+                        _ if limit > 3000.0 => size * 10.0,
+                        _ if size.to_string().starts_with('1') => size * 3.0,
+                        _ => size / 3.0 * 10.0,
+                    };
                 }
                 if limit < 60.0 {
                     values.extend([2.0, -2.0]);
@@ -256,7 +266,7 @@ fn linear_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
         return Vec::new();
     }
     let unit = 10f64.powi(raw.log10().floor() as i32);
-    let step = unit * [1.0, 2.0, 5.0, 10.0].into_iter().find(|m| m * unit >= raw * 0.9).unwrap_or(10.0);
+    let step = unit * [1.0, 2.0, 5.0, 10.0].into_iter().find(|m| m * unit >= raw * 0.65).unwrap_or(10.0);
     let (first, last) = ((low / step).ceil() as i64, (high / step).floor() as i64);
     let largest = exponent_of(low.abs().max(high.abs()));
     let smallest = exponent_of(step * 1.0001);
@@ -300,7 +310,8 @@ mod tests {
         assert_eq!(labels(&scale), ["0", "1", "10", "100", "1000", "10⁴"]);
         assert!(scale.position(0.0) < scale.break_at().unwrap());
         assert!(scale.break_at().unwrap() < scale.position(1.0));
-        assert_eq!(Scale::steps([0]).unwrap().position(0.0), MARGIN);
+        assert_eq!(Scale::steps([0, 0]).unwrap().position(0.0), 0.5);
+        assert_eq!(Scale::steps([0]).unwrap().break_at(), None);
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub(crate) fn draw_legend(svg: &mut Svg, legend: &[Entry], width: f64) -> f64 {
             y += LEGEND_LINE;
         }
         draw_entry(svg, entry, (x, y));
-        x += size + 22.0;
+        x += size + 16.0;
     }
     if legend.is_empty() { 0.0 } else { y + 6.0 }
 }
@@ -136,12 +136,13 @@ fn draw_entry(svg: &mut Svg, entry: &Entry, (x, baseline): (f64, f64)) {
             svg.text((x, baseline), &entry.text, small(Anchor::Start));
             let mut at = x + text_width(&entry.text, 12.0) + 6.0;
             svg.text((at, baseline), from, small(Anchor::Start));
-            at += text_width(from, 12.0) + 6.0;
+            // Cells begin on whole pixels, or their seams show.
+            at = (at + text_width(from, 12.0) + 6.0).round();
             let cells = 40;
             let cell = RAMP / f64::from(cells);
             for index in 0..cells {
                 let color = palette::ramp(f64::from(index) / f64::from(cells - 1));
-                svg.rect((at + cell * f64::from(index), y - 6.0), (cell + 0.3, 12.0), &color, 1.0);
+                svg.rect((at + cell * f64::from(index), y - 6.0), (cell, 12.0), &color, 1.0);
             }
             svg.text((at + RAMP + 6.0, baseline), to, small(Anchor::Start));
             text_at = f64::NAN;

@@ -5,8 +5,8 @@
 //! `1/s` since `v` moves by `sqrt(b) s` a unit of `z2`. Kinked ones take Gauss-Legendre panels with breaks at both
 //! kinks, refined geometrically towards `z1 = 0`, where the inner integral varies on the scale `s`.
 
-use super::expectation::{density, panel, trapezoid};
 use super::Dual;
+use super::expectation::{density, panel, trapezoid};
 use crate::activation::Activation;
 
 /// Half-width of the box: `exp(-9^2/2)` is 3e-18.

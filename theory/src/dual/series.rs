@@ -101,32 +101,37 @@ impl Activation {
         let root = q.sqrt();
         // Hermite functions up to MAX_TERMS oscillate at sqrt(MAX_TERMS); the rest is the strip of the function.
         let step = 0.1_f64.min(6.0 / ((MAX_TERMS as f64).sqrt() + 24.0 * root * self.rate()));
-        let count = (BOX / step).ceil() as i64;
-        let grid: Vec<f64> = (-count..=count).map(|i| i as f64 * step).collect();
+        let count = (BOX / step).ceil() as usize;
+        // Half the grid: Hermite functions are even or odd, and meet the even or odd part of the function only.
+        let grid: Vec<f64> = (0..=count).map(|i| i as f64 * step).collect();
         let mut current: Vec<f64> = grid.iter().map(|z| (-0.25 * z * z).exp()).collect();
         let mut previous = vec![0.0; grid.len()];
-        let weight = |z: f64| step * (-0.25 * z * z).exp() / (2.0 * PI).sqrt();
-        let phi: Vec<f64> = grid.iter().map(|&z| weight(z) * self.value(root * z)).collect();
-        let slope: Vec<f64> = grid.iter().map(|&z| weight(z) * self.derivative(root * z)).collect();
+        let weight = |z: f64| step * (-0.25 * z * z).exp() / (2.0 * PI).sqrt() * if z == 0.0 { 0.5 } else { 1.0 };
+        let part = |f: &dyn Fn(f64) -> f64, sign: f64| -> Vec<f64> {
+            grid.iter().map(|&z| weight(z) * (f(root * z) + sign * f(-root * z))).collect()
+        };
+        let parts = |f: &dyn Fn(f64) -> f64| [part(f, 1.0), part(f, -1.0)];
+        let (phi, slope) = (parts(&|x| self.value(x)), parts(&|x| self.derivative(x)));
         let (mut value, mut derivative) = (Vec::new(), Vec::new());
         let (mut norm, mut slope_norm) = (0.0_f64, 0.0_f64);
         let mut small = 0;
         for k in 0..MAX_TERMS {
-            let alpha = dot(&phi, &current);
-            let beta = dot(&slope, &current);
+            let alpha = dot(&phi[k % 2], &current);
+            let beta = dot(&slope[k % 2], &current);
             value.push(alpha);
             derivative.push(beta);
             norm += alpha * alpha;
             slope_norm += beta * beta;
-            let negligible =
-                alpha.abs() <= NEGLIGIBLE * norm.sqrt() && beta.abs() <= NEGLIGIBLE * slope_norm.sqrt();
+            let negligible = alpha.abs() <= NEGLIGIBLE * norm.sqrt() && beta.abs() <= NEGLIGIBLE * slope_norm.sqrt();
             small = if negligible { small + 1 } else { 0 };
             if small == IN_A_ROW {
                 break;
             }
-            let (down, up) = ((k as f64).sqrt(), (k as f64 + 1.0).sqrt());
+            // he_{k+1} = (z he_k - sqrt(k) he_{k-1}) / sqrt(k+1), the new one in place of the oldest.
+            let up = 1.0 / (k as f64 + 1.0).sqrt();
+            let down = (k as f64).sqrt() * up;
             for ((old, new), z) in previous.iter_mut().zip(&current).zip(&grid) {
-                *old = (z * new - down * *old) / up;
+                *old = up * z * new - down * *old;
             }
             std::mem::swap(&mut previous, &mut current);
         }

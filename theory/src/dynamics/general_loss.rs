@@ -70,6 +70,8 @@ pub fn train_general_loss(
         h *= if growth.is_nan() { 0.2 } else { growth.clamp(0.2, 4.0) };
     }
     Err(TheoryError::NoPrediction {
-        reason: format!("the flow reached time {time:e} of {flow_time:e} after {MAX_STEPS} steps; allow a larger tolerance"),
+        reason: format!(
+            "the flow reached time {time:e} of {flow_time:e} after {MAX_STEPS} steps; allow a larger tolerance"
+        ),
     })
 }

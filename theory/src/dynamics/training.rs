@@ -51,7 +51,11 @@ impl Training {
     pub fn response(&self, lambda: f64) -> f64 {
         match *self {
             Training::Flow { flow_time } => {
-                if lambda == 0.0 { flow_time } else { -(-lambda * flow_time).exp_m1() / lambda }
+                if lambda == 0.0 {
+                    flow_time
+                } else {
+                    -(-lambda * flow_time).exp_m1() / lambda
+                }
             }
             Training::GradientDescent { learning_rate, steps } => {
                 let x = learning_rate * lambda;

@@ -5,11 +5,7 @@ use crate::architecture::{Architecture, InputShape, Layer};
 use crate::error::TheoryError;
 
 /// `values` of all examples after the first `layers` layers, none of which has weights.
-pub(super) fn features(
-    architecture: &Architecture,
-    layers: usize,
-    values: &[f64],
-) -> Result<Vec<f64>, TheoryError> {
+pub(super) fn features(architecture: &Architecture, layers: usize, values: &[f64]) -> Result<Vec<f64>, TheoryError> {
     let shapes: Vec<InputShape> = architecture.shapes()?;
     let mut values = values.to_vec();
     for (index, layer) in architecture.layers.iter().enumerate().take(layers) {

@@ -19,11 +19,11 @@ impl Inputs {
     /// [`TheoryError::ShapeMismatch`] if `values` is not a whole number of examples or `shape` is empty.
     pub fn new(values: Vec<f64>, shape: InputShape) -> Result<Self, TheoryError> {
         let features = shape.features();
-        if features == 0 || !values.len().is_multiple_of(features) {
-            let expected = if features == 0 { 1 } else { values.len() / features * features };
+        let whole = values.len().checked_div(features).map_or(1, |examples| examples * features);
+        if whole != values.len() || features == 0 {
             return Err(TheoryError::ShapeMismatch {
                 what: "input values (a whole number of examples)",
-                expected,
+                expected: whole,
                 found: values.len(),
             });
         }

@@ -154,13 +154,13 @@ fn compute(
         .map_init(PairState::default, |state, i| {
             let start = if symmetric { i } else { 0 };
             let mut row = Vec::with_capacity((columns.examples - start) * (plan.weight_layers - first_layer));
-            for j in start..columns.examples {
+            for (j, column_profile) in column_profiles.iter().enumerate().skip(start) {
                 if left.repeats(i, columns, j) {
                     row.extend_from_slice(&left_profiles[i].layers[first_layer..]);
                     continue;
                 }
                 state.start(&plan, &left, i, columns, j, &overlaps);
-                state.propagate(&plan, Source::Parameters, &left_profiles[i], &column_profiles[j]);
+                state.propagate(&plan, Source::Parameters, &left_profiles[i], column_profile);
                 row.extend_from_slice(&state.layers[first_layer..]);
             }
             row
@@ -173,9 +173,8 @@ fn compute(
         let start = if symmetric { i } else { 0 };
         rows[i][(j - start) * recorded + layer]
     };
-    let matrix = |layer: usize, which: usize| {
-        Mat::from_fn(left.examples, columns.examples, |i, j| entry(i, j, layer)[which])
-    };
+    let matrix =
+        |layer: usize, which: usize| Mat::from_fn(left.examples, columns.examples, |i, j| entry(i, j, layer)[which]);
     Ok((0..recorded)
         .map(|l| LayerKernels { layer: first_layer + l + 1, nngp: matrix(l, 0), ntk: matrix(l, 1) })
         .collect())

@@ -319,7 +319,11 @@ impl PairState {
             *theta = match source {
                 Source::Parameters => scale.weight * sigma_w2 * *k + scale.bias * sigma_b2 + passed_on,
                 Source::Preactivations(number) if number == weights.number => {
-                    if index.is_multiple_of(stride) { 1.0 } else { 0.0 }
+                    if index.is_multiple_of(stride) {
+                        1.0
+                    } else {
+                        0.0
+                    }
                 }
                 Source::Preactivations(_) => passed_on,
             };

@@ -1,0 +1,393 @@
+//! What the user may type, and the help that teaches it.
+
+use std::path::PathBuf;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+use widthwise::config::DeviceKind;
+use widthwise_theory::InputShape;
+
+use crate::commands::check::Control;
+use crate::commands::kernel::parse_shape;
+
+const LONG_ABOUT: &str = "\
+Does a finite network do what infinite-width theory says, and if not, why?
+
+widthwise trains networks of finite width, measures them while they train, and compares every number with what theory \
+predicts for the same network at infinite width.
+
+  widthwise run                              the default experiment, bundled data
+  widthwise run my.toml --dry-run            what an experiment would take
+  widthwise check runs/default               its verdict, as an exit code
+  widthwise report runs/default              draw its report again
+  widthwise table runs/* --out all.csv       the ends of many runs in one table
+  widthwise data fetch cifar10               get a data set
+  widthwise kernel net.toml x.npy --out k    infinite-width kernels on your inputs
+  widthwise config init                      a commented configuration
+  widthwise completions bash                 completions for your shell
+
+Results go to standard output, progress and remarks to standard error. `widthwise help COMMAND` tells more.";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done; for `check`: theory and experiment agree
+    1  `check`: they disagree; `run`: a network diverged
+    2  failed: bad arguments, files or data, a full disk
+    3  `check`: undecided
+  130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run has written a checkpoint then";
+
+const RUN_HELP: &str = "\
+Examples:
+  widthwise run
+  widthwise run experiment.toml --set network.width=2048 --set network.activation=tanh
+  widthwise run experiment.toml --output runs/wide --resume
+
+Exit codes: 0 when the run has ended, whatever its claims come to (`widthwise check` asks that); 1 when a network diverged; \
+2 when the run failed; 130 when it was stopped by Ctrl-C, SIGTERM or SIGUSR1. A stopped run has written a checkpoint and \
+--resume continues it; a second Ctrl-C ends it at once, without.";
+
+const CHECK_HELP: &str = "\
+Examples:
+  widthwise check runs/default
+  widthwise check runs/default --control sigma-w2-factor=1.1
+
+Only the claims named in claims.required of the configuration decide; the others are printed too. A control spoils theory on \
+purpose, to see that the comparison notices: a run that agrees should disagree then. Nothing is written.
+
+Exit codes: 0 when all required claims agree; 1 when one disagrees or a network diverged; 2 when the check failed; 3 when the \
+evidence is not enough, a claim has no prediction, none is required or the run is unfinished.";
+
+const REPORT_HELP: &str = "\
+Example:
+  widthwise report runs/default
+
+Everything is drawn from the files of the run; nothing is computed again.";
+
+const TABLE_HELP: &str = "\
+Examples:
+  widthwise table runs/width-256 runs/width-1024 --out widths.csv
+  widthwise table runs/* | head";
+
+const DATA_HELP: &str = "\
+Examples:
+  widthwise data list
+  widthwise data info mnist
+  widthwise data fetch mnist fashion-mnist
+  widthwise data import ~/Downloads
+
+Data sets are looked for in --data-dir, or else in the folder that WIDTHWISE_DATA names and in the platform's data folder.";
+
+const KERNEL_HELP: &str = "\
+Examples:
+  widthwise kernel network.toml inputs.npy --out kernels/mine
+  widthwise kernel network.toml train.csv --right test.csv --out kernels/cross
+  widthwise kernel cnn.toml images.npy --shape 3,32,32 --out kernels/cnn
+
+A file like this is enough for an architecture; any experiment will do as well:
+  [network]
+  depth = 3
+  activation = \"erf\"
+  sigma_w2 = 1.5
+
+It writes PREFIX.nngp.csv, PREFIX.nngp.npy, PREFIX.ntk.csv and PREFIX.ntk.npy: one row for each example of INPUTS, one column \
+for each of INPUTS or --right. The CSV files have 17 significant digits and no header.";
+
+const CONFIG_HELP: &str = "\
+Examples:
+  widthwise config init experiment.toml
+  widthwise config check experiment.toml --set network.width=2048
+  widthwise config check experiment.toml -v";
+
+const COMPLETIONS_HELP: &str = "\
+Examples:
+  widthwise completions bash > ~/.local/share/bash-completion/completions/widthwise
+  widthwise completions zsh > \"${fpath[1]}/_widthwise\"
+  widthwise completions fish > ~/.config/fish/completions/widthwise.fish";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "widthwise", version, about, long_about = LONG_ABOUT, after_help = EXIT_CODES, max_term_width = 120)]
+pub(crate) struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// No progress and no remarks, tables shortened to their last line
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// More detail: steps where there is no terminal, p-values, resolved configurations
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Results and progress as JSON, one object a line, on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Threads to compute with, all processors by default
+    #[arg(long, global = true, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=4096))]
+    pub(crate) threads: Option<usize>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train the networks of an experiment, measure them and compare them with theory
+    #[command(after_help = RUN_HELP)]
+    Run(RunArguments),
+    /// Say whether a run agrees with theory, in a table and as an exit code
+    #[command(after_help = CHECK_HELP)]
+    Check(CheckArguments),
+    /// Draw the figures and the page of a run again
+    #[command(after_help = REPORT_HELP)]
+    Report(ReportArguments),
+    /// Join the ends of many runs into one CSV table
+    #[command(after_help = TABLE_HELP)]
+    Table(TableArguments),
+    /// Find, download and import data sets
+    #[command(after_help = DATA_HELP)]
+    Data(DataArguments),
+    /// Compute the infinite-width kernels (NNGP and NTK) of a network on your inputs
+    #[command(after_help = KERNEL_HELP)]
+    Kernel(KernelArguments),
+    /// Write or check a configuration
+    #[command(after_help = CONFIG_HELP)]
+    Config(ConfigArguments),
+    /// Print completions for a shell
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions(CompletionsArguments),
+}
+
+/// `widthwise run`
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// Configuration; the default experiment on the bundled data if left out
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Change a value of the configuration, for instance network.width=2048; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Folder of the results, instead of run.output or runs/NAME
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) output: Option<PathBuf>,
+    /// The only folder in which data sets are looked for
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Continue a run that was stopped
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) resume: bool,
+    /// Replace a run that is in the folder already
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only say what the run would take: steps, memory, disk
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Where to compute; the same as --set run.device=...
+    #[arg(long, value_enum)]
+    pub(crate) device: Option<DeviceKind>,
+}
+
+/// `widthwise check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// Folder of a run
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+    /// An error to put into theory: sigma-w2-factor=1.1, time-factor=2, drop-bias or nngp-for-ntk; may be repeated
+    #[arg(long = "control", value_name = "ERROR")]
+    pub(crate) controls: Vec<Control>,
+    /// The only folder in which the data of the run are looked for; only a control reads them
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "controls")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// `widthwise report`
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// Folder of a run
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+}
+
+/// `widthwise table`
+#[derive(Debug, Args)]
+pub(crate) struct TableArguments {
+    /// Folders of runs
+    #[arg(value_name = "DIR", required = true, value_hint = ValueHint::DirPath)]
+    pub(crate) folders: Vec<PathBuf>,
+    /// File to write, replaced if it exists; standard output if left out
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// `widthwise data`
+#[derive(Debug, Args)]
+pub(crate) struct DataArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) action: DataAction,
+    /// Folder of the data sets
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// The actions of `widthwise data`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataAction {
+    /// All data sets, and where they are
+    List,
+    /// One data set: shape, licence, files, checksums, addresses
+    Info {
+        /// Data set, as in `widthwise data list`
+        name: String,
+    },
+    /// Download data sets; what is there already is kept, what is partly there is continued
+    Fetch {
+        /// Data sets, as in `widthwise data list`
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
+    /// Copy the files of known data sets from a folder, after a look at their checksums
+    Import {
+        /// Folder that holds the files, at most two levels down
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
+}
+
+/// `widthwise kernel`
+#[derive(Debug, Args)]
+pub(crate) struct KernelArguments {
+    /// File with a [network] table, as in an experiment
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) architecture: PathBuf,
+    /// Examples, one a row: a .csv of numbers, with or without header, or a .npy of f64 or f32
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) inputs: PathBuf,
+    /// Examples for the columns of the kernels, where they are not those of the rows
+    #[arg(long, value_name = "INPUTS", value_hint = ValueHint::FilePath)]
+    pub(crate) right: Option<PathBuf>,
+    /// Channels, height and width of an example; values channel by channel, each row by row. Flat vectors if left out
+    #[arg(long, value_name = "C,H,W", value_parser = parse_shape)]
+    pub(crate) shape: Option<InputShape>,
+    /// Where to write, without the endings .nngp.csv, .nngp.npy, .ntk.csv, .ntk.npy; existing files are replaced
+    #[arg(long, value_name = "PREFIX", value_hint = ValueHint::FilePath)]
+    pub(crate) out: PathBuf,
+    /// Change a value of the architecture, for instance network.depth=5; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// `widthwise config`
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) action: ConfigAction,
+}
+
+/// The actions of `widthwise config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Write a configuration with every key, its default and an explanation
+    Init {
+        /// File to write; - for standard output
+        #[arg(default_value = "experiment.toml", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Replace the file if it exists
+        #[arg(long)]
+        force: bool,
+    },
+    /// Say whether a configuration is valid; with -v, every value that a run would use
+    Check {
+        /// Configuration
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Change a value of the configuration; may be repeated
+        #[arg(long, value_name = "KEY=VALUE")]
+        set: Vec<String>,
+    },
+}
+
+/// `widthwise completions`
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example() {
+        let command = Cli::command();
+        let long_about = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+        for command in command.get_subcommands() {
+            let example = format!("widthwise {}", command.get_name());
+            assert!(long_about.contains(&example), "{example} is not in the help");
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&example), "{example} is not in its own help");
+        }
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_a_command_line() {
+        let command = Cli::command();
+        let helps = command.get_subcommands().filter_map(|command| command.get_after_help());
+        let texts = helps.chain(command.get_long_about()).map(ToString::to_string).collect::<Vec<_>>();
+        let mut examples = 0;
+        for line in texts.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("  widthwise ")) {
+            // Up to a pipe, a redirection or the explanation beside it.
+            let typed = line.trim_start().split("   ").next().unwrap_or_default();
+            let typed = typed.split(['|', '>']).next().unwrap_or_default();
+            if let Err(error) = parse(typed) {
+                panic!("{typed}: {error}");
+            }
+            examples += 1;
+        }
+        assert!(examples > 20, "only {examples} examples were found");
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_command() {
+        for line in ["widthwise --json -v --threads 2 run", "widthwise run --json -v --threads 2"] {
+            let global = parse(line).unwrap().global;
+            assert!(global.json && global.verbose && !global.quiet && global.threads == Some(2));
+        }
+        let Command::Data(data) = parse("widthwise data fetch mnist --data-dir d").unwrap().command else {
+            panic!("data");
+        };
+        assert_eq!(data.data_dir, Some(PathBuf::from("d")));
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for line in ["widthwise run --resume --force", "widthwise run -q -v"] {
+            assert_eq!(parse(line).unwrap_err().kind(), ErrorKind::ArgumentConflict, "{line}");
+        }
+        for line in ["widthwise table", "widthwise data fetch", "widthwise check r --data-dir d"] {
+            assert_eq!(parse(line).unwrap_err().kind(), ErrorKind::MissingRequiredArgument, "{line}");
+        }
+        assert_eq!(parse("widthwise run --threads 0").unwrap_err().kind(), ErrorKind::ValueValidation);
+    }
+}

@@ -1,0 +1,89 @@
+//! One file a command; each takes its arguments and says how it ended.
+
+pub(crate) mod check;
+pub(crate) mod claims;
+mod columns;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod console;
+pub(crate) mod data;
+mod download;
+mod inputs;
+pub(crate) mod kernel;
+mod outputs;
+pub(crate) mod report;
+pub(crate) mod run;
+pub(crate) mod table;
+
+use std::process::ExitCode;
+
+use widthwise::record::manifest::Outcome;
+use widthwise::record::row::Verdict;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, or theory and experiment agree.
+    Done,
+    /// They disagree, or a network diverged.
+    Disagrees,
+    /// An error, which has been printed or is about to be.
+    Failed,
+    /// Not enough evidence.
+    Undecided,
+    /// Stopped by a signal.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number.
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Disagrees => 1,
+            Self::Failed => 2,
+            Self::Undecided => 3,
+            // As the shell reports a program ended by Ctrl-C.
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The answer of `check`.
+    fn of_verdict(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Agrees => Self::Done,
+            Verdict::Disagrees => Self::Disagrees,
+            Verdict::Undecided | Verdict::NoPrediction => Self::Undecided,
+        }
+    }
+
+    /// The answer of `run`, which is not asked for a verdict.
+    fn of_outcome(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Finished | Outcome::LossReached | Outcome::WallTime => Self::Done,
+            Outcome::Diverged => Self::Disagrees,
+            Outcome::Running | Outcome::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_as_documented() {
+        let verdicts = [Verdict::Agrees, Verdict::Disagrees, Verdict::Undecided, Verdict::NoPrediction];
+        assert_eq!(verdicts.map(|verdict| Exit::of_verdict(verdict).code()), [0, 1, 3, 3]);
+        let outcomes = [Outcome::Finished, Outcome::LossReached, Outcome::WallTime, Outcome::Diverged];
+        assert_eq!(outcomes.map(|outcome| Exit::of_outcome(&outcome).code()), [0, 0, 0, 1]);
+        assert_eq!(Exit::of_outcome(&Outcome::Interrupted).code(), 130);
+        assert_eq!(Exit::Failed.code(), 2);
+    }
+}

@@ -1,0 +1,35 @@
+//! `widthwise report`: figures and page of a run, drawn again.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde::Serialize;
+use widthwise::report::write_report;
+
+use super::Exit;
+use super::console::Console;
+use crate::cli::ReportArguments;
+
+#[derive(Serialize)]
+struct ReportLine<'a> {
+    event: &'static str,
+    report: &'a Path,
+    figures: Vec<&'a Path>,
+}
+
+/// Draws the report and prints where it is.
+///
+/// # Errors
+/// No run in the folder, damaged files, or a report that cannot be written.
+pub(crate) fn execute(arguments: &ReportArguments, console: &Console) -> Result<Exit> {
+    let files = write_report(&arguments.folder)?;
+    let figures = files.figures.iter().map(|path| path.as_path()).collect();
+    console.json(&ReportLine { event: "report", report: &files.page, figures })?;
+    if console.is_verbose {
+        for figure in &files.figures {
+            console.line(format_args!("figure: {}", figure.display()))?;
+        }
+    }
+    console.line(format_args!("report: {}", files.page.display()))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,158 @@
+//! `widthwise run`: an experiment from its configuration to its report.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+use serde::Serialize;
+use widthwise::config::{self, Checked, DeviceKind};
+use widthwise::record::manifest::Outcome;
+use widthwise::run::{RunOptions, RunSummary, plan, run};
+use widthwise::signals::StopFlag;
+
+use super::console::{Colour, Console};
+use super::{Exit, claims};
+use crate::cli::RunArguments;
+use crate::progress;
+
+#[derive(Serialize)]
+struct EndLine<'a> {
+    event: &'static str,
+    outcome: &'a Outcome,
+    folder: &'a Path,
+    report: Option<&'a Path>,
+    resume: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct PlanLine<'a> {
+    event: &'static str,
+    text: &'a str,
+}
+
+/// Runs, or only says what a run would take.
+///
+/// # Errors
+/// A configuration that is refused, and whatever stops a run.
+pub(crate) fn execute(arguments: &RunArguments, console: &Console) -> Result<Exit> {
+    let experiment = config::load(arguments.config.as_deref(), &overrides(arguments))?;
+    let options = RunOptions {
+        output: arguments.output.clone(),
+        data_dir: arguments.data_dir.clone(),
+        resume: arguments.resume,
+        force: arguments.force,
+    };
+    if arguments.dry_run {
+        return print_plan(&experiment, &options, console);
+    }
+    let stop = StopFlag::on_signals().context("cannot listen for Ctrl-C")?;
+    let monitor = progress::monitor(console);
+    let summary = run(&experiment, &options, &stop, &*monitor);
+    // Takes the progress bar away, also before an error is told.
+    drop(monitor);
+    let summary = summary?;
+    if summary.outcome == Outcome::Interrupted {
+        return tell_how_to_resume(&summary, arguments, console);
+    }
+    finish(&summary, console)
+}
+
+/// What `--set` and the options that stand for one say; the latter win.
+fn overrides(arguments: &RunArguments) -> Vec<String> {
+    let device = arguments.device.map(|device| format!("run.device={}", name(device)));
+    arguments.set.iter().cloned().chain(device).collect()
+}
+
+fn name(device: DeviceKind) -> String {
+    device.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn print_plan(experiment: &Checked, options: &RunOptions, console: &Console) -> Result<Exit> {
+    let plan = plan(experiment, options)?;
+    if console.is_verbose {
+        console.line(experiment.resolved_toml())?;
+    }
+    for text in &plan.lines {
+        console.json(&PlanLine { event: "plan", text })?;
+        console.line(text)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn tell_how_to_resume(summary: &RunSummary, arguments: &RunArguments, console: &Console) -> Result<Exit> {
+    let folder = &summary.folder;
+    let resume = resume_command(folder, arguments.data_dir.as_deref());
+    let end = EndLine { event: "end", outcome: &summary.outcome, folder, report: None, resume: Some(&resume) };
+    console.json(&end)?;
+    let stopped = console.paint(Colour::Yellow, "stopped");
+    console.line(format_args!("{stopped}: a checkpoint is in {}; continue with\n  {resume}", folder.display()))?;
+    Ok(Exit::Interrupted)
+}
+
+/// The command that continues the run, whatever the overrides that began it.
+fn resume_command(folder: &Path, data_dir: Option<&Path>) -> String {
+    let (config, folder) = (quoted(&folder.join("config.toml")), quoted(folder));
+    let data_dir = data_dir.map_or_else(String::new, |path| format!(" --data-dir {}", quoted(path)));
+    format!("widthwise run {config} --output {folder}{data_dir} --resume")
+}
+
+/// The path as a shell reads it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%=".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+fn finish(summary: &RunSummary, console: &Console) -> Result<Exit> {
+    if let Some(check) = &summary.check {
+        claims::print(check, console)?;
+    }
+    let report = summary.folder.join("report.html");
+    let (folder, outcome) = (&summary.folder, &summary.outcome);
+    console.json(&EndLine { event: "end", outcome, folder, report: Some(&report), resume: None })?;
+    match outcome {
+        Outcome::WallTime => console.detail("the time allowed ran out before the last step")?,
+        Outcome::LossReached => console.detail("the loss asked for was reached")?,
+        _ => {}
+    }
+    console.line(format_args!("report: {}", report.display()))?;
+    Ok(Exit::of_outcome(outcome))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn arguments(line: &str) -> RunArguments {
+        match Cli::parse_from(line.split_whitespace()).command {
+            Command::Run(arguments) => arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn device_is_the_last_override() {
+        let arguments = arguments("widthwise run --device flex --set run.seed=2 --set run.device=wgpu");
+        let overrides = overrides(&arguments);
+        assert_eq!(overrides, ["run.seed=2", "run.device=wgpu", "run.device=flex"]);
+        assert_eq!(config::load(None, &overrides).unwrap().run.device, DeviceKind::Flex);
+    }
+
+    #[test]
+    fn resume_command_can_be_pasted() {
+        assert_eq!(
+            resume_command(Path::new("runs/default"), None),
+            "widthwise run runs/default/config.toml --output runs/default --resume"
+        );
+        let command = resume_command(&PathBuf::from("my runs/it's"), Some(Path::new("/data")));
+        assert_eq!(
+            command,
+            "widthwise run 'my runs/it'\\''s/config.toml' --output 'my runs/it'\\''s' --data-dir /data --resume"
+        );
+    }
+}

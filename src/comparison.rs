@@ -1,0 +1,188 @@
+//! Measured against predicted over an ensemble: discrepancy, standard error, z and verdict.
+//!
+//! Every member gives a difference `d = measured - predicted`, the prediction being that member's own where it depends on the
+//! member's initial outputs; the ensemble gives the mean of d, its standard error `s/sqrt(M)` and a Student-t p-value
+//! with M - 1 degrees of freedom. The p-values of all claims of a run are corrected together (Holm 1979).
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use crate::config::ClaimsConfig;
+use crate::quantity::Quantity;
+use crate::record::row::{Row, Verdict};
+
+/// A mean over members beside its prediction.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Comparison {
+    /// Mean of the measured values.
+    pub measured: f64,
+    /// Standard error of the mean difference, or of `measured` without a prediction; `None` for one member.
+    pub std_error: Option<f64>,
+    /// Mean of the predictions.
+    pub predicted: Option<f64>,
+}
+
+impl Comparison {
+    /// Compares values of members with their predictions, if all have one.
+    pub fn over_members(values: &[(f64, Option<f64>)]) -> Self {
+        let n = values.len() as f64;
+        let measured = values.iter().map(|(measured, _)| measured).sum::<f64>() / n;
+        let predictions: Option<Vec<f64>> = values.iter().map(|(_, predicted)| *predicted).collect();
+        let differences: Vec<f64> = match &predictions {
+            Some(predictions) => values.iter().zip(predictions).map(|((measured, _), p)| measured - p).collect(),
+            None => values.iter().map(|(measured, _)| *measured).collect(),
+        };
+        let mean = differences.iter().sum::<f64>() / n;
+        let squares: f64 = differences.iter().map(|d| (d - mean).powi(2)).sum();
+        let std_error = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt());
+        Self { measured, std_error, predicted: predictions.map(|p| p.iter().sum::<f64>() / n) }
+    }
+
+    /// `(measured - predicted) / std_error`.
+    pub fn z(&self) -> Option<f64> {
+        let (std_error, predicted) = (self.std_error.filter(|se| *se > 0.0)?, self.predicted?);
+        Some((self.measured - predicted) / std_error)
+    }
+}
+
+/// How a row is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sides {
+    /// The prediction is a value.
+    Two,
+    /// The prediction is an upper bound.
+    Upper,
+}
+
+fn sides(row: &Row) -> Sides {
+    if row.quantity == Quantity::NtkRelativeChange.name() { Sides::Upper } else { Sides::Two }
+}
+
+/// Number of members behind an ensemble row (`0..16` is 16).
+pub fn member_count(row: &Row) -> Option<usize> {
+    let (start, end) = row.members.split_once("..")?;
+    end.parse::<usize>().ok()?.checked_sub(start.parse().ok()?)
+}
+
+/// The claim that an ensemble row belongs to, if it is one of those that decide a verdict. `steps` are the measured steps.
+///
+/// Kernels are claimed at the first and the last step, losses at four steps on the way, layers below the readout at step
+/// 0: the readout's few outputs are too noisy to tell anything of their own.
+pub fn claim_of(row: &Row, steps: &[u64]) -> Option<&'static str> {
+    row.predicted?;
+    member_count(row)?;
+    let (first, last) = (*steps.first()?, *steps.last()?);
+    let is_hidden = row.layer.is_some_and(|layer| layer <= row.depth);
+    let at_ends = row.step == first || row.step == last;
+    match row.quantity.parse::<Quantity>().ok()? {
+        Quantity::NngpMeanDiagonal if row.step == first => Some("nngp_mean_diagonal"),
+        Quantity::NngpMeanOffDiagonal if row.step == first => Some("nngp_mean_off_diagonal"),
+        Quantity::NtkMeanDiagonal if at_ends => Some("ntk_mean_diagonal"),
+        Quantity::NtkMeanOffDiagonal if at_ends => Some("ntk_mean_off_diagonal"),
+        Quantity::NtkOverlap if at_ends => Some("ntk_overlap"),
+        Quantity::NtkRelativeChange if row.step == last && last > first => Some("ntk_frozen"),
+        Quantity::PreactivationVariance if row.step == first && is_hidden => Some("preactivation_variance"),
+        Quantity::Kurtosis if row.step == first && is_hidden => Some("kurtosis"),
+        Quantity::PartialJacobianNorm if row.step == first && is_hidden => Some("partial_jacobian_norm"),
+        Quantity::TrainLoss if loss_steps(steps).contains(&row.step) => Some("train_loss"),
+        Quantity::TestLoss if loss_steps(steps).contains(&row.step) => Some("test_loss"),
+        _ => None,
+    }
+}
+
+/// Four measured steps after the first, spread evenly over the schedule, the last among them.
+fn loss_steps(steps: &[u64]) -> Vec<u64> {
+    let after = &steps[1..];
+    (1..=4).filter_map(|quarter| after.get((quarter * after.len()).div_ceil(4).checked_sub(1)?).copied()).collect()
+}
+
+/// Fills the verdicts of the ensemble rows: `NoPrediction` without a prediction, a judgement for claims, nothing else.
+pub fn judge(rows: &mut [Row], steps: &[u64], config: &ClaimsConfig) {
+    let mut claims: Vec<(usize, f64)> = Vec::new();
+    for (index, row) in rows.iter_mut().enumerate() {
+        row.verdict = row.predicted.is_none().then_some(Verdict::NoPrediction);
+        if claim_of(row, steps).is_some() {
+            row.verdict = Some(Verdict::Undecided);
+            if let Some(p) = p_value(row) {
+                claims.push((index, p));
+            }
+        }
+    }
+    let p_values: Vec<f64> = claims.iter().map(|(_, p)| *p).collect();
+    for ((index, _), rejected) in claims.iter().zip(holm(&p_values, config.significance)) {
+        let row = &mut rows[*index];
+        row.verdict = Some(if rejected {
+            Verdict::Disagrees
+        } else if is_resolved(row, config.resolution) {
+            Verdict::Agrees
+        } else {
+            Verdict::Undecided
+        });
+    }
+}
+
+/// Student-t p-value of an ensemble row, one-sided where the prediction is a bound.
+pub fn p_value(row: &Row) -> Option<f64> {
+    let freedom = member_count(row)?.checked_sub(1).filter(|freedom| *freedom > 0)?;
+    let t = StudentsT::new(0.0, 1.0, freedom as f64).ok()?;
+    let z = row.z?;
+    Some(match sides(row) {
+        Sides::Two => 2.0 * t.sf(z.abs()),
+        Sides::Upper => t.sf(z),
+    })
+}
+
+/// Whether an agreement means something: four standard errors fit within `resolution` of the prediction, or below the bound.
+fn is_resolved(row: &Row, resolution: f64) -> bool {
+    let (Some(measured), Some(std_error), Some(predicted)) = (row.measured, row.std_error, row.predicted) else {
+        return false;
+    };
+    match sides(row) {
+        Sides::Two => 4.0 * std_error <= resolution * predicted.abs(),
+        Sides::Upper => measured + 4.0 * std_error <= predicted,
+    }
+}
+
+/// Holm's step-down procedure: which hypotheses are rejected at family-wise level `alpha`.
+pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..p_values.len()).collect();
+    order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
+    let mut rejected = vec![false; p_values.len()];
+    for (rank, &index) in order.iter().enumerate() {
+        if p_values[index] > alpha / (p_values.len() - rank) as f64 {
+            break;
+        }
+        rejected[index] = true;
+    }
+    rejected
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holm_steps_down() {
+        // Holm 1979 by hand: thresholds 0.05/4, 0.05/3, 0.05/2, 0.05 in order of p.
+        assert_eq!(holm(&[0.01, 0.04, 0.03, 0.005], 0.05), [true, false, false, true]);
+        assert_eq!(holm(&[0.01, 0.02, 0.02, 0.005], 0.05), [true, true, true, true]);
+        assert_eq!(holm(&[], 0.05), Vec::<bool>::new());
+    }
+
+    #[test]
+    fn predictions_of_members_are_paired() {
+        // The members differ by 10, their deviations by 0.2: pairing leaves the small error.
+        let compared = Comparison::over_members(&[(1.1, Some(1.0)), (11.3, Some(11.0))]);
+        assert!((compared.measured - 6.2).abs() < 1e-12);
+        assert!((compared.std_error.unwrap() - 0.1).abs() < 1e-12);
+        assert!((compared.z().unwrap() - 2.0).abs() < 1e-10);
+        let alone = Comparison::over_members(&[(1.0, Some(2.0))]);
+        assert_eq!((alone.std_error, alone.z()), (None, None));
+    }
+
+    #[test]
+    fn losses_are_claimed_at_four_steps() {
+        assert_eq!(loss_steps(&[0, 1, 2, 3, 4, 5, 6, 7, 8]), [2, 4, 6, 8]);
+        assert_eq!(loss_steps(&[0, 5]), [5, 5, 5, 5]);
+        assert!(loss_steps(&[0]).is_empty());
+    }
+}

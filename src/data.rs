@@ -1,0 +1,71 @@
+//! The data of a run, beside the network: on its device, with the probe examples set apart.
+
+use burn::tensor::{DType, Device, Int, Tensor};
+use faer::Mat;
+use widthwise_datasets::{Examples, Prepared};
+use widthwise_theory::{Architecture, InputShape};
+
+use crate::network::{Batch, from_f64};
+use crate::training::loss::Targets;
+
+/// Examples on the device and what the host needs of them.
+pub struct Data {
+    /// Training inputs.
+    pub train: Batch,
+    /// Training targets.
+    pub train_targets: Targets,
+    /// Test inputs and targets, if there are test examples.
+    pub test: Option<(Batch, Targets)>,
+    /// The probe examples: the first of the training set.
+    pub probe: Batch,
+    /// Their targets, `N x O`.
+    pub probe_targets: Mat<f64>,
+    /// Their classes.
+    pub probe_labels: Vec<u8>,
+    /// Number of classes; 0 for regression.
+    pub classes: usize,
+}
+
+/// Shape of the inputs as theory has it.
+pub fn input_shape(prepared: &Prepared) -> InputShape {
+    InputShape { channels: prepared.shape.channels, height: prepared.shape.height, width: prepared.shape.width }
+}
+
+impl Data {
+    /// Places `prepared` on `device`; gates are evaluated for `architecture`.
+    pub fn new(
+        prepared: &Prepared,
+        architecture: &Architecture,
+        probe_examples: usize,
+        device: &Device,
+        dtype: DType,
+    ) -> Self {
+        let place = |examples: &Examples| {
+            let features = prepared.shape.len();
+            let gates = architecture.gates.as_ref().map(|gates| {
+                let values = gates.evaluate(&examples.inputs, features);
+                from_f64(values, [examples.n, gates.count()], device, dtype)
+            });
+            let inputs = from_f64(examples.inputs.clone(), [examples.n, features], device, dtype);
+            let values = from_f64(examples.targets.clone(), [examples.n, prepared.outputs], device, dtype);
+            let classes: Vec<i64> = match prepared.classes {
+                0 => vec![0; examples.n],
+                _ => examples.labels.iter().map(|&label| i64::from(label)).collect(),
+            };
+            let classes = Tensor::<1, Int>::from_data(classes.as_slice(), device);
+            (Batch { inputs, gates }, Targets { values, classes })
+        };
+        let (train, train_targets) = place(&prepared.train);
+        let probes = probe_examples.min(prepared.train.n);
+        let outputs = prepared.outputs;
+        Self {
+            probe: train.first(probes),
+            probe_targets: Mat::from_fn(probes, outputs, |i, o| prepared.train.targets[i * outputs + o]),
+            probe_labels: prepared.train.labels.iter().take(probes).copied().collect(),
+            test: (prepared.test.n > 0).then(|| place(&prepared.test)),
+            train,
+            train_targets,
+            classes: prepared.classes,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! One look at a network: every probe that the configuration asks for, as numbers with names.
+
+use burn::tensor::Tensor;
+use faer::Mat;
+use widthwise_probes::gaussianity::MemberMoments;
+use widthwise_probes::information::{BinnedLayer, BinningRule, InformationError, kde_bounds};
+use widthwise_probes::{
+    KernelSummary, Observed, empirical_nngp, empirical_ntk, partial_jacobian_norms, relative_distance,
+    target_alignment, to_f32, to_f64, to_matrix,
+};
+
+use crate::config::{Loss, ProbesConfig};
+use crate::data::Data;
+use crate::network::{Network, NoTap};
+use crate::observation::Observation;
+use crate::quantity::Quantity;
+use crate::record::kill_point::kill_point;
+use crate::training::loss::{Targets, loss};
+
+/// Units of one layer kept for the pooled Kolmogorov-Smirnov distance.
+const POOLED_UNITS: usize = 64;
+
+/// One number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// What it is.
+    pub quantity: Quantity,
+    /// Earlier layer of a pair.
+    pub layer_from: Option<usize>,
+    /// Layer.
+    pub layer: Option<usize>,
+    /// The number; `None` where it is undefined.
+    pub value: Option<f64>,
+}
+
+/// Everything seen at one step of one member.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Scalars, in a fixed order.
+    pub measured: Vec<Measured>,
+    /// Loss and accuracy on the training and test sets.
+    pub evaluation: Evaluation,
+    /// Empirical NTK on the probe examples, outputs averaged.
+    pub ntk: Option<Mat<f64>>,
+    /// Power sums of every layer's pre-activations, an input a row: `layer, sum z, sum z^2, sum z^3, sum z^4, units`.
+    pub moments: Option<Mat<f64>>,
+    /// Pre-activations of the first probe example, a layer a row, as many columns as the narrowest layer allows.
+    pub units: Option<Mat<f64>>,
+}
+
+/// Loss and accuracy.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Evaluation {
+    /// Loss on the training set.
+    pub train_loss: f64,
+    /// Loss on the test set; `None` without test examples.
+    pub test_loss: Option<f64>,
+    /// Accuracy on the training set; `None` without classes.
+    pub train_accuracy: Option<f64>,
+    /// Accuracy on the test set.
+    pub test_accuracy: Option<f64>,
+}
+
+/// Loss and accuracy of `network` on the whole training and test sets.
+pub fn evaluate(network: &Network, data: &Data, kind: Loss) -> Evaluation {
+    let outputs = network.forward(&data.train, &mut NoTap);
+    let (train_loss, train_accuracy) = score(outputs, &data.train_targets, data.classes, kind);
+    let (test_loss, test_accuracy) = match &data.test {
+        Some((batch, targets)) => {
+            let (loss, accuracy) = score(network.forward(batch, &mut NoTap), targets, data.classes, kind);
+            (Some(loss), accuracy)
+        }
+        None => (None, None),
+    };
+    Evaluation { train_loss, test_loss, train_accuracy, test_accuracy }
+}
+
+fn score(outputs: Tensor<2>, targets: &Targets, classes: usize, kind: Loss) -> (f64, Option<f64>) {
+    let value = to_f64(loss(kind, outputs.clone(), targets))[0];
+    let [n, columns] = outputs.dims();
+    if classes == 0 {
+        return (value, None);
+    }
+    let scores = to_f64(outputs);
+    let labels: Vec<i64> = targets.classes.to_data().iter::<i64>().collect();
+    let right = (0..n).filter(|&i| {
+        let row = &scores[i * columns..(i + 1) * columns];
+        let predicted = if columns == 1 {
+            // Binary +-1 targets: the sign of the one output against that of the target.
+            return row[0] * targets_sign(targets, i) > 0.0;
+        } else {
+            (0..columns).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0)
+        };
+        predicted as i64 == labels[i]
+    });
+    (value, Some(right.count() as f64 / n as f64))
+}
+
+fn targets_sign(targets: &Targets, example: usize) -> f64 {
+    to_f64(targets.values.clone().narrow(0, example, 1))[0].signum()
+}
+
+/// Looks at `network`. `initial_ntk` is the kernel of the same member at step 0, once there is one; `moments` asks for the
+/// sums from which the ensemble's Gaussianity is found. Random vectors come from the stream `probes.<member>.<step>`.
+///
+/// # Errors
+/// Values that no estimator accepts, which a finite network does not have.
+pub fn measure(
+    network: &Network,
+    data: &Data,
+    config: &ProbesConfig,
+    kind: Loss,
+    (seed, member, step): (u64, usize, u64),
+    initial_ntk: Option<&Mat<f64>>,
+    moments: bool,
+) -> Result<Snapshot, InformationError> {
+    let evaluation = evaluate(network, data, kind);
+    let mut seen = Seen::default();
+    seen.push(Quantity::TrainLoss, Some(evaluation.train_loss));
+    if let Some(test_loss) = evaluation.test_loss {
+        seen.push(Quantity::TestLoss, Some(test_loss));
+    }
+    let observation = Observation::new(network, &data.probe);
+    let readout = observation.layers();
+
+    let nngp = KernelSummary::new(&empirical_nngp(&observation, readout));
+    seen.push(Quantity::NngpMeanDiagonal, Some(nngp.mean_diagonal));
+    seen.push(Quantity::NngpMeanOffDiagonal, Some(nngp.mean_off_diagonal));
+    let ntk = config.ntk.then(|| empirical_ntk(&observation));
+    if let Some(ntk) = &ntk {
+        measure_ntk(&mut seen, ntk, initial_ntk, &data.probe_targets);
+    }
+    kill_point("probe");
+    if config.jacobian_vectors > 0 {
+        let mut random = widthwise_datasets::stream(seed, &format!("probes.{member}.{step}"));
+        let subset = data.probe.first(config.jacobian_examples.min(data.probe.examples()));
+        let narrowed = Observation::new(network, &subset);
+        for norm in partial_jacobian_norms(&narrowed, config.jacobian_vectors, &mut random) {
+            seen.push_layers(Quantity::PartialJacobianNorm, Some(norm.layer_from), Some(norm.layer), Some(norm.value));
+        }
+    }
+    let layers = 1..=readout;
+    let variances: Vec<f64> = layers.clone().map(|layer| mean_square(observation.preactivations(layer))).collect();
+    for (layer, variance) in layers.clone().zip(variances) {
+        seen.push_layers(Quantity::PreactivationVariance, None, Some(layer), Some(variance));
+    }
+    if config.information && data.classes > 0 {
+        for layer in layers.clone() {
+            measure_information(&mut seen, &observation, layer, config, &data.probe_labels)?;
+        }
+    }
+    let wanted = moments && config.gaussianity;
+    Ok(Snapshot {
+        measured: seen.0,
+        evaluation,
+        ntk,
+        moments: wanted.then(|| power_sums(&observation)),
+        units: wanted.then(|| first_units(&observation)),
+    })
+}
+
+#[derive(Default)]
+struct Seen(Vec<Measured>);
+
+impl Seen {
+    fn push(&mut self, quantity: Quantity, value: Option<f64>) {
+        self.push_layers(quantity, None, None, value);
+    }
+
+    fn push_layers(&mut self, quantity: Quantity, layer_from: Option<usize>, layer: Option<usize>, value: Option<f64>) {
+        self.0.push(Measured { quantity, layer_from, layer, value: value.filter(|value| value.is_finite()) });
+    }
+}
+
+fn measure_ntk(seen: &mut Seen, ntk: &Mat<f64>, initial: Option<&Mat<f64>>, targets: &Mat<f64>) {
+    let summary = KernelSummary::new(ntk);
+    seen.push(Quantity::NtkMeanDiagonal, Some(summary.mean_diagonal));
+    seen.push(Quantity::NtkMeanOffDiagonal, Some(summary.mean_off_diagonal));
+    seen.push(Quantity::NtkTopEigenvalue, summary.eigenvalues.first().copied());
+    seen.push(Quantity::NtkConditionNumber, summary.condition_number());
+    if let Some(initial) = initial {
+        seen.push(Quantity::NtkRelativeChange, Some(relative_distance(ntk, initial)));
+    }
+    seen.push(Quantity::NtkTargetAlignment, Some(target_alignment(ntk, targets)));
+}
+
+/// T is what the next layer receives; the outputs for the readout. The noise of the KDE bounds scales with the layer.
+fn measure_information(
+    seen: &mut Seen,
+    observation: &Observation<'_>,
+    layer: usize,
+    config: &ProbesConfig,
+    labels: &[u8],
+) -> Result<(), InformationError> {
+    let activations = observation.activations(layer);
+    let units = activations.dims()[1];
+    let examples = activations.dims()[0] as f64;
+    let values = to_f32(activations);
+    let squared_norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / examples;
+    let binned = BinnedLayer::new(&values, units, BinningRule::Adaptive { bins: config.information_bins })?;
+    let mut push = |quantity, value| seen.push_layers(quantity, None, Some(layer), value);
+    let (input, label) = (binned.input_information(None)?, binned.label_information(labels)?);
+    push(Quantity::InformationInputBinning, Some(input.value));
+    push(Quantity::InformationLabelBinning, Some(label.value));
+    if squared_norm > 0.0 {
+        let bounds = kde_bounds(&values, units, config.information_noise * squared_norm, labels)?;
+        push(Quantity::InformationInputKdeUpper, Some(bounds.input_upper.value));
+        push(Quantity::InformationInputKdeLower, Some(bounds.input_lower.value));
+        push(Quantity::InformationLabelKde, Some(bounds.label_estimate.value));
+    }
+    if layer == 1 {
+        seen.push(Quantity::InformationInputCeiling, Some(input.ceiling));
+        seen.push(Quantity::InformationLabelCeiling, Some(label.ceiling));
+    }
+    Ok(())
+}
+
+/// Mean over everything, summed by axis first: one order of addition for any number of threads.
+fn mean_square(z: Tensor<3>) -> f64 {
+    let [n, p, u] = z.dims();
+    let rows = to_f64(z.square().reshape([n, p * u]).sum_dim(1));
+    rows.iter().sum::<f64>() / (n * p * u) as f64
+}
+
+fn power_sums(observation: &Observation<'_>) -> Mat<f64> {
+    let mut rows: Vec<[f64; 6]> = Vec::new();
+    for layer in 1..=observation.layers() {
+        let [n, positions, units] = observation.preactivations(layer).dims();
+        // One position, in the middle of the image: positions have variances of their own and are correlated.
+        let z = observation.preactivations(layer).narrow(1, positions / 2, 1).reshape([n, units]);
+        if let Ok(moments) = MemberMoments::new(&to_f32(z), units) {
+            let units = units as f64;
+            rows.extend(moments.sums.iter().map(|[s1, s2, s3, s4]| [layer as f64, *s1, *s2, *s3, *s4, units]));
+        }
+    }
+    Mat::from_fn(rows.len(), 6, |i, j| rows[i][j])
+}
+
+fn first_units(observation: &Observation<'_>) -> Mat<f64> {
+    let layers = observation.layers();
+    let rows: Vec<Mat<f64>> = (1..=layers)
+        .map(|layer| {
+            let z = observation.preactivations(layer).narrow(0, 0, 1);
+            let [_, positions, units] = z.dims();
+            // One position, in the middle of the image.
+            to_matrix(z.narrow(1, positions / 2, 1).reshape([1, units]))
+        })
+        .collect();
+    let columns = rows.iter().map(Mat::ncols).min().unwrap_or(0).min(POOLED_UNITS);
+    Mat::from_fn(layers, columns, |i, j| rows[i][(0, j)])
+}

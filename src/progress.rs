@@ -1,0 +1,275 @@
+//! What the user sees of a run: a bar on a terminal, nothing or plain lines elsewhere, JSON on request.
+
+use std::cell::Cell;
+use std::fmt::{self, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
+use serde::Serialize;
+use widthwise::monitor::{Monitor, Silent};
+
+use crate::commands::console::{Console, remark};
+
+/// Time between two JSON lines about steps.
+const JSON_PAUSE: Duration = Duration::from_secs(1);
+
+/// Time between two turns of what turns.
+const TICK: Duration = Duration::from_millis(120);
+
+/// The monitor that suits the console.
+pub(crate) fn monitor(console: &Console) -> Box<dyn Monitor + '_> {
+    if console.is_quiet {
+        Box::new(Silent)
+    } else if console.is_json {
+        Box::new(Events { console, members: Cell::new(0), last: Cell::new(None) })
+    } else if console.is_interactive {
+        Box::new(Bar::new(ProgressDrawTarget::stderr()))
+    } else {
+        Box::new(Lines { with_steps: console.is_verbose, members: Cell::new(0), loss: Cell::new(None) })
+    }
+}
+
+/// A bar, and a line below it that says which network is at what.
+struct Bar {
+    bar: ProgressBar,
+    members: Cell<usize>,
+    steps: Cell<u64>,
+    loss: Cell<Option<f64>>,
+}
+
+impl Bar {
+    fn new(target: ProgressDrawTarget) -> Self {
+        let bar = ProgressBar::with_draw_target(None, target).with_finish(ProgressFinish::AndClear);
+        bar.set_style(style("{spinner} {msg}"));
+        bar.set_message("reading the data, computing the theory");
+        bar.enable_steady_tick(TICK);
+        Self { bar, members: Cell::new(0), steps: Cell::new(0), loss: Cell::new(None) }
+    }
+
+    fn say(&self, member: usize, step: u64, doing: &str) {
+        self.bar.set_message(place(member, self.members.get(), step, self.loss.get()) + doing);
+    }
+}
+
+impl Monitor for Bar {
+    fn note(&self, line: &str) {
+        self.bar.suspend(|| remark(line));
+    }
+
+    fn started(&self, members: usize, steps: u64, done: u64) {
+        self.members.set(members);
+        self.steps.set(steps);
+        match total(members, steps) {
+            Some(all) => {
+                self.bar.set_length(all);
+                self.bar.set_style(style("{wide_bar} {pos}/{len} steps  {rate}  {left}\n{msg}"));
+            }
+            None => self.bar.set_style(style("{spinner} {rate}  {elapsed}\n{msg}")),
+        }
+        self.bar.set_position(done);
+        // What was done before a resume says nothing about the time that is left.
+        self.bar.reset_eta();
+    }
+
+    fn stepped(&self, member: usize, step: u64, loss: Option<f64>) {
+        if loss.is_some() {
+            self.loss.set(loss);
+        }
+        self.bar.set_position((member as u64).saturating_mul(self.steps.get()).saturating_add(step));
+        self.say(member, step, "");
+    }
+
+    fn probing(&self, member: usize, step: u64) {
+        self.say(member, step, ", probing");
+    }
+
+    fn finished(&self) {
+        self.bar.set_style(style("{spinner} {msg}"));
+        self.bar.set_message("comparing with theory, drawing the report");
+    }
+}
+
+/// Remarks, and with `with_steps` a line at every look of the probes.
+struct Lines {
+    with_steps: bool,
+    members: Cell<usize>,
+    loss: Cell<Option<f64>>,
+}
+
+impl Monitor for Lines {
+    fn note(&self, line: &str) {
+        remark(line);
+    }
+
+    fn started(&self, members: usize, _steps: u64, _done: u64) {
+        self.members.set(members);
+    }
+
+    fn stepped(&self, _member: usize, _step: u64, loss: Option<f64>) {
+        if loss.is_some() {
+            self.loss.set(loss);
+        }
+    }
+
+    fn probing(&self, member: usize, step: u64) {
+        if self.with_steps {
+            remark(place(member, self.members.get(), step, self.loss.get()));
+        }
+    }
+}
+
+/// JSON lines: every look of the probes, and steps now and then.
+struct Events<'a> {
+    console: &'a Console,
+    members: Cell<usize>,
+    last: Cell<Option<Instant>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Event<'a> {
+    Note { text: &'a str },
+    Started { members: usize, steps: Option<u64>, done: u64 },
+    Step { member: usize, step: u64, loss: Option<f64> },
+    Probe { member: usize, step: u64 },
+    Trained { members: usize },
+}
+
+impl Events<'_> {
+    fn send(&self, event: &Event<'_>) {
+        // A listener that cannot be reached must not end hours of training; the results that follow report the failure.
+        let _ = self.console.json(event);
+    }
+}
+
+impl Monitor for Events<'_> {
+    fn note(&self, text: &str) {
+        self.send(&Event::Note { text });
+    }
+
+    fn started(&self, members: usize, steps: u64, done: u64) {
+        self.members.set(members);
+        self.send(&Event::Started { members, steps: total(1, steps), done });
+    }
+
+    fn stepped(&self, member: usize, step: u64, loss: Option<f64>) {
+        let now = Instant::now();
+        if self.last.get().is_none_or(|last| now.duration_since(last) >= JSON_PAUSE) {
+            self.last.set(Some(now));
+            self.send(&Event::Step { member, step, loss });
+        }
+    }
+
+    fn probing(&self, member: usize, step: u64) {
+        self.send(&Event::Probe { member, step });
+    }
+
+    fn finished(&self) {
+        self.send(&Event::Trained { members: self.members.get() });
+    }
+}
+
+/// All steps of a run, unless a rule without a last step ends it.
+fn total(members: usize, steps: u64) -> Option<u64> {
+    (members as u64).checked_mul(steps).filter(|_| steps < u64::from(u32::MAX))
+}
+
+/// Where a run is, in words.
+fn place(member: usize, members: usize, step: u64, loss: Option<f64>) -> String {
+    let loss = loss.map_or_else(String::new, |loss| format!(", loss {loss:.4e}"));
+    format!("network {} of {members}, step {step}{loss}", member + 1)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style
+        .with_key("rate", |state: &ProgressState, out: &mut dyn Write| put(out, &rate(state.per_sec())))
+        .with_key("left", |state: &ProgressState, out: &mut dyn Write| put(out, &left(state)))
+}
+
+/// Writing into the line of a bar does not fail.
+fn put(out: &mut dyn fmt::Write, text: &str) {
+    let _ = out.write_str(text);
+}
+
+fn rate(per_second: f64) -> String {
+    if per_second > 0.0 { format!("{per_second:.1} steps/s") } else { "... steps/s".to_owned() }
+}
+
+fn left(state: &ProgressState) -> String {
+    // Without a rate there is no estimate, and zero would be a false one.
+    if state.per_sec() > 0.0 { format!("{:#} left", HumanDuration(state.eta())) } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::TermLike;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A terminal of 100 columns that remembers what was written.
+    #[derive(Debug, Clone, Default)]
+    struct Paper(Arc<Mutex<String>>);
+
+    impl TermLike for Paper {
+        fn width(&self) -> u16 {
+            100
+        }
+        fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.write_str(&format!("{text}\n"))
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.0.lock().unwrap().push_str(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_bar_tells_steps_loss_and_probes() {
+        let paper = Paper::default();
+        let bar = Bar::new(ProgressDrawTarget::term_like(Box::new(paper.clone())));
+        bar.started(16, 400, 800);
+        bar.stepped(2, 120, Some(0.0123));
+        bar.probing(2, 120);
+        bar.bar.force_draw();
+        let written = paper.0.lock().unwrap().clone();
+        assert!(written.contains("920/6400 steps"), "{written}");
+        assert!(written.contains("network 3 of 16, step 120, loss 1.2300e-2, probing"), "{written}");
+    }
+
+    #[test]
+    fn a_run_without_last_step_has_no_total() {
+        assert_eq!(total(16, 400), Some(6400));
+        assert_eq!(total(2, u64::MAX), None);
+        assert_eq!(total(1, u64::MAX), None);
+    }
+
+    #[test]
+    fn events_are_objects_with_a_name() {
+        let text = |event: &Event<'_>| serde_json::to_string(event).unwrap();
+        let step = Event::Step { member: 0, step: 3, loss: Some(f64::NAN) };
+        assert_eq!(text(&step), r#"{"event":"step","member":0,"step":3,"loss":null}"#);
+        let started = Event::Started { members: 2, steps: None, done: 0 };
+        assert_eq!(text(&started), r#"{"event":"started","members":2,"steps":null,"done":0}"#);
+    }
+}

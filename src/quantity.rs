@@ -1,0 +1,135 @@
+//! Every number that a run measures, by name.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A measured number; the layer or pair of layers it belongs to stands beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Quantity {
+    /// Loss on the training set, in the normalization of the run.
+    TrainLoss,
+    /// Loss on the test set.
+    TestLoss,
+    /// Mean diagonal entry of the empirical NNGP kernel of the readout on the probe examples.
+    NngpMeanDiagonal,
+    /// Mean entry off the diagonal of the same.
+    NngpMeanOffDiagonal,
+    /// Mean diagonal entry of the empirical NTK: its trace over the number of probe examples.
+    NtkMeanDiagonal,
+    /// Mean entry off the diagonal of the empirical NTK.
+    NtkMeanOffDiagonal,
+    /// Largest eigenvalue of the empirical NTK.
+    NtkTopEigenvalue,
+    /// Largest over smallest eigenvalue.
+    NtkConditionNumber,
+    /// `|Theta_t - Theta_0| / |Theta_0|` of one member, Frobenius norms.
+    NtkRelativeChange,
+    /// `<Theta, Y Y^T> / (|Theta| |Y Y^T|)`.
+    NtkTargetAlignment,
+    /// `<Theta, Theta_inf> / <Theta_inf, Theta_inf>`.
+    NtkOverlap,
+    /// `|Theta - Theta_inf| / |Theta_inf|`.
+    NtkDistance,
+    /// Mean squared pre-activation over probe examples, units and positions.
+    PreactivationVariance,
+    /// `E z^4 / (E z^2)^2` over members and units, averaged over examples; 3 for a Gaussian.
+    Kurtosis,
+    /// Standardized third moment.
+    Skewness,
+    /// Kolmogorov-Smirnov distance of pre-activations, pooled over members, from the Gaussian of their variance.
+    KsDistance,
+    /// `1/n_l sum_ij (dz^l_i / dz^l0_j)^2`.
+    PartialJacobianNorm,
+    /// `I(X; b(T))` with T binned over its own range.
+    InformationInputBinning,
+    /// `I(b(T); Y)`.
+    InformationLabelBinning,
+    /// Upper KDE bound on `I(X; T + noise)`.
+    InformationInputKdeUpper,
+    /// Lower KDE bound on `I(X; T + noise)`.
+    InformationInputKdeLower,
+    /// Largest value that information about the input can take on the probe examples: `ln n`.
+    InformationInputCeiling,
+    /// Largest value that information about the label can take: `H(Y)`.
+    InformationLabelCeiling,
+    /// KDE estimate of `I(T + noise; Y)`, a difference of bounds.
+    InformationLabelKde,
+}
+
+use Quantity::*;
+
+const ALL: [(Quantity, &str); 24] = [
+    (TrainLoss, "train_loss"),
+    (TestLoss, "test_loss"),
+    (NngpMeanDiagonal, "nngp_mean_diagonal"),
+    (NngpMeanOffDiagonal, "nngp_mean_off_diagonal"),
+    (NtkMeanDiagonal, "ntk_mean_diagonal"),
+    (NtkMeanOffDiagonal, "ntk_mean_off_diagonal"),
+    (NtkTopEigenvalue, "ntk_top_eigenvalue"),
+    (NtkConditionNumber, "ntk_condition_number"),
+    (NtkRelativeChange, "ntk_relative_change"),
+    (NtkTargetAlignment, "ntk_target_alignment"),
+    (NtkOverlap, "ntk_overlap"),
+    (NtkDistance, "ntk_distance"),
+    (PreactivationVariance, "preactivation_variance"),
+    (Kurtosis, "kurtosis"),
+    (Skewness, "skewness"),
+    (KsDistance, "ks_distance"),
+    (PartialJacobianNorm, "partial_jacobian_norm"),
+    (InformationInputBinning, "information_input_binning"),
+    (InformationLabelBinning, "information_label_binning"),
+    (InformationInputKdeUpper, "information_input_kde_upper"),
+    (InformationInputKdeLower, "information_input_kde_lower"),
+    (InformationLabelKde, "information_label_kde"),
+    (InformationInputCeiling, "information_input_ceiling"),
+    (InformationLabelCeiling, "information_label_ceiling"),
+];
+
+impl Quantity {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        ALL.iter().find(|(quantity, _)| *quantity == self).map_or("", |(_, name)| name)
+    }
+
+    /// The unit, empty for a pure number.
+    pub fn unit(self) -> &'static str {
+        match self {
+            InformationInputBinning
+            | InformationLabelBinning
+            | InformationInputKdeUpper
+            | InformationInputKdeLower
+            | InformationLabelKde
+            | InformationInputCeiling
+            | InformationLabelCeiling => "nats",
+            _ => "",
+        }
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Quantity {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = ALL.iter().find(|(_, known)| *known == name);
+        known.map(|(quantity, _)| *quantity).ok_or_else(|| format!("no quantity is called {name}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_come_back() {
+        for (quantity, name) in ALL {
+            assert_eq!(name.parse::<Quantity>(), Ok(quantity));
+            assert_eq!(quantity.name(), name);
+        }
+    }
+}

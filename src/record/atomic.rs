@@ -1,0 +1,51 @@
+//! Files that are there whole or not at all: written beside their place, flushed to the disk, then renamed.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::kill_point::kill_point;
+
+/// Replaces `path` by a file with these bytes.
+///
+/// # Errors
+/// Any failure to write, with the path in its message; the old file is then still there and the new one removed.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = beside(path);
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let result = (|| {
+        let mut file = File::create(&temporary)?;
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        file.write_all(first)?;
+        kill_point(&format!("{name}.in_write"));
+        file.write_all(second)?;
+        file.sync_all()?;
+        kill_point(&format!("{name}.before_rename"));
+        fs::rename(&temporary, path)?;
+        kill_point(&format!("{name}.after_rename"));
+        sync_folder(path)
+    })();
+    result.map_err(|error: io::Error| {
+        // What is left of a failed write is of no use; if it cannot be removed either, the first error matters more.
+        let _ = fs::remove_file(&temporary);
+        io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
+    })
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".part");
+    path.with_file_name(name)
+}
+
+/// Makes a rename survive a power cut, where the system can.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    if cfg!(unix)
+        && let Some(folder) = path.parent()
+    {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}

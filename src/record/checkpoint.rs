@@ -1,0 +1,108 @@
+//! `checkpoint.safetensors`: one file with everything from which a run goes on to the same bytes.
+//!
+//! Tensors are named `<set>.<layer>.weight` and `<set>.<layer>.bias` with set `parameters` or `moment<i>`; the header's
+//! metadata holds the [`Position`] as JSON. Random streams need no state: they are keyed by name.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensors, serialize};
+use serde::{Deserialize, Serialize};
+
+use super::atomic;
+use super::manifest::MemberOutcome;
+use crate::network::Parameters;
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Position {
+    /// SHA-256 of the configuration that was running.
+    pub config_hash: String,
+    /// Member in training; the number of members when all are done.
+    pub member: usize,
+    /// Steps it has taken.
+    pub step: u64,
+    /// Bytes of `results.csv` that belong to this position.
+    pub results_bytes: u64,
+    /// Bytes of `training.csv` that belong to this position.
+    pub training_bytes: u64,
+    /// Members that have ended.
+    pub member_outcomes: Vec<MemberOutcome>,
+    /// Base learning rate, once resolved.
+    pub learning_rate: Option<f64>,
+}
+
+/// Named sets of parameters: `parameters`, `moment0`, ...
+pub type ParameterSets = Vec<(String, Vec<Parameters>)>;
+
+/// Name of the file in the folder of a run.
+pub const FILE: &str = "checkpoint.safetensors";
+
+/// Writes parameter sets and a position to `path`.
+///
+/// # Errors
+/// A failure to write.
+pub fn write(path: &Path, position: &Position, sets: &[(String, &[Parameters])]) -> io::Result<()> {
+    let mut tensors: Vec<(String, TensorData)> = Vec::new();
+    for (set, parameters) in sets {
+        for (index, parameter) in parameters.iter().enumerate() {
+            tensors.push((format!("{set}.{}.weight", index + 1), parameter.weight.to_data()));
+            if let Some(bias) = &parameter.bias {
+                tensors.push((format!("{set}.{}.bias", index + 1), bias.to_data()));
+            }
+        }
+    }
+    let views: Vec<(&str, TensorView<'_>)> = tensors
+        .iter()
+        .map(|(name, data)| {
+            let dtype = if data.dtype() == DType::F64 { Dtype::F64 } else { Dtype::F32 };
+            TensorView::new(dtype, data.shape().to_vec(), data.as_bytes()).map(|view| (name.as_str(), view))
+        })
+        .collect::<Result<_, _>>()
+        .map_err(io::Error::other)?;
+    let metadata = HashMap::from([("position".to_owned(), serde_json::to_string(position)?)]);
+    let bytes = serialize(views, Some(metadata)).map_err(io::Error::other)?;
+    atomic::write(path, &bytes)
+}
+
+/// Reads a position and its parameter sets onto `device`.
+///
+/// # Errors
+/// No such file, or a damaged one.
+pub fn read(path: &Path, device: &Device) -> io::Result<(Position, ParameterSets)> {
+    let damaged = |error: String| {
+        let message = format!("{} is damaged ({error}); start again with --force", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    };
+    let bytes = std::fs::read(path)?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let position = header.metadata().as_ref().and_then(|metadata| metadata.get("position"));
+    let position = position.ok_or_else(|| damaged("no position in its header".into()))?;
+    let position = serde_json::from_str(position).map_err(|error| damaged(error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let mut sets: HashMap<String, Vec<(usize, Parameters)>> = HashMap::new();
+    let tensor = |view: &TensorView<'_>| -> Tensor<2> {
+        let dtype = if view.dtype() == Dtype::F64 { DType::F64 } else { DType::F32 };
+        let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
+        Tensor::from_data(data, (device, dtype))
+    };
+    for (name, view) in file.tensors() {
+        let parts: Vec<&str> = name.split('.').collect();
+        let [set, layer, "weight"] = parts.as_slice() else { continue };
+        let layer: usize = layer.parse().map_err(|_| damaged(format!("tensor {name}")))?;
+        let bias = file.tensor(&format!("{set}.{layer}.bias")).ok().map(|view| tensor(&view));
+        sets.entry((*set).to_owned()).or_default().push((layer, Parameters { weight: tensor(&view), bias }));
+    }
+    let mut sets: ParameterSets = sets
+        .into_iter()
+        .map(|(set, mut layers)| {
+            layers.sort_by_key(|(layer, _)| *layer);
+            (set, layers.into_iter().map(|(_, parameters)| parameters).collect())
+        })
+        .collect();
+    sets.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok((position, sets))
+}

@@ -1,0 +1,10 @@
+//! What a run leaves on disk, and how it gets there whole.
+
+pub mod atomic;
+pub mod checkpoint;
+pub mod csv_file;
+pub mod kill_point;
+pub mod lock;
+pub mod manifest;
+pub mod npy;
+pub mod row;

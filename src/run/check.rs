@@ -1,0 +1,84 @@
+//! The verdict of a run.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use super::ensemble::{self, Kernels};
+use super::manifest_of;
+use super::session::Session;
+use crate::comparison::claim_of;
+use crate::config::{Checked, ControlConfig, load};
+use crate::record::manifest::Outcome;
+use crate::record::row::{Row, Verdict};
+
+/// Every claim of a run with its row, and what they come to.
+#[derive(Debug, Clone)]
+pub struct CheckReport {
+    /// Name of the claim and its row, required claims first.
+    pub claims: Vec<(String, Row)>,
+    /// Claims that decide.
+    pub required: Vec<String>,
+    /// Required claims for which there is no row to judge.
+    pub missing: Vec<String>,
+    /// How the run ended.
+    pub outcome: Outcome,
+    /// What the required claims come to.
+    pub verdict: Verdict,
+}
+
+/// Reads the verdict off the files of `folder`.
+///
+/// # Errors
+/// No run there, or damaged files.
+pub fn check(folder: &Path) -> Result<CheckReport> {
+    let manifest = manifest_of(folder)?;
+    let experiment = load(Some(&folder.join("config.toml")), &[])?;
+    let rows = ensemble::read_rows(folder)?;
+    Ok(report(rows.into_iter().filter(|row| row.members.contains("..")).collect(), &experiment, manifest.outcome))
+}
+
+/// Compares the members of `folder` once more, with theory misled by `control`. Nothing is written.
+///
+/// # Errors
+/// As [`check`], or the data of the run are not to be found.
+pub fn recheck(folder: &Path, control: &ControlConfig, data_dir: Option<&Path>) -> Result<CheckReport> {
+    let manifest = manifest_of(folder)?;
+    let mut experiment = load(Some(&folder.join("config.toml")), &[])?.into_inner();
+    experiment.control = control.clone();
+    let experiment = Checked::new(experiment)?;
+    let session = Session::new(&experiment, data_dir, burn::tensor::Device::flex())?;
+    ensure!(
+        session.dataset_source == manifest.dataset_source,
+        "{} was made with {}, and what is found now is {}; give the same --data-dir",
+        folder.display(),
+        manifest.dataset_source,
+        session.dataset_source
+    );
+    let theory = session.theory(manifest.learning_rate)?;
+    let rows = ensemble::rows(folder, &session, &theory, Kernels::ComparedAgain)?;
+    Ok(report(rows, &experiment, manifest.outcome))
+}
+
+fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport {
+    let mut steps: Vec<u64> = rows.iter().map(|row| row.step).collect();
+    steps.sort_unstable();
+    steps.dedup();
+    let named = rows.into_iter().filter_map(|row| Some((claim_of(&row, &steps)?.to_owned(), row)));
+    let mut claims: Vec<(String, Row)> = named.collect();
+    let required = experiment.claims.required.clone();
+    let is_required = |name: &String| required.contains(name);
+    claims.sort_by_key(|(name, _)| !is_required(name));
+    let missing: Vec<String> =
+        required.iter().filter(|name| !claims.iter().any(|(found, _)| found == *name)).cloned().collect();
+    let verdicts = || claims.iter().filter(|(name, _)| is_required(name)).filter_map(|(_, row)| row.verdict);
+    let is_complete = !matches!(outcome, Outcome::Running | Outcome::Interrupted);
+    let verdict = if outcome == Outcome::Diverged || verdicts().any(|verdict| verdict == Verdict::Disagrees) {
+        Verdict::Disagrees
+    } else if is_complete && missing.is_empty() && !required.is_empty() && verdicts().all(|v| v == Verdict::Agrees) {
+        Verdict::Agrees
+    } else {
+        Verdict::Undecided
+    };
+    CheckReport { claims, required, missing, outcome, verdict }
+}

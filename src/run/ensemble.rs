@@ -1,0 +1,234 @@
+//! From the rows of members to the rows of the ensemble: means, standard errors, predictions, verdicts.
+//!
+//! A function of the files of a run and of theory alone, so that `check` can ask again with another theory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use faer::Mat;
+use widthwise_probes::gaussianity::{EnsembleMean, MemberMoments, Moment, Null, ensemble_moments, kolmogorov_smirnov};
+
+use super::folder;
+use super::recorder::{against_infinite_width, read_outputs};
+use super::session::Session;
+use crate::comparison::{Comparison, judge};
+use crate::measurement::Measured;
+use crate::prediction::{InitialOutputs, Theory};
+use crate::quantity::Quantity;
+use crate::record::manifest::Manifest;
+use crate::record::npy;
+use crate::record::row::{Row, SCHEMA_VERSION};
+
+/// Where distances from the infinite-width kernel come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kernels {
+    /// The rows of the members.
+    AsRecorded,
+    /// The kernels that the members left at their first and last step, against the theory given.
+    ComparedAgain,
+}
+
+/// What identifies a number: quantity, layers, step.
+type Key = (u64, Quantity, Option<usize>, Option<usize>);
+
+/// The rows of `results.csv`.
+///
+/// # Errors
+/// The file is missing or damaged.
+pub(super) fn read_rows(folder: &Path) -> Result<Vec<Row>> {
+    let path = folder.join("results.csv");
+    let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("{} is damaged", path.display()))
+}
+
+/// All rows of the ensemble of the run in `folder`, judged.
+pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernels: Kernels) -> Result<Vec<Row>> {
+    let members = session.experiment.run.members;
+    let initial: Vec<Option<InitialOutputs>> = (0..members)
+        .map(|member| read_outputs(&folder::member(folder, member), session.prepared.train.n).ok())
+        .collect();
+    let mut values: BTreeMap<Key, Vec<(usize, f64)>> = BTreeMap::new();
+    for row in read_rows(folder)? {
+        let (Ok(member), Ok(quantity)) = (row.members.parse::<usize>(), row.quantity.parse::<Quantity>()) else {
+            continue;
+        };
+        let depends_on_theory = matches!(quantity, Quantity::NtkOverlap | Quantity::NtkDistance);
+        if depends_on_theory && kernels == Kernels::ComparedAgain {
+            continue;
+        }
+        if let Some(measured) = row.measured {
+            values.entry((row.step, quantity, row.layer_from, row.layer)).or_default().push((member, measured));
+        }
+    }
+    let last = common_last_step(folder);
+    if kernels == Kernels::ComparedAgain {
+        compare_kernels_again(folder, members, theory, last, &mut values);
+    }
+    let learning_rate = Manifest::read(folder).map(|manifest| manifest.learning_rate).unwrap_or(f64::NAN);
+    let template = |step: u64, quantity: Quantity, from: Option<usize>, layer: Option<usize>| {
+        blank(session, members, step, session.flow_time(step, learning_rate), quantity, from, layer)
+    };
+    let mut rows = Vec::new();
+    for ((step, quantity, from, layer), found) in &values {
+        // A mean over some of the members would be a mean over those that did well.
+        if found.len() != members {
+            continue;
+        }
+        let paired: Vec<(f64, Option<f64>)> = found
+            .iter()
+            .map(|(member, measured)| {
+                (*measured, theory.predict(*quantity, *from, *layer, *step, initial[*member].as_ref()))
+            })
+            .collect();
+        let compared = Comparison::over_members(&paired);
+        let mut row = template(*step, *quantity, *from, *layer);
+        row.measured = Some(compared.measured);
+        row.std_error = compared.std_error;
+        row.se_method = match (compared.std_error, compared.predicted) {
+            (None, _) => String::new(),
+            (Some(_), None) => "members".to_owned(),
+            (Some(_), Some(_)) => "paired_members".to_owned(),
+        };
+        row.predicted = compared.predicted;
+        row.z = compared.z();
+        rows.push(row);
+    }
+    for (when, step) in [("initial", Some(0)), ("final", last)] {
+        let Some(step) = step.filter(|step| when == "initial" || *step > 0) else { continue };
+        gaussianity(folder, members, when, |quantity, layer, moment: &Moment| {
+            let mut row = template(step, quantity, None, Some(layer));
+            row.measured = Some(moment.value);
+            row.std_error = Some(moment.standard_error).filter(|se| se.is_finite());
+            row.se_method = "jackknife_members".to_owned();
+            row.predicted = theory.predict(quantity, None, Some(layer), step, None);
+            row.z = row.std_error.filter(|se| *se > 0.0).and_then(|se| Some((moment.value - row.predicted?) / se));
+            rows.push(row);
+        });
+        for (layer, distance) in pooled_distances(folder, members, when) {
+            let mut row = template(step, Quantity::KsDistance, None, Some(layer));
+            row.measured = Some(distance);
+            rows.push(row);
+        }
+    }
+    let steps: Vec<u64> = {
+        let mut steps: Vec<u64> = rows.iter().map(|row| row.step).collect();
+        steps.sort_unstable();
+        steps.dedup();
+        steps
+    };
+    judge(&mut rows, &steps, &session.experiment.claims);
+    Ok(rows)
+}
+
+fn blank(
+    session: &Session<'_>,
+    members: usize,
+    step: u64,
+    flow_time: Option<f64>,
+    quantity: Quantity,
+    layer_from: Option<usize>,
+    layer: Option<usize>,
+) -> Row {
+    let columns = &session.columns;
+    Row {
+        schema_version: SCHEMA_VERSION,
+        run: columns.run.clone(),
+        seed: columns.seed,
+        members: format!("0..{members}"),
+        dataset: columns.dataset.clone(),
+        family: columns.family.clone(),
+        parameterization: columns.parameterization.clone(),
+        width: columns.width,
+        depth: columns.depth,
+        step,
+        flow_time,
+        quantity: quantity.name().to_owned(),
+        unit: quantity.unit().to_owned(),
+        layer_from,
+        layer,
+        measured: None,
+        std_error: None,
+        se_method: String::new(),
+        predicted: None,
+        z: None,
+        verdict: None,
+    }
+}
+
+/// The step at which every member ended, if it is the same.
+fn common_last_step(folder: &Path) -> Option<u64> {
+    // While a run is being finished its manifest is not yet final: the training table knows.
+    let mut reader = csv::Reader::from_path(folder.join("training.csv")).ok()?;
+    let mut ends: BTreeMap<usize, u64> = BTreeMap::new();
+    for row in reader.deserialize::<crate::record::row::TrainingRow>() {
+        let row = row.ok()?;
+        ends.insert(row.member, row.step);
+    }
+    let first = ends.values().next().copied()?;
+    ends.values().all(|step| *step == first).then_some(first)
+}
+
+fn compare_kernels_again(
+    folder: &Path,
+    members: usize,
+    theory: &Theory,
+    last: Option<u64>,
+    values: &mut BTreeMap<Key, Vec<(usize, f64)>>,
+) {
+    let Some(infinite) = theory.kernels() else { return };
+    for (when, step) in [("initial", Some(0)), ("final", last.filter(|step| *step > 0))] {
+        let Some(step) = step else { continue };
+        for member in 0..members {
+            let path = folder::member(folder, member).join(format!("ntk_{when}.npy"));
+            let Ok(ntk) = npy::read(&path) else { continue };
+            for Measured { quantity, value, .. } in against_infinite_width(&ntk, &infinite.ntk) {
+                if let Some(value) = value {
+                    values.entry((step, quantity, None, None)).or_default().push((member, value));
+                }
+            }
+        }
+    }
+}
+
+/// Kurtosis and skewness of every layer over the ensemble, from the members' power sums.
+fn gaussianity(folder: &Path, members: usize, when: &str, mut put: impl FnMut(Quantity, usize, &Moment)) {
+    let sums: Option<Vec<Mat<f64>>> = (0..members)
+        .map(|member| npy::read(&folder::member(folder, member).join(format!("moments_{when}.npy"))).ok())
+        .collect();
+    let Some(sums) = sums.filter(|sums| sums.len() > 1) else { return };
+    let layers = sums[0].row_iter().map(|row| row[0] as usize).max().unwrap_or(0);
+    for layer in 1..=layers {
+        let of_member = |matrix: &Mat<f64>| {
+            let rows: Vec<_> = matrix.row_iter().filter(|row| row[0] as usize == layer).collect();
+            MemberMoments {
+                inputs: rows.len(),
+                units: rows.first().map_or(0, |row| row[5] as usize),
+                sums: rows.iter().map(|row| [row[1], row[2], row[3], row[4]]).collect(),
+            }
+        };
+        let of_members: Vec<MemberMoments> = sums.iter().map(of_member).collect();
+        let about = if when == "initial" { EnsembleMean::Zero } else { EnsembleMean::Estimated };
+        if let Ok(moments) = ensemble_moments(&of_members, about) {
+            put(Quantity::Kurtosis, layer, &moments.kurtosis);
+            put(Quantity::Skewness, layer, &moments.skewness);
+        }
+    }
+}
+
+/// Distance of the pooled pre-activations of the first probe example from a Gaussian, a layer each. Units of one member share
+/// their inputs, so the distance has no p-value of its own.
+fn pooled_distances(folder: &Path, members: usize, when: &str) -> Vec<(usize, f64)> {
+    let units: Vec<Mat<f64>> = (0..members)
+        .filter_map(|member| npy::read(&folder::member(folder, member).join(format!("units_{when}.npy"))).ok())
+        .collect();
+    let layers = units.first().map_or(0, Mat::nrows);
+    (0..layers)
+        .filter_map(|l| {
+            let pooled: Vec<f64> =
+                units.iter().flat_map(|matrix| matrix.row(l).iter().copied().collect::<Vec<f64>>()).collect();
+            let outcome = kolmogorov_smirnov(&pooled, Null::Estimated).ok()?;
+            Some((l + 1, outcome.statistic))
+        })
+        .collect()
+}

@@ -1,0 +1,206 @@
+//! A run from its configuration to its report: data, network, theory, members, comparison.
+
+mod check;
+mod ensemble;
+mod folder;
+mod plan;
+mod recorder;
+mod session;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+use widthwise_theory::UpdateRule;
+
+use crate::config::{Anchor, Checked, DeviceKind, Precision};
+use crate::monitor::Monitor;
+use crate::network::Network;
+use crate::record::checkpoint::{self, Position};
+use crate::record::kill_point::kill_point;
+use crate::record::lock::Lock;
+use crate::record::manifest::{Manifest, MemberOutcome, Outcome};
+use crate::report::write_report;
+use crate::signals::StopFlag;
+use crate::training::batches::Batches;
+use crate::training::optimizer::{OptimizerState, Updater};
+use crate::training::{Course, Member, deadline, train};
+use recorder::Recorder;
+use session::Session;
+
+pub use check::{CheckReport, check, recheck};
+pub use plan::{Plan, plan};
+
+/// What the command line says about a run beside its configuration; none of it changes a result.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Folder of the results instead of the configured one.
+    pub output: Option<PathBuf>,
+    /// Folder of the data sets.
+    pub data_dir: Option<PathBuf>,
+    /// Continue an unfinished run.
+    pub resume: bool,
+    /// Replace an existing run.
+    pub force: bool,
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct RunSummary {
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The comparison; `None` when interrupted.
+    pub check: Option<CheckReport>,
+}
+
+/// Runs `experiment` to its end, or until `stop` is raised.
+///
+/// # Errors
+/// An output folder in use, data that cannot be read, shapes that do not fit, a device that is not there, a full disk.
+pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor: &dyn Monitor) -> Result<RunSummary> {
+    let folder = options.output.clone().unwrap_or_else(|| experiment.run.output_folder());
+    let found = folder::open(&folder, options)?;
+    let _lock = Lock::acquire(&folder)?;
+    if found == folder::Found::Complete {
+        monitor.note("this run is complete; nothing to resume");
+        let check = check(&folder)?;
+        return Ok(RunSummary { folder, outcome: check.outcome.clone(), check: Some(check) });
+    }
+    let device = device(experiment)?;
+    let session = Session::new(experiment, options.data_dir.as_deref(), device)?;
+    monitor.note(&format!("data: {}", session.dataset_source));
+    let (mut position, mut sets) = match found {
+        folder::Found::Checkpoint => folder::resume(&folder, &session)?,
+        _ => (session.start(), Vec::new()),
+    };
+    kill_point("resume");
+    let learning_rate = match position.learning_rate {
+        Some(rate) => rate,
+        None => session.resolve_learning_rate()?,
+    };
+    position.learning_rate = Some(learning_rate);
+    let theory = session.theory(learning_rate)?;
+    for remark in &theory.remarks {
+        monitor.note(&format!("theory: {remark}"));
+    }
+    folder::write_resolved(&folder, &session)?;
+    let manifest = |outcome: Outcome, position: &Position| session.manifest(outcome, position, learning_rate, &theory);
+    manifest(Outcome::Running, &position).write(&folder)?;
+
+    let members = experiment.run.members;
+    let done = position.member as u64 * session.last_step + position.step;
+    monitor.started(members, session.last_step, done);
+    let mut recorder = Recorder::open(&folder, &session, &theory, position, stop, monitor)?;
+    recorder.save_kernels()?;
+    let run_deadline = deadline(experiment.training.stop.wall_time_s);
+    while recorder.position().member < members {
+        let number = recorder.position().member;
+        let fresh = session.network(number)?;
+        let mut member = restored(&session, fresh.clone(), recorder.position(), std::mem::take(&mut sets))?;
+        let anchors_at_init = experiment.training.l2.strength > 0.0 && experiment.training.l2.toward == Anchor::Init;
+        let course = Course {
+            config: &experiment.training,
+            data: &session.data,
+            updater: Updater {
+                optimizer: experiment.training.optimizer,
+                learning_rate,
+                l2: experiment.training.l2,
+                anchor: anchors_at_init.then_some(fresh.parameters),
+            },
+            last_step: session.last_step,
+            probe_steps: &session.probe_steps,
+            checkpoint_every: experiment.run.checkpoint_every,
+            deadline: run_deadline,
+        };
+        let batches =
+            Batches::new(experiment.run.seed, number, session.prepared.train.n, experiment.training.batch_size);
+        recorder.begin(&member)?;
+        let outcome = train(&mut member, &course, batches, &mut recorder)?;
+        if outcome == Outcome::Interrupted {
+            manifest(Outcome::Interrupted, recorder.position()).write(&folder)?;
+            return Ok(RunSummary { folder, outcome, check: None });
+        }
+        recorder.end(MemberOutcome { member: number, step: member.step, outcome })?;
+    }
+    monitor.finished();
+
+    let outcome = overall(&recorder.position().member_outcomes);
+    let rows = ensemble::rows(&folder, &session, &theory, ensemble::Kernels::AsRecorded)?;
+    recorder.append(&rows)?;
+    manifest(outcome.clone(), recorder.position()).write(&folder)?;
+    write_report(&folder).context("the run is complete, its report is not; draw it again with `widthwise report`")?;
+    kill_point("before_end");
+    folder::remove_checkpoint(&folder)?;
+    let check = check(&folder)?;
+    Ok(RunSummary { folder, outcome, check: Some(check) })
+}
+
+/// The member that `position` speaks of: fresh, or as its checkpoint left it.
+fn restored(
+    session: &Session,
+    mut network: Network,
+    position: &Position,
+    sets: checkpoint::ParameterSets,
+) -> Result<Member> {
+    let optimizer = session.experiment.training.optimizer;
+    let mut state = OptimizerState::new(optimizer, &network.parameters);
+    if position.step > 0 {
+        let mut sets = sets.into_iter();
+        let mut moments = Vec::new();
+        let mut parameters = None;
+        for (name, set) in sets.by_ref() {
+            if set.len() != network.parameters.len() {
+                bail!(
+                    "the checkpoint has {} weight layers where the network has {}",
+                    set.len(),
+                    network.parameters.len()
+                );
+            }
+            if name == "parameters" { parameters = Some(set) } else { moments.push(set) }
+        }
+        network.parameters = parameters.context("the checkpoint has no parameters; start again with --force")?;
+        if moments.len() != state.moments.len() {
+            bail!("the checkpoint has {} optimizer moments, the optimizer {}", moments.len(), state.moments.len());
+        }
+        state.moments = moments;
+    }
+    Ok(Member { member: position.member, step: position.step, network, state })
+}
+
+/// One diverged member makes a diverged run; otherwise the first member's way to end.
+fn overall(members: &[MemberOutcome]) -> Outcome {
+    let diverged = members.iter().find(|member| member.outcome == Outcome::Diverged);
+    diverged.or(members.first()).map_or(Outcome::Finished, |member| member.outcome.clone())
+}
+
+/// The device that the configuration names.
+fn device(experiment: &Checked) -> Result<burn::tensor::Device> {
+    let device = match experiment.run.device {
+        DeviceKind::Flex => burn::tensor::Device::flex(),
+        #[cfg(feature = "ndarray")]
+        DeviceKind::Ndarray =>
+        {
+            #[expect(deprecated, reason = "asked for by users who compare; flex replaces it upstream")]
+            burn::tensor::Device::ndarray()
+        }
+        #[cfg(feature = "wgpu")]
+        DeviceKind::Wgpu => burn::tensor::Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
+        #[cfg(not(all(feature = "ndarray", feature = "wgpu")))]
+        other => bail!("this program was built without device {other:?}; build it with the cargo feature of that name"),
+    };
+    if experiment.run.precision == Precision::F64 && !device.supports_dtype(burn::tensor::DType::F64) {
+        bail!("run.precision = \"f64\": this device computes in f32 only; use device = \"flex\"");
+    }
+    Ok(device)
+}
+
+/// Which learning-rate column the run's optimizer reads.
+fn rule(experiment: &Checked) -> UpdateRule {
+    crate::training::optimizer::update_rule(experiment.training.optimizer)
+}
+
+/// Reads the manifest of a run's folder.
+fn manifest_of(folder: &std::path::Path) -> Result<Manifest> {
+    Ok(Manifest::read(folder)?)
+}

@@ -1,0 +1,310 @@
+//! Puts what the training loop shows on disk: rows, matrices, checkpoints.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Result;
+use faer::Mat;
+use serde::Serialize;
+use widthwise_probes::{inner_product, relative_distance, to_matrix};
+
+use super::folder;
+use super::session::Session;
+use crate::measurement::{Evaluation, Measured, Snapshot, measure};
+use crate::monitor::Monitor;
+use crate::network::{Network, NoTap};
+use crate::prediction::{InitialOutputs, Theory};
+use crate::quantity::Quantity;
+use crate::record::checkpoint::{self, Position};
+use crate::record::csv_file::CsvFile;
+use crate::record::manifest::MemberOutcome;
+use crate::record::npy;
+use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
+use crate::signals::StopFlag;
+use crate::training::schedule::row_stride;
+use crate::training::{Member, Observer};
+
+#[derive(Serialize)]
+struct TimeRow<'a> {
+    member: usize,
+    step: u64,
+    phase: &'a str,
+    wall_time_s: f64,
+}
+
+/// The observer of the training loop.
+pub(super) struct Recorder<'a> {
+    folder: &'a Path,
+    session: &'a Session<'a>,
+    theory: &'a Theory,
+    stop: &'a StopFlag,
+    monitor: &'a dyn Monitor,
+    results: CsvFile,
+    training: CsvFile,
+    times: CsvFile,
+    position: Position,
+    /// Of the member in training.
+    initial_ntk: Option<Mat<f64>>,
+    initial_outputs: Option<InitialOutputs>,
+    since: Instant,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn open(
+        folder: &'a Path,
+        session: &'a Session<'a>,
+        theory: &'a Theory,
+        position: Position,
+        stop: &'a StopFlag,
+        monitor: &'a dyn Monitor,
+    ) -> Result<Self> {
+        let times = folder.join("times.csv");
+        let times_kept = if position == session.start() { 0 } else { whole_rows(&times) };
+        Ok(Self {
+            results: CsvFile::open(&folder.join("results.csv"), position.results_bytes)?,
+            training: CsvFile::open(&folder.join("training.csv"), position.training_bytes)?,
+            times: CsvFile::open(&times, times_kept)?,
+            folder,
+            session,
+            theory,
+            stop,
+            monitor,
+            position,
+            initial_ntk: None,
+            initial_outputs: None,
+            since: Instant::now(),
+        })
+    }
+
+    pub(super) fn position(&self) -> &Position {
+        &self.position
+    }
+
+    /// The infinite-width kernels on the probe examples.
+    pub(super) fn save_kernels(&self) -> Result<()> {
+        if let Some(kernels) = self.theory.kernels() {
+            let kernels_folder = self.folder.join("kernels");
+            std::fs::create_dir_all(&kernels_folder)?;
+            npy::write(&kernels_folder.join("nngp_infinite.npy"), &kernels.nngp)?;
+            npy::write(&kernels_folder.join("ntk_infinite.npy"), &kernels.ntk)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what an earlier process left of this member's first step.
+    pub(super) fn begin(&mut self, member: &Member) -> Result<()> {
+        let folder = self.member_folder(member.member);
+        std::fs::create_dir_all(&folder)?;
+        (self.initial_ntk, self.initial_outputs) = (None, None);
+        if member.step > 0 {
+            self.initial_ntk = npy::read(&folder.join("ntk_initial.npy")).ok();
+            self.initial_outputs = Some(read_outputs(&folder, self.session.prepared.train.n)?);
+        }
+        self.since = Instant::now();
+        Ok(())
+    }
+
+    /// Closes a member: the next one starts from a checkpoint without weights.
+    pub(super) fn end(&mut self, outcome: MemberOutcome) -> Result<()> {
+        self.position.member = outcome.member + 1;
+        self.position.step = 0;
+        self.position.member_outcomes.push(outcome);
+        self.write_checkpoint(&[])
+    }
+
+    pub(super) fn append(&mut self, rows: &[Row]) -> Result<()> {
+        self.results.append(rows)?;
+        self.results.sync()?;
+        self.training.sync()?;
+        self.times.sync()?;
+        Ok(())
+    }
+
+    fn write_checkpoint(&mut self, sets: &[(String, &[crate::network::Parameters])]) -> Result<()> {
+        self.position.results_bytes = self.results.sync()?;
+        self.position.training_bytes = self.training.sync()?;
+        Ok(checkpoint::write(&self.folder.join(checkpoint::FILE), &self.position, sets)?)
+    }
+
+    fn member_folder(&self, member: usize) -> PathBuf {
+        folder::member(self.folder, member)
+    }
+
+    fn time(&mut self, member: &Member, phase: &str) -> Result<()> {
+        let wall_time_s = self.since.elapsed().as_secs_f64();
+        self.since = Instant::now();
+        Ok(self.times.append(&[TimeRow { member: member.member, step: member.step, phase, wall_time_s }])?)
+    }
+
+    fn row(&self, member: usize, step: u64, measured: &Measured) -> Row {
+        let columns = &self.session.columns;
+        let (quantity, from, layer) = (measured.quantity, measured.layer_from, measured.layer);
+        Row {
+            schema_version: SCHEMA_VERSION,
+            run: columns.run.clone(),
+            seed: columns.seed,
+            members: member.to_string(),
+            dataset: columns.dataset.clone(),
+            family: columns.family.clone(),
+            parameterization: columns.parameterization.clone(),
+            width: columns.width,
+            depth: columns.depth,
+            step,
+            flow_time: self.session.flow_time(step, self.learning_rate()),
+            quantity: quantity.name().to_owned(),
+            unit: quantity.unit().to_owned(),
+            layer_from: from,
+            layer,
+            measured: measured.value,
+            std_error: None,
+            se_method: String::new(),
+            predicted: self.theory.predict(quantity, from, layer, step, self.initial_outputs.as_ref()),
+            z: None,
+            verdict: None,
+        }
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.position.learning_rate.unwrap_or(f64::NAN)
+    }
+
+    fn save_ends(&self, member: &Member, snapshot: &Snapshot, when: &str) -> Result<()> {
+        let folder = self.member_folder(member.member);
+        let named = [("ntk", &snapshot.ntk), ("moments", &snapshot.moments), ("units", &snapshot.units)];
+        for (name, matrix) in named {
+            if let Some(matrix) = matrix {
+                npy::write(&folder.join(format!("{name}_{when}.npy")), matrix)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn probe(&mut self, member: &Member, is_last: bool) -> Result<Snapshot> {
+        self.time(member, "training")?;
+        self.monitor.probing(member.member, member.step);
+        let experiment = self.session.experiment;
+        if member.step == 0 {
+            let outputs = initial_outputs(&member.network, self.session);
+            write_outputs(&self.member_folder(member.member), &outputs)?;
+            self.initial_outputs = Some(outputs);
+        }
+        let is_end = is_last || member.step == 0 || experiment.training.stop.loss.is_some();
+        let snapshot = measure(
+            &member.network,
+            &self.session.data,
+            &experiment.probes,
+            experiment.training.loss,
+            (experiment.run.seed, member.member, member.step),
+            self.initial_ntk.as_ref(),
+            is_end,
+        )?;
+        let mut measured = snapshot.measured.clone();
+        if let (Some(ntk), Some(kernels)) = (&snapshot.ntk, self.theory.kernels()) {
+            measured.extend(against_infinite_width(ntk, &kernels.ntk));
+        }
+        let rows: Vec<Row> = measured.iter().map(|m| self.row(member.member, member.step, m)).collect();
+        self.results.append(&rows)?;
+        if member.step == 0 {
+            self.save_ends(member, &snapshot, "initial")?;
+            self.initial_ntk.clone_from(&snapshot.ntk);
+        }
+        if is_end {
+            self.save_ends(member, &snapshot, "final")?;
+        }
+        self.time(member, "probes")?;
+        Ok(snapshot)
+    }
+
+    fn losses(&mut self, member: &Member, first: u64, losses: &[f64], evaluation: Option<Evaluation>) -> Result<()> {
+        let stride = row_stride(self.session.last_step);
+        let training = &self.session.experiment.training;
+        let n = self.session.prepared.train.n as f64;
+        let batch = training.batch_size.map_or(n, |size| (size as f64).min(n));
+        let row = |step: u64, batch_loss: Option<f64>, evaluation: Evaluation, is_evaluated: bool| TrainingRow {
+            schema_version: SCHEMA_VERSION,
+            run: self.session.columns.run.clone(),
+            member: member.member,
+            step,
+            epoch: step as f64 * batch / n,
+            flow_time: self.session.flow_time(step, self.learning_rate()),
+            train_loss: is_evaluated.then_some(evaluation.train_loss).filter(|loss| loss.is_finite()),
+            test_loss: evaluation.test_loss.filter(|loss| loss.is_finite()),
+            train_accuracy: evaluation.train_accuracy,
+            test_accuracy: evaluation.test_accuracy,
+            batch_loss,
+        };
+        let mut rows: Vec<TrainingRow> = Vec::new();
+        for (step, loss) in (first..).zip(losses) {
+            if step.is_multiple_of(stride) {
+                rows.push(row(step, Some(*loss), Evaluation::default(), false));
+            }
+        }
+        rows.extend(evaluation.map(|evaluation| row(first, None, evaluation, true)));
+        self.training.append(&rows)?;
+        let last = losses.last().copied().or(evaluation.map(|evaluation| evaluation.train_loss));
+        self.monitor.stepped(member.member, member.step, last);
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, member: &Member) -> Result<()> {
+        self.position.step = member.step;
+        let mut sets = vec![("parameters".to_owned(), member.network.parameters.as_slice())];
+        let moments = member.state.moments.iter().enumerate();
+        sets.extend(moments.map(|(i, moment)| (format!("moment{i}"), moment.as_slice())));
+        self.write_checkpoint(&sets)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.is_raised()
+    }
+}
+
+/// Overlap with and distance from the infinite-width kernel.
+pub(super) fn against_infinite_width(ntk: &Mat<f64>, infinite: &Mat<f64>) -> [Measured; 2] {
+    let scalar = |quantity, value: f64| Measured {
+        quantity,
+        layer_from: None,
+        layer: None,
+        value: Some(value).filter(|value| value.is_finite()),
+    };
+    [
+        scalar(Quantity::NtkOverlap, inner_product(ntk, infinite) / inner_product(infinite, infinite)),
+        scalar(Quantity::NtkDistance, relative_distance(ntk, infinite)),
+    ]
+}
+
+fn initial_outputs(network: &Network, session: &Session<'_>) -> InitialOutputs {
+    let outputs = |batch| to_matrix(network.forward(batch, &mut NoTap));
+    let test = session.data.test.as_ref();
+    InitialOutputs {
+        train: outputs(&session.data.train),
+        test: test.map_or_else(|| Mat::zeros(0, session.prepared.outputs), |(batch, _)| outputs(batch)),
+    }
+}
+
+fn write_outputs(folder: &Path, outputs: &InitialOutputs) -> Result<()> {
+    let (train, test) = (&outputs.train, &outputs.test);
+    let both = Mat::from_fn(train.nrows() + test.nrows(), train.ncols(), |i, o| {
+        if i < train.nrows() { train[(i, o)] } else { test[(i - train.nrows(), o)] }
+    });
+    Ok(npy::write(&folder.join("outputs_initial.npy"), &both)?)
+}
+
+/// Outputs of a member before training, training examples first.
+pub(super) fn read_outputs(folder: &Path, train: usize) -> Result<InitialOutputs> {
+    let both = npy::read(&folder.join("outputs_initial.npy"))?;
+    let (n, outputs) = (both.nrows(), both.ncols());
+    anyhow::ensure!(n >= train, "{} holds outputs of {n} examples where {train} are trained on", folder.display());
+    Ok(InitialOutputs {
+        train: both.submatrix(0, 0, train, outputs).to_owned(),
+        test: both.submatrix(train, 0, n - train, outputs).to_owned(),
+    })
+}
+
+/// Bytes of a table up to its last whole row; 0 if it cannot be read.
+fn whole_rows(path: &Path) -> u64 {
+    let bytes = std::fs::read(path).unwrap_or_default();
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last as u64 + 1)
+}

@@ -1,0 +1,181 @@
+//! What a run holds from start to end: data, architecture, device, schedule.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use burn::tensor::{DType, Device};
+use sha2::{Digest, Sha256};
+use widthwise_datasets::Prepared;
+use widthwise_probes::{KernelSummary, empirical_ntk};
+use widthwise_theory::Architecture;
+
+use crate::config::{Checked, Family, LearningRate, Precision};
+use crate::data::{Data, input_shape};
+use crate::network::{Network, build_architecture, draw_gates};
+use crate::observation::Observation;
+use crate::prediction::Theory;
+use crate::record::checkpoint::Position;
+use crate::record::manifest::{Manifest, Outcome};
+use crate::record::row::RunColumns;
+use crate::training::batches::Batches;
+use crate::training::loss::examples_per_unit;
+use crate::training::schedule::{last_step, probe_steps};
+
+/// The unchanging part of a run.
+pub(super) struct Session<'a> {
+    pub(super) experiment: &'a Checked,
+    pub(super) config_text: String,
+    pub(super) config_hash: String,
+    pub(super) dataset_source: String,
+    pub(super) prepared: Prepared,
+    pub(super) architecture: Architecture,
+    pub(super) data: Data,
+    pub(super) columns: RunColumns,
+    pub(super) last_step: u64,
+    pub(super) probe_steps: BTreeSet<u64>,
+    device: Device,
+    dtype: DType,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(experiment: &'a Checked, data_dir: Option<&Path>, device: Device) -> Result<Self> {
+        let seed = experiment.run.seed;
+        let dataset = widthwise_datasets::load(&experiment.dataset.source, data_dir, seed)?;
+        let prepared = widthwise_datasets::prepare(&dataset, &experiment.dataset.preprocessing, seed)?;
+        let shape = input_shape(&prepared);
+        let network = &experiment.network;
+        let gates = (network.family == Family::GatedDeepLinear)
+            .then(|| draw_gates(&network.gates, seed, &prepared.train.inputs, shape.features()));
+        let architecture = build_architecture(network, shape, prepared.outputs, gates)?;
+        let dtype = match experiment.run.precision {
+            Precision::F32 => DType::F32,
+            Precision::F64 => DType::F64,
+        };
+        let data = Data::new(&prepared, &architecture, experiment.probes.examples, &device, dtype);
+        let per_epoch = Batches::new(seed, 0, prepared.train.n, experiment.training.batch_size).per_epoch();
+        let last_step = last_step(&experiment.training.stop, per_epoch);
+        let columns = RunColumns {
+            run: experiment.run.name.clone(),
+            seed,
+            dataset: experiment.dataset.source.name().to_owned(),
+            family: network.family.name().to_owned(),
+            parameterization: name_of(&network.parameterization)?,
+            width: architecture.scaling_width()?,
+            depth: architecture.depth()?,
+        };
+        let config_text = experiment.resolved_toml();
+        let config_hash = Sha256::digest(config_text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self {
+            config_hash,
+            config_text,
+            dataset_source: dataset.source,
+            probe_steps: probe_steps(experiment.probes.schedule, last_step),
+            experiment,
+            prepared,
+            architecture,
+            data,
+            columns,
+            last_step,
+            device,
+            dtype,
+        })
+    }
+
+    pub(super) fn network(&self, member: usize) -> Result<Network> {
+        let rule = super::rule(self.experiment);
+        let seed = self.experiment.run.seed;
+        Ok(Network::new(&self.architecture, rule, seed, member, &self.device, self.dtype)?)
+    }
+
+    /// The learning rate as a number: of member 0's kernel on the training set where it is relative.
+    pub(super) fn resolve_learning_rate(&self) -> Result<f64> {
+        let training = &self.experiment.training;
+        match training.learning_rate {
+            LearningRate::Absolute(rate) => Ok(rate),
+            LearningRate::Critical(fraction) => {
+                let network = self.network(0)?;
+                let kernel = empirical_ntk(&Observation::new(&network, &self.data.train));
+                let eigenvalues = KernelSummary::new(&kernel).eigenvalues;
+                let largest = eigenvalues.first().copied().filter(|value| value.is_finite() && *value > 0.0);
+                let largest = largest.context(
+                    "the empirical NTK of the training set has no positive eigenvalue, so learning_rate.critical means \
+                     nothing; give learning_rate.absolute",
+                )?;
+                Ok(fraction * 2.0 / largest * examples_per_unit(training.loss, self.prepared.train.n))
+            }
+        }
+    }
+
+    pub(super) fn theory(&self, learning_rate: f64) -> Result<Theory> {
+        Ok(Theory::new(self.experiment, &self.architecture, &self.prepared, learning_rate)?)
+    }
+
+    /// Learning rate times steps in the units of `1/2 sum`, where that means anything.
+    pub(super) fn flow_time(&self, step: u64, learning_rate: f64) -> Option<f64> {
+        let training = &self.experiment.training;
+        let is_linear = super::rule(self.experiment) == widthwise_theory::UpdateRule::Linear;
+        let batch = training.batch_size.unwrap_or(self.prepared.train.n).min(self.prepared.train.n);
+        is_linear.then(|| learning_rate * step as f64 / examples_per_unit(training.loss, batch))
+    }
+
+    pub(super) fn start(&self) -> Position {
+        Position { config_hash: self.config_hash.clone(), ..Position::default() }
+    }
+
+    pub(super) fn manifest(
+        &self,
+        outcome: Outcome,
+        position: &Position,
+        learning_rate: f64,
+        theory: &Theory,
+    ) -> Manifest {
+        let remarks = &theory.remarks;
+        let device = name_of(&self.experiment.run.device).unwrap_or_default();
+        let precision = name_of(&self.experiment.run.precision).unwrap_or_default();
+        Manifest {
+            schema_version: Manifest::VERSION,
+            run: self.columns.run.clone(),
+            outcome,
+            seed: self.columns.seed,
+            members: self.experiment.run.members,
+            member_outcomes: position.member_outcomes.clone(),
+            config_hash: self.config_hash.clone(),
+            command: "widthwise run config.toml".to_owned(),
+            widthwise_version: env!("CARGO_PKG_VERSION").to_owned(),
+            burn_version: "0.22.1".to_owned(),
+            device: format!("{device}, {precision}"),
+            dataset_source: self.dataset_source.clone(),
+            parameters: parameter_count(&self.architecture),
+            learning_rate,
+            theory: if remarks.is_empty() { "every prediction is available".into() } else { remarks.join("; ") },
+        }
+    }
+
+    /// Refuses to go on where another configuration stopped.
+    pub(super) fn expect_same(&self, position: &Position, folder: &Path) -> Result<()> {
+        if position.config_hash != self.config_hash {
+            bail!(
+                "{} was made by another configuration than the one given; resume with {}, or start again with --force",
+                folder.display(),
+                folder.join("config.toml").display()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Weights and biases of one network.
+pub(super) fn parameter_count(architecture: &Architecture) -> usize {
+    let layers = architecture.weight_layers().unwrap_or_default();
+    let biases = |layer: &widthwise_theory::WeightLayer| if layer.init.sigma_b2 > 0.0 { layer.width } else { 0 };
+    layers.iter().map(|layer| layer.fan_in * layer.branches * layer.width + biases(layer)).sum()
+}
+
+/// The name by which a unit variant is written in configurations.
+fn name_of(value: &impl serde::Serialize) -> Result<String> {
+    match serde_json::to_value(value)? {
+        serde_json::Value::String(name) => Ok(name),
+        other => bail!("{other} has no plain name"),
+    }
+}

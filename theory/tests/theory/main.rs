@@ -1,0 +1,14 @@
+//! Tests of the theory crate through its public interface. Golden numbers were computed by independent programs
+//! (NumPy, and neural-tangents for the kernels) unless a comment says otherwise.
+
+mod activation;
+mod bound;
+mod criticality;
+mod dual;
+mod dynamics;
+mod finite_width;
+mod kernel;
+mod networks;
+mod positions;
+mod sampled;
+mod timing;
