@@ -131,13 +131,14 @@ pub fn p_value(row: &Row) -> Option<f64> {
     })
 }
 
-/// Whether an agreement means something: four standard errors fit within `resolution` of the prediction, or below the bound.
+/// Whether an agreement means something: the measurement with four standard errors on either side lies within `resolution`
+/// of the prediction, or below the bound. A test that only fails to reject says little when members are few.
 fn is_resolved(row: &Row, resolution: f64) -> bool {
     let (Some(measured), Some(std_error), Some(predicted)) = (row.measured, row.std_error, row.predicted) else {
         return false;
     };
     match sides(row) {
-        Sides::Two => 4.0 * std_error <= resolution * predicted.abs(),
+        Sides::Two => (measured - predicted).abs() + 4.0 * std_error <= resolution * predicted.abs(),
         Sides::Upper => measured + 4.0 * std_error <= predicted,
     }
 }
@@ -177,6 +178,38 @@ mod tests {
         assert!((compared.z().unwrap() - 2.0).abs() < 1e-10);
         let alone = Comparison::over_members(&[(1.0, Some(2.0))]);
         assert_eq!((alone.std_error, alone.z()), (None, None));
+    }
+
+    #[test]
+    fn agreement_needs_a_small_discrepancy_and_a_small_error() {
+        let row = |measured: f64, std_error: f64| Row {
+            schema_version: 1,
+            run: String::new(),
+            seed: 0,
+            members: "0..4".into(),
+            dataset: String::new(),
+            family: String::new(),
+            parameterization: String::new(),
+            width: 8,
+            depth: 1,
+            step: 0,
+            flow_time: None,
+            quantity: Quantity::NtkMeanDiagonal.name().into(),
+            unit: String::new(),
+            layer_from: None,
+            layer: None,
+            measured: Some(measured),
+            std_error: Some(std_error),
+            se_method: String::new(),
+            predicted: Some(1.0),
+            z: Some((measured - 1.0) / std_error),
+            verdict: None,
+        };
+        let mut rows = [row(1.01, 0.01), row(1.2, 0.015), row(1.0, 0.03), row(2.0, 0.001)];
+        judge(&mut rows, &[0], &ClaimsConfig::default());
+        let verdicts: Vec<_> = rows.iter().filter_map(|row| row.verdict).collect();
+        // Near and sharp; 13 standard errors off, which 3 degrees of freedom cannot reject; too blunt; far and sharp.
+        assert_eq!(verdicts, [Verdict::Agrees, Verdict::Undecided, Verdict::Undecided, Verdict::Disagrees]);
     }
 
     #[test]

@@ -120,6 +120,10 @@ pub fn measure(
     if let Some(test_loss) = evaluation.test_loss {
         seen.push(Quantity::TestLoss, Some(test_loss));
     }
+    if !evaluation.train_loss.is_finite() {
+        // A diverged network has nothing to show.
+        return Ok(Snapshot { measured: seen.0, evaluation, ntk: None, moments: None, units: None });
+    }
     let observation = Observation::new(network, &data.probe);
     let readout = observation.layers();
 
@@ -146,7 +150,11 @@ pub fn measure(
     }
     if config.information && data.classes > 0 {
         for layer in layers.clone() {
-            measure_information(&mut seen, &observation, layer, config, &data.probe_labels)?;
+            match measure_information(&mut seen, &observation, layer, config, &data.probe_labels) {
+                // Activations about to overflow: no number, and no reason to stop before the loss says so.
+                Ok(()) | Err(InformationError::NotFinite { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     let wanted = moments && config.gaussianity;

@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn console(verbose: bool) -> Console {
-        Console::new(&Global { verbose, ..Global::default() })
+        Console::unseen(&Global { verbose, ..Global::default() })
     }
 
     #[test]

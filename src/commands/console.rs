@@ -51,6 +51,12 @@ impl Console {
         }
     }
 
+    /// A console whose output nobody sees, wherever the tests run.
+    #[cfg(test)]
+    pub(crate) fn unseen(global: &Global) -> Self {
+        Self { is_interactive: false, paints_results: false, paints_errors: false, ..Self::new(global) }
+    }
+
     /// Writes a line of the result, unless results are JSON.
     ///
     /// # Errors

@@ -44,6 +44,8 @@ pub struct RunConfig {
     pub output: Option<PathBuf>,
     /// Steps between checkpoints inside a member, besides one at every member's end.
     pub checkpoint_every: u64,
+    /// Whether the weights of every member after training stay in its folder.
+    pub keep_weights: bool,
 }
 
 impl RunConfig {
@@ -63,6 +65,7 @@ impl Default for RunConfig {
             precision: Precision::F32,
             output: None,
             checkpoint_every: 200,
+            keep_weights: false,
         }
     }
 }

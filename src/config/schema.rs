@@ -166,6 +166,7 @@ const RUN: &[Key] = &[
     key("precision", Choice(&["f32", "f64"])),
     key("output", Text),
     key("checkpoint_every", COUNT),
+    key("keep_weights", Switch),
 ];
 
 const DATASET: &[Key] = &[key("source", Named(SOURCES)), key("preprocessing", Table(PREPROCESSING))];

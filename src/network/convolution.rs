@@ -71,7 +71,7 @@ impl Window {
                 let columns = self.wrapped(1, shape.width, &image);
                 let [n, channels, _, padded_width] = image.dims();
                 let options = (&image.device(), image.dtype());
-                let folded = Tensor::zeros([n, channels, shape.height, padded_width], options.clone());
+                let folded = Tensor::zeros([n, channels, shape.height, padded_width], options);
                 let folded = folded.select_assign(2, rows, image, burn::tensor::IndexingUpdateOp::Add);
                 let whole = Tensor::zeros([n, channels, shape.height, shape.width], options);
                 whole.select_assign(3, columns, folded, burn::tensor::IndexingUpdateOp::Add)

@@ -49,3 +49,26 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_lies_in_the_current_folder() {
+        let name = Path::new("widthwise-atomic-test.txt");
+        write(name, b"whole").unwrap();
+        assert_eq!(fs::read(name).unwrap(), b"whole");
+        fs::remove_file(name).unwrap();
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_part() {
+        let folder = tempfile::tempdir().unwrap();
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).unwrap();
+        let error = write(&taken, b"x").unwrap_err().to_string();
+        assert!(error.contains("cannot write") && error.contains("taken"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

@@ -1,7 +1,9 @@
-//! `checkpoint.safetensors`: one file with everything from which a run goes on to the same bytes.
+//! `checkpoint.safetensors`: one file with everything from which a run goes on to the same bytes; and `weights.safetensors`,
+//! the weights of a member that has ended.
 //!
 //! Tensors are named `<set>.<layer>.weight` and `<set>.<layer>.bias` with set `parameters` or `moment<i>`; the header's
-//! metadata holds the [`Position`] as JSON. Random streams need no state: they are keyed by name.
+//! metadata holds the [`Position`] as JSON and the SHA-256 of it and of all tensors. Random streams need no state: they are
+//! keyed by name.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,6 +13,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::atomic;
 use super::manifest::MemberOutcome;
@@ -21,6 +24,8 @@ use crate::network::Parameters;
 pub struct Position {
     /// SHA-256 of the configuration that was running.
     pub config_hash: String,
+    /// SHA-256 of the data it was trained on.
+    pub data_hash: String,
     /// Member in training; the number of members when all are done.
     pub member: usize,
     /// Steps it has taken.
@@ -41,20 +46,43 @@ pub type ParameterSets = Vec<(String, Vec<Parameters>)>;
 /// Name of the file in the folder of a run.
 pub const FILE: &str = "checkpoint.safetensors";
 
+/// Name of the file in the folder of a member.
+pub const WEIGHTS_FILE: &str = "weights.safetensors";
+
 /// Writes parameter sets and a position to `path`.
 ///
 /// # Errors
 /// A failure to write.
 pub fn write(path: &Path, position: &Position, sets: &[(String, &[Parameters])]) -> io::Result<()> {
-    let mut tensors: Vec<(String, TensorData)> = Vec::new();
-    for (set, parameters) in sets {
-        for (index, parameter) in parameters.iter().enumerate() {
-            tensors.push((format!("{set}.{}.weight", index + 1), parameter.weight.to_data()));
-            if let Some(bias) = &parameter.bias {
-                tensors.push((format!("{set}.{}.bias", index + 1), bias.to_data()));
-            }
+    let tensors: Tensors = sets.iter().flat_map(|(set, parameters)| named(set, parameters)).collect();
+    let position = serde_json::to_string(position)?;
+    let digest = digest(&position, tensors.iter().map(|(name, data)| (name.as_str(), data.as_bytes())));
+    let metadata = HashMap::from([("position".to_owned(), position), ("sha256".to_owned(), digest)]);
+    atomic::write(path, &bytes(&tensors, Some(metadata))?)
+}
+
+/// Writes the parameters of one network to `path`.
+///
+/// # Errors
+/// A failure to write.
+pub fn write_weights(path: &Path, parameters: &[Parameters]) -> io::Result<()> {
+    atomic::write(path, &bytes(&named("parameters", parameters), None)?)
+}
+
+type Tensors = Vec<(String, TensorData)>;
+
+fn named(set: &str, parameters: &[Parameters]) -> Tensors {
+    let mut tensors = Tensors::new();
+    for (index, parameter) in parameters.iter().enumerate() {
+        tensors.push((format!("{set}.{}.weight", index + 1), parameter.weight.to_data()));
+        if let Some(bias) = &parameter.bias {
+            tensors.push((format!("{set}.{}.bias", index + 1), bias.to_data()));
         }
     }
+    tensors
+}
+
+fn bytes(tensors: &Tensors, metadata: Option<HashMap<String, String>>) -> io::Result<Vec<u8>> {
     let views: Vec<(&str, TensorView<'_>)> = tensors
         .iter()
         .map(|(name, data)| {
@@ -63,9 +91,25 @@ pub fn write(path: &Path, position: &Position, sets: &[(String, &[Parameters])])
         })
         .collect::<Result<_, _>>()
         .map_err(io::Error::other)?;
-    let metadata = HashMap::from([("position".to_owned(), serde_json::to_string(position)?)]);
-    let bytes = serialize(views, Some(metadata)).map_err(io::Error::other)?;
-    atomic::write(path, &bytes)
+    serialize(views, metadata).map_err(io::Error::other)
+}
+
+/// Of the position and of all tensors in the order of their names.
+fn digest<'a>(position: &str, tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut tensors: Vec<(&str, &[u8])> = tensors.collect();
+    tensors.sort_unstable_by_key(|(name, _)| *name);
+    let mut hasher = Sha256::new();
+    hasher.update(position);
+    for (name, bytes) in tensors {
+        hasher.update(name);
+        hasher.update(bytes);
+    }
+    hex(&hasher.finalize())
+}
+
+/// Bytes in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Reads a position and its parameter sets onto `device`.
@@ -79,22 +123,26 @@ pub fn read(path: &Path, device: &Device) -> io::Result<(Position, ParameterSets
     };
     let bytes = std::fs::read(path)?;
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
-    let position = header.metadata().as_ref().and_then(|metadata| metadata.get("position"));
-    let position = position.ok_or_else(|| damaged("no position in its header".into()))?;
-    let position = serde_json::from_str(position).map_err(|error| damaged(error.to_string()))?;
+    let entry = |key: &str| header.metadata().as_ref().and_then(|metadata| metadata.get(key));
+    let text = entry("position").ok_or_else(|| damaged("no position in its header".into()))?;
     let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
+    let tensors = file.tensors();
+    if entry("sha256") != Some(&digest(text, tensors.iter().map(|(name, view)| (name.as_str(), view.data())))) {
+        return Err(damaged("its checksum is another".into()));
+    }
+    let position = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
     let mut sets: HashMap<String, Vec<(usize, Parameters)>> = HashMap::new();
     let tensor = |view: &TensorView<'_>| -> Tensor<2> {
         let dtype = if view.dtype() == Dtype::F64 { DType::F64 } else { DType::F32 };
         let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
         Tensor::from_data(data, (device, dtype))
     };
-    for (name, view) in file.tensors() {
+    for (name, view) in &tensors {
         let parts: Vec<&str> = name.split('.').collect();
         let [set, layer, "weight"] = parts.as_slice() else { continue };
         let layer: usize = layer.parse().map_err(|_| damaged(format!("tensor {name}")))?;
         let bias = file.tensor(&format!("{set}.{layer}.bias")).ok().map(|view| tensor(&view));
-        sets.entry((*set).to_owned()).or_default().push((layer, Parameters { weight: tensor(&view), bias }));
+        sets.entry((*set).to_owned()).or_default().push((layer, Parameters { weight: tensor(view), bias }));
     }
     let mut sets: ParameterSets = sets
         .into_iter()

@@ -70,11 +70,11 @@ impl CsvFile {
     }
 
     fn failed(&self, error: io::Error) -> io::Error {
-        let hint = if error.kind() == io::ErrorKind::StorageFull {
-            "; free some space and continue with --resume"
-        } else {
-            ""
-        };
+        let is_full = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+        );
+        let hint = if is_full { "; free some space and continue with --resume" } else { "" };
         io::Error::new(error.kind(), format!("cannot write {}: {error}{hint}", self.path.display()))
     }
 }

@@ -9,6 +9,7 @@
 //! | `times.csv` | wall-clock seconds, the only file that two equal runs do not share |
 //! | `kernels/*.npy` | infinite-width NNGP and NTK on the probe examples |
 //! | `members/NNN/*.npy` | each member's kernels, moments and outputs at its first and last step |
+//! | `members/NNN/weights.safetensors` | its weights after training, if `run.keep_weights` asks for them |
 //! | `checkpoint.safetensors` | only while unfinished |
 //! | `figures/*.svg`, `report.html` | drawn from the files above |
 
@@ -22,12 +23,14 @@ use super::RunOptions;
 use super::session::Session;
 use crate::record::atomic;
 use crate::record::checkpoint::{self, ParameterSets, Position};
+use crate::record::kill_point::kill_point;
+use crate::record::lock::Lock;
 use crate::record::manifest::{Manifest, Outcome};
 
 /// What lies in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Nothing of a run, or nothing worth keeping.
+    /// Nothing of a run, or a run to make from its start.
     Nothing,
     /// A run to continue.
     Checkpoint,
@@ -35,58 +38,75 @@ pub(super) enum Found {
     Complete,
 }
 
-/// Files and folders that a run makes; `--force` removes these and nothing else.
-const OURS: [&str; 10] = [
+/// Files and folders that a run makes beside its manifest; nothing else is ever removed. The checkpoint comes first: without
+/// it what is left is a run to make from its start.
+const OURS: [&str; 9] = [
+    checkpoint::FILE,
     "config.toml",
-    Manifest::FILE,
     "results.csv",
     "training.csv",
     "times.csv",
     "kernels",
     "members",
-    checkpoint::FILE,
     "figures",
     "report.html",
 ];
 
-/// Makes the folder, or decides what to do with what is in it.
-pub(super) fn open(folder: &Path, options: &RunOptions) -> Result<Found> {
+/// Makes the folder and locks it, or says what stands in the way. Nothing in it is changed: a run that fails before its
+/// first step leaves an earlier one as it was.
+pub(super) fn open(folder: &Path, options: &RunOptions) -> Result<(Found, Lock)> {
     if folder.is_file() {
         bail!("the output {} is a file; give a folder with --output", folder.display());
     }
-    let is_run = folder.join(Manifest::FILE).is_file() || folder.join(checkpoint::FILE).is_file();
-    let is_empty = !folder.exists()
-        || fs::read_dir(folder)
-            .with_context(|| unreadable(folder))?
-            .all(|entry| entry.is_ok_and(|entry| entry.file_name() == ".lock"));
-    if options.force && is_run {
-        for name in OURS {
-            remove(&folder.join(name))?;
-        }
-    } else if is_run && options.resume {
-        let has_checkpoint = folder.join(checkpoint::FILE).is_file();
-        let outcome = Manifest::read(folder).ok().map(|manifest| manifest.outcome);
-        let is_unfinished = matches!(outcome, None | Some(Outcome::Running | Outcome::Interrupted));
-        return Ok(match (has_checkpoint, is_unfinished) {
-            (true, _) => Found::Checkpoint,
-            // Killed before the first checkpoint: from the start.
-            (false, true) => Found::Nothing,
-            (false, false) => Found::Complete,
-        });
-    } else if is_run {
+    let is_run = || folder.join(Manifest::FILE).is_file() || folder.join(checkpoint::FILE).is_file();
+    if !is_run() && !is_empty(folder)? {
+        bail!("{} holds files that are no run of this program; choose another --output", folder.display());
+    }
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the output folder {}", folder.display()))?;
+    let lock = Lock::acquire(folder)?;
+    let found = if is_run() && options.resume {
+        unfinished(folder)?
+    } else if is_run() && !options.force {
         bail!(
             "{} already holds a run; continue it with --resume, replace it with --force, or choose another --output",
             folder.display()
         );
-    } else if !is_empty {
-        bail!("{} holds files that are no run of this program; choose another --output", folder.display());
-    }
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the output folder {}", folder.display()))?;
-    Ok(Found::Nothing)
+    } else {
+        Found::Nothing
+    };
+    Ok((found, lock))
 }
 
-fn unreadable(folder: &Path) -> String {
-    format!("cannot read the output folder {}", folder.display())
+/// Whether nothing lies there but what a run leaves that was killed before its manifest.
+fn is_empty(folder: &Path) -> Result<bool> {
+    let leavings = [".lock".to_owned(), format!(".{}.part", Manifest::FILE)];
+    match fs::read_dir(folder) {
+        Ok(mut entries) => {
+            Ok(entries.all(|entry| entry.is_ok_and(|e| leavings.iter().any(|name| e.file_name() == **name))))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error).with_context(|| format!("cannot read the output folder {}", folder.display())),
+    }
+}
+
+fn unfinished(folder: &Path) -> Result<Found> {
+    if folder.join(checkpoint::FILE).is_file() {
+        return Ok(Found::Checkpoint);
+    }
+    match Manifest::read(folder)?.outcome {
+        // Killed before the first checkpoint: from the start.
+        Outcome::Running | Outcome::Interrupted => Ok(Found::Nothing),
+        _ => Ok(Found::Complete),
+    }
+}
+
+/// Removes what an earlier run left, all but its manifest.
+pub(super) fn clear(folder: &Path) -> Result<()> {
+    OURS.iter().try_for_each(|name| {
+        remove(&folder.join(name))?;
+        kill_point("clear");
+        Ok(())
+    })
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -17,7 +17,6 @@ use crate::monitor::Monitor;
 use crate::network::Network;
 use crate::record::checkpoint::{self, Position};
 use crate::record::kill_point::kill_point;
-use crate::record::lock::Lock;
 use crate::record::manifest::{Manifest, MemberOutcome, Outcome};
 use crate::report::write_report;
 use crate::signals::StopFlag;
@@ -60,8 +59,13 @@ pub struct RunSummary {
 /// An output folder in use, data that cannot be read, shapes that do not fit, a device that is not there, a full disk.
 pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor: &dyn Monitor) -> Result<RunSummary> {
     let folder = options.output.clone().unwrap_or_else(|| experiment.run.output_folder());
-    let found = folder::open(&folder, options)?;
-    let _lock = Lock::acquire(&folder)?;
+    let (found, _lock) = folder::open(&folder, options)?;
+    if options.resume
+        && let Ok(manifest) = Manifest::read(&folder)
+    {
+        let given = session::config_hash(&experiment.resolved_toml());
+        session::expect_same_config(&manifest.config_hash, &given, &folder)?;
+    }
     if found == folder::Found::Complete {
         monitor.note("this run is complete; nothing to resume");
         let check = check(&folder)?;
@@ -84,9 +88,12 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     for remark in &theory.remarks {
         monitor.note(&format!("theory: {remark}"));
     }
-    folder::write_resolved(&folder, &session)?;
     let manifest = |outcome: Outcome, position: &Position| session.manifest(outcome, position, learning_rate, &theory);
     manifest(Outcome::Running, &position).write(&folder)?;
+    if found == folder::Found::Nothing {
+        folder::clear(&folder)?;
+    }
+    folder::write_resolved(&folder, &session)?;
 
     let members = experiment.run.members;
     let done = position.member as u64 * session.last_step + position.step;
@@ -121,7 +128,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
             manifest(Outcome::Interrupted, recorder.position()).write(&folder)?;
             return Ok(RunSummary { folder, outcome, check: None });
         }
-        recorder.end(MemberOutcome { member: number, step: member.step, outcome })?;
+        recorder.end(&member, outcome)?;
     }
     monitor.finished();
 

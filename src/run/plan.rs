@@ -35,7 +35,8 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
     let theory = 8 * (4 * train * train + 4 * train * test);
     let per_member = 8 * (2 * probes * probes + 2 * 6 * probes * session.columns.depth) + 8 * (train + test) * outputs;
     let rows = session.probe_steps.len() * 40 * (session.columns.depth + 1);
-    let disk = members * (per_member + 160 * rows) + 2 * bytes * parameters;
+    let kept = if experiment.run.keep_weights { bytes * parameters } else { 0 };
+    let disk = members * (per_member + 160 * rows + kept) + 2 * bytes * parameters;
     let mebibytes = |bytes: usize| format!("{:.0} MiB", bytes as f64 / 1_048_576.0);
     Ok(Plan {
         lines: vec![

@@ -17,7 +17,7 @@ use crate::prediction::{InitialOutputs, Theory};
 use crate::quantity::Quantity;
 use crate::record::checkpoint::{self, Position};
 use crate::record::csv_file::CsvFile;
-use crate::record::manifest::MemberOutcome;
+use crate::record::manifest::{MemberOutcome, Outcome};
 use crate::record::npy;
 use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
 use crate::signals::StopFlag;
@@ -97,7 +97,9 @@ impl<'a> Recorder<'a> {
         std::fs::create_dir_all(&folder)?;
         (self.initial_ntk, self.initial_outputs) = (None, None);
         if member.step > 0 {
-            self.initial_ntk = npy::read(&folder.join("ntk_initial.npy")).ok();
+            if self.session.experiment.probes.ntk {
+                self.initial_ntk = Some(npy::read(&folder.join("ntk_initial.npy"))?);
+            }
             self.initial_outputs = Some(read_outputs(&folder, self.session.prepared.train.n)?);
         }
         self.since = Instant::now();
@@ -105,10 +107,15 @@ impl<'a> Recorder<'a> {
     }
 
     /// Closes a member: the next one starts from a checkpoint without weights.
-    pub(super) fn end(&mut self, outcome: MemberOutcome) -> Result<()> {
-        self.position.member = outcome.member + 1;
+    pub(super) fn end(&mut self, member: &Member, outcome: Outcome) -> Result<()> {
+        // The weights of a diverged member are those of whatever step at which it was noticed.
+        if self.session.experiment.run.keep_weights && outcome != Outcome::Diverged {
+            let path = self.member_folder(member.member).join(checkpoint::WEIGHTS_FILE);
+            checkpoint::write_weights(&path, &member.network.parameters)?;
+        }
+        self.position.member = member.member + 1;
         self.position.step = 0;
-        self.position.member_outcomes.push(outcome);
+        self.position.member_outcomes.push(MemberOutcome { member: member.member, step: member.step, outcome });
         self.write_checkpoint(&[])
     }
 

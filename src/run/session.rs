@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Device};
 use sha2::{Digest, Sha256};
 use widthwise_datasets::Prepared;
@@ -15,7 +15,7 @@ use crate::data::{Data, input_shape};
 use crate::network::{Network, build_architecture, draw_gates};
 use crate::observation::Observation;
 use crate::prediction::Theory;
-use crate::record::checkpoint::Position;
+use crate::record::checkpoint::{Position, hex};
 use crate::record::manifest::{Manifest, Outcome};
 use crate::record::row::RunColumns;
 use crate::training::batches::Batches;
@@ -27,6 +27,7 @@ pub(super) struct Session<'a> {
     pub(super) experiment: &'a Checked,
     pub(super) config_text: String,
     pub(super) config_hash: String,
+    data_hash: String,
     pub(super) dataset_source: String,
     pub(super) prepared: Prepared,
     pub(super) architecture: Architecture,
@@ -65,9 +66,9 @@ impl<'a> Session<'a> {
             depth: architecture.depth()?,
         };
         let config_text = experiment.resolved_toml();
-        let config_hash = Sha256::digest(config_text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
-            config_hash,
+            config_hash: config_hash(&config_text),
+            data_hash: data_hash(&prepared),
             config_text,
             dataset_source: dataset.source,
             probe_steps: probe_steps(experiment.probes.schedule, last_step),
@@ -120,7 +121,8 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn start(&self) -> Position {
-        Position { config_hash: self.config_hash.clone(), ..Position::default() }
+        let (config_hash, data_hash) = (self.config_hash.clone(), self.data_hash.clone());
+        Position { config_hash, data_hash, ..Position::default() }
     }
 
     pub(super) fn manifest(
@@ -152,17 +154,48 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Refuses to go on where another configuration stopped.
+    /// Refuses to go on where another configuration or other data stopped.
     pub(super) fn expect_same(&self, position: &Position, folder: &Path) -> Result<()> {
-        if position.config_hash != self.config_hash {
-            bail!(
-                "{} was made by another configuration than the one given; resume with {}, or start again with --force",
-                folder.display(),
-                folder.join("config.toml").display()
-            );
-        }
+        expect_same_config(&position.config_hash, &self.config_hash, folder)?;
+        ensure!(
+            position.data_hash == self.data_hash,
+            "{} was begun with other data than {}; give the same --data-dir, or start again with --force",
+            folder.display(),
+            self.dataset_source
+        );
         Ok(())
     }
+}
+
+/// SHA-256 of a resolved configuration.
+pub(super) fn config_hash(text: &str) -> String {
+    hex(&Sha256::digest(text))
+}
+
+/// Refuses to go on in `folder` where another configuration stopped.
+pub(super) fn expect_same_config(found: &str, given: &str, folder: &Path) -> Result<()> {
+    ensure!(
+        found == given,
+        "{} was made by another configuration than the one given; resume with {}, or start again with --force",
+        folder.display(),
+        folder.join("config.toml").display()
+    );
+    Ok(())
+}
+
+/// SHA-256 of everything that training and tests look at.
+fn data_hash(prepared: &Prepared) -> String {
+    let mut hasher = Sha256::new();
+    for examples in [&prepared.train, &prepared.test] {
+        for numbers in [&examples.inputs, &examples.targets] {
+            for chunk in numbers.chunks(512) {
+                let bytes: Vec<u8> = chunk.iter().flat_map(|number| number.to_le_bytes()).collect();
+                hasher.update(bytes);
+            }
+        }
+        hasher.update(&examples.labels);
+    }
+    hex(&hasher.finalize())
 }
 
 /// Weights and biases of one network.

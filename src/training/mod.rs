@@ -21,8 +21,8 @@ use crate::record::manifest::Outcome;
 use batches::Batches;
 use optimizer::{OptimizerState, Updater};
 
-/// Steps after which losses are read from the device at the latest, and divergence is noticed.
-const READ_EVERY: usize = 64;
+/// Losses are read from the device, and divergence is noticed, at multiples of this step at the latest.
+const READ_EVERY: u64 = 64;
 
 /// A member in training.
 pub struct Member {
@@ -96,7 +96,7 @@ pub fn train(
         let is_checkpoint = step > start && step.is_multiple_of(course.checkpoint_every);
         let is_stopped = observer.is_stopped();
         let is_late = course.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if is_probe || is_checkpoint || is_stopped || is_late || unread.len() >= READ_EVERY {
+        if is_probe || is_checkpoint || is_stopped || is_late || step.is_multiple_of(READ_EVERY) {
             if read_losses(member, &mut unread, observer)? {
                 return Ok(Outcome::Diverged);
             }
@@ -128,8 +128,9 @@ pub fn train(
     }
 }
 
-/// Reads pending losses in one transfer and hands on the finite ones; true if one is not a number.
-fn read_losses(member: &Member, unread: &mut Vec<Tensor<1>>, observer: &mut impl Observer) -> Result<bool> {
+/// Reads pending losses in one transfer and hands on the finite ones; true if one is not a number. The member has then
+/// taken the steps before that one, however much later it was noticed.
+fn read_losses(member: &mut Member, unread: &mut Vec<Tensor<1>>, observer: &mut impl Observer) -> Result<bool> {
     if unread.is_empty() {
         return Ok(false);
     }
@@ -137,7 +138,11 @@ fn read_losses(member: &Member, unread: &mut Vec<Tensor<1>>, observer: &mut impl
     let losses = to_f64(Tensor::cat(std::mem::take(unread), 0));
     let finite = losses.iter().take_while(|loss| loss.is_finite()).count();
     observer.losses(member, first, &losses[..finite], None)?;
-    Ok(finite < losses.len())
+    let is_diverged = finite < losses.len();
+    if is_diverged {
+        member.step = first + finite as u64;
+    }
+    Ok(is_diverged)
 }
 
 /// The moment `seconds` from now, if that many were allowed.
