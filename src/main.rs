@@ -24,6 +24,7 @@ fn main() -> ExitCode {
 }
 
 fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
+    widthwise::signals::survive_size_limits().context("cannot listen for signals")?;
     set_threads(cli.global.threads)?;
     match &cli.command {
         Command::Run(arguments) => run::execute(arguments, console),

@@ -184,7 +184,11 @@ fn measure_ntk(seen: &mut Seen, ntk: &Mat<f64>, initial: Option<&Mat<f64>>, targ
     let summary = KernelSummary::new(ntk);
     seen.push(Quantity::NtkMeanDiagonal, Some(summary.mean_diagonal));
     seen.push(Quantity::NtkMeanOffDiagonal, Some(summary.mean_off_diagonal));
-    seen.push(Quantity::NtkTopEigenvalue, summary.eigenvalues.first().copied());
+    seen.push(Quantity::NtkTrace, Some(summary.mean_diagonal * ntk.nrows() as f64));
+    let ranked = [Quantity::NtkTopEigenvalue, Quantity::NtkSecondEigenvalue, Quantity::NtkThirdEigenvalue];
+    for (quantity, eigenvalue) in ranked.into_iter().zip(&summary.eigenvalues) {
+        seen.push(quantity, Some(*eigenvalue));
+    }
     seen.push(Quantity::NtkConditionNumber, summary.condition_number());
     if let Some(initial) = initial {
         seen.push(Quantity::NtkRelativeChange, Some(relative_distance(ntk, initial)));

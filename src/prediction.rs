@@ -147,6 +147,7 @@ impl Theory {
             Quantity::NngpMeanOffDiagonal => at_start(self.kernels.as_ref().map(|k| mean_off_diagonal(&k.nngp))),
             Quantity::NtkMeanDiagonal => self.kernels.as_ref().map(|k| mean_diagonal(&k.ntk)),
             Quantity::NtkMeanOffDiagonal => self.kernels.as_ref().map(|k| mean_off_diagonal(&k.ntk)),
+            Quantity::NtkTrace => self.kernels.as_ref().map(|k| mean_diagonal(&k.ntk) * k.ntk.nrows() as f64),
             Quantity::NtkOverlap => self.kernels.as_ref().map(|_| 1.0),
             // The bound of Lee et al. 2019 (1902.06720) on the change of the kernel, with constant one.
             Quantity::NtkRelativeChange => self.kernels.as_ref().map(|_| (self.width as f64).powf(-0.5)),
@@ -161,6 +162,8 @@ impl Theory {
             ),
             // Eigenvalues and distances of random matrices are biased by their noise; information has no limit here.
             Quantity::NtkTopEigenvalue
+            | Quantity::NtkSecondEigenvalue
+            | Quantity::NtkThirdEigenvalue
             | Quantity::NtkConditionNumber
             | Quantity::NtkTargetAlignment
             | Quantity::NtkDistance

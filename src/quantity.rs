@@ -18,8 +18,14 @@ pub enum Quantity {
     NtkMeanDiagonal,
     /// Mean entry off the diagonal of the empirical NTK.
     NtkMeanOffDiagonal,
+    /// Trace of the empirical NTK on the probe examples.
+    NtkTrace,
     /// Largest eigenvalue of the empirical NTK.
     NtkTopEigenvalue,
+    /// Second largest eigenvalue.
+    NtkSecondEigenvalue,
+    /// Third largest eigenvalue.
+    NtkThirdEigenvalue,
     /// Largest over smallest eigenvalue.
     NtkConditionNumber,
     /// `|Theta_t - Theta_0| / |Theta_0|` of one member, Frobenius norms.
@@ -58,14 +64,17 @@ pub enum Quantity {
 
 use Quantity::*;
 
-const ALL: [(Quantity, &str); 24] = [
+const ALL: [(Quantity, &str); 27] = [
     (TrainLoss, "train_loss"),
     (TestLoss, "test_loss"),
     (NngpMeanDiagonal, "nngp_mean_diagonal"),
     (NngpMeanOffDiagonal, "nngp_mean_off_diagonal"),
     (NtkMeanDiagonal, "ntk_mean_diagonal"),
     (NtkMeanOffDiagonal, "ntk_mean_off_diagonal"),
+    (NtkTrace, "ntk_trace"),
     (NtkTopEigenvalue, "ntk_top_eigenvalue"),
+    (NtkSecondEigenvalue, "ntk_second_eigenvalue"),
+    (NtkThirdEigenvalue, "ntk_third_eigenvalue"),
     (NtkConditionNumber, "ntk_condition_number"),
     (NtkRelativeChange, "ntk_relative_change"),
     (NtkTargetAlignment, "ntk_target_alignment"),

@@ -1,4 +1,5 @@
 //! Ctrl-C, SIGTERM and SIGUSR1: finish the step, write a checkpoint, stop. Clusters send the latter two before they kill.
+//! SIGXFSZ: a file beyond its size limit is an error like a full disk, told in a sentence.
 
 use std::io;
 use std::sync::Arc;
@@ -38,4 +39,14 @@ impl StopFlag {
     pub fn is_raised(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
+}
+
+/// Lets a write beyond the file-size limit of the process (`ulimit -f`) fail instead of killing the process.
+///
+/// # Errors
+/// The system refuses a handler.
+pub fn survive_size_limits() -> io::Result<()> {
+    #[cfg(unix)]
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    Ok(())
 }

@@ -15,6 +15,8 @@ use safetensors::{SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use widthwise_theory::Architecture;
+
 use super::atomic;
 use super::manifest::MemberOutcome;
 use crate::network::Parameters;
@@ -24,6 +26,8 @@ use crate::network::Parameters;
 pub struct Position {
     /// SHA-256 of the configuration that was running.
     pub config_hash: String,
+    /// The network with its gates, so that the file speaks for itself.
+    pub architecture: Option<Architecture>,
     /// SHA-256 of the data it was trained on.
     pub data_hash: String,
     /// Member in training; the number of members when all are done.
@@ -61,12 +65,13 @@ pub fn write(path: &Path, position: &Position, sets: &[(String, &[Parameters])])
     atomic::write(path, &bytes(&tensors, Some(metadata))?)
 }
 
-/// Writes the parameters of one network to `path`.
+/// Writes the parameters of one network to `path`, its architecture as JSON in the header's metadata.
 ///
 /// # Errors
 /// A failure to write.
-pub fn write_weights(path: &Path, parameters: &[Parameters]) -> io::Result<()> {
-    atomic::write(path, &bytes(&named("parameters", parameters), None)?)
+pub fn write_weights(path: &Path, architecture: &Architecture, parameters: &[Parameters]) -> io::Result<()> {
+    let metadata = HashMap::from([("architecture".to_owned(), serde_json::to_string(architecture)?)]);
+    atomic::write(path, &bytes(&named("parameters", parameters), Some(metadata))?)
 }
 
 type Tensors = Vec<(String, TensorData)>;
@@ -153,4 +158,50 @@ pub fn read(path: &Path, device: &Device) -> io::Result<(Position, ParameterSets
         .collect();
     sets.sort_by(|a, b| a.0.cmp(&b.0));
     Ok((position, sets))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_learning_rate_comes_back_to_the_last_bit(rate in prop::num::f64::NORMAL) {
+            let position = Position { learning_rate: Some(rate), ..Position::default() };
+            let text = serde_json::to_string(&position).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_comes_back_or_is_refused() {
+        let device = Device::flex();
+        let weight = Tensor::<2>::from_data([[1.0_f32, -2.5], [0.1, 7.0]], &device);
+        let bias = Tensor::<2>::from_data([[3.0_f32, 0.25]], &device);
+        let layers = [Parameters { weight: weight.clone(), bias: Some(bias) }, Parameters { weight, bias: None }];
+        let position = Position { step: 5, learning_rate: Some(0.1), ..Position::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        write(&path, &position, &[("parameters".to_owned(), &layers), ("moment0".to_owned(), &layers[..1])]).unwrap();
+        let (found, sets) = read(&path, &device).unwrap();
+        assert_eq!(found, position);
+        let names: Vec<(&str, usize)> = sets.iter().map(|(name, set)| (name.as_str(), set.len())).collect();
+        assert_eq!(names, [("moment0", 1), ("parameters", 2)]);
+        for (found, expected) in sets[1].1.iter().zip(&layers) {
+            assert_eq!(found.weight.to_data(), expected.weight.to_data());
+            assert_eq!(found.bias.as_ref().map(Tensor::to_data), expected.bias.as_ref().map(Tensor::to_data));
+        }
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            std::fs::write(&path, &bytes).unwrap();
+            let read = read(&path, &device);
+            assert!(read.is_err_and(|error| error.to_string().contains("is damaged")), "byte {at}");
+            std::fs::write(&path, &whole[..at]).unwrap();
+            assert!(super::read(&path, &device).is_err(), "cut to {at} bytes");
+        }
+    }
 }

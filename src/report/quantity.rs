@@ -13,6 +13,8 @@ pub(crate) fn label(quantity: &str) -> &str {
         "ntk_mean_diagonal" => "NTK mean diagonal",
         "ntk_mean_off_diagonal" => "NTK mean off-diagonal",
         "ntk_top_eigenvalue" => "NTK top eigenvalue",
+        "ntk_second_eigenvalue" => "NTK second eigenvalue",
+        "ntk_third_eigenvalue" => "NTK third eigenvalue",
         "ntk_condition_number" => "NTK condition number",
         "ntk_relative_change" => "NTK relative change",
         "ntk_target_alignment" => "NTK target alignment",

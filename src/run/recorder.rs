@@ -111,7 +111,7 @@ impl<'a> Recorder<'a> {
         // The weights of a diverged member are those of whatever step at which it was noticed.
         if self.session.experiment.run.keep_weights && outcome != Outcome::Diverged {
             let path = self.member_folder(member.member).join(checkpoint::WEIGHTS_FILE);
-            checkpoint::write_weights(&path, &member.network.parameters)?;
+            checkpoint::write_weights(&path, &self.session.architecture, &member.network.parameters)?;
         }
         self.position.member = member.member + 1;
         self.position.step = 0;

@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
 
     pub(super) fn start(&self) -> Position {
         let (config_hash, data_hash) = (self.config_hash.clone(), self.data_hash.clone());
-        Position { config_hash, data_hash, ..Position::default() }
+        Position { config_hash, data_hash, architecture: Some(self.architecture.clone()), ..Position::default() }
     }
 
     pub(super) fn manifest(
@@ -162,6 +162,11 @@ impl<'a> Session<'a> {
             "{} was begun with other data than {}; give the same --data-dir, or start again with --force",
             folder.display(),
             self.dataset_source
+        );
+        ensure!(
+            position.architecture.as_ref() == Some(&self.architecture),
+            "{} holds a checkpoint of another network, gates included; start again with --force",
+            folder.display()
         );
         Ok(())
     }

@@ -7,9 +7,11 @@ use super::over_steps::{Axis, figure};
 pub(super) fn draw(records: &Records) -> Option<Figure> {
     let quantities = [
         ("ntk_mean_off_diagonal", Axis::Linear),
+        ("ntk_trace", Axis::Linear),
         ("ntk_top_eigenvalue", Axis::Log),
+        ("ntk_second_eigenvalue", Axis::Log),
+        ("ntk_third_eigenvalue", Axis::Log),
         ("ntk_condition_number", Axis::Log),
-        ("nngp_trace", Axis::Linear),
         ("nngp_mean_diagonal", Axis::Linear),
         ("nngp_mean_off_diagonal", Axis::Linear),
     ];

@@ -6,7 +6,6 @@ use super::over_steps::{Axis, figure};
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
     let quantities = [
-        ("ntk_trace", Axis::Linear),
         ("ntk_mean_diagonal", Axis::Linear),
         ("ntk_relative_change", Axis::Log),
         ("ntk_target_alignment", Axis::Linear),
