@@ -81,7 +81,7 @@ pub fn claim_of(row: &Row, steps: &[u64]) -> Option<&'static str> {
         Quantity::NtkOverlap if at_ends => Some("ntk_overlap"),
         Quantity::NtkRelativeChange if row.step == last && last > first => Some("ntk_frozen"),
         Quantity::PreactivationVariance if row.step == first && is_hidden => Some("preactivation_variance"),
-        Quantity::Kurtosis if row.step == first && is_hidden => Some("kurtosis"),
+        Quantity::ExcessKurtosis if row.step == first && is_hidden => Some("kurtosis"),
         Quantity::PartialJacobianNorm if row.step == first && is_hidden => Some("partial_jacobian_norm"),
         Quantity::TrainLoss if loss_steps(steps).contains(&row.step) => Some("train_loss"),
         Quantity::TestLoss if loss_steps(steps).contains(&row.step) => Some("test_loss"),
@@ -149,7 +149,8 @@ pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
     order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
     let mut rejected = vec![false; p_values.len()];
     for (rank, &index) in order.iter().enumerate() {
-        if p_values[index] > alpha / (p_values.len() - rank) as f64 {
+        let threshold = alpha / (p_values.len() - rank) as f64;
+        if p_values[index].is_nan() || p_values[index] > threshold {
             break;
         }
         rejected[index] = true;

@@ -16,7 +16,7 @@ pub struct Data {
     pub train_targets: Targets,
     /// Test inputs and targets, if there are test examples.
     pub test: Option<(Batch, Targets)>,
-    /// The probe examples: the first of the training set.
+    /// The probe examples: see [`probe_examples`].
     pub probe: Batch,
     /// Their targets, `N x O`.
     pub probe_targets: Mat<f64>,
@@ -31,15 +31,17 @@ pub fn input_shape(prepared: &Prepared) -> InputShape {
     InputShape { channels: prepared.shape.channels, height: prepared.shape.height, width: prepared.shape.width }
 }
 
+/// Which training examples the probes look at: the first `count`, in turn from each task, since tasks are stored one after
+/// the other.
+pub fn probe_examples(prepared: &Prepared, count: usize) -> Vec<usize> {
+    let (n, tasks) = (prepared.train.n, prepared.tasks.max(1));
+    let of_task = n / tasks;
+    (0..count.min(of_task * tasks)).map(|i| (i % tasks) * of_task + i / tasks).collect()
+}
+
 impl Data {
     /// Places `prepared` on `device`; gates are evaluated for `architecture`.
-    pub fn new(
-        prepared: &Prepared,
-        architecture: &Architecture,
-        probe_examples: usize,
-        device: &Device,
-        dtype: DType,
-    ) -> Self {
+    pub fn new(prepared: &Prepared, architecture: &Architecture, probes: usize, device: &Device, dtype: DType) -> Self {
         let place = |examples: &Examples| {
             let features = prepared.shape.len();
             let gates = architecture.gates.as_ref().map(|gates| {
@@ -56,12 +58,13 @@ impl Data {
             (Batch { inputs, gates }, Targets { values, classes })
         };
         let (train, train_targets) = place(&prepared.train);
-        let probes = probe_examples.min(prepared.train.n);
+        let chosen = probe_examples(prepared, probes);
+        let indices: Vec<i64> = chosen.iter().map(|&i| i as i64).collect();
         let outputs = prepared.outputs;
         Self {
-            probe: train.first(probes),
-            probe_targets: Mat::from_fn(probes, outputs, |i, o| prepared.train.targets[i * outputs + o]),
-            probe_labels: prepared.train.labels.iter().take(probes).copied().collect(),
+            probe: train.select(Tensor::from_data(indices.as_slice(), device)),
+            probe_targets: Mat::from_fn(chosen.len(), outputs, |i, o| prepared.train.targets[chosen[i] * outputs + o]),
+            probe_labels: chosen.iter().filter_map(|&i| prepared.train.labels.get(i)).copied().collect(),
             test: (prepared.test.n > 0).then(|| place(&prepared.test)),
             train,
             train_targets,

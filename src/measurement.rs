@@ -1,12 +1,12 @@
 //! One look at a network: every probe that the configuration asks for, as numbers with names.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use faer::Mat;
 use widthwise_probes::gaussianity::MemberMoments;
 use widthwise_probes::information::{BinnedLayer, BinningRule, InformationError, kde_bounds};
 use widthwise_probes::{
     KernelSummary, Observed, empirical_nngp, empirical_ntk, partial_jacobian_norms, relative_distance,
-    target_alignment, to_f32, to_f64, to_matrix,
+    target_alignment, to_f32, to_f64,
 };
 
 use crate::config::{Loss, ProbesConfig};
@@ -44,7 +44,7 @@ pub struct Snapshot {
     pub ntk: Option<Mat<f64>>,
     /// Power sums of every layer's pre-activations, an input a row: `layer, sum z, sum z^2, sum z^3, sum z^4, units`.
     pub moments: Option<Mat<f64>>,
-    /// Pre-activations of the first probe example, a layer a row, as many columns as the narrowest layer allows.
+    /// Pre-activations of the first probe example, one a row: `layer, z`, at most `POOLED_UNITS` a layer.
     pub units: Option<Mat<f64>>,
 }
 
@@ -83,21 +83,18 @@ fn score(outputs: Tensor<2>, targets: &Targets, classes: usize, kind: Loss) -> (
     }
     let scores = to_f64(outputs);
     let labels: Vec<i64> = targets.classes.to_data().iter::<i64>().collect();
+    let goals = if columns == 1 { to_f64(targets.values.clone()) } else { Vec::new() };
     let right = (0..n).filter(|&i| {
         let row = &scores[i * columns..(i + 1) * columns];
         let predicted = if columns == 1 {
             // Binary +-1 targets: the sign of the one output against that of the target.
-            return row[0] * targets_sign(targets, i) > 0.0;
+            return row[0] * goals[i] > 0.0;
         } else {
             (0..columns).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0)
         };
         predicted as i64 == labels[i]
     });
     (value, Some(right.count() as f64 / n as f64))
-}
-
-fn targets_sign(targets: &Targets, example: usize) -> f64 {
-    to_f64(targets.values.clone().narrow(0, example, 1))[0].signum()
 }
 
 /// Looks at `network`. `initial_ntk` is the kernel of the same member at step 0, once there is one; `moments` asks for the
@@ -132,7 +129,9 @@ pub fn measure(
     seen.push(Quantity::NngpMeanOffDiagonal, Some(nngp.mean_off_diagonal));
     let ntk = config.ntk.then(|| empirical_ntk(&observation));
     if let Some(ntk) = &ntk {
-        measure_ntk(&mut seen, ntk, initial_ntk, &data.probe_targets);
+        let (_, dtype) = network.placement();
+        let epsilon = if dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
+        measure_ntk(&mut seen, ntk, initial_ntk, &data.probe_targets, epsilon);
     }
     kill_point("probe");
     if config.jacobian_vectors > 0 {
@@ -180,7 +179,7 @@ impl Seen {
     }
 }
 
-fn measure_ntk(seen: &mut Seen, ntk: &Mat<f64>, initial: Option<&Mat<f64>>, targets: &Mat<f64>) {
+fn measure_ntk(seen: &mut Seen, ntk: &Mat<f64>, initial: Option<&Mat<f64>>, targets: &Mat<f64>, epsilon: f64) {
     let summary = KernelSummary::new(ntk);
     seen.push(Quantity::NtkMeanDiagonal, Some(summary.mean_diagonal));
     seen.push(Quantity::NtkMeanOffDiagonal, Some(summary.mean_off_diagonal));
@@ -189,7 +188,7 @@ fn measure_ntk(seen: &mut Seen, ntk: &Mat<f64>, initial: Option<&Mat<f64>>, targ
     for (quantity, eigenvalue) in ranked.into_iter().zip(&summary.eigenvalues) {
         seen.push(quantity, Some(*eigenvalue));
     }
-    seen.push(Quantity::NtkConditionNumber, summary.condition_number());
+    seen.push(Quantity::NtkConditionNumber, summary.condition_number(epsilon));
     if let Some(initial) = initial {
         seen.push(Quantity::NtkRelativeChange, Some(relative_distance(ntk, initial)));
     }
@@ -249,15 +248,13 @@ fn power_sums(observation: &Observation<'_>) -> Mat<f64> {
 }
 
 fn first_units(observation: &Observation<'_>) -> Mat<f64> {
-    let layers = observation.layers();
-    let rows: Vec<Mat<f64>> = (1..=layers)
-        .map(|layer| {
-            let z = observation.preactivations(layer).narrow(0, 0, 1);
-            let [_, positions, units] = z.dims();
-            // One position, in the middle of the image.
-            to_matrix(z.narrow(1, positions / 2, 1).reshape([1, units]))
-        })
-        .collect();
-    let columns = rows.iter().map(Mat::ncols).min().unwrap_or(0).min(POOLED_UNITS);
-    Mat::from_fn(layers, columns, |i, j| rows[i][(0, j)])
+    let mut rows: Vec<[f64; 2]> = Vec::new();
+    for layer in 1..=observation.layers() {
+        let z = observation.preactivations(layer).narrow(0, 0, 1);
+        let [_, positions, _] = z.dims();
+        // One position, in the middle of the image.
+        let units = to_f64(z.narrow(1, positions / 2, 1));
+        rows.extend(units.into_iter().take(POOLED_UNITS).map(|z| [layer as f64, z]));
+    }
+    Mat::from_fn(rows.len(), 2, |i, j| rows[i][j])
 }

@@ -74,7 +74,7 @@ impl Observed for Observation<'_> {
 
     fn geometry(&self, layer: usize) -> LayerGeometry {
         let geometry = &self.network.weight_layers()[layer - 1];
-        let scaling = &self.network.scalings()[layer - 1];
+        let scaling = &self.network.linear_scalings()[layer - 1];
         let has_bias = self.network.parameters[layer - 1].bias.is_some();
         let bias = if has_bias { scaling.bias_gain.powi(2) } else { 0.0 };
         LayerGeometry {

@@ -9,7 +9,7 @@ use widthwise_theory::{
 };
 
 use crate::config::{Anchor, ControlConfig, Experiment, Loss, Optimizer};
-use crate::data::input_shape;
+use crate::data::{input_shape, probe_examples};
 use crate::quantity::Quantity;
 use crate::training::loss::examples_per_unit;
 
@@ -61,9 +61,10 @@ impl Theory {
         let control = &experiment.control;
         let architecture = &controlled(architecture, control);
         let shape = input_shape(prepared);
-        let probes = experiment.probes.examples.min(prepared.train.n);
-        let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
-        let probe = Inputs::new(prepared.train.inputs[..probes * shape.features()].to_vec(), shape)?;
+        let chosen = probe_examples(prepared, experiment.probes.examples);
+        let features = shape.features();
+        let rows = chosen.iter().flat_map(|&i| &prepared.train.inputs[i * features..(i + 1) * features]);
+        let probe = Inputs::new(rows.copied().collect(), shape)?;
         let mut remarks = Vec::new();
         let mut predicted = |result: Result<Kernels, TheoryError>| match result {
             Ok(mut kernels) => {
@@ -78,20 +79,26 @@ impl Theory {
             }
             Err(error) => Err(error),
         };
-        let on_train = predicted(kernels(architecture, &train, None))?;
-        let block = |kernel: &Mat<f64>| kernel.submatrix(0, 0, probes, probes).to_owned();
-        let on_probes = on_train.as_ref().map(|k| Kernels { nngp: block(&k.nngp), ntk: block(&k.ntk) });
-        let dynamics = match (on_train, no_dynamics(experiment, prepared)) {
-            (None, _) => None,
-            (Some(_), Some(reason)) => {
-                remarks.push(format!("no path of the loss: {reason}"));
-                None
+        let (on_probes, dynamics) = match no_dynamics(experiment, prepared) {
+            Some(reason) => {
+                let on_probes = predicted(kernels(architecture, &probe, None))?;
+                if on_probes.is_some() {
+                    remarks.push(format!("no path of the loss: {reason}"));
+                }
+                (on_probes, None)
             }
-            (Some(on_train), None) => {
+            None => {
+                let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
                 let test = Inputs::new(prepared.test.inputs.clone(), shape)?;
-                let cross =
-                    if prepared.test.n > 0 { predicted(kernels(architecture, &test, Some(&train)))? } else { None };
-                Some(Dynamics::new(experiment, prepared, on_train, cross, learning_rate)?)
+                let on_train = predicted(kernels(architecture, &train, None))?;
+                let block =
+                    |kernel: &Mat<f64>| Mat::from_fn(chosen.len(), chosen.len(), |i, j| kernel[(chosen[i], chosen[j])]);
+                let on_probes = on_train.as_ref().map(|k| Kernels { nngp: block(&k.nngp), ntk: block(&k.ntk) });
+                let has_test = on_train.is_some() && prepared.test.n > 0;
+                let cross = if has_test { predicted(kernels(architecture, &test, Some(&train)))? } else { None };
+                let dynamics =
+                    on_train.map(|on_train| Dynamics::new(experiment, prepared, on_train, cross, learning_rate));
+                (on_probes, dynamics.transpose()?)
             }
         };
         if experiment.network.parameterization != Parameterization::Ntk {
@@ -107,11 +114,16 @@ impl Theory {
         let fluctuations = optional(layer_fluctuations(architecture, &probe), &mut remarks)?;
         let kurtosis = fluctuations.map(|examples| {
             let layers = examples.first().map_or(0, Vec::len);
-            let n = examples.len() as f64;
-            (0..layers).map(|l| 3.0 + examples.iter().map(|e| e[l].excess_kurtosis()).sum::<f64>() / n).collect()
+            let mean = |l: usize| {
+                // An example whose gates are all shut has no variance there, and no kurtosis.
+                let found: Vec<f64> =
+                    examples.iter().map(|e| e[l].excess_kurtosis()).filter(|k| k.is_finite()).collect();
+                3.0 + found.iter().sum::<f64>() / found.len() as f64
+            };
+            (0..layers).map(mean).collect()
         });
-        let jacobian_examples = experiment.probes.jacobian_examples.min(probes).max(1);
-        let subset = Inputs::new(probe.values[..jacobian_examples * shape.features()].to_vec(), shape)?;
+        let jacobian_examples = experiment.probes.jacobian_examples.min(chosen.len()).max(1);
+        let subset = Inputs::new(probe.values[..jacobian_examples * features].to_vec(), shape)?;
         let jacobians = optional(partial_jacobian_norms(architecture, &subset), &mut remarks)?;
         Ok(Self {
             kernels: on_probes,
@@ -119,7 +131,7 @@ impl Theory {
             variances,
             kurtosis,
             jacobians,
-            width: architecture.scaling_width()?,
+            width: narrowest(architecture)?,
             time_factor: control.time_factor,
             remarks,
         })
@@ -153,6 +165,9 @@ impl Theory {
             Quantity::NtkRelativeChange => self.kernels.as_ref().map(|_| (self.width as f64).powf(-0.5)),
             Quantity::PreactivationVariance => at_start(self.variances.as_ref()?.get(layer? - 1).copied()),
             Quantity::Kurtosis => at_start(self.kurtosis.as_ref()?.get(layer? - 1).copied()),
+            Quantity::ExcessKurtosis => {
+                at_start(self.kurtosis.as_ref()?.get(layer? - 1).map(|kurtosis| kurtosis - 3.0))
+            }
             Quantity::Skewness => at_start(self.kurtosis.as_ref().map(|_| 0.0)),
             Quantity::PartialJacobianNorm => at_start(
                 self.jacobians
@@ -181,6 +196,12 @@ impl Theory {
     fn time(&self, step: u64) -> u64 {
         (step as f64 * self.time_factor).round() as u64
     }
+}
+
+/// Units of the narrowest hidden layer; 1 without one.
+fn narrowest(architecture: &Architecture) -> Result<usize, TheoryError> {
+    let layers = architecture.weight_layers()?;
+    Ok(layers.iter().filter(|layer| !layer.is_readout).map(|layer| layer.width).min().unwrap_or(1))
 }
 
 /// A missing limit becomes a remark, any other error stays one.

@@ -40,6 +40,8 @@ pub enum Quantity {
     PreactivationVariance,
     /// `E z^4 / (E z^2)^2` over members and units, averaged over examples; 3 for a Gaussian.
     Kurtosis,
+    /// Kurtosis less 3.
+    ExcessKurtosis,
     /// Standardized third moment.
     Skewness,
     /// Kolmogorov-Smirnov distance of pre-activations, pooled over members, from the Gaussian of their variance.
@@ -64,7 +66,7 @@ pub enum Quantity {
 
 use Quantity::*;
 
-const ALL: [(Quantity, &str); 27] = [
+const ALL: [(Quantity, &str); 28] = [
     (TrainLoss, "train_loss"),
     (TestLoss, "test_loss"),
     (NngpMeanDiagonal, "nngp_mean_diagonal"),
@@ -82,6 +84,7 @@ const ALL: [(Quantity, &str); 27] = [
     (NtkDistance, "ntk_distance"),
     (PreactivationVariance, "preactivation_variance"),
     (Kurtosis, "kurtosis"),
+    (ExcessKurtosis, "excess_kurtosis"),
     (Skewness, "skewness"),
     (KsDistance, "ks_distance"),
     (PartialJacobianNorm, "partial_jacobian_norm"),

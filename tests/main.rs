@@ -1,6 +1,17 @@
 //! The integration tests, one binary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+mod arrows;
+mod bad_input;
 mod bounds;
+mod cli;
+mod dynamics;
+mod ensembles;
+mod examples;
+mod kernels;
 mod networks;
+mod parameterizations;
+mod program;
+mod reproducibility;
+mod resume;
 mod two_roads;

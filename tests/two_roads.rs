@@ -112,3 +112,42 @@ fn pullbacks_equal_automatic_differentiation_for_every_family() {
         }
     }
 }
+
+#[test]
+fn a_tangent_kernel_does_not_depend_on_the_optimizer() {
+    use burn::tensor::{DType, Device};
+    use widthwise_theory::UpdateRule;
+    for parameterization in PARAMETERIZATIONS {
+        let (name, architecture) = families(9, parameterization).swap_remove(0);
+        let kernels = [UpdateRule::Linear, UpdateRule::ScaleInvariant].map(|rule| {
+            let network = Network::new(&architecture, rule, 3, 0, &Device::flex(), DType::F64).unwrap();
+            let batch = network.batch(&inputs(3, architecture.input.features()));
+            empirical_ntk(&Observation::new(&network, &batch))
+        });
+        assert_eq!(kernels[0], kernels[1], "{name}, {parameterization:?}");
+    }
+}
+
+#[test]
+fn orthogonal_weights_are_orthogonal_as_the_layers_use_them() {
+    use widthwise_theory::{InitScheme, Layer};
+    for (name, mut architecture) in families(6, Parameterization::Ntk) {
+        architecture.init_scheme = InitScheme::Orthogonal;
+        let network = network(&architecture, 0);
+        for (layer, parameters) in network.weight_layers().iter().zip(&network.parameters) {
+            let is_convolution = matches!(architecture.layers[layer.index], Layer::Convolution { .. });
+            let stored = widthwise_probes::to_matrix(parameters.weight.clone());
+            // Output units in rows.
+            let weight = if is_convolution { stored } else { stored.transpose().to_owned() };
+            let gram = if weight.nrows() <= weight.ncols() {
+                &weight * weight.transpose()
+            } else {
+                weight.transpose() * &weight
+            };
+            let scale = gram[(0, 0)];
+            let identity = Mat::from_fn(gram.nrows(), gram.ncols(), |i, j| if i == j { scale } else { 0.0 });
+            let difference = relative_difference(&gram, &identity);
+            assert!(difference < 1e-12, "{name}, layer {}: off by {difference:e}", layer.layer);
+        }
+    }
+}

@@ -46,10 +46,11 @@ impl KernelSummary {
         }
     }
 
-    /// Largest over smallest eigenvalue; `None` when the smallest is not positive.
-    pub fn condition_number(&self) -> Option<f64> {
+    /// Largest over smallest eigenvalue; `None` when the smallest is lost in the round-off `N epsilon` of the largest, with
+    /// `epsilon` that of the arithmetic which made the kernel.
+    pub fn condition_number(&self, epsilon: f64) -> Option<f64> {
         let (first, last) = (self.eigenvalues.first()?, self.eigenvalues.last()?);
-        (*last > 0.0).then(|| first / last)
+        (*last > epsilon * self.eigenvalues.len() as f64 * first).then(|| first / last)
     }
 }
 

@@ -38,7 +38,8 @@ pub fn build_architecture(
     if config.init == InitScheme::Pytorch {
         // The variances that the uniform draws of PyTorch's layers have.
         for weight_layer in weight_layers {
-            let actual = InitVariance { sigma_w2: 1.0 / 3.0, sigma_b2: 1.0 / (3.0 * weight_layer.fan_in as f64) };
+            let fan_in = (weight_layer.fan_in * weight_layer.branches) as f64;
+            let actual = InitVariance { sigma_w2: 1.0 / 3.0, sigma_b2: 1.0 / (3.0 * fan_in) };
             if let Layer::Dense { init, .. } | Layer::GatedDense { init, .. } | Layer::Convolution { init, .. } =
                 &mut architecture.layers[weight_layer.index]
             {

@@ -5,8 +5,7 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use widthwise_theory::{InitScheme, Scaling, WeightLayer};
 
-/// Weights in storage order and biases. The rows of a convolution's storage are its output channels, those of a dense
-/// layer its inputs; independent draws do not care, and an orthogonal matrix is drawn in the storage's own shape.
+/// Weights, inputs times gates in rows and output units in columns, and biases.
 pub(super) fn draw(
     scheme: InitScheme,
     layer: &WeightLayer,
@@ -38,7 +37,7 @@ pub(super) fn draw(
             (semi_orthogonal(gaussian, fan_in, layer.width).into_iter().map(|w| entry * w).collect(), bias)
         }
         InitScheme::Pytorch => {
-            let bound = 1.0 / (layer.fan_in as f64).sqrt();
+            let bound = 1.0 / (fan_in as f64).sqrt();
             let mut uniform =
                 |count: usize| -> Vec<f64> { (0..count).map(|_| random.random_range(-bound..bound)).collect() };
             let weight = uniform(count);

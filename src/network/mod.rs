@@ -88,6 +88,8 @@ pub struct Network {
     shapes: Vec<InputShape>,
     weight_layers: Vec<WeightLayer>,
     scalings: Vec<Scaling>,
+    /// The same for update rules linear in the gradient, the ones that a tangent kernel speaks of.
+    linear_scalings: Vec<Scaling>,
     /// Parameters of every weight layer in order; outside any autodiff graph unless a training step put them there.
     pub parameters: Vec<Parameters>,
     device: Device,
@@ -117,9 +119,10 @@ impl Network {
                 let transposed = matches!(architecture.layers[layer.index], Layer::Convolution { .. });
                 let (weight, bias) = init::draw(architecture.init_scheme, layer, scaling, &mut random);
                 let rows = layer.fan_in * layer.branches;
-                let shape = if transposed { [layer.width, rows] } else { [rows, layer.width] };
+                let weight = from_f64(weight, [rows, layer.width], device, dtype);
                 Parameters {
-                    weight: from_f64(weight, shape, device, dtype),
+                    // Filters are stored output channel by output channel.
+                    weight: if transposed { weight.transpose() } else { weight },
                     bias: bias.map(|bias| from_f64(bias, [1, layer.width], device, dtype)),
                 }
             })
@@ -128,6 +131,7 @@ impl Network {
             architecture: architecture.clone(),
             shapes: architecture.shapes()?,
             weight_layers,
+            linear_scalings: architecture.scalings(UpdateRule::Linear)?,
             scalings,
             parameters,
             device: device.clone(),
@@ -148,6 +152,12 @@ impl Network {
     /// Gains, variances and rates of the weight layers.
     pub fn scalings(&self) -> &[Scaling] {
         &self.scalings
+    }
+
+    /// As [`Network::scalings`], with the learning-rate factors of GD whatever optimizer trains the network: a tangent
+    /// kernel is that of steps linear in the gradient.
+    pub fn linear_scalings(&self) -> &[Scaling] {
+        &self.linear_scalings
     }
 
     /// The device and precision of the parameters.

@@ -64,6 +64,8 @@ pub struct Manifest {
     pub device: String,
     /// Where the data came from.
     pub dataset_source: String,
+    /// SHA-256 of the prepared data.
+    pub data_hash: String,
     /// Parameters of one network.
     pub parameters: usize,
     /// Base learning rate, resolved.

@@ -49,7 +49,7 @@ pub fn recheck(folder: &Path, control: &ControlConfig, data_dir: Option<&Path>) 
     let experiment = Checked::new(experiment)?;
     let session = Session::new(&experiment, data_dir, burn::tensor::Device::flex())?;
     ensure!(
-        session.dataset_source == manifest.dataset_source,
+        session.data_hash == manifest.data_hash,
         "{} was made with {}, and what is found now is {}; give the same --data-dir",
         folder.display(),
         manifest.dataset_source,
@@ -72,7 +72,8 @@ fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport
     let missing: Vec<String> =
         required.iter().filter(|name| !claims.iter().any(|(found, _)| found == *name)).cloned().collect();
     let verdicts = || claims.iter().filter(|(name, _)| is_required(name)).filter_map(|(_, row)| row.verdict);
-    let is_complete = !matches!(outcome, Outcome::Running | Outcome::Interrupted);
+    // Members cut off by the clock ended at different steps: what they agree on is not what was asked.
+    let is_complete = matches!(outcome, Outcome::Finished | Outcome::LossReached);
     let verdict = if outcome == Outcome::Diverged || verdicts().any(|verdict| verdict == Verdict::Disagrees) {
         Verdict::Disagrees
     } else if is_complete && missing.is_empty() && !required.is_empty() && verdicts().all(|v| v == Verdict::Agrees) {

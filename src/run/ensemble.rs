@@ -207,10 +207,19 @@ fn gaussianity(folder: &Path, members: usize, when: &str, mut put: impl FnMut(Qu
                 sums: rows.iter().map(|row| [row[1], row[2], row[3], row[4]]).collect(),
             }
         };
-        let of_members: Vec<MemberMoments> = sums.iter().map(of_member).collect();
+        let mut of_members: Vec<MemberMoments> = sums.iter().map(of_member).collect();
+        // An input at which no member varies, all its gates shut, has no moments to standardize.
+        let inputs = of_members.iter().map(|member| member.inputs).min().unwrap_or(0);
+        let varies: Vec<bool> = (0..inputs).map(|i| of_members.iter().any(|member| member.sums[i][1] > 0.0)).collect();
+        for member in &mut of_members {
+            let mut kept = varies.iter();
+            member.sums.retain(|_| kept.next().copied().unwrap_or(false));
+            member.inputs = member.sums.len();
+        }
         let about = if when == "initial" { EnsembleMean::Zero } else { EnsembleMean::Estimated };
         if let Ok(moments) = ensemble_moments(&of_members, about) {
             put(Quantity::Kurtosis, layer, &moments.kurtosis);
+            put(Quantity::ExcessKurtosis, layer, &moments.excess_kurtosis);
             put(Quantity::Skewness, layer, &moments.skewness);
         }
     }
@@ -222,13 +231,15 @@ fn pooled_distances(folder: &Path, members: usize, when: &str) -> Vec<(usize, f6
     let units: Vec<Mat<f64>> = (0..members)
         .filter_map(|member| npy::read(&folder::member(folder, member).join(format!("units_{when}.npy"))).ok())
         .collect();
-    let layers = units.first().map_or(0, Mat::nrows);
-    (0..layers)
-        .filter_map(|l| {
-            let pooled: Vec<f64> =
-                units.iter().flat_map(|matrix| matrix.row(l).iter().copied().collect::<Vec<f64>>()).collect();
+    let layers = units.first().and_then(|matrix| matrix.row_iter().last().map(|row| row[0] as usize)).unwrap_or(0);
+    (1..=layers)
+        .filter_map(|layer| {
+            let of_layer = |matrix: &Mat<f64>| -> Vec<f64> {
+                matrix.row_iter().filter(|row| row[0] as usize == layer).map(|row| row[1]).collect()
+            };
+            let pooled: Vec<f64> = units.iter().flat_map(of_layer).collect();
             let outcome = kolmogorov_smirnov(&pooled, Null::Estimated).ok()?;
-            Some((l + 1, outcome.statistic))
+            Some((layer, outcome.statistic))
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `config.toml` | the resolved configuration |
+//! | `architecture.json` | the network as theory and training read it, gates as explicit matrices |
 //! | `manifest.json` | what ran and how it ended |
 //! | `results.csv` | every measured and predicted number |
 //! | `training.csv` | loss and accuracy along training |
@@ -40,9 +41,10 @@ pub(super) enum Found {
 
 /// Files and folders that a run makes beside its manifest; nothing else is ever removed. The checkpoint comes first: without
 /// it what is left is a run to make from its start.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     checkpoint::FILE,
     "config.toml",
+    "architecture.json",
     "results.csv",
     "training.csv",
     "times.csv",
@@ -129,7 +131,10 @@ pub(super) fn resume(folder: &Path, session: &Session<'_>) -> Result<(Position, 
 
 /// Writes the resolved configuration.
 pub(super) fn write_resolved(folder: &Path, session: &Session<'_>) -> Result<()> {
-    Ok(atomic::write(&folder.join("config.toml"), session.config_text.as_bytes())?)
+    atomic::write(&folder.join("config.toml"), session.config_text.as_bytes())?;
+    let mut architecture = serde_json::to_vec(&session.architecture)?;
+    architecture.push(b'\n');
+    Ok(atomic::write(&folder.join("architecture.json"), &architecture)?)
 }
 
 /// The run is over.

@@ -175,10 +175,11 @@ fn restored(
     Ok(Member { member: position.member, step: position.step, network, state })
 }
 
-/// One diverged member makes a diverged run; otherwise the first member's way to end.
+/// The worst that befell a member.
 fn overall(members: &[MemberOutcome]) -> Outcome {
-    let diverged = members.iter().find(|member| member.outcome == Outcome::Diverged);
-    diverged.or(members.first()).map_or(Outcome::Finished, |member| member.outcome.clone())
+    let worst_first = [Outcome::Diverged, Outcome::WallTime, Outcome::LossReached];
+    let befell = |outcome: &Outcome| members.iter().any(|member| member.outcome == *outcome);
+    worst_first.into_iter().find(befell).unwrap_or(Outcome::Finished)
 }
 
 /// The device that the configuration names.

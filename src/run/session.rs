@@ -27,7 +27,7 @@ pub(super) struct Session<'a> {
     pub(super) experiment: &'a Checked,
     pub(super) config_text: String,
     pub(super) config_hash: String,
-    data_hash: String,
+    pub(super) data_hash: String,
     pub(super) dataset_source: String,
     pub(super) prepared: Prepared,
     pub(super) architecture: Architecture,
@@ -117,7 +117,9 @@ impl<'a> Session<'a> {
         let training = &self.experiment.training;
         let is_linear = super::rule(self.experiment) == widthwise_theory::UpdateRule::Linear;
         let batch = training.batch_size.unwrap_or(self.prepared.train.n).min(self.prepared.train.n);
-        is_linear.then(|| learning_rate * step as f64 / examples_per_unit(training.loss, batch))
+        // A batch of m of N examples has on average m/N of the gradient of the sum over all of them.
+        let share = batch as f64 / self.prepared.train.n as f64;
+        is_linear.then(|| learning_rate * step as f64 * share / examples_per_unit(training.loss, batch))
     }
 
     pub(super) fn start(&self) -> Position {
@@ -148,6 +150,7 @@ impl<'a> Session<'a> {
             burn_version: "0.22.1".to_owned(),
             device: format!("{device}, {precision}"),
             dataset_source: self.dataset_source.clone(),
+            data_hash: self.data_hash.clone(),
             parameters: parameter_count(&self.architecture),
             learning_rate,
             theory: if remarks.is_empty() { "every prediction is available".into() } else { remarks.join("; ") },

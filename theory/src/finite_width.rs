@@ -14,7 +14,7 @@
 //! A gated layer has `C_W g.g/M` in place of `C_W`.
 
 use crate::activation::Activation;
-use crate::architecture::{Architecture, Layer};
+use crate::architecture::{Architecture, InitScheme, Layer};
 use crate::error::TheoryError;
 use crate::kernel::{Inputs, preactivation_variances};
 
@@ -76,6 +76,9 @@ pub fn layer_fluctuations(
     architecture: &Architecture,
     inputs: &Inputs,
 ) -> Result<Vec<Vec<LayerFluctuation>>, TheoryError> {
+    if architecture.init_scheme != InitScheme::Gaussian {
+        return Err(no_prediction("finite-width corrections are those of independent Gaussian weights".into()));
+    }
     let activations = activations_between(architecture)?;
     let layers = architecture.weight_layers()?;
     let scales = architecture.tangent_scales()?;

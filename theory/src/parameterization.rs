@@ -15,7 +15,8 @@
 //!
 //! Mean-field is the NTK network divided by `sqrt(n)` and trained at rate `n`; muP is the same network in the coordinates
 //! of the standard one, so that SGD moves both functions identically. Under Adam the rates are powers of the gains
-//! instead: 1 everywhere but for muP, `1` at the input and biases and `1/n` at hidden and readout weights.
+//! instead (eta_W = eta gain for `W = gain omega`): 1 everywhere but for hidden weights of mean-field, `1/sqrt(n)`, and hidden
+//! and readout weights of muP, `1/n`.
 //!
 //! Jacot, Gabriel and Hongler 2018 (1806.07572); Yang and Hu 2020 (2011.14522); Yang et al. 2022 (2203.03466).
 
@@ -90,9 +91,10 @@ impl Parameterization {
                 bias_rate: 1.0,
             },
             Parameterization::MeanField => {
-                let rate = match rule {
-                    UpdateRule::Linear => n,
-                    UpdateRule::ScaleInvariant => 1.0,
+                let (rate, bias_rate) = match rule {
+                    UpdateRule::Linear => (n, n),
+                    UpdateRule::ScaleInvariant if layer.is_first || layer.is_readout => (1.0, 1.0),
+                    UpdateRule::ScaleInvariant => (n.powf(-0.5), 1.0),
                 };
                 Scaling {
                     weight_gain: (sigma_w2 / (f * readout)).sqrt(),
@@ -100,7 +102,7 @@ impl Parameterization {
                     weight_rate: rate,
                     bias_gain: (sigma_b2 / readout).sqrt(),
                     bias_variance: has_bias,
-                    bias_rate: rate,
+                    bias_rate,
                 }
             }
             Parameterization::Mup => {

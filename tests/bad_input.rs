@@ -1,0 +1,363 @@
+//! What users get wrong, and what disks do: one clear sentence, exit code 2, no panic, and earlier results as they were.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rand::RngExt;
+use tempfile::TempDir;
+use widthwise_datasets::catalog::{CIFAR10, MNIST};
+
+use crate::program::{Ended, all_files, assert_equal_files, end, files, program};
+
+const SMALL: &str = r#"
+[run]
+name = "small"
+members = 2
+checkpoint_every = 3
+[dataset.preprocessing]
+train = 20
+test = 10
+[network]
+depth = 1
+width = 8
+[training.stop]
+steps = 8
+[probes]
+examples = 10
+jacobian_examples = 4
+"#;
+
+/// A folder with a configuration and a complete run, which no refused command may touch.
+struct Desk {
+    folder: TempDir,
+    run: BTreeMap<PathBuf, Vec<u8>>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("small.toml"), SMALL).unwrap();
+        let mut desk = Self { folder, run: BTreeMap::new() };
+        desk.type_in("run small.toml -q --output out").done();
+        desk.run = all_files(&desk.path("out"));
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = program();
+        command.args(line.split_whitespace()).current_dir(self.folder.path());
+        command
+    }
+
+    fn type_in(&self, line: &str) -> Ended {
+        end(&mut self.command(line))
+    }
+
+    /// Asserts that `line` is refused with these words in one sentence and leaves the run alone.
+    #[track_caller]
+    fn refuses(&self, line: &str, words: &[&str]) {
+        let ended = self.type_in(line);
+        ended.refused_with(words);
+        let message = ended.err.lines().filter(|line| line.starts_with("error: ")).count();
+        assert_eq!(message, 1, "{line}: {ended:?}");
+        assert_equal_files(&all_files(&self.path("out")), &self.run, line);
+    }
+
+    /// Asserts that a run which would replace the other one is refused instead.
+    #[track_caller]
+    fn refuses_run(&self, rest: &str, words: &[&str]) {
+        self.refuses(&format!("run small.toml --output out --force {rest}"), words);
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+fn bundled(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets/bundled/mnist");
+    fs::read(folder.join(format!("{name}.gz"))).unwrap()
+}
+
+/// An IDX file of `values` zeros whose header claims `dims`.
+fn idx(dims: &[u32], values: usize) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, dims.len() as u8];
+    bytes.extend(dims.iter().flat_map(|dim| dim.to_be_bytes()));
+    bytes.extend(std::iter::repeat_n(0, values));
+    bytes
+}
+
+#[test]
+fn damaged_idx_files_are_refused() {
+    let desk = Desk::new();
+    let genuine = bundled("train-images-idx3-ubyte");
+    let flipped = |at: usize| {
+        let mut bytes = genuine.clone();
+        bytes[at] ^= 0x40;
+        bytes
+    };
+    let cases: [(&str, &str, Vec<u8>, &[&str]); 11] = [
+        ("of another set", "gz", genuine.clone(), &["MD5"]),
+        ("cut", "gz", genuine[..genuine.len() / 2].to_vec(), &["damaged"]),
+        ("empty", "gz", Vec::new(), &["damaged"]),
+        ("bit in the middle", "gz", flipped(genuine.len() / 2), &["train-images-idx3-ubyte.gz"]),
+        ("bit in the gzip header", "gz", flipped(1), &["damaged"]),
+        ("no gzip at all", "gz", b"<html>404</html>".to_vec(), &["damaged"]),
+        ("still compressed", "", genuine.clone(), &["still compressed"]),
+        ("wrong magic", "", [b"\0\0\x0d\x03", &[0; 100][..]].concat(), &["starts with 00 00 08"]),
+        ("absurd sizes", "", idx(&[u32::MAX, u32::MAX, u32::MAX], 10), &["claims the dimensions", "4294967295"]),
+        ("large sizes", "", idx(&[60_000, 28, 28], 1000), &["claims the dimensions", "truncated or damaged"]),
+        ("no sizes", "", idx(&[0, 28, 28], 0), &["at least 1"]),
+    ];
+    for (name, ending, bytes, words) in cases {
+        let folder = format!("data {name}").replace(' ', "_");
+        for file in MNIST.files {
+            desk.write(&format!("{folder}/{}.gz", file.name), bundled(file.name));
+        }
+        let images = format!("{folder}/{}", MNIST.files[0].name);
+        fs::remove_file(desk.path(&format!("{images}.gz"))).unwrap();
+        desk.write(&if ending.is_empty() { images.clone() } else { format!("{images}.{ending}") }, bytes);
+        desk.refuses_run(&format!("--data-dir {folder}"), &[&[MNIST.files[0].name], words].concat());
+        // What is refused here is refused by an import too, and nothing appears under its name.
+        desk.refuses(&format!("data import {folder} --data-dir imported"), &["was refused"]);
+        assert!(!desk.path("imported").exists(), "{name}");
+    }
+}
+
+#[test]
+fn damaged_cifar_files_are_refused() {
+    let desk = Desk::new();
+    let image = "--set dataset.source.name=cifar10";
+    desk.refuses_run(image, &["cifar10", "data_batch_1.bin", "widthwise data fetch cifar10"]);
+    // The first file alone is read before it is refused, so the others need only be there.
+    let folder = |name: &str| format!("data_{name}");
+    let prepare = |name: &str, length: u64, first: u8| {
+        for file in CIFAR10.files {
+            desk.write(&format!("{}/{}", folder(name), file.name), "");
+        }
+        let file = fs::File::create(desk.path(&format!("{}/data_batch_1.bin", folder(name)))).unwrap();
+        file.set_len(length).unwrap();
+        use std::io::Write;
+        (&file).write_all(&[first][..length.min(1) as usize]).unwrap();
+    };
+    let whole = CIFAR10.files[0].bytes;
+    for (name, length, first, words) in [
+        ("truncated", whole - 1, 0, &["truncated"][..]),
+        ("records_missing", whole - 3073, 0, &["data_batch_1.bin"]),
+        ("too_long", whole + 3073, 0, &["data_batch_1.bin"]),
+        ("empty", 0, 0, &["truncated"]),
+        ("bad_label", whole, 200, &["example 0 has the label 200"]),
+        ("other_pixels", whole, 0, &["SHA-1", "damaged or altered"]),
+    ] {
+        prepare(name, length, first);
+        desk.refuses_run(&format!("{image} --data-dir {}", folder(name)), &[&["data_batch_1.bin"], words].concat());
+    }
+}
+
+#[test]
+fn places_that_are_none_are_refused() {
+    let desk = Desk::new();
+    desk.write("file", "x");
+    desk.refuses_run("--data-dir missing", &["missing (--data-dir) does not exist"]);
+    desk.refuses_run("--data-dir file", &["file (--data-dir) is a file, but a folder is expected"]);
+    let ended = end(desk.command("run small.toml --output out --force").env("WIDTHWISE_DATA", "file"));
+    ended.refused_with(&["file (WIDTHWISE_DATA) is a file"]);
+    desk.refuses("run missing.toml", &["missing.toml"]);
+    desk.refuses("run out", &["out"]);
+    desk.refuses("run small.toml --output file", &["the output file is a file"]);
+    desk.refuses("run small.toml --output file/below", &["file/below"]);
+    desk.refuses("check file", &["file"]);
+    desk.refuses("report file", &["file"]);
+    desk.refuses("table file", &["file"]);
+    desk.refuses("table out --out missing/all.csv", &["missing", "make it first"]);
+    desk.refuses("table out --out out", &["out is a folder"]);
+    desk.refuses("config init missing/a.toml", &["missing", "make it first"]);
+    desk.refuses("config init out", &["out is a folder"]);
+    desk.refuses("data import file", &["file", "a folder is expected"]);
+    desk.refuses("data import missing", &["missing", "does not exist"]);
+    desk.refuses("data list --data-dir file", &["file (--data-dir) is a file"]);
+}
+
+#[test]
+fn configurations_that_cannot_be_meant_are_refused() {
+    let desk = Desk::new();
+    for (set, words) in [
+        ("network.widht=3", &["network.widht", "did you mean network.width"][..]),
+        ("network.width=0", &["network.width = 0", "whole number"]),
+        ("network.width=-3", &["network.width = -3"]),
+        ("network.width=1e3", &["network.width"]),
+        ("network.activation=rleu", &["network.activation", "relu"]),
+        ("training.learning_rate.absolute=nan", &["training.learning_rate.absolute = nan", "finite number above 0"]),
+        ("training.learning_rate.critical=inf", &["training.learning_rate.critical = inf"]),
+        ("training.learning_rate.absolute=-1", &["training.learning_rate.absolute"]),
+        ("network.sigma_w2=nan", &["network.sigma_w2 = nan"]),
+        ("run.seed=99999999999999999999", &["run.seed"]),
+        ("dataset.preprocessing.train=100000", &["dataset.preprocessing.train"]),
+        ("run.name=../elsewhere", &["run.name"]),
+        ("claims.required=[\"luck\"]", &["claims.required", "luck"]),
+        ("network", &["there is no \"=\""]),
+        ("training.stop.steps=[1,", &["is not TOML"]),
+    ] {
+        desk.refuses_run(&format!("--set {set}"), words);
+    }
+    for (text, words) in [
+        ("[training]\nlearning_rate = { absolute = nan }\n", &["bad.toml, line 2", "absolute = nan"][..]),
+        ("[network]\ndetph = 3\n", &["bad.toml, line 2", "did you mean network.depth"]),
+        ("[netwrok]\n", &["netwrok", "did you mean network"]),
+        ("[network\n", &["bad.toml", "line 1"]),
+        ("network = 3\n", &["network = 3"]),
+    ] {
+        desk.write("bad.toml", text);
+        desk.refuses("config check bad.toml", words);
+        desk.refuses("run bad.toml --output out --force", words);
+    }
+    desk.write("bad.toml", b"[run]\nname = \"\xff\xfe\"\n");
+    desk.refuses("run bad.toml --output out --force", &["bad.toml"]);
+}
+
+#[test]
+fn any_cut_or_altered_configuration_is_accepted_or_refused() {
+    let desk = Desk::new();
+    let text = desk.type_in("config init -").done().out.into_bytes();
+    let mut random = widthwise_datasets::stream(3, "test.configurations");
+    for _ in 0..40 {
+        let mut bytes = text[..random.random_range(0..text.len())].to_vec();
+        for _ in 0..random.random_range(0..3) {
+            let at = random.random_range(0..text.len());
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = random.random_range(0..=255);
+            }
+        }
+        desk.write("altered.toml", &bytes);
+        let ended = desk.type_in("config check altered.toml");
+        assert!(matches!(ended.code, Some(0 | 2)) && !ended.err.contains("panicked"), "{ended:?}");
+    }
+}
+
+#[test]
+fn inputs_of_kernels_that_are_none_are_refused() {
+    let desk = Desk::new();
+    let npy = |header: &str| {
+        let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+        bytes.extend((header.len() as u16).to_le_bytes());
+        bytes.extend(header.bytes());
+        bytes.extend([0; 16]);
+        bytes
+    };
+    for (name, bytes, words) in [
+        ("ragged.csv", b"1,2\n3\n".to_vec(), &["line 2 has 1 numbers"][..]),
+        ("text.csv", b"1,2\n3,x\n".to_vec(), &["line 2: \"x\" is not a number"]),
+        ("nan.csv", b"1,nan\n".to_vec(), &["column 2 is NaN"]),
+        ("empty.csv", Vec::new(), &["holds no numbers"]),
+        ("binary.csv", vec![0xff, 0xfe, 0, 1], &["binary.csv"]),
+        ("other.txt", b"1\n".to_vec(), &[".csv or a .npy"]),
+        ("not.npy", b"1,2\n".to_vec(), &["expected a .npy array"]),
+        (
+            "absurd.npy",
+            npy("{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 8), }\n"),
+            &["absurd.npy", "expected a .npy array"],
+        ),
+        (
+            "claim.npy",
+            npy("{'descr': '<f8', 'fortran_order': False, 'shape': (100000, 1000), }\n"),
+            &["the header claims"],
+        ),
+        ("cube.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1, 2), }\n"), &["3 dimensions"]),
+        ("ints.npy", npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1, 2), }\n"), &["f64 or f32"]),
+    ] {
+        desk.write(name, bytes);
+        desk.refuses(&format!("kernel small.toml {name} --out k"), words);
+        assert!(!desk.path("k.ntk.npy").exists(), "{name}");
+    }
+    desk.write("good.csv", "1,2\n");
+    desk.refuses("kernel small.toml good.csv --out missing/k", &["missing", "does not exist"]);
+    desk.refuses("kernel small.toml good.csv --right nan.csv --out k", &["nan.csv"]);
+    desk.refuses("kernel small.toml good.csv --shape 3,3,3 --out k", &["2 columns", "27"]);
+}
+
+#[test]
+fn any_altered_file_of_a_run_is_read_or_refused() {
+    let desk = Desk::new();
+    let mut random = widthwise_datasets::stream(4, "test.alterations");
+    let names: Vec<PathBuf> = desk.run.keys().filter(|path| !path.starts_with("figures")).cloned().collect();
+    for round in 0..40 {
+        let name = &names[round % names.len()];
+        let mut bytes = desk.run[name].clone();
+        if bytes.is_empty() {
+            continue;
+        }
+        if random.random_range(0..2) == 0 {
+            bytes.truncate(random.random_range(0..bytes.len()));
+        } else {
+            let at = random.random_range(0..bytes.len());
+            bytes[at] ^= 1 << random.random_range(0..8);
+        }
+        fs::write(desk.path("out").join(name), bytes).unwrap();
+        for line in [
+            "check out",
+            "check out --control drop-bias",
+            "table out",
+            "report out",
+            "run small.toml --output out --resume",
+        ] {
+            let ended = desk.type_in(line);
+            let is_known = matches!(ended.code, Some(0..=3)) && !ended.err.contains("panicked");
+            assert!(is_known, "{line} after {} was altered: {ended:?}", name.display());
+        }
+        for (path, bytes) in &desk.run {
+            fs::write(desk.path("out").join(path), bytes).unwrap();
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_under_standard_output_is_told() {
+    let desk = Desk::new();
+    for line in
+        ["table out", "check out", "data list", "config init -", "completions bash", "report out", "table out --json"]
+    {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let child = desk.command(line).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let ended: Ended = child.wait_with_output().unwrap().into();
+        ended.refused_with(&["standard output"]);
+    }
+    assert_equal_files(&all_files(&desk.path("out")), &desk.run, "a full disk elsewhere");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_fills_up_ends_a_run_that_can_be_resumed() {
+    let desk = Desk::new();
+    // The shell counts blocks of 512 or 1024 bytes; from too few for the manifest to enough for all.
+    let mut stopped = Vec::new();
+    for blocks in [0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 100_000] {
+        let name = format!("full_{blocks}");
+        let limited = format!("ulimit -f {blocks}; exec \"$0\" run small.toml -q --output {name}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &limited, env!("CARGO_BIN_EXE_widthwise")]).current_dir(desk.folder.path());
+        let ended =
+            end(shell.env("HOME", "/nonexistent").env("XDG_DATA_HOME", "/nonexistent").env_remove("WIDTHWISE_DATA"));
+        if ended.code != Some(0) {
+            ended.refused_with(&["cannot write", &name]);
+            stopped.push(
+                ended.err.split(&format!("{name}/")).nth(1).unwrap().split([':', ' ']).next().unwrap().to_owned(),
+            );
+            desk.type_in(&format!("run small.toml -q --output {name} --resume")).done();
+        }
+        let mut expected = desk.run.clone();
+        expected.retain(|path, _| path != Path::new("times.csv") && path != Path::new(".lock"));
+        assert_equal_files(&files(&desk.path(&name)), &expected, &name);
+    }
+    for file in ["manifest.json", "results.csv", "checkpoint.safetensors"] {
+        assert!(stopped.iter().any(|name| name == file), "no limit was met in {file}, but in {stopped:?}");
+    }
+}
