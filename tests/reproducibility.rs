@@ -82,6 +82,31 @@ examples = 24
 jacobian_examples = 8
 "#;
 
+/// Sums over the examples of more than four million numbers.
+const MANY: &str = r#"
+[run]
+name = "many"
+members = 1
+keep_weights = true
+[dataset.preprocessing]
+train = 4500
+test = 10
+[network]
+depth = 1
+width = 1024
+[training]
+learning_rate = { absolute = 1e-6 }
+batch_size = 4400
+[training.stop]
+steps = 2
+[probes]
+schedule = "ends"
+examples = 8
+jacobian_vectors = 0
+information = false
+ntk = false
+"#;
+
 struct Runs {
     folder: TempDir,
     config: PathBuf,
@@ -146,7 +171,7 @@ fn the_seed_decides_everything() {
 
 #[test]
 fn the_number_of_threads_changes_no_byte() {
-    for text in [WIDE, IMAGES] {
+    for text in [WIDE, IMAGES, MANY] {
         let runs = Runs::of(text);
         let one = files(&runs.run("1", &["--threads", "1"]));
         for threads in ["2", "3", "8"] {

@@ -96,10 +96,9 @@ pub fn train(
         let is_checkpoint = step > start && step.is_multiple_of(course.checkpoint_every);
         let is_stopped = observer.is_stopped();
         let is_late = course.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        if is_probe || is_checkpoint || is_stopped || is_late || step.is_multiple_of(READ_EVERY) {
-            if read_losses(member, &mut unread, observer)? {
-                return Ok(Outcome::Diverged);
-            }
+        let is_reading = is_probe || is_checkpoint || is_stopped || is_late || step.is_multiple_of(READ_EVERY);
+        if is_reading && read_losses(member, &mut unread, observer)? {
+            return Ok(Outcome::Diverged);
         }
         if is_stopped || is_checkpoint {
             observer.checkpoint(member)?;
