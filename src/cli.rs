@@ -19,8 +19,8 @@ predicts for the same network at infinite width.
 
   widthwise run                              the default experiment, bundled data
   widthwise run my.toml --dry-run            what an experiment would take
-  widthwise check runs/default               its verdict, as an exit code
-  widthwise report runs/default              draw its report again
+  widthwise check runs/mnist_mlp               its verdict, as an exit code
+  widthwise report runs/mnist_mlp              draw its report again
   widthwise table runs/* --out all.csv       the ends of many runs in one table
   widthwise data fetch cifar10               get a data set
   widthwise kernel net.toml x.npy --out k    infinite-width kernels on your inputs
@@ -49,8 +49,8 @@ Exit codes: 0 when the run has ended, whatever its claims come to (`widthwise ch
 
 const CHECK_HELP: &str = "\
 Examples:
-  widthwise check runs/default
-  widthwise check runs/default --control sigma-w2-factor=1.1
+  widthwise check runs/mnist_mlp
+  widthwise check runs/mnist_mlp --control sigma-w2-factor=1.1
 
 Only the claims named in claims.required of the configuration decide; the others are printed too. A control spoils theory on \
 purpose, to see that the comparison notices: a run that agrees should disagree then. Nothing is written.
@@ -60,7 +60,7 @@ evidence is not enough, a claim has no prediction, none is required or the run i
 
 const REPORT_HELP: &str = "\
 Example:
-  widthwise report runs/default
+  widthwise report runs/mnist_mlp
 
 Everything is drawn from the files of the run; nothing is computed again.";
 

@@ -21,8 +21,8 @@ fn in_file(text: &str, overrides: &[&str]) -> Result<Checked, ConfigError> {
 }
 
 #[test]
-fn no_file_gives_the_defaults() {
-    assert_eq!(load(None, &[]).unwrap().into_inner(), Experiment::default());
+fn an_empty_file_gives_the_defaults() {
+    assert_eq!(in_file("", &[]).unwrap().into_inner(), Experiment::default());
     assert_eq!(Checked::new(Experiment::default()).unwrap().into_inner(), Experiment::default());
 }
 

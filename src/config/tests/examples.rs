@@ -45,12 +45,9 @@ fn every_family_data_set_and_kind_of_gates_has_an_example() {
 }
 
 #[test]
-fn the_default_run_is_the_first_example_without_its_claims() {
+fn no_file_is_the_first_example() {
     let (.., example) = examples().into_iter().find(|(name, ..)| name == "mnist_mlp").unwrap();
-    let mut experiment = example.into_inner();
-    experiment.run.name = RunConfig::default().name;
-    experiment.claims.required.clear();
-    assert_eq!(experiment, Experiment::default());
+    assert_eq!(load(None, &[]).unwrap(), example);
 }
 
 #[test]
