@@ -71,3 +71,41 @@ pub fn target_alignment(kernel: &Mat<f64>, targets: &Mat<f64>) -> f64 {
     let gram = targets * targets.transpose();
     inner_product(kernel, &gram) / (inner_product(kernel, kernel) * inner_product(&gram, &gram)).sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Eigenvalues 3 and 1.
+    fn kernel() -> Mat<f64> {
+        Mat::from_fn(2, 2, |i, j| if i == j { 2.0 } else { 1.0 })
+    }
+
+    #[test]
+    fn a_summary_is_that_of_the_matrix() {
+        let summary = KernelSummary::new(&kernel());
+        assert_eq!((summary.mean_diagonal, summary.mean_off_diagonal), (2.0, 1.0));
+        for (found, expected) in summary.eigenvalues.iter().zip([3.0, 1.0]) {
+            assert!((found - expected).abs() < 16.0 * f64::EPSILON);
+        }
+        assert!((summary.condition_number(f64::EPSILON).unwrap() - 3.0).abs() < 64.0 * f64::EPSILON);
+    }
+
+    #[test]
+    fn a_smallest_eigenvalue_below_round_off_gives_no_condition_number() {
+        let nearly_singular = Mat::from_fn(2, 2, |i, j| if i == j { 1.0 + 1e-8 } else { 1.0 });
+        let summary = KernelSummary::new(&nearly_singular);
+        assert_eq!(summary.condition_number(f64::from(f32::EPSILON)), None);
+        assert!(summary.condition_number(f64::EPSILON).is_some());
+    }
+
+    #[test]
+    fn distance_and_alignment_by_hand() {
+        let zero = Mat::zeros(2, 2);
+        assert_eq!(relative_distance(&zero, &kernel()), 1.0);
+        assert_eq!(inner_product(&kernel(), &kernel()), 10.0);
+        // Y = (1, -1): <K, Y Y^T> = 2, |K| = sqrt 10, |Y Y^T| = 2.
+        let targets = Mat::from_fn(2, 1, |i, _| if i == 0 { 1.0 } else { -1.0 });
+        assert!((target_alignment(&kernel(), &targets) - 0.1_f64.sqrt()).abs() < 8.0 * f64::EPSILON);
+    }
+}

@@ -85,6 +85,41 @@ pub struct Row {
     pub verdict: Option<Verdict>,
 }
 
+impl RunColumns {
+    /// A row of this run without numbers. `members` is one member or a range of them.
+    pub fn row(
+        &self,
+        members: String,
+        (step, flow_time): (u64, Option<f64>),
+        (quantity, unit): (&str, &str),
+        (layer_from, layer): (Option<usize>, Option<usize>),
+    ) -> Row {
+        Row {
+            schema_version: SCHEMA_VERSION,
+            run: self.run.clone(),
+            seed: self.seed,
+            members,
+            dataset: self.dataset.clone(),
+            family: self.family.clone(),
+            parameterization: self.parameterization.clone(),
+            width: self.width,
+            depth: self.depth,
+            step,
+            flow_time,
+            quantity: quantity.to_owned(),
+            unit: unit.to_owned(),
+            layer_from,
+            layer,
+            measured: None,
+            std_error: None,
+            se_method: String::new(),
+            predicted: None,
+            z: None,
+            verdict: None,
+        }
+    }
+}
+
 /// One row of `training.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingRow {

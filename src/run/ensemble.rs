@@ -18,7 +18,7 @@ use crate::prediction::{InitialOutputs, Theory};
 use crate::quantity::Quantity;
 use crate::record::manifest::Manifest;
 use crate::record::npy;
-use crate::record::row::{Row, SCHEMA_VERSION};
+use crate::record::row::Row;
 
 /// Where distances from the infinite-width kernel come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,8 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
     }
     let learning_rate = Manifest::read(folder).map(|manifest| manifest.learning_rate).unwrap_or(f64::NAN);
     let template = |step: u64, quantity: Quantity, from: Option<usize>, layer: Option<usize>| {
-        blank(session, members, step, session.flow_time(step, learning_rate), quantity, from, layer)
+        let time = (step, session.flow_time(step, learning_rate));
+        session.columns.row(format!("0..{members}"), time, (quantity.name(), quantity.unit()), (from, layer))
     };
     let mut rows = Vec::new();
     for ((step, quantity, from, layer), found) in &values {
@@ -119,41 +120,6 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
     };
     judge(&mut rows, &steps, &session.experiment.claims);
     Ok(rows)
-}
-
-fn blank(
-    session: &Session<'_>,
-    members: usize,
-    step: u64,
-    flow_time: Option<f64>,
-    quantity: Quantity,
-    layer_from: Option<usize>,
-    layer: Option<usize>,
-) -> Row {
-    let columns = &session.columns;
-    Row {
-        schema_version: SCHEMA_VERSION,
-        run: columns.run.clone(),
-        seed: columns.seed,
-        members: format!("0..{members}"),
-        dataset: columns.dataset.clone(),
-        family: columns.family.clone(),
-        parameterization: columns.parameterization.clone(),
-        width: columns.width,
-        depth: columns.depth,
-        step,
-        flow_time,
-        quantity: quantity.name().to_owned(),
-        unit: quantity.unit().to_owned(),
-        layer_from,
-        layer,
-        measured: None,
-        std_error: None,
-        se_method: String::new(),
-        predicted: None,
-        z: None,
-        verdict: None,
-    }
 }
 
 /// The step at which every member ended, if it is the same.

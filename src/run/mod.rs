@@ -212,3 +212,17 @@ fn rule(experiment: &Checked) -> UpdateRule {
 fn manifest_of(folder: &std::path::Path) -> Result<Manifest> {
     Ok(Manifest::read(folder)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_ended_as_its_worst_member_did() {
+        let member = |outcome: &Outcome| MemberOutcome { member: 0, step: 1, outcome: outcome.clone() };
+        let run = |outcomes: &[Outcome]| overall(&outcomes.iter().map(member).collect::<Vec<_>>());
+        assert_eq!(run(&[Outcome::Finished, Outcome::Finished]), Outcome::Finished);
+        assert_eq!(run(&[Outcome::Finished, Outcome::WallTime]), Outcome::WallTime);
+        assert_eq!(run(&[Outcome::Finished, Outcome::WallTime, Outcome::Diverged]), Outcome::Diverged);
+    }
+}

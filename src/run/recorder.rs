@@ -144,30 +144,13 @@ impl<'a> Recorder<'a> {
     }
 
     fn row(&self, member: usize, step: u64, measured: &Measured) -> Row {
-        let columns = &self.session.columns;
-        let (quantity, from, layer) = (measured.quantity, measured.layer_from, measured.layer);
+        let (quantity, layers) = (measured.quantity, (measured.layer_from, measured.layer));
+        let time = (step, self.session.flow_time(step, self.learning_rate()));
+        let named = (quantity.name(), quantity.unit());
         Row {
-            schema_version: SCHEMA_VERSION,
-            run: columns.run.clone(),
-            seed: columns.seed,
-            members: member.to_string(),
-            dataset: columns.dataset.clone(),
-            family: columns.family.clone(),
-            parameterization: columns.parameterization.clone(),
-            width: columns.width,
-            depth: columns.depth,
-            step,
-            flow_time: self.session.flow_time(step, self.learning_rate()),
-            quantity: quantity.name().to_owned(),
-            unit: quantity.unit().to_owned(),
-            layer_from: from,
-            layer,
             measured: measured.value,
-            std_error: None,
-            se_method: String::new(),
-            predicted: self.theory.predict(quantity, from, layer, step, self.initial_outputs.as_ref()),
-            z: None,
-            verdict: None,
+            predicted: self.theory.predict(quantity, layers.0, layers.1, step, self.initial_outputs.as_ref()),
+            ..self.session.columns.row(member.to_string(), time, named, layers)
         }
     }
 

@@ -10,7 +10,7 @@ use widthwise_datasets::Prepared;
 use widthwise_probes::{KernelSummary, empirical_ntk};
 use widthwise_theory::Architecture;
 
-use crate::config::{Checked, Family, LearningRate, Precision};
+use crate::config::{Checked, Family, LearningRate, Loss, Precision};
 use crate::data::{Data, input_shape};
 use crate::network::{Network, build_architecture, draw_gates};
 use crate::observation::Observation;
@@ -117,9 +117,7 @@ impl<'a> Session<'a> {
         let training = &self.experiment.training;
         let is_linear = super::rule(self.experiment) == widthwise_theory::UpdateRule::Linear;
         let batch = training.batch_size.unwrap_or(self.prepared.train.n).min(self.prepared.train.n);
-        // A batch of m of N examples has on average m/N of the gradient of the sum over all of them.
-        let share = batch as f64 / self.prepared.train.n as f64;
-        is_linear.then(|| learning_rate * step as f64 * share / examples_per_unit(training.loss, batch))
+        is_linear.then(|| learning_rate * step as f64 * time_per_rate(training.loss, batch, self.prepared.train.n))
     }
 
     pub(super) fn start(&self) -> Position {
@@ -175,6 +173,12 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Flow time of one step per unit of learning rate: a batch of m of N examples has on average m/N of the gradient of the
+/// sum over all of them, and a mean loss divides by m.
+fn time_per_rate(loss: Loss, batch: usize, examples: usize) -> f64 {
+    batch as f64 / examples as f64 / examples_per_unit(loss, batch)
+}
+
 /// SHA-256 of a resolved configuration.
 pub(super) fn config_hash(text: &str) -> String {
     hex(&Sha256::digest(text))
@@ -218,5 +222,19 @@ fn name_of(value: &impl serde::Serialize) -> Result<String> {
     match serde_json::to_value(value)? {
         serde_json::Value::String(name) => Ok(name),
         other => bail!("{other} has no plain name"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flow_time_is_that_of_the_sum_over_all_examples() {
+        assert_eq!(time_per_rate(Loss::HalfSum, 32, 32), 1.0);
+        assert_eq!(time_per_rate(Loss::HalfSum, 8, 32), 0.25);
+        // A mean loss moves at 1/N whatever the batch.
+        assert_eq!(time_per_rate(Loss::HalfMean, 32, 32), time_per_rate(Loss::HalfMean, 8, 32));
+        assert_eq!(time_per_rate(Loss::HalfMean, 8, 32), 1.0 / 32.0);
     }
 }
