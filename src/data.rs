@@ -55,7 +55,7 @@ impl Data {
                 _ => examples.labels.iter().map(|&label| i64::from(label)).collect(),
             };
             let classes = Tensor::<1, Int>::from_data(classes.as_slice(), device);
-            (Batch { inputs, gates }, Targets { values, classes })
+            (Batch { inputs, gates, masks: Vec::new() }, Targets { values, classes })
         };
         let (train, train_targets) = place(&prepared.train);
         let chosen = probe_examples(prepared, probes);

@@ -3,20 +3,22 @@
 use burn::tensor::Tensor;
 use widthwise_probes::{LayerGeometry, Observed};
 
+use widthwise_theory::Operation;
+
 use crate::network::{Batch, Network, Tap};
 
-/// One forward pass, recorded: the input of every layer, and the outputs.
+/// One forward pass, recorded: every state on the way, and the outputs.
 pub struct Observation<'a> {
     network: &'a Network,
     batch: &'a Batch,
-    /// `states[i]` is the input of layer `i`; the last one is the output.
+    /// State 0 is the input; node `i` makes state `i + 1`, the last one the output.
     states: Vec<Tensor<2>>,
 }
 
 struct Recorder(Vec<Tensor<2>>);
 
 impl Tap for Recorder {
-    fn input(&mut self, _index: usize, state: &Tensor<2>) {
+    fn state(&mut self, state: &Tensor<2>) {
         self.0.push(state.clone());
     }
 }
@@ -25,10 +27,8 @@ impl<'a> Observation<'a> {
     /// Runs `network` on `batch` and keeps what the probes need.
     pub fn new(network: &'a Network, batch: &'a Batch) -> Self {
         let mut recorder = Recorder(Vec::new());
-        let outputs = network.forward(batch, &mut recorder);
-        let mut states = recorder.0;
-        states.push(outputs);
-        Self { network, batch, states }
+        network.forward(batch, &mut recorder);
+        Self { network, batch, states: recorder.0 }
     }
 
     /// Outputs `[N, O]`.
@@ -39,12 +39,13 @@ impl<'a> Observation<'a> {
     /// What the weight layer after `layer` receives, `[N, features]`; the outputs for the readout.
     pub fn activations(&self, layer: usize) -> Tensor<2> {
         match self.network.weight_layers().get(layer) {
-            Some(next) => self.states[next.index].clone(),
+            Some(next) => self.states[self.network.nodes()[next.index].inputs[0]].clone(),
             None => self.outputs(),
         }
     }
 
-    fn layer_index(&self, layer: usize) -> usize {
+    /// The node of a weight layer.
+    fn node(&self, layer: usize) -> usize {
         self.network.weight_layers()[layer - 1].index
     }
 
@@ -90,30 +91,55 @@ impl Observed for Observation<'_> {
     }
 
     fn rows(&self, layer: usize) -> Tensor<3> {
-        self.network.rows(layer, self.states[self.layer_index(layer)].clone(), self.batch)
+        let input = self.network.nodes()[self.node(layer)].inputs[0];
+        self.network.rows(layer, self.states[input].clone(), self.batch)
     }
 
     fn preactivations(&self, layer: usize) -> Tensor<3> {
-        let flat = self.states[self.layer_index(layer) + 1].clone();
+        let flat = self.states[self.node(layer) + 1].clone();
         let by_position = self.by_position(layer, flat);
         let [_, n, positions, units] = by_position.dims();
         by_position.reshape([n, positions, units])
     }
 
     fn pull_back(&self, layer: usize, cotangents: Tensor<4>) -> Vec<Tensor<4>> {
-        let mut flat = self.channel_major(cotangents.clone());
-        let mut pulled = vec![cotangents];
-        let mut current = layer;
-        // From the output of one weight layer to that of the one before: through its weights, then whatever lies between.
-        while current > 1 {
-            let stop = self.layer_index(current - 1);
-            for index in (stop + 1..=self.layer_index(current)).rev() {
-                flat = self.network.pull_back_layer(index, flat, &self.states[index], self.batch);
-            }
-            current -= 1;
-            pulled.push(self.by_position(current, flat.clone()));
+        let nodes = self.network.nodes();
+        let numbers = self.network.weight_layers();
+        let like = cotangents.clone();
+        // Whether a state depends on weights: cotangents go no further back than that.
+        let mut has_weights = vec![false; self.states.len()];
+        for (index, node) in nodes.iter().enumerate() {
+            let is_weights = numbers.iter().any(|layer| layer.index == index);
+            has_weights[index + 1] = is_weights || node.inputs.iter().any(|&input| has_weights[input]);
         }
-        pulled.reverse();
-        pulled
+        let mut waiting: Vec<Option<Tensor<2>>> = vec![None; self.states.len()];
+        waiting[self.node(layer) + 1] = Some(self.channel_major(cotangents));
+        let mut pulled: Vec<Option<Tensor<4>>> = vec![None; layer];
+        for index in (0..=self.node(layer)).rev() {
+            let Some(flat) = waiting[index + 1].take() else { continue };
+            if let Some(number) = numbers.iter().position(|layer| layer.index == index) {
+                pulled[number] = Some(self.by_position(number + 1, flat.clone()));
+            }
+            for (place, &input) in nodes[index].inputs.iter().enumerate().filter(|(_, input)| has_weights[**input]) {
+                let flat = match &nodes[index].operation {
+                    Operation::Layer(layer) => {
+                        self.network.pull_back_layer(index, layer, flat.clone(), &self.states[input], self.batch)
+                    }
+                    Operation::Sum { scales } => flat.clone().mul_scalar(scales[place]),
+                };
+                waiting[input] = Some(match waiting[input].take() {
+                    Some(others) => others + flat,
+                    None => flat,
+                });
+            }
+        }
+        // Weight layers on other branches do not reach this one.
+        let copies = like.dims()[0];
+        let unreached = |number: usize| {
+            let geometry = &numbers[number];
+            let shape = [copies, self.batch.examples(), geometry.positions, geometry.width];
+            Tensor::zeros(shape, (&like.device(), like.dtype()))
+        };
+        pulled.into_iter().enumerate().map(|(number, found)| found.unwrap_or_else(|| unreached(number))).collect()
     }
 }

@@ -4,7 +4,7 @@
 use faer::Mat;
 use widthwise_datasets::Prepared;
 use widthwise_theory::{
-    Architecture, Inputs, KernelDynamics, Kernels, Layer, Parameterization, TheoryError, Training, kernels,
+    Architecture, Inputs, KernelDynamics, Kernels, Parameterization, TheoryError, Training, kernels,
     layer_fluctuations, partial_jacobian_norms, preactivation_variances,
 };
 
@@ -59,7 +59,10 @@ impl Theory {
         learning_rate: f64,
     ) -> Result<Self, TheoryError> {
         let control = &experiment.control;
-        let architecture = &controlled(architecture, control);
+        // Probes look at the network as it is evaluated, with dropout off.
+        let evaluated = architecture.without_dropout();
+        let has_dropout = evaluated != *architecture;
+        let architecture = &controlled(&evaluated, control);
         let shape = input_shape(prepared);
         let chosen = probe_examples(prepared, experiment.probes.examples);
         let features = shape.features();
@@ -79,7 +82,7 @@ impl Theory {
             }
             Err(error) => Err(error),
         };
-        let (on_probes, dynamics) = match no_dynamics(experiment, prepared) {
+        let (on_probes, dynamics) = match no_dynamics(experiment, has_dropout, prepared) {
             Some(reason) => {
                 let on_probes = predicted(kernels(architecture, &probe, None))?;
                 if on_probes.is_some() {
@@ -222,21 +225,23 @@ fn optional<T>(result: Result<T, TheoryError>, remarks: &mut Vec<String>) -> Res
 fn controlled(architecture: &Architecture, control: &ControlConfig) -> Architecture {
     let mut changed = architecture.clone();
     for layer in &mut changed.layers {
-        if let Layer::Dense { init, .. } | Layer::GatedDense { init, .. } | Layer::Convolution { init, .. } = layer {
+        layer.change_variances(&mut |init| {
             init.sigma_w2 *= control.sigma_w2_factor;
             if control.drop_bias {
                 init.sigma_b2 = 0.0;
             }
-        }
+        });
     }
     changed
 }
 
 /// Why a constant kernel has no closed form for the training of `experiment`, if it has none.
-fn no_dynamics(experiment: &Experiment, prepared: &Prepared) -> Option<String> {
+fn no_dynamics(experiment: &Experiment, has_dropout: bool, prepared: &Prepared) -> Option<String> {
     let training = &experiment.training;
     let unit_rates = matches!(experiment.network.parameterization, Parameterization::Ntk | Parameterization::Standard);
-    if training.batch_size.is_some_and(|size| size < prepared.train.n) {
+    if has_dropout {
+        Some("dropout draws new masks every step".into())
+    } else if training.batch_size.is_some_and(|size| size < prepared.train.n) {
         Some("minibatches; only full-batch training is predicted".into())
     } else if matches!(training.optimizer, Optimizer::Adam { .. } | Optimizer::AdamW { .. }) {
         Some("Adam is not linear in the gradient".into())

@@ -81,11 +81,7 @@ fn kernel_comparison(architecture: &Architecture, inputs: &[f64], members: &[Vec
 }
 
 fn with_weights_scaled(mut architecture: Architecture, factor: f64) -> Architecture {
-    for layer in &mut architecture.layers {
-        if let Layer::Dense { init, .. } | Layer::GatedDense { init, .. } = layer {
-            init.sigma_w2 *= factor;
-        }
-    }
+    architecture.layers.iter_mut().for_each(|layer| layer.change_variances(&mut |init| init.sigma_w2 *= factor));
     architecture
 }
 

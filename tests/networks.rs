@@ -4,7 +4,10 @@ use burn::tensor::{DType, Device};
 use rand_distr::{Distribution, StandardNormal};
 use widthwise::config::{ConvolutionConfig, ConvolutionReadout, Family, GateKind, GatesConfig, NetworkConfig};
 use widthwise::network::{Network, build_architecture, draw_gates};
-use widthwise_theory::{Activation, Architecture, InputShape, Padding, Parameterization, UpdateRule};
+use widthwise_theory::{
+    Activation, Architecture, Branch, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
+    UpdateRule,
+};
 
 /// Gaussian inputs, `n x features`.
 pub(crate) fn inputs(n: usize, features: usize) -> Vec<f64> {
@@ -66,6 +69,50 @@ pub(crate) fn families(width: usize, parameterization: Parameterization) -> Vec<
         ("gated smooth, input too", build(&gated(GateKind::Smooth, true), flat)),
         ("gated k-means", build(&gated(GateKind::KMeans, false), flat)),
     ]
+}
+
+/// Networks with norms, residual blocks, sum pooling, dropout and sums of branches, hidden width `width`, two outputs.
+pub(crate) fn layered(width: usize, parameterization: Parameterization) -> Vec<(&'static str, Architecture)> {
+    let init = InitVariance { sigma_w2: 1.7, sigma_b2: 0.3 };
+    let dense = |width: usize| Layer::Dense { width, init };
+    let convolution =
+        |stride: [usize; 2]| Layer::Convolution { width, filter_size: [3, 2], stride, padding: Padding::Same, init };
+    let phi = |function: Activation| Layer::Activation { function };
+    let norm = Layer::LayerNorm { epsilon: 1e-3 };
+    let block = |scale: f64| Layer::residual(scale, vec![phi(Activation::Gelu), dense(width)]);
+    let image = InputShape { channels: 2, height: 6, width: 5 };
+    let flat = InputShape::flat(6);
+    let pooled = Layer::SumPool { window: [2, 2], stride: [2, 1], padding: Padding::Valid };
+    let two = Layer::Branches {
+        branches: vec![
+            Branch { scale: 0.8, layers: vec![dense(width), phi(Activation::Erf), dense(width)] },
+            Branch { scale: -1.1, layers: vec![dense(width)] },
+        ],
+    };
+    let skip = Layer::residual(0.7, vec![phi(Activation::Relu), norm.clone(), convolution([1, 1])]);
+    let list = vec![
+        ("layer norm before", flat, vec![dense(width), norm.clone(), phi(Activation::Relu)]),
+        ("layer norm after", flat, vec![dense(width), phi(Activation::Relu), norm.clone(), dense(width), norm.clone()]),
+        ("rms norm after", flat, vec![dense(width), phi(Activation::Gelu), Layer::RmsNorm { epsilon: 0.0 }]),
+        ("residual", flat, vec![dense(width), block(1.0), block(0.5), phi(Activation::Relu)]),
+        ("branches", flat, vec![two, phi(Activation::Tanh)]),
+        ("dropout", flat, vec![dense(width), phi(Activation::Relu), Layer::Dropout { keep: 0.7 }]),
+        (
+            "convolutions with norm, residual, sum pooling",
+            image,
+            vec![convolution([1, 1]), skip, phi(Activation::Relu), norm, pooled, Layer::GlobalAveragePool],
+        ),
+        (
+            "convolutions, dropout, flatten",
+            image,
+            vec![convolution([2, 1]), phi(Activation::Erf), Layer::Dropout { keep: 0.6 }, Layer::Flatten],
+        ),
+    ];
+    let whole = |(name, input, mut layers): (&'static str, InputShape, Vec<Layer>)| {
+        layers.push(dense(2));
+        (name, Architecture { input, layers, gates: None, parameterization, init_scheme: InitScheme::Gaussian })
+    };
+    list.into_iter().map(whole).collect()
 }
 
 /// Member `member` of `architecture` in f64 on flex.

@@ -8,10 +8,16 @@ use widthwise_probes::{Observed, empirical_ntk, empirical_ntk_full, to_f64};
 use widthwise_theory::Parameterization;
 
 use crate::bounds::relative_difference;
-use crate::networks::{families, inputs, network};
+use crate::networks::{families, inputs, layered, network};
 
 const PARAMETERIZATIONS: [Parameterization; 4] =
     [Parameterization::Standard, Parameterization::Ntk, Parameterization::MeanField, Parameterization::Mup];
+
+/// Examples with the masks of dropout on.
+fn masked_batch(network: &Network, examples: usize) -> Batch {
+    let batch = network.batch(&inputs(examples, network.architecture().input.features()));
+    network.with_masks(batch, &mut widthwise_datasets::stream(5, "test.masks"))
+}
 
 /// The whole Jacobian, one backward pass an example and output, weighted with the learning-rate factors.
 fn brute_force(network: &Network, batch: &Batch, outputs: usize) -> Mat<f64> {
@@ -24,6 +30,7 @@ fn brute_force(network: &Network, batch: &Batch, outputs: usize) -> Mat<f64> {
             let single = Batch {
                 inputs: batch.inputs.clone().narrow(0, x, 1),
                 gates: batch.gates.clone().map(|g| g.narrow(0, x, 1)),
+                masks: batch.masks.iter().map(|mask| mask.clone().narrow(0, x, 1)).collect(),
             };
             let f = tracked.forward(&single, &mut widthwise::network::NoTap);
             let gradients = f.narrow(1, o, 1).sum().backward();
@@ -44,14 +51,18 @@ fn brute_force(network: &Network, batch: &Batch, outputs: usize) -> Mat<f64> {
 #[test]
 fn structured_ntk_equals_the_jacobian_gram_for_every_family_and_parameterization() {
     for parameterization in PARAMETERIZATIONS {
-        for (name, architecture) in families(7, parameterization) {
+        for (name, architecture) in families(7, parameterization).into_iter().chain(layered(7, parameterization)) {
             let network = network(&architecture, 0);
-            let batch = network.batch(&inputs(4, architecture.input.features()));
+            let batch = masked_batch(&network, 4);
             let observation = Observation::new(&network, &batch);
-            let expected = brute_force(&network, &batch, 3);
+            let outputs = architecture.outputs().unwrap();
+            let expected = brute_force(&network, &batch, outputs);
             let difference = relative_difference(&empirical_ntk_full(&observation), &expected);
             assert!(difference < 1e-10, "{name}, {parameterization:?}: full kernel off by {difference:e}");
-            let traced = Mat::from_fn(4, 4, |i, j| (0..3).map(|o| expected[(3 * i + o, 3 * j + o)]).sum::<f64>() / 3.0);
+            let diagonal_block = |i: usize, j: usize| {
+                (0..outputs).map(|o| expected[(outputs * i + o, outputs * j + o)]).sum::<f64>() / outputs as f64
+            };
+            let traced = Mat::from_fn(4, 4, diagonal_block);
             let difference = relative_difference(&empirical_ntk(&observation), &traced);
             assert!(difference < 1e-10, "{name}, {parameterization:?}: traced kernel off by {difference:e}");
         }
@@ -71,9 +82,10 @@ impl Tap for Leaves {
 
 #[test]
 fn pullbacks_equal_automatic_differentiation_for_every_family() {
-    for (name, architecture) in families(6, Parameterization::Ntk) {
+    let every = families(6, Parameterization::Ntk).into_iter().chain(layered(6, Parameterization::Ntk));
+    for (name, architecture) in every {
         let network = network(&architecture, 1);
-        let batch = network.batch(&inputs(3, architecture.input.features()));
+        let batch = masked_batch(&network, 3);
         let observation = Observation::new(&network, &batch);
         for layer in 1..=observation.layers() {
             let geometry = observation.geometry(layer);
@@ -100,7 +112,9 @@ fn pullbacks_equal_automatic_differentiation_for_every_family() {
             let flat = cotangent.swap_dims(2, 3).reshape([3, geometry.units * geometry.positions]);
             let gradients = (z * flat).sum().backward();
             for earlier in 1..=layer {
-                let expected = to_f64(leaves.0[earlier - 1].grad(&gradients).unwrap());
+                // A layer on another branch is not reached.
+                let leaf = &leaves.0[earlier - 1];
+                let expected = to_f64(leaf.grad(&gradients).unwrap_or_else(|| leaf.clone().inner().zeros_like()));
                 let found = pulled[earlier - 1].clone();
                 let [_, n, p, u] = found.dims();
                 let found = to_f64(found.swap_dims(2, 3).reshape([n, p * u]));
@@ -130,12 +144,13 @@ fn a_tangent_kernel_does_not_depend_on_the_optimizer() {
 
 #[test]
 fn orthogonal_weights_are_orthogonal_as_the_layers_use_them() {
-    use widthwise_theory::{InitScheme, Layer};
+    use widthwise_theory::{InitScheme, Layer, Operation};
     for (name, mut architecture) in families(6, Parameterization::Ntk) {
         architecture.init_scheme = InitScheme::Orthogonal;
         let network = network(&architecture, 0);
         for (layer, parameters) in network.weight_layers().iter().zip(&network.parameters) {
-            let is_convolution = matches!(architecture.layers[layer.index], Layer::Convolution { .. });
+            let is_convolution =
+                matches!(network.nodes()[layer.index].operation, Operation::Layer(Layer::Convolution { .. }));
             let stored = widthwise_probes::to_matrix(parameters.weight.clone());
             // Output units in rows.
             let weight = if is_convolution { stored } else { stored.transpose().to_owned() };

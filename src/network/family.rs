@@ -37,14 +37,14 @@ pub fn build_architecture(
     let weight_layers = architecture.weight_layers()?;
     if config.init == InitScheme::Pytorch {
         // The variances that the uniform draws of PyTorch's layers have.
-        for weight_layer in weight_layers {
-            let fan_in = (weight_layer.fan_in * weight_layer.branches) as f64;
-            let actual = InitVariance { sigma_w2: 1.0 / 3.0, sigma_b2: 1.0 / (3.0 * fan_in) };
-            if let Layer::Dense { init, .. } | Layer::GatedDense { init, .. } | Layer::Convolution { init, .. } =
-                &mut architecture.layers[weight_layer.index]
-            {
-                *init = actual;
-            }
+        let mut weight_layers = weight_layers.iter();
+        for layer in &mut architecture.layers {
+            layer.change_variances(&mut |init| {
+                if let Some(layer) = weight_layers.next() {
+                    let fan_in = (layer.fan_in * layer.branches) as f64;
+                    *init = InitVariance { sigma_w2: 1.0 / 3.0, sigma_b2: 1.0 / (3.0 * fan_in) };
+                }
+            });
         }
     }
     Ok(architecture)

@@ -1,18 +1,24 @@
 //! Finite networks on Burn, built from the same [`Architecture`] that theory reads.
 //!
-//! One `forward` serves training and every probe. States between layers are `[N, features]`, images channel-major, so that a
-//! layer is a map of rows; [`Tap`] sees the input of every layer on the way.
+//! One `forward` serves training and every probe. It walks the nodes of the architecture; states between them are
+//! `[N, features]`, images channel-major, so that a layer is a map of rows; [`Tap`] sees every state on the way.
 
 mod activation;
 mod convolution;
 mod dense;
+mod dropout;
 mod family;
 mod gates;
 mod init;
+mod norm;
 mod pooling;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use widthwise_theory::{Architecture, InputShape, Layer, Scaling, TheoryError, UpdateRule, WeightLayer};
+use widthwise_theory::{
+    Architecture, InputShape, Layer, Node, Operation, Scaling, TheoryError, UpdateRule, WeightLayer,
+};
+
+use norm::Centering;
 
 pub use family::{FamilyError, build_architecture};
 pub use gates::draw_gates;
@@ -33,13 +39,15 @@ impl Parameters {
     }
 }
 
-/// Examples on the device: inputs `[N, d]` and, for gated networks, gate values `[N, M]`.
+/// Examples on the device: inputs `[N, d]`, for gated networks gate values `[N, M]`, and masks of dropout while it is on.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// Inputs.
     pub inputs: Tensor<2>,
     /// Gate values.
     pub gates: Option<Tensor<2>>,
+    /// Masks `[N, features]`, one a dropout layer in the order of the nodes; none while dropout is off.
+    pub masks: Vec<Tensor<2>>,
 }
 
 impl Batch {
@@ -47,7 +55,8 @@ impl Batch {
     pub fn select(&self, indices: Tensor<1, burn::tensor::Int>) -> Self {
         Self {
             inputs: self.inputs.clone().select(0, indices.clone()),
-            gates: self.gates.clone().map(|gates| gates.select(0, indices)),
+            gates: self.gates.clone().map(|gates| gates.select(0, indices.clone())),
+            masks: self.masks.iter().map(|mask| mask.clone().select(0, indices.clone())).collect(),
         }
     }
 
@@ -56,6 +65,7 @@ impl Batch {
         Self {
             inputs: self.inputs.clone().narrow(0, 0, n),
             gates: self.gates.clone().map(|gates| gates.narrow(0, 0, n)),
+            masks: self.masks.iter().map(|mask| mask.clone().narrow(0, 0, n)).collect(),
         }
     }
 
@@ -67,8 +77,8 @@ impl Batch {
 
 /// Sees a forward pass and may replace what it sees by an equal tensor with a history of its own.
 pub trait Tap {
-    /// The input of layer `index` of the architecture.
-    fn input(&mut self, _index: usize, _state: &Tensor<2>) {}
+    /// The next state: first the input, then what every node makes, in order.
+    fn state(&mut self, _state: &Tensor<2>) {}
 
     /// The pre-activation of weight layer `layer`, `1..=L+1`.
     fn preactivation(&mut self, _layer: usize, state: Tensor<2>) -> Tensor<2> {
@@ -85,7 +95,9 @@ impl Tap for NoTap {}
 #[derive(Debug, Clone)]
 pub struct Network {
     architecture: Architecture,
-    shapes: Vec<InputShape>,
+    nodes: Vec<Node>,
+    /// `keep` and features of every dropout layer.
+    dropouts: Vec<(f64, usize)>,
     weight_layers: Vec<WeightLayer>,
     scalings: Vec<Scaling>,
     /// The same for update rules linear in the gradient, the ones that a tangent kernel speaks of.
@@ -109,6 +121,7 @@ impl Network {
         device: &Device,
         dtype: DType,
     ) -> Result<Self, TheoryError> {
+        let nodes = architecture.nodes()?;
         let weight_layers = architecture.weight_layers()?;
         let scalings = architecture.scalings(rule)?;
         let mut random = widthwise_datasets::stream(seed, &format!("init.{member}"));
@@ -116,7 +129,7 @@ impl Network {
             .iter()
             .zip(&scalings)
             .map(|(layer, scaling)| {
-                let transposed = matches!(architecture.layers[layer.index], Layer::Convolution { .. });
+                let transposed = matches!(nodes[layer.index].operation, Operation::Layer(Layer::Convolution { .. }));
                 let (weight, bias) = init::draw(architecture.init_scheme, layer, scaling, &mut random);
                 let rows = layer.fan_in * layer.branches;
                 let weight = from_f64(weight, [rows, layer.width], device, dtype);
@@ -127,9 +140,14 @@ impl Network {
                 }
             })
             .collect();
+        let dropouts = nodes.iter().filter_map(|node| match node.operation {
+            Operation::Layer(Layer::Dropout { keep }) => Some((keep, node.shape.features())),
+            _ => None,
+        });
         Ok(Self {
             architecture: architecture.clone(),
-            shapes: architecture.shapes()?,
+            dropouts: dropouts.collect(),
+            nodes,
             weight_layers,
             linear_scalings: architecture.scalings(UpdateRule::Linear)?,
             scalings,
@@ -165,9 +183,14 @@ impl Network {
         (&self.device, self.dtype)
     }
 
-    /// Shape of the state before layer `index`.
-    pub fn shape_before(&self, index: usize) -> InputShape {
-        self.shapes[index]
+    /// The nodes of the architecture.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Shape of `state`: 0 is the input, node `i` makes state `i + 1`.
+    fn shape(&self, state: usize) -> InputShape {
+        state.checked_sub(1).map_or(self.architecture.input, |node| self.nodes[node].shape)
     }
 
     /// Number of parameters.
@@ -189,76 +212,100 @@ impl Network {
             let values = gates.evaluate(inputs, features);
             from_f64(values, [n, gates.count()], &self.device, self.dtype)
         });
-        Batch { inputs: from_f64(inputs.to_vec(), [n, features], &self.device, self.dtype), gates }
+        let inputs = from_f64(inputs.to_vec(), [n, features], &self.device, self.dtype);
+        Batch { inputs, gates, masks: Vec::new() }
     }
 
     /// Outputs `[N, O]`.
     pub fn forward(&self, batch: &Batch, tap: &mut impl Tap) -> Tensor<2> {
-        let mut state = batch.inputs.clone();
+        let mut states = States::new(&self.nodes, batch.inputs.clone());
+        tap.state(&batch.inputs);
+        let mut masks = batch.masks.iter();
         let mut numbered = self.parameters.iter().zip(&self.scalings).enumerate();
-        for (index, layer) in self.architecture.layers.iter().enumerate() {
-            tap.input(index, &state);
-            let shape = self.shapes[index];
-            state = match layer {
-                Layer::Activation { function } => activation::value(function, state),
-                Layer::AveragePool { window, stride, padding } => {
-                    pooling::average(state, shape, *window, *stride, *padding)
-                }
-                Layer::GlobalAveragePool => pooling::global(state, shape),
-                Layer::Flatten => state,
-                Layer::Dense { .. } | Layer::GatedDense { .. } | Layer::Convolution { .. } => {
-                    let Some((number, (parameters, scaling))) = numbered.next() else {
-                        unreachable!("one parameter set a weight layer, by construction");
-                    };
-                    let z = match layer {
-                        Layer::Dense { .. } => dense::forward(state, parameters, scaling),
-                        Layer::GatedDense { .. } => {
-                            let rows = dense::gated_rows(state, batch.gates.as_ref());
-                            dense::forward(rows, parameters, scaling)
+        for node in &self.nodes {
+            let state = match &node.operation {
+                Operation::Sum { scales } => sum(node.inputs.iter().map(|&input| states.read(input)), scales),
+                Operation::Layer(layer) => {
+                    let (state, shape) = (states.read(node.inputs[0]), self.shape(node.inputs[0]));
+                    match layer {
+                        Layer::Activation { function } => activation::value(function, state),
+                        Layer::AveragePool { .. } | Layer::SumPool { .. } => {
+                            pooling::forward(state, shape, windows(layer))
                         }
-                        _ => convolution::forward(state, parameters, scaling, shape, layer),
-                    };
-                    tap.preactivation(number + 1, z)
+                        Layer::GlobalAveragePool => pooling::global(state, shape),
+                        Layer::Flatten => state,
+                        Layer::LayerNorm { epsilon } => norm::forward(state, shape, *epsilon, Centering::Mean),
+                        Layer::RmsNorm { epsilon } => norm::forward(state, shape, *epsilon, Centering::None),
+                        Layer::Dropout { .. } => dropout::forward(state, masks.next()),
+                        Layer::Branches { .. } => unreachable!("unfolded into nodes"),
+                        Layer::Dense { .. } | Layer::GatedDense { .. } | Layer::Convolution { .. } => {
+                            let Some((number, (parameters, scaling))) = numbered.next() else {
+                                unreachable!("one parameter set a weight layer, by construction");
+                            };
+                            let z = match layer {
+                                Layer::Dense { .. } => dense::forward(state, parameters, scaling),
+                                Layer::GatedDense { .. } => {
+                                    let rows = dense::gated_rows(state, batch.gates.as_ref());
+                                    dense::forward(rows, parameters, scaling)
+                                }
+                                _ => convolution::forward(state, parameters, scaling, shape, layer),
+                            };
+                            tap.preactivation(number + 1, z)
+                        }
+                    }
                 }
             };
+            tap.state(&state);
+            states.push(state);
         }
-        state
+        states.last()
     }
 
-    /// Input rows of weight layer `layer`, `[N, P, F]`, from the state before it.
+    /// Input rows of weight layer `layer`, `[N, P, F]`, from the state that it reads.
     pub(crate) fn rows(&self, layer: usize, state: Tensor<2>, batch: &Batch) -> Tensor<3> {
-        let index = self.weight_layers[layer - 1].index;
-        match &self.architecture.layers[index] {
-            Layer::GatedDense { .. } => dense::gated_rows(state, batch.gates.as_ref()).unsqueeze_dim(1),
-            convolution @ Layer::Convolution { .. } => convolution::rows(state, self.shapes[index], convolution),
+        let node = &self.nodes[self.weight_layers[layer - 1].index];
+        match &node.operation {
+            Operation::Layer(Layer::GatedDense { .. }) => {
+                dense::gated_rows(state, batch.gates.as_ref()).unsqueeze_dim(1)
+            }
+            Operation::Layer(convolution @ Layer::Convolution { .. }) => {
+                convolution::rows(state, self.shape(node.inputs[0]), convolution)
+            }
             _ => state.unsqueeze_dim(1),
         }
     }
 
-    /// Pulls cotangents at the output of layer `index` back to its input.
+    /// Pulls cotangents at the output of the layer of node `index` back to its input.
     ///
     /// # Shapes
     /// `cotangents`: `[k N, features out]`, copy-major; `state`: the layer's input, `[N, features in]`.
     pub(crate) fn pull_back_layer(
         &self,
         index: usize,
+        layer: &Layer,
         cotangents: Tensor<2>,
         state: &Tensor<2>,
         batch: &Batch,
     ) -> Tensor<2> {
-        let shape = self.shapes[index];
+        let shape = self.shape(self.nodes[index].inputs[0]);
         let weights = || {
             let number = self.weight_layers.iter().position(|layer| layer.index == index);
             let Some(number) = number else { unreachable!("a weight layer by the match below") };
             (&self.parameters[number], &self.scalings[number])
         };
-        match &self.architecture.layers[index] {
+        match layer {
             Layer::Activation { function } => activation::pull_back(function, cotangents, state),
-            Layer::AveragePool { window, stride, padding } => {
-                pooling::average_pull_back(cotangents, shape, *window, *stride, *padding)
-            }
+            Layer::AveragePool { .. } | Layer::SumPool { .. } => pooling::pull_back(cotangents, shape, windows(layer)),
             Layer::GlobalAveragePool => pooling::global_pull_back(cotangents, shape),
             Layer::Flatten => cotangents,
+            Layer::LayerNorm { epsilon } => norm::pull_back(cotangents, state, shape, *epsilon, Centering::Mean),
+            Layer::RmsNorm { epsilon } => norm::pull_back(cotangents, state, shape, *epsilon, Centering::None),
+            Layer::Dropout { .. } => {
+                let is_dropout = |node: &&Node| matches!(node.operation, Operation::Layer(Layer::Dropout { .. }));
+                let number = self.nodes[..index].iter().filter(is_dropout).count();
+                dropout::pull_back(cotangents, batch.masks.get(number))
+            }
+            Layer::Branches { .. } => unreachable!("unfolded into nodes"),
             Layer::Dense { .. } => {
                 let (parameters, scaling) = weights();
                 dense::pull_back(cotangents, parameters, scaling)
@@ -273,6 +320,51 @@ impl Network {
                 convolution::pull_back(cotangents, parameters, scaling, shape, layer)
             }
         }
+    }
+}
+
+/// States of a forward pass, each kept until its last reader has read it.
+struct States {
+    states: Vec<Option<Tensor<2>>>,
+    /// Nodes that have yet to read each state.
+    readers: Vec<usize>,
+}
+
+impl States {
+    fn new(nodes: &[Node], input: Tensor<2>) -> Self {
+        let mut readers = vec![0; nodes.len() + 1];
+        nodes.iter().flat_map(|node| &node.inputs).for_each(|&state| readers[state] += 1);
+        Self { states: vec![Some(input)], readers }
+    }
+
+    fn push(&mut self, state: Tensor<2>) {
+        self.states.push(Some(state));
+    }
+
+    fn read(&mut self, index: usize) -> Tensor<2> {
+        self.readers[index] -= 1;
+        let state = if self.readers[index] == 0 { self.states[index].take() } else { self.states[index].clone() };
+        let Some(state) = state else { unreachable!("made before it is read, and kept until its last reader") };
+        state
+    }
+
+    fn last(mut self) -> Tensor<2> {
+        let Some(Some(state)) = self.states.pop() else { unreachable!("the state made last") };
+        state
+    }
+}
+
+fn sum(states: impl Iterator<Item = Tensor<2>>, scales: &[f64]) -> Tensor<2> {
+    let scaled = states.zip(scales).map(|(state, &scale)| dense::scale(state, scale));
+    let Some(total) = scaled.reduce(|total, state| total + state) else { unreachable!("at least one branch") };
+    total
+}
+
+fn windows(layer: &Layer) -> pooling::Windows {
+    match *layer {
+        Layer::AveragePool { window, stride, padding } => pooling::Windows { window, stride, padding, sums: false },
+        Layer::SumPool { window, stride, padding } => pooling::Windows { window, stride, padding, sums: true },
+        _ => unreachable!("called for pooling layers only"),
     }
 }
 

@@ -1,12 +1,42 @@
-//! Average pooling as two small matrices, one an axis: `M_h x M_w^T`, with the transposes as the exact adjoint.
+//! Average and sum pooling as two small matrices, one an axis: `M_h x M_w^T`, with the transposes as the exact adjoint.
 
 use burn::tensor::{DType, Device, Tensor};
 use widthwise_theory::{InputShape, Padding};
 
 use super::from_f64;
 
-/// `size x out`: column `p` averages the window of output `p`; outside cells count as zeros.
-fn averaging(size: usize, window: usize, stride: usize, padding: Padding, device: &Device, dtype: DType) -> Tensor<2> {
+/// Windows of one pooling layer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Windows {
+    pub(super) window: [usize; 2],
+    pub(super) stride: [usize; 2],
+    pub(super) padding: Padding,
+    /// Whether cells are added rather than averaged.
+    pub(super) sums: bool,
+}
+
+impl Windows {
+    /// `size x out` along `axis`: column `p` weighs the window of output `p`; outside cells count as zeros.
+    fn matrix(self, size: usize, axis: usize, device: &Device, dtype: DType) -> Tensor<2> {
+        let share = if self.sums { 1.0 } else { 1.0 / self.window[axis] as f64 };
+        weights(size, self.window[axis], self.stride[axis], self.padding, share, device, dtype)
+    }
+
+    fn matrices(self, like: &Tensor<2>, shape: InputShape) -> [Tensor<2>; 2] {
+        let device = like.device().inner();
+        [self.matrix(shape.height, 0, &device, like.dtype()), self.matrix(shape.width, 1, &device, like.dtype())]
+    }
+}
+
+fn weights(
+    size: usize,
+    window: usize,
+    stride: usize,
+    padding: Padding,
+    share: f64,
+    device: &Device,
+    dtype: DType,
+) -> Tensor<2> {
     let (out, low) = padding.geometry(size, window, stride).unwrap_or((1, 0));
     let mut values = vec![0.0; size * out];
     for p in 0..out {
@@ -17,34 +47,16 @@ fn averaging(size: usize, window: usize, stride: usize, padding: Padding, device
                 Padding::Same | Padding::Valid => cell,
             };
             if (0..size as isize).contains(&cell) {
-                values[cell as usize * out + p] += 1.0 / window as f64;
+                values[cell as usize * out + p] += share;
             }
         }
     }
     from_f64(values, [size, out], device, dtype)
 }
 
-fn matrices(
-    like: &Tensor<2>,
-    shape: InputShape,
-    window: [usize; 2],
-    stride: [usize; 2],
-    padding: Padding,
-) -> [Tensor<2>; 2] {
-    let device = like.device().inner();
-    let axis = |size, i: usize| averaging(size, window[i], stride[i], padding, &device, like.dtype());
-    [axis(shape.height, 0), axis(shape.width, 1)]
-}
-
-pub(super) fn average(
-    state: Tensor<2>,
-    shape: InputShape,
-    window: [usize; 2],
-    stride: [usize; 2],
-    padding: Padding,
-) -> Tensor<2> {
+pub(super) fn forward(state: Tensor<2>, shape: InputShape, windows: Windows) -> Tensor<2> {
     let n = state.dims()[0];
-    let [rows, columns] = matrices(&state, shape, window, stride, padding);
+    let [rows, columns] = windows.matrices(&state, shape);
     let (out_h, out_w) = (rows.dims()[1], columns.dims()[1]);
     let images = n * shape.channels;
     let pooled = state.reshape([images * shape.height, shape.width]).matmul(columns);
@@ -53,15 +65,9 @@ pub(super) fn average(
     pooled.reshape([images, out_w, out_h]).swap_dims(1, 2).reshape([n, shape.channels * out_h * out_w])
 }
 
-pub(super) fn average_pull_back(
-    cotangents: Tensor<2>,
-    shape: InputShape,
-    window: [usize; 2],
-    stride: [usize; 2],
-    padding: Padding,
-) -> Tensor<2> {
+pub(super) fn pull_back(cotangents: Tensor<2>, shape: InputShape, windows: Windows) -> Tensor<2> {
     let copies = cotangents.dims()[0];
-    let [rows, columns] = matrices(&cotangents, shape, window, stride, padding);
+    let [rows, columns] = windows.matrices(&cotangents, shape);
     let (out_h, out_w) = (rows.dims()[1], columns.dims()[1]);
     let images = copies * shape.channels;
     let spread = cotangents.reshape([images * out_h, out_w]).matmul(columns.transpose());

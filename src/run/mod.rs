@@ -116,6 +116,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
                 anchor: anchors_at_init.then_some(fresh.parameters),
             },
             last_step: session.last_step,
+            seed: experiment.run.seed,
             probe_steps: &session.probe_steps,
             checkpoint_every: experiment.run.checkpoint_every,
             deadline: run_deadline,

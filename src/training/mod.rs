@@ -16,7 +16,7 @@ use widthwise_probes::to_f64;
 use crate::config::TrainingConfig;
 use crate::data::Data;
 use crate::measurement::{Evaluation, Snapshot};
-use crate::network::Network;
+use crate::network::{Batch, Network};
 use crate::record::manifest::Outcome;
 use batches::Batches;
 use optimizer::{OptimizerState, Updater};
@@ -36,6 +36,17 @@ pub struct Member {
     pub state: OptimizerState,
 }
 
+impl Member {
+    /// `batch` with the masks of this step, where the network has dropout.
+    fn masked(&self, batch: Batch, seed: u64) -> Batch {
+        if !self.network.has_dropout() {
+            return batch;
+        }
+        let name = format!("dropout.{}.{}", self.member, self.step);
+        self.network.with_masks(batch, &mut widthwise_datasets::stream(seed, &name))
+    }
+}
+
 /// What does not change while a member trains.
 pub struct Course<'a> {
     /// Loss, optimizer, stopping.
@@ -46,6 +57,8 @@ pub struct Course<'a> {
     pub updater: Updater,
     /// Last step.
     pub last_step: u64,
+    /// Seed of the masks of dropout: stream `dropout.<member>.<step>`.
+    pub seed: u64,
     /// Steps at which the observer looks.
     pub probe_steps: &'a BTreeSet<u64>,
     /// Steps between checkpoints.
@@ -119,6 +132,7 @@ pub fn train(
             }
         }
         let (batch, targets) = batches.at(step, &course.data.train, &course.data.train_targets);
+        let batch = member.masked(batch, course.seed);
         let (loss, gradients) = gradient::gradient(&mut member.network, &batch, &targets, course.config.loss);
         let scalings = member.network.scalings().to_vec();
         course.updater.update(step + 1, &mut member.network.parameters, gradients, &scalings, &mut member.state);

@@ -1,7 +1,8 @@
 //! The one description of a network, read by two interpreters: the finite `Network` and the infinite-width kernel.
 //!
-//! An [`Architecture`] lists layers from input to readout. Weight layers are numbered `l = 1..=L+1`, the readout last, in
-//! every file, column and message of the project; activations, pooling and reshaping carry no number.
+//! An [`Architecture`] lists layers from input to readout, branches nested. Weight layers are numbered `l = 1..=L+1` in the
+//! order of the list, the readout last, in every file, column and message of the project; activations, pooling, norms and
+//! reshaping carry no number. Its [`nodes`](Architecture::nodes) are the same as a graph.
 //!
 //! With `omega, beta ~ N(0, 1)` the map of weight layer `l` is
 //! `z^l = sigma_w / sqrt(fan_in) * W a^{l-1} + sigma_b b`, up to the gains of its [`Parameterization`].
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::activation::Activation;
 use crate::error::TheoryError;
 use crate::gates::Gates;
+use crate::graph::Operation;
 use crate::parameterization::Parameterization;
 
 /// Channels, height and width of one example; a flat vector of `d` features is `1 x 1 x d`.
@@ -28,6 +30,11 @@ impl InputShape {
     /// The shape of a flat vector of `features` numbers.
     pub fn flat(features: usize) -> Self {
         Self { channels: 1, height: 1, width: features }
+    }
+
+    /// Channels, height and width.
+    pub fn sizes(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
     }
 
     /// Numbers in one example. Examples are stored channel-major: `(c * height + h) * width + w`.
@@ -121,10 +128,98 @@ pub enum Layer {
         /// Boundary rule.
         padding: Padding,
     },
+    /// Sum over windows: average pooling times the number of cells of a window.
+    SumPool {
+        /// Height and width of the window.
+        window: [usize; 2],
+        /// Vertical and horizontal stride.
+        stride: [usize; 2],
+        /// Boundary rule.
+        padding: Padding,
+    },
     /// Mean over all positions of every channel.
     GlobalAveragePool,
     /// All positions and channels to one vector; costs nothing, kept to be explicit.
     Flatten,
+    /// `(x - mean) / sqrt(variance + epsilon)` over the channels of every position, over all units of a flat state; no
+    /// affine map after it (Ba, Kiros and Hinton 2016, 1607.06450).
+    LayerNorm {
+        /// Added to the variance; not negative.
+        epsilon: f64,
+    },
+    /// `x / sqrt(mean of x^2 + epsilon)` over the same units: no mean is subtracted (Zhang and Sennrich 2019, 1910.07467).
+    /// Its kernel is the one that neural-tangents uses for LayerNorm.
+    RmsNorm {
+        /// Added to the mean square; not negative.
+        epsilon: f64,
+    },
+    /// Every unit of every example kept with probability `keep` and divided by it, else zero; an independent mask for every
+    /// example of a batch (Srivastava et al. 2014). Theory speaks of the network with its masks on.
+    Dropout {
+        /// Probability that a unit stays, in (0, 1].
+        keep: f64,
+    },
+    /// Several paths from one state, added: `sum_k scale_k branch_k(x)`.
+    Branches {
+        /// The paths; a path without layers is the identity, so that a residual block has one of these.
+        branches: Vec<Branch>,
+    },
+}
+
+/// One path of [`Layer::Branches`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Branch {
+    /// Factor of its output in the sum.
+    pub scale: f64,
+    /// Its layers; none make the identity.
+    pub layers: Vec<Layer>,
+}
+
+impl Layer {
+    /// The name used in configurations and messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Layer::Dense { .. } => "dense",
+            Layer::GatedDense { .. } => "gated_dense",
+            Layer::Convolution { .. } => "convolution",
+            Layer::Activation { .. } => "activation",
+            Layer::AveragePool { .. } => "average_pool",
+            Layer::SumPool { .. } => "sum_pool",
+            Layer::GlobalAveragePool => "global_average_pool",
+            Layer::Flatten => "flatten",
+            Layer::LayerNorm { .. } => "layer_norm",
+            Layer::RmsNorm { .. } => "rms_norm",
+            Layer::Dropout { .. } => "dropout",
+            Layer::Branches { .. } => "branches",
+        }
+    }
+
+    /// `x + scale * layers(x)`: a residual block (He et al. 2016, 1512.03385).
+    pub fn residual(scale: f64, layers: Vec<Layer>) -> Self {
+        let skip = Branch { scale: 1.0, layers: Vec::new() };
+        Layer::Branches { branches: vec![skip, Branch { scale, layers }] }
+    }
+
+    /// Applies `change` to the variances of this layer and of the layers inside it.
+    pub fn change_variances(&mut self, change: &mut impl FnMut(&mut InitVariance)) {
+        match self {
+            Layer::Dense { init, .. } | Layer::GatedDense { init, .. } | Layer::Convolution { init, .. } => {
+                change(init)
+            }
+            Layer::Branches { branches } => {
+                branches.iter_mut().flat_map(|branch| &mut branch.layers).for_each(|l| l.change_variances(change));
+            }
+            Layer::Activation { .. }
+            | Layer::AveragePool { .. }
+            | Layer::SumPool { .. }
+            | Layer::GlobalAveragePool
+            | Layer::Flatten
+            | Layer::LayerNorm { .. }
+            | Layer::RmsNorm { .. }
+            | Layer::Dropout { .. } => {}
+        }
+    }
 }
 
 /// How initial weights are drawn around the variances of the layers.
@@ -161,7 +256,7 @@ pub struct Architecture {
 pub struct WeightLayer {
     /// Layer number, `1..=L+1`.
     pub layer: usize,
-    /// Index into [`Architecture::layers`].
+    /// Index into [`Architecture::nodes`].
     pub index: usize,
     /// Inputs of one output unit at one position and gate: channels times taps, or flat features.
     pub fan_in: usize,
@@ -180,45 +275,20 @@ pub struct WeightLayer {
 }
 
 impl Architecture {
-    /// Shapes before every layer and after the last one; entry `i` is the input of layer `i`.
-    ///
-    /// # Errors
-    /// A window that does not fit, a layer list that is empty or does not end in a weight layer, a gated layer without gates.
-    pub fn shapes(&self) -> Result<Vec<InputShape>, TheoryError> {
-        let mut shape = self.input;
-        let mut shapes = vec![shape];
-        let window = |shape: InputShape, size: [usize; 2], stride: [usize; 2], padding: Padding, index: usize| {
-            let rows = padding.geometry(shape.height, size[0], stride[0]);
-            let columns = padding.geometry(shape.width, size[1], stride[1]);
-            match (rows, columns) {
-                (Some((height, _)), Some((width, _))) => Ok(InputShape { channels: shape.channels, height, width }),
-                _ => Err(TheoryError::WindowDoesNotFit { index, window: size, image: [shape.height, shape.width] }),
+    /// The same network with its masks off, as it is evaluated: every dropout layer keeps all units.
+    pub fn without_dropout(&self) -> Self {
+        fn keep_all(layers: &mut [Layer]) {
+            for layer in layers {
+                match layer {
+                    Layer::Dropout { keep } => *keep = 1.0,
+                    Layer::Branches { branches } => branches.iter_mut().for_each(|branch| keep_all(&mut branch.layers)),
+                    _ => {}
+                }
             }
-        };
-        for (index, layer) in self.layers.iter().enumerate() {
-            shape = match layer {
-                Layer::Dense { width, .. } => InputShape::flat(*width),
-                Layer::GatedDense { width, .. } => {
-                    if self.gates.is_none() {
-                        return Err(TheoryError::MissingGates { index });
-                    }
-                    InputShape::flat(*width)
-                }
-                Layer::Convolution { width, filter_size, stride, padding, .. } => {
-                    let shape = window(shape, *filter_size, *stride, *padding, index)?;
-                    InputShape { channels: *width, ..shape }
-                }
-                Layer::Activation { .. } => shape,
-                Layer::AveragePool { window: size, stride, padding } => window(shape, *size, *stride, *padding, index)?,
-                Layer::GlobalAveragePool => InputShape::flat(shape.channels),
-                Layer::Flatten => InputShape::flat(shape.features()),
-            };
-            shapes.push(shape);
         }
-        match self.layers.last() {
-            Some(Layer::Dense { .. } | Layer::GatedDense { .. }) => Ok(shapes),
-            _ => Err(TheoryError::NoReadout),
-        }
+        let mut changed = self.clone();
+        keep_all(&mut changed.layers);
+        changed
     }
 
     /// The weight layers in order, numbered from 1.
@@ -226,20 +296,21 @@ impl Architecture {
     /// # Errors
     /// As [`Architecture::shapes`].
     pub fn weight_layers(&self) -> Result<Vec<WeightLayer>, TheoryError> {
-        let shapes = self.shapes()?;
-        let last = self.layers.len() - 1;
+        let nodes = self.nodes()?;
+        let last = nodes.len() - 1;
         let mut found = Vec::new();
-        for (index, layer) in self.layers.iter().enumerate() {
+        for (index, node) in nodes.iter().enumerate() {
+            let Operation::Layer(layer) = &node.operation else { continue };
+            let before = node.inputs[0].checked_sub(1).map_or(self.input, |node| nodes[node].shape);
             let (width, init, fan_in, positions, branches) = match layer {
-                Layer::Dense { width, init } => (*width, *init, shapes[index].features(), 1, 1),
+                Layer::Dense { width, init } => (*width, *init, before.features(), 1, 1),
                 Layer::GatedDense { width, init } => {
                     let gates = self.gates.as_ref().ok_or(TheoryError::MissingGates { index })?;
-                    (*width, *init, shapes[index].features(), 1, gates.count())
+                    (*width, *init, before.features(), 1, gates.count())
                 }
                 Layer::Convolution { width, filter_size, init, .. } => {
-                    let out = shapes[index + 1];
-                    let fan_in = shapes[index].channels * filter_size[0] * filter_size[1];
-                    (*width, *init, fan_in, out.height * out.width, 1)
+                    let fan_in = before.channels * filter_size[0] * filter_size[1];
+                    (*width, *init, fan_in, node.shape.height * node.shape.width, 1)
                 }
                 _ => continue,
             };

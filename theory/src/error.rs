@@ -24,6 +24,34 @@ pub enum TheoryError {
         /// Index in the layer list.
         index: usize,
     },
+    /// Branches that cannot be added.
+    #[error("node {index}: branches end in shapes {left:?} and {right:?} (channels, height, width); make them equal")]
+    BranchShapes {
+        /// Index of the sum among the nodes.
+        index: usize,
+        /// Shape of the first branch.
+        left: [usize; 3],
+        /// Shape of a branch that differs.
+        right: [usize; 3],
+    },
+    /// A sum of nothing.
+    #[error("node {index}: a sum of branches needs at least one branch")]
+    NoBranches {
+        /// Index of the sum among the nodes.
+        index: usize,
+    },
+    /// A number of a layer out of its range.
+    #[error("node {index}: {what} = {found}, but {allowed} is allowed")]
+    OutOfRange {
+        /// Index of the node.
+        index: usize,
+        /// Name of the number.
+        what: &'static str,
+        /// What was given.
+        found: f64,
+        /// The range.
+        allowed: &'static str,
+    },
     /// The last layer is not a dense weight layer.
     #[error("the last layer must be a dense readout")]
     NoReadout,

@@ -55,10 +55,10 @@ fn activations_between(architecture: &Architecture) -> Result<Vec<Activation>, T
                     found[after - 1] = function.clone();
                 }
             }
-            Layer::Convolution { .. } | Layer::AveragePool { .. } | Layer::GlobalAveragePool => {
+            other => {
                 return Err(no_prediction(format!(
-                    "layer {index} has positions, whose fluctuations are not independent; finite-width corrections cover \
-                     dense and gated dense layers"
+                    "layer {index} is {}: finite-width corrections cover dense and gated dense layers in one chain",
+                    other.name()
                 )));
             }
         }

@@ -52,13 +52,14 @@ mod dynamics;
 mod error;
 mod finite_width;
 mod gates;
+mod graph;
 mod kernel;
 mod parameterization;
 mod partial_jacobian;
 mod scale_invariant;
 
 pub use activation::Activation;
-pub use architecture::{Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, WeightLayer};
+pub use architecture::{Architecture, Branch, InitScheme, InitVariance, InputShape, Layer, Padding, WeightLayer};
 pub use criticality::{FixedPoint, Phase, edge_of_chaos, half_stable_point};
 pub use dual::{Dual, HermiteSeries, Moments, gaussian_expectation};
 pub use dynamics::{
@@ -68,6 +69,7 @@ pub use dynamics::{
 pub use error::TheoryError;
 pub use finite_width::{LayerFluctuation, layer_fluctuations};
 pub use gates::{GateFunction, Gates};
+pub use graph::{Node, Operation};
 pub use kernel::{
     Inputs, Kernels, LayerKernels, TrainedLayers, kernels, kernels_by_layer, kernels_when_training,
     preactivation_variances,

@@ -73,9 +73,13 @@ pub fn exact_excess_kurtosis(architecture: &Architecture) -> Result<Vec<f64>, Th
                 }
             }
             Layer::Dense { .. } | Layer::GatedDense { .. } | Layer::Flatten => {}
-            Layer::Convolution { .. } | Layer::AveragePool { .. } | Layer::GlobalAveragePool => {
+            other => {
                 return Err(TheoryError::NoPrediction {
-                    reason: format!("layer {index} has positions, whose variances are not multiplied independently"),
+                    reason: format!(
+                        "layer {index} is {}: exact kurtosis needs variances that are multiplied independently, dense and \
+                         gated dense layers in one chain",
+                        other.name()
+                    ),
                 });
             }
         }

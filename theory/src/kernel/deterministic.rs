@@ -23,6 +23,11 @@ pub(super) fn features(architecture: &Architecture, layers: usize, values: &[f64
                 values = values.chunks_exact(positions).map(|c| c.iter().sum::<f64>() / positions as f64).collect();
             }
             Layer::Flatten | Layer::Dense { .. } | Layer::GatedDense { .. } | Layer::Convolution { .. } => {}
+            Layer::SumPool { .. }
+            | Layer::LayerNorm { .. }
+            | Layer::RmsNorm { .. }
+            | Layer::Dropout { .. }
+            | Layer::Branches { .. } => {}
         }
     }
     Ok(values)

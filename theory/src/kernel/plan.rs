@@ -124,6 +124,7 @@ impl Plan {
                     steps.push(Step::GlobalAveragePool);
                 }
                 Layer::Flatten => flat = true,
+                other => return Err(no_prediction(format!("layer {index} is {}", other.name()))),
             }
             if pairs && !needs_pairs[index + 1] {
                 pairs = false;
@@ -150,7 +151,7 @@ fn position_pairs_needed(layers: &[Layer]) -> Vec<bool> {
             Layer::Dense { .. } | Layer::GatedDense { .. } => false,
             Layer::GlobalAveragePool => true,
             Layer::AveragePool { window, .. } => *window != [1, 1] || needed[index + 1],
-            Layer::Convolution { .. } | Layer::Activation { .. } | Layer::Flatten => needed[index + 1],
+            _ => needed[index + 1],
         };
     }
     needed
