@@ -5,6 +5,7 @@ pub mod config;
 pub mod data;
 pub mod measurement;
 pub mod monitor;
+pub mod monte_carlo;
 pub mod network;
 pub mod observation;
 pub mod prediction;

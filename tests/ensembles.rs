@@ -18,7 +18,18 @@ pub(crate) fn ensemble<T: Send>(
     members: usize,
     measure: impl Fn(Network, usize) -> T + Sync,
 ) -> Vec<T> {
-    let draw = |member| Network::new(architecture, UpdateRule::Linear, seed, member, &Device::flex(), DType::F64);
+    ensemble_in(DType::F64, architecture, seed, members, measure)
+}
+
+/// As [`ensemble`] at another precision.
+pub(crate) fn ensemble_in<T: Send>(
+    dtype: DType,
+    architecture: &Architecture,
+    seed: u64,
+    members: usize,
+    measure: impl Fn(Network, usize) -> T + Sync,
+) -> Vec<T> {
+    let draw = |member| Network::new(architecture, UpdateRule::Linear, seed, member, &Device::flex(), dtype);
     (0..members).into_par_iter().map(|member| measure(draw(member).unwrap(), member)).collect()
 }
 

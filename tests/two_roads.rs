@@ -19,8 +19,9 @@ fn masked_batch(network: &Network, examples: usize) -> Batch {
     network.with_masks(batch, &mut widthwise_datasets::stream(5, "test.masks"))
 }
 
-/// The whole Jacobian, one backward pass an example and output, weighted with the learning-rate factors.
-fn brute_force(network: &Network, batch: &Batch, outputs: usize) -> Mat<f64> {
+/// The whole Jacobian, one backward pass an example and output: rows example-major, each parameter weighted with the root of
+/// its learning-rate factor.
+pub(crate) fn jacobian(network: &Network, batch: &Batch, outputs: usize) -> Vec<Vec<f64>> {
     let mut rows: Vec<Vec<f64>> = Vec::new();
     for x in 0..batch.examples() {
         for o in 0..outputs {
@@ -44,6 +45,11 @@ fn brute_force(network: &Network, batch: &Batch, outputs: usize) -> Mat<f64> {
             rows.push(row);
         }
     }
+    rows
+}
+
+fn brute_force(network: &Network, batch: &Batch, outputs: usize) -> Mat<f64> {
+    let rows = jacobian(network, batch, outputs);
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     Mat::from_fn(rows.len(), rows.len(), |i, j| dot(&rows[i], &rows[j]))
 }

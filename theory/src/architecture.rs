@@ -291,6 +291,27 @@ impl Architecture {
         changed
     }
 
+    /// The same network with `width` units or channels in every hidden weight layer.
+    pub fn with_hidden_width(&self, width: usize) -> Self {
+        fn widen(layers: &mut [Layer], to: usize) {
+            for layer in layers {
+                match layer {
+                    Layer::Dense { width, .. } | Layer::GatedDense { width, .. } | Layer::Convolution { width, .. } => {
+                        *width = to;
+                    }
+                    Layer::Branches { branches } => {
+                        branches.iter_mut().for_each(|branch| widen(&mut branch.layers, to))
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut changed = self.clone();
+        let hidden = changed.layers.len().saturating_sub(1);
+        widen(&mut changed.layers[..hidden], width);
+        changed
+    }
+
     /// The weight layers in order, numbered from 1.
     ///
     /// # Errors

@@ -153,6 +153,7 @@ fn plain(architecture: &Architecture, x: &[f64], y: &[f64]) -> Result<(f64, f64)
                 theta = vec![vec![k[1][0][0] + init.sigma_w2 * mean(&theta)]];
             }
             Layer::Flatten | Layer::GatedDense { .. } => {}
+            other => panic!("this oracle does not know {}", other.name()),
         }
     }
     Ok((k[1][0][0], theta[0][0]))
