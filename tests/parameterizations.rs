@@ -1,12 +1,12 @@
 //! Parameterizations against one another: the same trajectory in two coordinates, and what one step does at large width.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor};
 use widthwise::config::{L2, Loss, NetworkConfig, Optimizer};
 use widthwise::network::{Batch, Network, NoTap, build_architecture, from_f64};
 use widthwise::observation::Observation;
 use widthwise::training::gradient::gradient;
 use widthwise::training::loss::Targets;
-use widthwise::training::optimizer::{OptimizerState, Updater};
+use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
 use widthwise_probes::{Observed, to_f64};
 use widthwise_theory::{Activation, Architecture, InputShape, Parameterization};
 
@@ -66,14 +66,23 @@ fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
 
 const TARGETS: [f64; 7] = [1.0, -1.0, 0.5, 0.2, -0.7, 1.3, -0.4];
 
-/// Mean-field and muP are one network in two coordinates.
+/// Mean-field and muP are one network in two coordinates, and so are NTK and standard with layerwise rates.
 #[test]
-fn mean_field_and_mup_take_the_same_trajectory() {
-    for optimizer in
-        [Optimizer::GradientDescent {}, Optimizer::Momentum { beta: 0.8 }, Optimizer::Nesterov { beta: 0.8 }]
-    {
-        let mut pair = [Parameterization::MeanField, Parameterization::Mup].map(|parameterization| {
-            let network = network(&architecture(vec![40, 60], parameterization), 0);
+fn two_coordinates_of_one_network_take_the_same_trajectory() {
+    let pairs = [
+        [Parameterization::MeanField, Parameterization::Mup],
+        [Parameterization::Ntk, Parameterization::StandardLayerwise],
+    ];
+    let adam = Optimizer::Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-300 };
+    let optimizers =
+        [Optimizer::GradientDescent {}, Optimizer::Momentum { beta: 0.8 }, Optimizer::Nesterov { beta: 0.8 }];
+    let linear = optimizers.into_iter().flat_map(|optimizer| pairs.map(|pair| (optimizer, pair)));
+    // Adam is invariant to the scale of a gradient while its epsilon is negligible.
+    for (optimizer, pair) in linear.chain([(adam, pairs[1])]) {
+        let rule = update_rule(optimizer);
+        let mut pair = pair.map(|parameterization| {
+            let architecture = architecture(vec![40, 60], parameterization);
+            let network = Network::new(&architecture, rule, 3, 0, &Device::flex(), DType::F64).unwrap();
             let state = OptimizerState::new(optimizer, &network.parameters);
             (network, state)
         });
@@ -92,8 +101,9 @@ fn mean_field_and_mup_take_the_same_trajectory() {
         let [a, b] = pair.each_ref().map(|(network, _)| outputs(network, &batch));
         largest = largest.max(largest_difference(&a, &b));
         let moved = largest_difference(&a, &start);
-        eprintln!("mean-field and muP, {optimizer:?}: {largest:e} apart in {STEPS} steps, outputs moved by {moved:.2}");
-        assert!(largest < 1e-12 && moved > 0.1, "{optimizer:?}: {largest:e} apart, moved {moved}");
+        let names = pair.each_ref().map(|(network, _)| network.architecture().parameterization);
+        eprintln!("{names:?}, {optimizer:?}: {largest:e} apart in {STEPS} steps, outputs moved by {moved:.2}");
+        assert!(largest < 1e-12 && moved > 0.1, "{names:?}, {optimizer:?}: {largest:e} apart, moved {moved}");
     }
 }
 

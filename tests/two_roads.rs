@@ -10,8 +10,13 @@ use widthwise_theory::Parameterization;
 use crate::bounds::relative_difference;
 use crate::networks::{families, inputs, layered, network};
 
-const PARAMETERIZATIONS: [Parameterization; 4] =
-    [Parameterization::Standard, Parameterization::Ntk, Parameterization::MeanField, Parameterization::Mup];
+const PARAMETERIZATIONS: [Parameterization; 5] = [
+    Parameterization::Standard,
+    Parameterization::StandardLayerwise,
+    Parameterization::Ntk,
+    Parameterization::MeanField,
+    Parameterization::Mup,
+];
 
 /// Examples with the masks of dropout on.
 fn masked_batch(network: &Network, examples: usize) -> Batch {

@@ -7,16 +7,18 @@
 //! | name | weight gain, variance, rate | bias gain, variance, rate |
 //! |---|---|---|
 //! | standard | `1, sigma_w2/f, 1` | `1, sigma_b2, 1` |
+//! | standard, layerwise | `1, sigma_w2/f, sigma_w2/f` | `1, sigma_b2, sigma_b2` |
 //! | ntk | `sigma_w/sqrt(f), 1, 1` | `sigma_b, 1, 1` |
 //! | mean-field, hidden | `sigma_w/sqrt(f), 1, n` | `sigma_b, 1, n` |
 //! | mean-field, readout | `sigma_w/sqrt(f n), 1, n` | `sigma_b/sqrt(n), 1, n` |
 //! | mup, hidden | `1, sigma_w2/f, n sigma_w2/f` | `1, sigma_b2, n sigma_b2` |
 //! | mup, readout | `1, sigma_w2/(f n), sigma_w2/f` | `1, sigma_b2/n, sigma_b2` |
 //!
+//! The layerwise rates of the standard parameterization are those at which it moves the function as the NTK one does.
 //! Mean-field is the NTK network divided by `sqrt(n)` and trained at rate `n`; muP is the same network in the coordinates
 //! of the standard one, so that SGD moves both functions identically. Under Adam the rates are powers of the gains
-//! instead (eta_W = eta gain for `W = gain omega`): 1 everywhere but for hidden weights of mean-field, `1/sqrt(n)`, and hidden
-//! and readout weights of muP, `1/n`.
+//! instead (eta_W = eta gain for `W = gain omega`): 1 everywhere but for the standard layerwise rates, which are the
+//! roots of those above, hidden weights of mean-field, `1/sqrt(n)`, and hidden and readout weights of muP, `1/n`.
 //!
 //! Jacot, Gabriel and Hongler 2018 (1806.07572); Yang and Hu 2020 (2011.14522); Yang et al. 2022 (2203.03466).
 
@@ -31,6 +33,8 @@ use crate::error::TheoryError;
 pub enum Parameterization {
     /// Variance in the weights, one learning rate.
     Standard,
+    /// Variance in the weights, a learning rate for every layer: the kernel regime in these coordinates.
+    StandardLayerwise,
     /// Variance in the gains, one learning rate: the kernel regime.
     Ntk,
     /// NTK with the output divided by `sqrt(n)` and the rate multiplied by `n`: feature learning.
@@ -82,6 +86,21 @@ impl Parameterization {
                 bias_variance: sigma_b2,
                 bias_rate: 1.0,
             },
+            Parameterization::StandardLayerwise => {
+                let (weight_variance, bias_variance) = (sigma_w2 / f, sigma_b2);
+                let rate = |variance: f64| match rule {
+                    UpdateRule::Linear => variance,
+                    UpdateRule::ScaleInvariant => variance.sqrt(),
+                };
+                Scaling {
+                    weight_gain: 1.0,
+                    weight_variance,
+                    weight_rate: rate(weight_variance),
+                    bias_gain: 1.0,
+                    bias_variance,
+                    bias_rate: rate(bias_variance),
+                }
+            }
             Parameterization::Ntk => Scaling {
                 weight_gain: (sigma_w2 / f).sqrt(),
                 weight_variance: 1.0,
