@@ -195,6 +195,8 @@ fn configurations_that_cannot_be_meant_are_refused() {
         ("network.width=-3", &["network.width = -3"]),
         ("network.width=1e3", &["network.width"]),
         ("network.activation=rleu", &["network.activation", "relu"]),
+        ("network.layers=[\"dense\"]", &["network.layers", "set network.family = \"layers\""]),
+        ("network.layers=[\"dnse\"]", &["network.layers[0] = \"dnse\"", "did you mean \"dense\""]),
         ("training.learning_rate.absolute=nan", &["training.learning_rate.absolute = nan", "finite number above 0"]),
         ("training.learning_rate.critical=inf", &["training.learning_rate.critical = inf"]),
         ("training.learning_rate.absolute=-1", &["training.learning_rate.absolute"]),
@@ -214,6 +216,14 @@ fn configurations_that_cannot_be_meant_are_refused() {
         ("[netwrok]\n", &["netwrok", "did you mean network"]),
         ("[network\n", &["bad.toml", "line 1"]),
         ("network = 3\n", &["network = 3"]),
+        (
+            "[network]\nfamily = \"layers\"\nlayers = [\n  \"dense\",\n  \"max_pool\",\n]\n",
+            &["network.layers[1]", "bad.toml, line 5", "use average_pool or sum_pool"],
+        ),
+        (
+            "[network]\nfamily = \"layers\"\nlayers = [\n  { sum_pool = { window = [29, 2] } },\n  \"dense\",\n]\n",
+            &["network.layers[0]", "bad.toml, line 4", "1 x 28 x 28", "29 x 2"],
+        ),
     ] {
         desk.write("bad.toml", text);
         desk.refuses("config check bad.toml", words);

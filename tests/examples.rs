@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use widthwise::config::{Experiment, Family, GateKind, load};
+use widthwise::config::{Experiment, GateKind, load};
 use widthwise_datasets::catalog;
 use widthwise_datasets::locate::{Located, SearchPath, locate};
 
@@ -23,13 +23,13 @@ fn shortened(experiment: &Experiment) -> Vec<String> {
         "dataset.preprocessing.test=12".to_owned(),
     ];
     if experiment.network.widths.is_none() {
-        let width = if experiment.network.family == Family::Cnn { 4 } else { 16 };
+        let width = if experiment.network.reads_images() { 4 } else { 16 };
         overrides.push(format!("network.width={width}"));
     }
     if experiment.training.batch_size.is_some() {
         overrides.push("training.batch_size=8".to_owned());
     }
-    if experiment.network.family == Family::GatedDeepLinear && experiment.network.gates.kind != GateKind::Task {
+    if experiment.network.is_gated() && experiment.network.gates.kind != GateKind::Task {
         overrides.push("network.gates.count=3".to_owned());
     }
     overrides
@@ -77,6 +77,8 @@ fn every_example_runs() {
         arguments.extend(data_dir.into_iter().flat_map(|path| ["--data-dir".to_owned(), path.display().to_string()]));
         let ended = widthwise(&arguments);
         assert_eq!(ended.code, Some(0), "{name}: {ended:?}");
+        let again = load(Some(&output.join("config.toml")), &[]).unwrap();
+        assert_eq!(again, load(Some(path), &shortened(&experiment)).unwrap(), "{name}");
         let page = fs::read_to_string(output.join("report.html")).unwrap();
         assert!(page.contains(name) && page.contains("<svg"), "{name} has a report without figures");
         let Ended { code, out, err } = widthwise(["check", output.to_str().unwrap()]);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use faer::{Mat, Side};
 use serde::Serialize;
-use widthwise::config::{self, ConfigError, Family, Fault, GateKind, NetworkConfig, Problem};
+use widthwise::config::{self, GateKind, NetworkConfig};
 use widthwise::network::{build_architecture, draw_gates};
 use widthwise::record::{atomic, npy};
 use widthwise_theory::{Architecture, InputShape, Inputs, kernels};
@@ -26,7 +26,7 @@ const OUTPUTS: usize = 1;
 /// An architecture, inputs or outputs that are refused, or a network for which theory has no kernel.
 pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<Exit> {
     let files = Files::new(&arguments.out)?;
-    let (network, seed) = network_of(&arguments.architecture, &arguments.set)?;
+    let (network, seed) = config::load_network(Some(&arguments.architecture), &arguments.set)?;
     let left = read(&arguments.inputs)?;
     let right = arguments.right.as_deref().map(read).transpose()?;
     let shape = shape_of(arguments, &network, left.columns)?;
@@ -65,39 +65,17 @@ pub(crate) fn parse_shape(text: &str) -> Result<InputShape, String> {
     }
 }
 
-/// The network and the seed of its gates.
-fn network_of(file: &Path, set: &[String]) -> Result<(NetworkConfig, u64), ConfigError> {
-    match config::load(Some(file), set) {
-        Ok(experiment) => Ok((experiment.network.clone(), experiment.run.seed)),
-        // Every value is sound and only does not fit the data set of the file, which is not used here. Such problems exist
-        // for two families only, so the network is read as of a third and given its family back.
-        Err(ConfigError::Invalid(problems)) if problems.iter().all(is_about_data) => {
-            let is_image = problems.iter().any(|problem| problem.key.starts_with("network.convolution"));
-            let as_mlp = [set, &["network.family=mlp".to_owned()]].concat();
-            let mut experiment = config::load(Some(file), &as_mlp)?.into_inner();
-            experiment.network.family = if is_image { Family::Cnn } else { Family::GatedDeepLinear };
-            Ok((experiment.network, experiment.run.seed))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn is_about_data(problem: &Problem) -> bool {
-    let keys = ["network.convolution", "network.gates"];
-    matches!(problem.fault, Fault::Conflict { .. }) && keys.iter().any(|key| problem.key.starts_with(key))
-}
-
 fn shape_of(arguments: &KernelArguments, network: &NetworkConfig, columns: usize) -> Result<InputShape> {
     if let Some(shape) = arguments.shape {
         return Ok(shape);
     }
-    ensure!(network.family != Family::Cnn, "a cnn reads images; say with --shape C,H,W how {columns} columns make one");
+    ensure!(!network.reads_images(), "the network reads images; say with --shape C,H,W how {columns} columns make one");
     Ok(InputShape::flat(columns))
 }
 
 /// The network on these inputs; `left` is what k-means gates are found on.
 fn architecture(network: &NetworkConfig, seed: u64, shape: InputShape, left: &Examples) -> Result<Architecture> {
-    let gates = if network.family == Family::GatedDeepLinear {
+    let gates = if network.is_gated() {
         let limit = match network.gates.kind {
             GateKind::Task => Some((left.columns, "columns")),
             GateKind::KMeans => Some((left.rows, "examples")),
@@ -230,6 +208,8 @@ fn print(summaries: &[Summary; 2], files: &Files, console: &Console) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use widthwise::config::{ConfigError, Family};
+
     use super::*;
 
     fn load(text: &str, set: &[&str]) -> Result<NetworkConfig, ConfigError> {
@@ -237,7 +217,7 @@ mod tests {
         let file = folder.path().join("network.toml");
         std::fs::write(&file, text).unwrap();
         let set: Vec<String> = set.iter().map(|&text| text.to_owned()).collect();
-        network_of(&file, &set).map(|(network, _)| network)
+        config::load_network(Some(&file), &set).map(|(network, _)| network)
     }
 
     #[test]

@@ -3,22 +3,19 @@
 use toml::{Table, Value};
 
 use super::problem::{Fault, Place, Problem};
-use super::schema::{Key, Range, Shape, Variant};
-use super::unknown::{join, nearest_key, nearest_name};
+use super::schema::{Key, MAX_NESTING, Range, Shape, Variant};
+use super::unknown::{element, join, nearest_key, nearest_name};
 
 /// All problems of `value`, which stands at the dotted key `path`.
 pub(super) fn check(shape: Shape, value: &Value, path: &str, problems: &mut Vec<Problem>) {
     match (shape, value) {
         (Shape::Table(keys), Value::Table(table)) => check_table(keys, table, path, problems),
-        (Shape::Variants(variants), Value::Table(table)) => check_variant(variants, table, path, problems),
-        (Shape::Variants(variants), Value::String(name)) => {
-            match variants.iter().find(|variant| variant.name == name) {
-                Some(variant) if variant.stands_alone() => {}
-                Some(variant) => {
-                    problems.push(not_allowed(path, value, format!("given with its values, {}", form(variant))));
-                }
-                None => problems.push(not_allowed(path, value, one_of_variants(variants, Some(name)))),
-            }
+        (Shape::VariantsOrEmpty(_), Value::Table(table)) if table.is_empty() => {}
+        (Shape::Variants(_) | Shape::VariantsOrEmpty(_) | Shape::Layer, Value::Table(table)) => {
+            check_variant(shape, table, path, problems);
+        }
+        (Shape::Variants(_) | Shape::VariantsOrEmpty(_) | Shape::Layer, Value::String(name)) => {
+            check_name(shape, name, path, problems);
         }
         (Shape::Named(variants), Value::Table(table)) => check_named(variants, table, path, problems),
         (Shape::Names(names), Value::Array(items)) => {
@@ -26,8 +23,38 @@ pub(super) fn check(shape: Shape, value: &Value, path: &str, problems: &mut Vec<
                 problems.push(not_allowed(path, item, one_of(names, item.as_str())));
             }
         }
+        (Shape::Layers(_), Value::Array(_)) if nesting(path) > MAX_NESTING => {
+            let allowed = format!("at most {MAX_NESTING} lists deep, network.layers included");
+            problems.push(not_allowed(path, value, allowed));
+        }
+        (Shape::Layers(_) | Shape::Branches, Value::Array(items)) if items.len() >= least(shape) => {
+            let Some(item) = shape.item() else { return };
+            items.iter().enumerate().for_each(|(index, value)| check(item, value, &element(path, index), problems));
+        }
         _ if is_allowed(shape, value) => {}
         _ => problems.push(not_allowed(path, value, allowed(shape, value))),
+    }
+}
+
+/// Items that a list of tables or variants has at least.
+fn least(shape: Shape) -> usize {
+    if let Shape::Layers(least) = shape { least } else { 1 }
+}
+
+/// Lists of layers around the values of the list at `path`, itself included.
+fn nesting(path: &str) -> usize {
+    path.split('.').filter(|part| part.split('[').next() == Some("layers")).count()
+}
+
+fn check_name(shape: Shape, name: &str, path: &str, problems: &mut Vec<Problem>) {
+    let value = Value::String(name.to_owned());
+    match shape.variants().iter().find(|variant| variant.name == name) {
+        Some(variant) if variant.refusal().is_some() => problems.push(refused(path, &value, variant)),
+        Some(variant) if variant.stands_alone() => {}
+        Some(variant) => {
+            problems.push(not_allowed(path, &value, format!("given with its values, {}", form(variant))));
+        }
+        None => problems.push(not_allowed(path, &value, one_of_variants(shape, Some(name)))),
     }
 }
 
@@ -48,17 +75,19 @@ fn check_table(keys: &'static [Key], table: &Table, path: &str, problems: &mut V
     }
 }
 
-fn check_variant(variants: &'static [Variant], table: &Table, path: &str, problems: &mut Vec<Problem>) {
+fn check_variant(shape: Shape, table: &Table, path: &str, problems: &mut Vec<Problem>) {
     let mut entries = table.iter();
-    let only = (entries.next(), entries.next());
-    let content = |name: &str| variants.iter().find(|variant| variant.name == name)?.content;
-    if let (Some((name, value)), None) = only
-        && let Some(content) = content(name)
+    if let (Some((name, value)), None) = (entries.next(), entries.next())
+        && let Some(variant) = shape.variants().iter().find(|variant| variant.name == name)
+        && let Some(content) = variant.content
     {
-        return check(content, value, &join(path, name), problems);
+        return match variant.refusal() {
+            Some(_) => problems.push(refused(path, &Value::Table(table.clone()), variant)),
+            None => check(content, value, &join(path, name), problems),
+        };
     }
     let name = table.keys().next().map(String::as_str);
-    problems.push(not_allowed(path, &Value::Table(table.clone()), one_of_variants(variants, name)));
+    problems.push(not_allowed(path, &Value::Table(table.clone()), one_of_variants(shape, name)));
 }
 
 fn check_named(variants: &'static [Variant], table: &Table, path: &str, problems: &mut Vec<Problem>) {
@@ -129,7 +158,11 @@ fn allowed(shape: Shape, found: &Value) -> String {
         Shape::Numbers => "a list of at least one finite number, for instance [0.0, 1.0, 0.5]".to_owned(),
         Shape::Names(names) => format!("a list like [\"{}\"], each name {}", names[0], one_of(names, None)),
         Shape::Choice(names) => one_of(names, found.as_str()),
-        Shape::Variants(variants) => one_of_variants(variants, None),
+        Shape::Variants(_) | Shape::VariantsOrEmpty(_) | Shape::Layer => one_of_variants(shape, None),
+        Shape::Layers(0) => "a list of layers, for instance [\"dense\", \"activation\"]".to_owned(),
+        Shape::Layers(_) => "a list of at least one layer, for instance [\"dense\", \"activation\"]".to_owned(),
+        Shape::Branches => "a list of at least one branch, for instance [{ layers = [\"dense\"] }]".to_owned(),
+        Shape::Refused(_) => "left out".to_owned(),
         Shape::Named(variants) => {
             let names: Vec<_> = variants.iter().map(|variant| variant.name).collect();
             format!("{{ name = ... }} with a name that is {}", one_of(&names, found.as_str()))
@@ -146,10 +179,12 @@ fn one_of(names: &[&'static str], found: Option<&str>) -> String {
     with_nearest(format!("one of {}", quoted.join(", ")), names, found)
 }
 
-fn one_of_variants(variants: &'static [Variant], found: Option<&str>) -> String {
-    let names: Vec<_> = variants.iter().map(|variant| variant.name).collect();
-    let forms: Vec<String> = variants.iter().map(form).collect();
-    with_nearest(format!("one of {}", forms.join(", ")), &names, found)
+fn one_of_variants(shape: Shape, found: Option<&str>) -> String {
+    let offered = || shape.variants().iter().filter(|variant| variant.refusal().is_none());
+    let names: Vec<_> = offered().map(|variant| variant.name).collect();
+    // A layer has so many keys that only those it needs are shown.
+    let form = |variant| if matches!(shape, Shape::Layer) { short_form(variant) } else { form(variant) };
+    with_nearest(format!("one of {}", offered().map(form).collect::<Vec<_>>().join(", ")), &names, found)
 }
 
 fn with_nearest(allowed: String, names: &[&'static str], found: Option<&str>) -> String {
@@ -159,11 +194,21 @@ fn with_nearest(allowed: String, names: &[&'static str], found: Option<&str>) ->
     }
 }
 
-/// How a variant is written.
+/// How a variant is written, with all its keys.
 fn form(variant: &Variant) -> String {
+    written(variant, |_| true)
+}
+
+/// How a variant is written at the least.
+fn short_form(variant: &Variant) -> String {
+    if variant.stands_alone() { format!("\"{}\"", variant.name) } else { written(variant, |key| key.required) }
+}
+
+fn written(variant: &Variant, is_shown: impl Fn(&Key) -> bool) -> String {
     match variant.content {
         Some(Shape::Table(keys)) if !keys.is_empty() => {
-            let values: Vec<String> = keys.iter().map(|key| format!("{} = ...", key.name)).collect();
+            let values: Vec<String> =
+                keys.iter().filter(|key| is_shown(key)).map(|key| format!("{} = ...", key.name)).collect();
             format!("{{ {} = {{ {} }} }}", variant.name, values.join(", "))
         }
         Some(Shape::Table(_)) | None => format!("\"{}\"", variant.name),
@@ -175,8 +220,16 @@ fn not_allowed(path: &str, value: &Value, allowed: String) -> Problem {
     Problem::not_allowed(path, Some(show(value)), allowed)
 }
 
+fn refused(path: &str, value: &Value, variant: &Variant) -> Problem {
+    let fault = Fault::Conflict { reason: variant.refusal().unwrap_or_default().to_owned() };
+    Problem { key: path.to_owned(), found: Some(show(value)), place: Place::Default, fault }
+}
+
 fn unknown(path: &str, value: &Value, table: String, known: Vec<&'static str>) -> Problem {
-    let fault = Fault::Unknown { nearest: nearest_key(path), table, known };
+    // The keys inside a list are not among the known dotted keys.
+    let beside = || nearest_name(&known, path.rsplit('.').next()?).map(|name| join(&table_name(path), name));
+    let nearest = if path.contains('[') { beside() } else { None };
+    let fault = Fault::Unknown { nearest: nearest.or_else(|| nearest_key(path)), table, known };
     Problem { key: path.to_owned(), found: Some(show(value)), place: Place::Default, fault }
 }
 
@@ -187,9 +240,23 @@ fn table_name(path: &str) -> String {
 
 /// A value as TOML on one line, cut where it grows long.
 pub(super) fn show(value: &Value) -> String {
-    let text = value.to_string().replace('\n', " ");
+    let text = by_name(value).to_string().replace('\n', " ");
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
+    }
+}
+
+/// The value with its variants as bare names where they hold nothing, as they are usually written.
+fn by_name(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => Value::Array(items.iter().map(by_name).collect()),
+        Value::Table(table) => match table.iter().next() {
+            Some((name, Value::Table(content))) if table.len() == 1 && content.is_empty() => {
+                Value::String(name.clone())
+            }
+            _ => Value::Table(table.iter().map(|(name, value)| (name.clone(), by_name(value))).collect()),
+        },
+        _ => value.clone(),
     }
 }

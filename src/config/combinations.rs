@@ -2,18 +2,21 @@
 //!
 //! Here every value is already allowed on its own, as the [schema](super::schema) says.
 
-use widthwise_datasets::{Colour, DatasetSpec, ImageShape, Normalize, Scale, Targets, catalog, synthetic::twelve_bit};
-use widthwise_theory::{InitScheme, Padding, Parameterization};
+mod layers;
+mod network;
 
-use super::experiment::{
-    ConvolutionConfig, DeviceKind, Experiment, Family, GateKind, LearningRate, Loss, Optimizer, Precision, Schedule,
-};
+use std::borrow::Cow;
+
+use widthwise_datasets::{Colour, DatasetSpec, ImageShape, Normalize, Scale, Targets, catalog, synthetic::twelve_bit};
+
+use super::experiment::{DeviceKind, Experiment, LearningRate, Loss, Optimizer, Precision, Schedule};
+use super::values::is_within;
 
 /// Two or more keys that do not go together.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Conflict {
     /// The key to report, the one that most likely wants changing.
-    pub(super) key: &'static str,
+    pub(super) key: Cow<'static, str>,
     /// The others that take part.
     pub(super) others: &'static [&'static str],
     /// Why, and what to do.
@@ -26,13 +29,7 @@ pub(super) fn conflicts(experiment: &Experiment) -> Vec<Conflict> {
     let data = Data::of(&experiment.dataset.source);
     device(experiment, &mut found);
     preprocessing(experiment, &data, &mut found);
-    network(experiment, &mut found);
-    if experiment.network.family == Family::Cnn {
-        convolutions(experiment, &data, &mut found);
-    }
-    if experiment.network.family == Family::GatedDeepLinear {
-        gates(experiment, &data, &mut found);
-    }
+    network::conflicts(experiment, &data, &mut found);
     training(experiment, &data, &mut found);
     probes(experiment, &data, &mut found);
     claims(experiment, &mut found);
@@ -42,8 +39,15 @@ pub(super) fn conflicts(experiment: &Experiment) -> Vec<Conflict> {
 struct Conflicts(Vec<Conflict>);
 
 impl Conflicts {
-    fn add(&mut self, key: &'static str, others: &'static [&'static str], reason: impl Into<String>) {
-        self.0.push(Conflict { key, others, reason: reason.into() });
+    fn add(&mut self, key: impl Into<Cow<'static, str>>, others: &'static [&'static str], reason: impl Into<String>) {
+        self.0.push(Conflict { key: key.into(), others, reason: reason.into() });
+    }
+}
+
+impl Conflict {
+    /// Whether other data would end the conflict.
+    pub(super) fn is_about_data(&self) -> bool {
+        self.others.iter().any(|key| is_within(key, "dataset"))
     }
 }
 
@@ -89,6 +93,14 @@ impl Data {
             DatasetSpec::GaussianMixture(p) => made(p.input_dim, p.classes, p.train, p.test),
             DatasetSpec::UniformSphere(p) => made(p.input_dim, 2, p.train, p.test),
         }
+    }
+
+    /// Shape of one input after preprocessing.
+    fn input_shape(&self, experiment: &Experiment) -> ImageShape {
+        let options = &experiment.dataset.preprocessing;
+        let channels = if options.colour == Colour::Grey { 1 } else { self.shape.channels };
+        let shape = ImageShape { channels, ..self.shape };
+        options.permuted_tasks.map_or(shape, |tasks| ImageShape::flat(shape.len() + tasks))
     }
 
     /// Training examples after preprocessing, copies for tasks included.
@@ -216,86 +228,6 @@ fn classes_and_targets(experiment: &Experiment, data: &Data, found: &mut Conflic
             ),
         ),
         _ => {}
-    }
-}
-
-fn network(experiment: &Experiment, found: &mut Conflicts) {
-    let network = &experiment.network;
-    if network.init == InitScheme::Pytorch && network.parameterization != Parameterization::Standard {
-        found.add(
-            "network.init",
-            &["network.parameterization"],
-            "PyTorch's initial weights are made for the standard parameterization; set network.parameterization = \
-             \"standard\", or network.init = \"gaussian\"",
-        );
-    }
-}
-
-/// Follows the image through the hidden layers.
-fn convolutions(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
-    const OTHERS: &[&str] = &["network.convolution", "network.depth", "network.widths", "dataset"];
-    let options = &experiment.dataset.preprocessing;
-    let ConvolutionConfig { filter_size, stride, padding, pool, .. } = &experiment.network.convolution;
-    let mut image = match options.permuted_tasks {
-        Some(tasks) => [1, data.shape.len() + tasks],
-        None => [data.shape.height, data.shape.width],
-    };
-    for layer in 1..=experiment.network.hidden_widths().len() {
-        // A wrapped filter that is larger than the image would see one pixel twice.
-        let too_large = *padding == Padding::Circular && (filter_size[0] > image[0] || filter_size[1] > image[1]);
-        match after_window(image, *filter_size, *stride, *padding) {
-            Some(next) if !too_large => image = next,
-            _ => {
-                let reason = format!(
-                    "the input of layer {layer} is {} x {} and the filter must fit into it; use a smaller filter, fewer \
-                     layers, a smaller stride or padding = \"same\"",
-                    image[0], image[1]
-                );
-                return found.add("network.convolution.filter_size", OTHERS, reason);
-            }
-        }
-        if let Some(window) = pool {
-            let Some(next) = after_window(image, *window, *window, Padding::Valid) else {
-                let reason = format!(
-                    "the output of layer {layer} is {} x {} and the window must fit into it; use a smaller window or fewer \
-                     layers",
-                    image[0], image[1]
-                );
-                return found.add("network.convolution.pool", OTHERS, reason);
-            };
-            image = next;
-        }
-    }
-}
-
-fn after_window(image: [usize; 2], size: [usize; 2], stride: [usize; 2], padding: Padding) -> Option<[usize; 2]> {
-    let (height, _) = padding.geometry(image[0], size[0], stride[0])?;
-    let (width, _) = padding.geometry(image[1], size[1], stride[1])?;
-    Some([height, width])
-}
-
-fn gates(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
-    let gates = &experiment.network.gates;
-    match (gates.kind, experiment.dataset.preprocessing.permuted_tasks) {
-        (GateKind::Task, None) => found.add(
-            "network.gates.kind",
-            &["dataset.preprocessing.permuted_tasks"],
-            "task gates read a task code that the inputs do not have; set dataset.preprocessing.permuted_tasks",
-        ),
-        (GateKind::Task, Some(tasks)) if gates.count != tasks => found.add(
-            "network.gates.count",
-            &["network.gates.kind", "dataset.preprocessing.permuted_tasks"],
-            format!("there is one task gate for each of the {tasks} tasks; set network.gates.count = {tasks}"),
-        ),
-        _ => {}
-    }
-    let examples = data.training_examples(experiment);
-    if gates.kind == GateKind::KMeans && gates.count > examples {
-        found.add(
-            "network.gates.count",
-            &["network.gates.kind", "dataset"],
-            format!("{examples} training examples have at most {examples} centroids; set at most {examples}"),
-        );
     }
 }
 

@@ -9,7 +9,8 @@ mod claims;
 mod combinations;
 mod experiment;
 mod init;
-mod layers;
+mod layer;
+mod network;
 mod overrides;
 mod problem;
 mod resolved;
@@ -17,6 +18,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod unknown;
+mod values;
 
 use std::fs;
 use std::ops::Deref;
@@ -26,15 +28,20 @@ use toml::Value;
 
 pub use claims::KNOWN_CLAIMS;
 pub use experiment::{
-    Anchor, ClaimsConfig, ControlConfig, ConvolutionConfig, ConvolutionReadout, DatasetConfig, DeviceKind, Experiment,
-    Family, GateKind, GatesConfig, L2, LearningRate, Loss, NetworkConfig, Optimizer, Precision, ProbesConfig,
-    RunConfig, Schedule, Stop, TrainingConfig,
+    Anchor, ClaimsConfig, ControlConfig, DatasetConfig, DeviceKind, Experiment, L2, LearningRate, Loss, Optimizer,
+    Precision, ProbesConfig, RunConfig, Schedule, Stop, TrainingConfig,
 };
 pub use init::COMMENTED;
+pub use layer::{
+    BranchConfig, ConvolutionLayerConfig, DenseConfig, DropoutConfig, FunctionConfig, LayerConfig, NormConfig,
+    PoolingConfig, ReadoutConfig, ResidualConfig, VariancesConfig,
+};
+pub use network::{ConvolutionConfig, ConvolutionReadout, Family, GateKind, GatesConfig, NetworkConfig};
 pub use problem::{ConfigError, Fault, Place, Problem};
 
-use layers::Places;
+use combinations::Conflict;
 use schema::EXPERIMENT;
+use values::{Places, is_within};
 
 /// An experiment whose values are all allowed, alone and together.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +57,7 @@ impl Checked {
         let mut problems = Vec::new();
         check::check(EXPERIMENT, &values, "", &mut problems);
         if problems.is_empty() {
-            problems = conflicts(&experiment, &[])?;
+            problems = conflicts(&experiment, &[], Scope::Experiment)?;
         }
         if problems.is_empty() {
             return Ok(Self(experiment));
@@ -83,9 +90,8 @@ const DEFAULT_RUN: &str = include_str!("../../examples/mnist_mlp.toml");
 /// # Errors
 /// [`ConfigError`] when the file cannot be read or parsed, an override is malformed, or a key or value is not allowed.
 pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Checked, ConfigError> {
-    let Some(path) = file else { return parse(DEFAULT_RUN, "the default run", overrides) };
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    parse(&text, &path.display().to_string(), overrides)
+    let (text, origin) = text_of(file)?;
+    parse(&text, &origin, overrides)
 }
 
 /// As [`load`], from a text; `origin` stands for the file name in messages.
@@ -93,79 +99,112 @@ pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Checked, Config
 /// # Errors
 /// As [`load`].
 pub fn parse(text: &str, origin: &str, overrides: &[String]) -> Result<Checked, ConfigError> {
-    let (table, mut places) = layers::read(text, origin)?;
-    let mut values = Value::Table(table);
-    layers::expand_names(EXPERIMENT, &mut values);
-    overrides::apply(overrides, &mut values, &mut places)?;
-    check(values, &places)
+    checked(text, origin, overrides, Scope::Experiment).map(Checked)
+}
+
+/// The network of a configuration and the seed of its gates, for other inputs than the data set of the file: whether it fits
+/// that one is not asked.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_network(file: Option<&Path>, overrides: &[String]) -> Result<(NetworkConfig, u64), ConfigError> {
+    let (text, origin) = text_of(file)?;
+    let experiment = checked(&text, &origin, overrides, Scope::NetworkOnOtherData)?;
+    Ok((experiment.network, experiment.run.seed))
+}
+
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// The experiment that it describes.
+    Experiment,
+    /// Its network alone, which need not fit its data.
+    NetworkOnOtherData,
+}
+
+fn text_of(file: Option<&Path>) -> Result<(String, String), ConfigError> {
+    let Some(path) = file else { return Ok((DEFAULT_RUN.to_owned(), "the default run".to_owned())) };
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    Ok((text, path.display().to_string()))
 }
 
 /// Checks what the user wrote, and with it the whole of the experiment.
-fn check(mut values: Value, places: &Places) -> Result<Checked, ConfigError> {
+fn checked(text: &str, origin: &str, overrides: &[String], scope: Scope) -> Result<Experiment, ConfigError> {
+    let (table, mut places) = values::read(text, origin)?;
+    let mut values = Value::Table(table);
+    values::expand_names(EXPERIMENT, &mut values);
+    overrides::apply(overrides, &mut values, &mut places)?;
     let mut problems = Vec::new();
     check::check(EXPERIMENT, &values, "", &mut problems);
     for problem in &problems {
         // Around a value that is missing the whole table goes, which could not be read without it.
         let around = problem.key.rsplit_once('.').map_or("", |(table, _)| table);
-        layers::remove(&mut values, if problem.found.is_some() { &problem.key } else { around });
+        values::remove(&mut values, if problem.found.is_some() { &problem.key } else { around });
     }
     let experiment = match over_defaults(values) {
         Ok(experiment) => experiment,
         Err(error) if problems.is_empty() => return Err(error),
         // What is wrong has been found already.
-        Err(_) => return Err(invalid(problems, places)),
+        Err(_) => return Err(invalid(problems, &places)),
     };
-    problems.extend(conflicts(&experiment, &problems)?);
-    if let Some(problem) = idle_override(&experiment, places) {
-        problems.push(problem);
-    }
-    if problems.is_empty() { Ok(Checked(experiment)) } else { Err(invalid(problems, places)) }
+    problems.extend(conflicts(&experiment, &problems, scope)?);
+    problems.extend(idle_override(&experiment, &places));
+    if problems.is_empty() { Ok(experiment) } else { Err(invalid(problems, &places)) }
 }
 
 fn over_defaults(values: Value) -> Result<Experiment, ConfigError> {
     let mut all = Value::try_from(Experiment::default()).map_err(|error| unreadable(&error))?;
     // The default rule must not end a run whose configuration has a rule of its own.
-    if layers::lookup(&values, "training.stop").is_some() {
-        layers::remove(&mut all, "training.stop");
+    if values::lookup(&values, "training.stop").is_some() {
+        values::remove(&mut all, "training.stop");
     }
-    layers::merge(EXPERIMENT, &mut all, values);
+    values::merge(EXPERIMENT, &mut all, values);
     all.try_into().map_err(|error: toml::de::Error| unreadable(&error))
 }
 
 /// Conflicts as problems, less those in which a value takes part that was refused on its own.
-fn conflicts(experiment: &Experiment, refused: &[Problem]) -> Result<Vec<Problem>, ConfigError> {
+fn conflicts(experiment: &Experiment, refused: &[Problem], scope: Scope) -> Result<Vec<Problem>, ConfigError> {
     let values = Value::try_from(experiment).map_err(|error| unreadable(&error))?;
-    let is_within =
-        |key: &str, table: &str| key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let is_refused =
         |key: &str| refused.iter().any(|problem| is_within(&problem.key, key) || is_within(key, &problem.key));
+    let counts = |conflict: &Conflict| {
+        scope == Scope::Experiment || !conflict.is_about_data() || !is_within(&conflict.key, "network")
+    };
     let sound = combinations::conflicts(experiment)
         .into_iter()
-        .filter(|conflict| !is_refused(conflict.key) && !conflict.others.iter().any(|key| is_refused(key)));
+        .filter(counts)
+        .filter(|conflict| !is_refused(&conflict.key) && !conflict.others.iter().any(|key| is_refused(key)));
     Ok(sound
         .map(|conflict| Problem {
-            key: conflict.key.to_owned(),
-            found: layers::lookup(&values, conflict.key).map(check::show),
+            found: values::lookup(&values, &conflict.key).map(check::show),
+            key: conflict.key.into_owned(),
             place: Place::Default,
             fault: Fault::Conflict { reason: conflict.reason },
         })
         .collect())
 }
 
-/// An override of the width or depth that a list of widths would silently outdo.
+/// An override of the width or depth that a list of widths or of layers would silently outdo.
 fn idle_override(experiment: &Experiment, places: &Places) -> Option<Problem> {
-    experiment.network.widths.as_ref()?;
-    let (key, value) = [("network.width", experiment.network.width), ("network.depth", experiment.network.depth)]
-        .into_iter()
-        .find(|(key, _)| places.is_override(key) && !places.is_override("network.widths"))?;
-    let reason = "network.widths is set and decides alone; override network.widths instead, for instance \
-                  --set network.widths=[512,512]";
-    Some(Problem {
-        key: key.to_owned(),
-        found: Some(value.to_string()),
-        place: Place::Default,
-        fault: Fault::Conflict { reason: reason.to_owned() },
-    })
+    let network = &experiment.network;
+    let widths = |width: usize, depth: usize| NetworkConfig { width, depth, ..network.clone() }.hidden_widths();
+    let (list, reason) = if network.family == Family::Layers {
+        ("network.layers", "the layers of network.layers decide alone; override network.layers instead")
+    } else {
+        let reason = "network.widths is set and decides alone; override network.widths instead, for instance \
+                      --set network.widths=[512,512]";
+        ("network.widths", reason)
+    };
+    let keys = [
+        ("network.width", network.width, widths(1, 1) == widths(2, 1)),
+        ("network.depth", network.depth, widths(1, 1) == widths(1, 2)),
+    ];
+    let (key, value, _) = keys.into_iter().find(|(key, _, is_idle)| *is_idle && places.is_override(key))?;
+    if places.is_override(list) {
+        return None;
+    }
+    let fault = Fault::Conflict { reason: reason.to_owned() };
+    Some(Problem { key: key.to_owned(), found: Some(value.to_string()), place: Place::Default, fault })
 }
 
 fn invalid(mut problems: Vec<Problem>, places: &Places) -> ConfigError {

@@ -5,9 +5,9 @@
 
 use toml::{Table, Value};
 
-use super::layers::{Places, expand_names, merge};
 use super::problem::ConfigError;
 use super::schema::{EXPERIMENT, Shape};
+use super::values::{Places, expand_names, merge};
 
 /// Puts the overrides on top of `values`, the later ones over the earlier.
 pub(super) fn apply(overrides: &[String], values: &mut Value, places: &mut Places) -> Result<(), ConfigError> {

@@ -32,7 +32,12 @@ fn section(keys: &[Key], table: &Table, path: &str, text: &mut String) {
     }
     for key in keys.iter().filter(|key| !is_section(key)) {
         let _ = match table.get(key.name) {
+            Some(Value::Array(items)) if key.shape.item().is_some() => {
+                let lines = items.iter().filter_map(|item| Some(format!("    {},\n", inline(key.shape.item()?, item))));
+                writeln!(text, "{} = [\n{}]", key.name, lines.collect::<String>())
+            }
             Some(value) => writeln!(text, "{} = {}", key.name, inline(key.shape, value)),
+            None if key.silent => Ok(()),
             None => writeln!(text, "# {} is not set", key.name),
         };
     }
@@ -45,9 +50,19 @@ fn section(keys: &[Key], table: &Table, path: &str, text: &mut String) {
 
 /// One line, with the keys of enums in the order of the schema.
 fn inline(shape: Shape, value: &Value) -> String {
+    if let (Some(item), Value::Array(items)) = (shape.item(), value) {
+        let items: Vec<String> = items.iter().map(|value| inline(item, value)).collect();
+        return format!("[{}]", items.join(", "));
+    }
     let Value::Table(table) = value else { return value.to_string() };
+    if let (Shape::Layer, Some((name, Value::Table(content)))) = (shape, table.iter().next())
+        && content.is_empty()
+    {
+        return format!("\"{name}\"");
+    }
     let pairs: Vec<String> = match shape {
-        Shape::Variants(variants) => variants
+        Shape::Variants(_) | Shape::VariantsOrEmpty(_) | Shape::Layer => shape
+            .variants()
             .iter()
             .filter_map(|variant| {
                 let content = table.get(variant.name)?;

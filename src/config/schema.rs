@@ -4,123 +4,16 @@
 //! the structs in [`experiment`](super::experiment); a test holds the two together in both directions. What a value may be
 //! in view of the others is in [`combinations`](super::combinations).
 
+mod layers;
+mod shape;
+
 use super::claims::KNOWN_CLAIMS;
-
-/// What a value may be.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Shape {
-    /// A table with these keys.
-    Table(&'static [Key]),
-    /// `true` or `false`.
-    Switch,
-    /// A whole number in this range.
-    Whole(u64, u64),
-    /// A number.
-    Number(Range),
-    /// Text that is not empty.
-    Text,
-    /// A name that is safe as the name of a folder.
-    Name,
-    /// Two whole numbers from 1 to 1000: vertical, horizontal.
-    Pair,
-    /// Whole numbers in this range, at least one of them.
-    Wholes(u64, u64),
-    /// Finite numbers, at least one of them.
-    Numbers,
-    /// Any number of these names.
-    Names(&'static [&'static str]),
-    /// One of these names.
-    Choice(&'static [&'static str]),
-    /// One variant, its name the only key of a table, or plain text where it needs no content.
-    Variants(&'static [Variant]),
-    /// A table whose `name` says which other keys it has.
-    Named(&'static [Variant]),
-}
-
-/// A key of a table.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    pub(super) shape: Shape,
-    /// Whether there is no default.
-    pub(super) required: bool,
-}
-
-/// A variant of an enum.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Variant {
-    pub(super) name: &'static str,
-    /// `None` for a variant that is only a name.
-    pub(super) content: Option<Shape>,
-}
-
-/// Finite numbers with a bound.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Range {
-    /// Any finite number.
-    Finite,
-    /// Above 0.
-    Positive,
-    /// 0 or above.
-    NotNegative,
-    /// 0 <= x < 1.
-    BelowOne,
-    /// 0 < x < 1.
-    Inside,
-    /// 0 <= x <= 1.
-    Fraction,
-}
-
-impl Range {
-    /// Whether the number is allowed; NaN and infinities never are.
-    pub(super) fn contains(self, x: f64) -> bool {
-        x.is_finite()
-            && match self {
-                Self::Finite => true,
-                Self::Positive => x > 0.0,
-                Self::NotNegative => x >= 0.0,
-                Self::BelowOne => (0.0..1.0).contains(&x),
-                Self::Inside => x > 0.0 && x < 1.0,
-                Self::Fraction => (0.0..=1.0).contains(&x),
-            }
-    }
-
-    /// In words.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Finite => "a finite number",
-            Self::Positive => "a finite number above 0",
-            Self::NotNegative => "a finite number of at least 0",
-            Self::BelowOne => "a number of at least 0 and below 1",
-            Self::Inside => "a number above 0 and below 1",
-            Self::Fraction => "a number from 0 to 1",
-        }
-    }
-}
-
-impl Shape {
-    /// The keys of a table that is not an enum.
-    pub(super) fn keys(self) -> &'static [Key] {
-        match self {
-            Self::Table(keys) => keys,
-            _ => &[],
-        }
-    }
-}
-
-impl Variant {
-    /// Whether the name alone is enough.
-    pub(super) fn stands_alone(&self) -> bool {
-        match self.content {
-            None => true,
-            Some(Shape::Table(keys)) => keys.iter().all(|key| !key.required),
-            Some(_) => false,
-        }
-    }
-}
+pub(super) use layers::MAX_NESTING;
+use layers::READOUTS;
+pub(super) use shape::{Key, Range, Shape, Variant};
 
 use Range::{BelowOne, Finite, Fraction, Inside, NotNegative, Positive};
-use Shape::{Choice, Name, Named, Names, Number, Numbers, Pair, Switch, Table, Text, Variants, Whole, Wholes};
+use Shape::{Choice, Layers, Name, Named, Names, Number, Numbers, Pair, Switch, Table, Text, Variants, Whole, Wholes};
 
 /// TOML has no larger whole numbers.
 const MAX: u64 = i64::MAX as u64;
@@ -132,11 +25,15 @@ const WIDTH: Shape = Whole(1, 1_000_000);
 const EXAMPLES: Shape = Whole(1, 1_000_000_000);
 
 const fn key(name: &'static str, shape: Shape) -> Key {
-    Key { name, shape, required: false }
+    Key { name, shape, required: false, silent: false }
 }
 
 const fn required(name: &'static str, shape: Shape) -> Key {
-    Key { name, shape, required: true }
+    Key { name, shape, required: true, silent: false }
+}
+
+const fn silent(name: &'static str, shape: Shape) -> Key {
+    Key { name, shape, required: false, silent: true }
 }
 
 const fn plain(name: &'static str) -> Variant {
@@ -220,14 +117,16 @@ const PREPROCESSING: &[Key] = &[
 const LABELS: Shape = Wholes(0, 255);
 
 const NETWORK: &[Key] = &[
-    key("family", Choice(&["mlp", "cnn", "deep_linear", "gated_deep_linear"])),
+    key("family", Choice(&["mlp", "cnn", "deep_linear", "gated_deep_linear", "layers"])),
     key("depth", Whole(1, 10_000)),
     key("width", WIDTH),
     key("widths", Wholes(1, 1_000_000)),
+    silent("layers", Layers(1)),
+    silent("readout", Variants(READOUTS)),
     key("activation", Variants(ACTIVATIONS)),
     key("sigma_w2", Number(Positive)),
     key("sigma_b2", Number(NotNegative)),
-    key("parameterization", Choice(&["standard", "ntk", "mean-field", "mup"])),
+    key("parameterization", Choice(&["standard", "standard-layerwise", "ntk", "mean-field", "mup"])),
     key("init", Choice(&["gaussian", "orthogonal", "pytorch"])),
     key("convolution", Table(CONVOLUTION)),
     key("gates", Table(GATES)),
@@ -252,10 +151,12 @@ const ACTIVATIONS: &[Variant] = &[
 
 const WAVE: &[Key] = &[required("frequency", Number(Finite)), required("phase", Number(Finite))];
 
+const PADDING: Shape = Choice(&["same", "valid", "circular"]);
+
 const CONVOLUTION: &[Key] = &[
     key("filter_size", Pair),
     key("stride", Pair),
-    key("padding", Choice(&["same", "valid", "circular"])),
+    key("padding", PADDING),
     key("pool", Pair),
     key("readout", Choice(&["flatten", "global_average"])),
 ];

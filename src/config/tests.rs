@@ -1,6 +1,7 @@
 //! Tests of the whole way from text to a checked experiment.
 
 mod examples;
+mod layers;
 mod messages;
 mod structs;
 

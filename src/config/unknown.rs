@@ -33,7 +33,7 @@ fn best<T>(scored: impl Iterator<Item = (f64, T)>) -> Option<T> {
     scored.filter(|(score, _)| *score >= SIMILAR).reduce(better).map(|(_, known)| known)
 }
 
-/// Every dotted key that any configuration may have, tables included, each once.
+/// Every dotted key that any configuration may have, tables included, each once; lists are not looked into.
 pub(super) fn known_keys() -> Vec<String> {
     let mut found = Vec::new();
     collect(EXPERIMENT, "", &mut found);
@@ -71,6 +71,11 @@ fn add(shape: Shape, path: String, found: &mut Vec<String>) {
         found.push(path.clone());
     }
     collect(shape, &path, found);
+}
+
+/// The element `index` of the list at `path`, counted from 0.
+pub(super) fn element(path: &str, index: usize) -> String {
+    format!("{path}[{index}]")
 }
 
 /// `path.name`, or `name` at the top.

@@ -10,7 +10,7 @@ use widthwise_datasets::Prepared;
 use widthwise_probes::{KernelSummary, empirical_ntk};
 use widthwise_theory::Architecture;
 
-use crate::config::{Checked, Family, LearningRate, Loss, Precision};
+use crate::config::{Checked, LearningRate, Loss, Precision};
 use crate::data::{Data, input_shape};
 use crate::network::{Network, build_architecture, draw_gates};
 use crate::observation::Observation;
@@ -46,8 +46,8 @@ impl<'a> Session<'a> {
         let prepared = widthwise_datasets::prepare(&dataset, &experiment.dataset.preprocessing, seed)?;
         let shape = input_shape(&prepared);
         let network = &experiment.network;
-        let gates = (network.family == Family::GatedDeepLinear)
-            .then(|| draw_gates(&network.gates, seed, &prepared.train.inputs, shape.features()));
+        let gates =
+            network.is_gated().then(|| draw_gates(&network.gates, seed, &prepared.train.inputs, shape.features()));
         let architecture = build_architecture(network, shape, prepared.outputs, gates)?;
         let dtype = match experiment.run.precision {
             Precision::F32 => DType::F32,

@@ -6,8 +6,12 @@
 //! |---|---|
 //! | covariance and tangent kernel at infinite width | [`kernels`], [`kernels_by_layer`] |
 //! | the same for one pair of Gaussians and one activation | [`Activation::dual_pair`] |
-//! | outputs during and after training with a constant kernel | [`KernelDynamics`], [`train_general_loss`] |
-//! | the Bayesian posterior | [`gaussian_process_posterior`] |
+//! | outputs during and after training with a constant kernel | [`KernelDynamics`] |
+//! | the same, batch by batch | [`MinibatchRun`], [`LinearResponse`] |
+//! | the same with other losses | [`flow_general_loss`], [`descend_general_loss`], [`train_sampled_ensemble`] |
+//! | regression on tens of thousands of examples | [`regression`] |
+//! | the Bayesian posterior | [`gaussian_process_posterior`], [`student_t_posterior`] |
+//! | classifiers of infinite depth | [`InfiniteDepth`] |
 //! | phases, depth scales, critical initializations | [`InitVariance::fixed_point`], [`edge_of_chaos`], [`half_stable_point`] |
 //! | growth of gradients from layer to layer | [`partial_jacobian_norms`] |
 //! | fluctuations and kurtosis at finite width | [`layer_fluctuations`], [`exact_excess_kurtosis`], [`ntk_second_moment`] |
@@ -53,9 +57,11 @@ mod error;
 mod finite_width;
 mod gates;
 mod graph;
+mod infinite_depth;
 mod kernel;
 mod parameterization;
 mod partial_jacobian;
+pub mod regression;
 mod scale_invariant;
 
 pub use activation::Activation;
@@ -63,16 +69,19 @@ pub use architecture::{Architecture, Branch, InitScheme, InitVariance, InputShap
 pub use criticality::{FixedPoint, Phase, edge_of_chaos, half_stable_point};
 pub use dual::{Dual, HermiteSeries, Moments, gaussian_expectation};
 pub use dynamics::{
-    GeneralLossSolution, KernelDynamics, Posterior, Prediction, Spectrum, Training, gaussian_process_posterior,
-    train_general_loss,
+    BatchLoss, FlowSteps, GeneralLossFlow, GeneralLossProblem, GeneralLossState, InverseGamma, KernelDynamics,
+    LinearResponse, MinibatchRun, MinibatchTraining, OutputLoss, Posterior, Prediction, PriorSampler, Regularization,
+    SampledMoments, Spectrum, StepRule, StudentPosterior, Training, descend_general_loss, flow_general_loss,
+    gaussian_process_posterior, student_t_posterior, train_sampled_ensemble,
 };
 pub use error::TheoryError;
 pub use finite_width::{LayerFluctuation, layer_fluctuations};
 pub use gates::{GateFunction, Gates};
 pub use graph::{Node, Operation};
+pub use infinite_depth::{DepthKernels, InfiniteDepth, SingularKernel};
 pub use kernel::{
-    Inputs, Kernels, LayerKernels, TrainedLayers, kernels, kernels_by_layer, kernels_when_training,
-    preactivation_variances,
+    InputValues, Inputs, InputsView, KernelEngine, KernelNumber, KernelTile, Kernels, LayerKernels, PreparedInputs,
+    TileScratch, TrainedLayers, kernels, kernels_by_layer, kernels_when_training, preactivation_variances,
 };
 pub use parameterization::{Parameterization, Scaling, TangentScale, UpdateRule};
 pub use partial_jacobian::partial_jacobian_norms;

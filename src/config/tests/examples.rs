@@ -33,10 +33,17 @@ fn every_example_is_allowed_and_says_how_to_run_it() {
 }
 
 #[test]
+fn the_network_of_the_readme_is_allowed() {
+    let readme = include_str!("../../../README.md");
+    let text = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!(in_file(text, &[]).unwrap().network.hidden_widths(), [64, 64, 256]);
+}
+
+#[test]
 fn every_family_data_set_and_kind_of_gates_has_an_example() {
     let examples = examples();
     let families: BTreeSet<_> = examples.iter().map(|(_, _, experiment)| experiment.network.family.name()).collect();
-    assert_eq!(families, BTreeSet::from(["mlp", "cnn", "deep_linear", "gated_deep_linear"]));
+    assert_eq!(families, BTreeSet::from(["mlp", "cnn", "deep_linear", "gated_deep_linear", "layers"]));
     let sources: BTreeSet<_> = examples.iter().map(|(_, _, experiment)| experiment.dataset.source.name()).collect();
     assert_eq!(sources, BTreeSet::from(widthwise_datasets::spec::NAMES));
     for kind in [GateKind::Heaviside, GateKind::KMeans, GateKind::Task] {
@@ -74,7 +81,7 @@ fn the_commented_file_is_the_default() {
     // Each value stands there, none is left to the defaults: the text says the same without them.
     let written: Experiment = {
         let mut values: Value = toml::from_str(COMMENTED).unwrap();
-        layers::expand_names(EXPERIMENT, &mut values);
+        values::expand_names(EXPERIMENT, &mut values);
         values.try_into().unwrap()
     };
     assert_eq!(written, Experiment::default());
@@ -118,6 +125,10 @@ fn the_commented_file_names_every_variant() {
             }
             Shape::Variants(variants) => {
                 variants.iter().for_each(|variant| assert!(mentions(variant.name), "{path}: {}", variant.name));
+            }
+            Shape::Layers(_) => {
+                let offered = Shape::Layer.variants().iter().filter(|variant| variant.refusal().is_none());
+                offered.for_each(|variant| assert!(mentions(variant.name), "{path}: {}", variant.name));
             }
             Shape::Named(variants) => {
                 for variant in variants {

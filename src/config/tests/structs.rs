@@ -21,7 +21,11 @@ fn read(value: Value) -> Result<Experiment, String> {
 /// The names that serde lists when it meets one that it does not know.
 fn known_to_serde(path: &str, value: Value) -> BTreeSet<String> {
     let document = if path.is_empty() { value } else { nested(path, value) };
-    let message = read(document).expect_err(path);
+    listed(path, &read(document).expect_err(path))
+}
+
+/// The names in a message of serde's about one that it does not know.
+fn listed(path: &str, message: &str) -> BTreeSet<String> {
     assert!(message.starts_with("unknown "), "{path}: {message}");
     message.split('`').skip(1).step_by(2).filter(|name| *name != "zzz").map(str::to_owned).collect()
 }
@@ -125,13 +129,65 @@ fn the_schema_has_the_keys_variants_and_types_of_the_structs() {
     compare(EXPERIMENT, "");
 }
 
+fn read_layer(value: Value) -> Result<LayerConfig, String> {
+    value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())
+}
+
+/// As `compare`, for the content of one layer, whose defaults are not those of a table of the experiment.
+fn compare_layer(name: &str, content: Shape) {
+    let layer = |content: Value| read_layer(table([(name, content)]));
+    let Shape::Table(keys) = content else {
+        match content {
+            Shape::VariantsOrEmpty(_) => {
+                assert!(layer(table([])).is_ok() && layer(Value::String("relu".into())).is_ok(), "{name}");
+            }
+            Shape::Branches => {
+                let branch = |entries| layer(Value::Array(vec![table(entries)]));
+                assert!(branch([("scale", Value::Float(0.5)), ("layers", Value::Array(vec![]))]).is_ok());
+                let message = branch([("scale", Value::Integer(1)), ("zzz", Value::Integer(1))]).unwrap_err();
+                assert_eq!(listed(name, &message), names(["scale", "layers"]));
+            }
+            _ => panic!("{name}"),
+        }
+        return;
+    };
+    let value_of = |key: &Key| match key.shape {
+        Shape::Choice(choices) => Value::String(choices[0].into()),
+        Shape::Layers(_) => Value::Array(Vec::new()),
+        shape => samples(shape).remove(0),
+    };
+    let with = |keys: Vec<&Key>| Value::Table(keys.iter().map(|key| (key.name.to_owned(), value_of(key))).collect());
+    assert!(layer(with(keys.iter().collect())).is_ok(), "{name} with every key");
+    let required: Vec<&Key> = keys.iter().filter(|key| key.required).collect();
+    assert!(layer(with(required.clone())).is_ok(), "{name} with what it needs");
+    for left_out in &required {
+        let others = required.iter().copied().filter(|key| key.name != left_out.name).collect();
+        assert!(layer(with(others)).is_err(), "{name} without {}", left_out.name);
+    }
+    if !keys.is_empty() {
+        let message = layer(zzz()).unwrap_err();
+        assert_eq!(listed(name, &message), names(keys.iter().map(|key| key.name)), "{name}");
+    }
+}
+
+#[test]
+fn the_schema_has_the_layers_of_the_structs() {
+    let offered = || Shape::Layer.variants().iter().filter(|variant| variant.refusal().is_none());
+    let message = read_layer(Value::String("zzz".into())).unwrap_err();
+    assert_eq!(listed("layers", &message), names(offered().map(|variant| variant.name)));
+    for variant in offered() {
+        compare_layer(variant.name, variant.content.unwrap());
+    }
+}
+
 #[test]
 fn a_value_of_another_type_is_refused_by_its_key() {
     for key in super::unknown::known_keys() {
         let Err(ConfigError::Invalid(problems)) = in_file(&format!("{key} = [[true]]"), &[]) else {
             panic!("{key} = [[true]]")
         };
-        let is_about_key = |problem: &Problem| problem.key == key || key.starts_with(&format!("{}.", problem.key));
+        let is_about_key =
+            |problem: &Problem| problem.key == format!("{key}[0]") || values::is_within(&key, &problem.key);
         // A parameter of a data set lacks the name of its data set.
         let is_parameter =
             |problem: &Problem| key.starts_with("dataset.source.") && problem.key == "dataset.source.name";
@@ -148,6 +204,7 @@ fn ranges_end_where_they_say() {
         (Range::BelowOne, vec![0.0, 1.0 - f64::EPSILON], vec![-0.1, 1.0]),
         (Range::Inside, vec![0.001, 0.999], vec![0.0, 1.0]),
         (Range::Fraction, vec![0.0, 1.0], vec![-0.1, 1.1]),
+        (Range::Share, vec![f64::MIN_POSITIVE, 1.0], vec![0.0, 1.1]),
     ] {
         assert!(inside.into_iter().all(|x| range.contains(x)), "{range:?}");
         let never = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY];

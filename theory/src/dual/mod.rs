@@ -5,11 +5,19 @@
 //!
 //! There are three roads to the same numbers: a [closed form](self) where there is one, the Hermite series of
 //! [`HermiteSeries`] for many pairs of everything else, and [`Activation::dual_by_quadrature`], slow, for every function.
+//! Rows of pairs take the first in `slice` and the second in `table`, with vector instructions.
 
 mod closed_form;
 mod expectation;
 mod quadrature;
+mod real;
 mod series;
+#[cfg_attr(not(test), expect(dead_code, reason = "the kernels go pair by pair so far"))]
+pub(crate) mod slice;
+#[cfg_attr(not(test), expect(dead_code, reason = "the kernels go pair by pair so far"))]
+pub(crate) mod table;
+#[cfg(test)]
+mod tests;
 
 pub use expectation::{Moments, gaussian_expectation};
 pub use series::HermiteSeries;

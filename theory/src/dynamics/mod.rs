@@ -10,58 +10,41 @@
 //! ```
 //!
 //! Mean and covariance are over the ensemble of initializations. Jacot, Gabriel and Hongler 2018 (1806.07572); Lee et al.
-//! 2019 (1902.06720). A penalty `(ridge/2) |theta - theta_0|^2` replaces `s_t(lambda)` by `s_t(lambda + ridge)`.
+//! 2019 (1902.06720). A penalty `(ridge/2) |theta - theta_0|^2` replaces `s_t(lambda)` by `s_t(lambda + ridge)`. Independent noise of
+//! variance `s^2` on the labels of every member adds `s^2 A_t A_t'^T` to the covariance.
+//!
+//! Two limits are Bayesian. Readouts trained to the end (`Theta -> K`) sample the posterior of `GP(0, K)`. Networks that carry a frozen
+//! random function of covariance `Theta - K` have the prior covariance `Theta` (`new(ntk, ntk)`): trained to the end they sample
+//! the posterior of `GP(0, Theta)` (He, Lakshminarayanan and Teh 2020, 2007.05864), with noise if ridge and label noise both equal
+//! its variance.
 //!
 //! One symmetric eigendecomposition serves all times; the kernel is never inverted. Eigenvalues within rounding of zero
 //! count as zero: such modes stay where they are.
 
+mod dormand_prince;
 mod general_loss;
+mod loss;
+mod minibatch;
 mod posterior;
+mod sampled;
+mod spectrum;
+mod student_t;
 mod training;
 
 use faer::{Mat, MatRef, Side};
 
-pub use general_loss::{GeneralLossSolution, train_general_loss};
-pub use posterior::{Posterior, gaussian_process_posterior};
+pub use general_loss::{
+    FlowSteps, GeneralLossFlow, GeneralLossProblem, GeneralLossState, descend_general_loss, flow_general_loss,
+};
+pub use loss::OutputLoss;
+pub use minibatch::{BatchLoss, LinearResponse, MinibatchRun, MinibatchTraining, StepRule};
+pub use posterior::{Posterior, Regularization, gaussian_process_posterior};
+pub use sampled::{PriorSampler, SampledMoments, train_sampled_ensemble};
+pub use spectrum::Spectrum;
+pub use student_t::{InverseGamma, StudentPosterior, student_t_posterior};
 pub use training::Training;
 
 use crate::error::TheoryError;
-
-/// Eigenvalues of the training kernel and what they allow.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Spectrum {
-    /// Ascending, as computed; those within rounding of zero may be negative.
-    pub eigenvalues: Vec<f64>,
-    /// Eigenvalues not larger than this in size count as zero: `N eps lambda_max`.
-    pub zero_below: f64,
-}
-
-impl Spectrum {
-    /// Smallest eigenvalue, as computed.
-    pub fn smallest(&self) -> f64 {
-        self.eigenvalues.first().copied().unwrap_or(f64::NAN)
-    }
-
-    /// Largest eigenvalue.
-    pub fn largest(&self) -> f64 {
-        self.eigenvalues.last().copied().unwrap_or(f64::NAN)
-    }
-
-    /// Number of eigenvalues that differ from zero.
-    pub fn rank(&self) -> usize {
-        self.eigenvalues.iter().filter(|lambda| **lambda > self.zero_below).count()
-    }
-
-    /// Largest over smallest eigenvalue; infinite if some eigenvalue counts as zero.
-    pub fn condition_number(&self) -> f64 {
-        if self.rank() < self.eigenvalues.len() { f64::INFINITY } else { self.largest() / self.smallest() }
-    }
-
-    /// Learning rate of fastest contraction of the slowest mode, `2/(lambda_min + lambda_max)`.
-    pub fn fastest_learning_rate(&self) -> f64 {
-        2.0 / (self.smallest().max(0.0) + self.largest())
-    }
-}
 
 /// Ensemble mean and covariance at some set of examples.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,6 +94,7 @@ pub struct KernelDynamics {
     nngp: Mat<f64>,
     test: Option<TestKernels>,
     ridge: f64,
+    label_noise: f64,
 }
 
 pub(crate) fn expect_shape(what: &'static str, expected: usize, found: usize) -> Result<(), TheoryError> {
@@ -149,15 +133,13 @@ impl KernelDynamics {
         let decomposition = ntk.self_adjoint_eigen(Side::Lower).map_err(|_| failed(f64::NAN, f64::NAN))?;
         let eigenvalues: Vec<f64> = decomposition.S().column_vector().iter().copied().collect();
         let eigenvectors = decomposition.U().to_owned();
-        let largest = eigenvalues.last().copied().unwrap_or(0.0);
-        let smallest = eigenvalues.first().copied().unwrap_or(0.0);
-        let zero_below = size as f64 * f64::EPSILON * largest;
+        let spectrum = Spectrum::from_ascending(eigenvalues);
         // Kernels carry rounding of their own: only far below it is a matrix not a kernel.
-        if smallest < -1e4 * zero_below {
-            return Err(failed(smallest, largest));
+        if spectrum.smallest() < -1e4 * spectrum.zero_below {
+            return Err(failed(spectrum.smallest(), spectrum.largest()));
         }
         let nngp = eigenvectors.transpose() * nngp * &eigenvectors;
-        Ok(Self { spectrum: Spectrum { eigenvalues, zero_below }, eigenvectors, nngp, test: None, ridge: 0.0 })
+        Ok(Self { spectrum, eigenvectors, nngp, test: None, ridge: 0.0, label_noise: 0.0 })
     }
 
     /// Adds test examples.
@@ -193,6 +175,12 @@ impl KernelDynamics {
         self
     }
 
+    /// Gives every member of the ensemble labels with independent noise of this variance; `variance >= 0`.
+    pub fn with_label_noise(mut self, variance: f64) -> Self {
+        self.label_noise = variance;
+        self
+    }
+
     /// Number of training examples.
     pub fn examples(&self) -> usize {
         self.eigenvectors.nrows()
@@ -208,7 +196,7 @@ impl KernelDynamics {
         training.stable_learning_rate(self.spectrum.largest() + self.ridge)
     }
 
-    /// What is left of the residual of every mode, ascending in its eigenvalue.
+    /// What is left of the residual of every mode, ascending in its eigenvalue; NaN for a limit that does not exist.
     pub fn residual_factors(&self, training: &Training) -> Vec<f64> {
         let eigenvalues = self.spectrum.eigenvalues.iter();
         eigenvalues
@@ -236,7 +224,7 @@ impl KernelDynamics {
     /// Outputs on the training examples of a network with `initial` outputs, `N x outputs`.
     ///
     /// # Errors
-    /// A shape mismatch.
+    /// A shape mismatch, or [`TheoryError::NoPrediction`] for a limit of infinitely many steps that does not exist.
     pub fn train_outputs(
         &self,
         targets: MatRef<'_, f64>,
@@ -244,6 +232,7 @@ impl KernelDynamics {
         training: &Training,
     ) -> Result<Mat<f64>, TheoryError> {
         self.expect_outputs(targets, initial)?;
+        self.expect_limit(training)?;
         let modes = self.eigenvectors.transpose() * (initial - targets);
         Ok(targets + &self.eigenvectors * scale_rows(&self.residual_factors(training), modes.as_ref()))
     }
@@ -252,7 +241,7 @@ impl KernelDynamics {
     /// the test examples.
     ///
     /// # Errors
-    /// A shape mismatch, or [`TheoryError::NoPrediction`] without [`with_test`](Self::with_test).
+    /// As [`train_outputs`](Self::train_outputs), or [`TheoryError::NoPrediction`] without [`with_test`](Self::with_test).
     pub fn test_outputs(
         &self,
         targets: MatRef<'_, f64>,
@@ -261,6 +250,7 @@ impl KernelDynamics {
         training: &Training,
     ) -> Result<Mat<f64>, TheoryError> {
         self.expect_outputs(targets, initial)?;
+        self.expect_limit(training)?;
         let test = self.test()?;
         expect_shape("initial test outputs (examples)", test.ntk.nrows(), initial_test.nrows())?;
         expect_shape("initial test outputs (outputs)", targets.ncols(), initial_test.ncols())?;
@@ -271,12 +261,16 @@ impl KernelDynamics {
     /// Ensemble mean and covariance on the training examples.
     ///
     /// # Errors
-    /// A shape mismatch.
+    /// As [`train_outputs`](Self::train_outputs).
     pub fn train_prediction(&self, targets: MatRef<'_, f64>, training: &Training) -> Result<Prediction, TheoryError> {
         let zeros = Mat::zeros(targets.nrows(), targets.ncols());
         let mean = self.train_outputs(targets, zeros.as_ref(), training)?;
-        let left = scale_columns(self.eigenvectors.as_ref(), &self.residual_factors(training));
-        Ok(Prediction { mean, covariance: &left * &self.nngp * left.transpose() })
+        let factors = self.residual_factors(training);
+        let left = scale_columns(self.eigenvectors.as_ref(), &factors);
+        let moved: Vec<f64> = factors.iter().map(|r| 1.0 - r).collect();
+        let smoother = scale_columns(self.eigenvectors.as_ref(), &moved);
+        let noise = &smoother * smoother.transpose() * self.label_noise;
+        Ok(Prediction { mean, covariance: &left * &self.nngp * left.transpose() + noise })
     }
 
     /// Ensemble mean and covariance on the test examples.
@@ -290,15 +284,17 @@ impl KernelDynamics {
         let mean = self.test_outputs(targets, zeros.as_ref(), zeros_test.as_ref(), training)?;
         let smoother = scale_columns(test.ntk.as_ref(), &self.responses(training));
         let cross = &smoother * test.nngp.transpose();
-        let covariance = &test.nngp_test + &smoother * &self.nngp * smoother.transpose() - &cross - cross.transpose();
+        let noise = &smoother * smoother.transpose() * self.label_noise;
+        let covariance =
+            &test.nngp_test + &smoother * &self.nngp * smoother.transpose() - &cross - cross.transpose() + noise;
         Ok(Prediction { mean, covariance })
     }
 
-    /// Expected training loss `(1/2) sum_o [|R y_o|^2 + tr(R K R)]` for every entry of `trainings`, in
+    /// Expected training loss `(1/2) sum_o [|R y_o|^2 + tr(R K R) + s^2 tr((1-R)^2)]`, against the labels without noise, for every entry of `trainings`, in
     /// `O(N outputs)` each.
     ///
     /// # Errors
-    /// A shape mismatch.
+    /// As [`train_outputs`](Self::train_outputs).
     pub fn expected_train_losses(
         &self,
         targets: MatRef<'_, f64>,
@@ -313,10 +309,23 @@ impl KernelDynamics {
         };
         let weights: Vec<f64> = (0..self.examples()).map(weight).collect();
         let loss = |training: &Training| {
+            self.expect_limit(training)?;
             let factors = self.residual_factors(training);
-            0.5 * factors.iter().zip(&weights).map(|(r, weight)| r * r * weight).sum::<f64>()
+            let noise = outputs as f64 * self.label_noise;
+            let mode = |(r, weight): (&f64, &f64)| r * r * weight + (1.0 - r).powi(2) * noise;
+            Ok(0.5 * factors.iter().zip(&weights).map(mode).sum::<f64>())
         };
-        Ok(trainings.iter().map(loss).collect())
+        trainings.iter().map(loss).collect()
+    }
+
+    /// Whether the outputs have a limit, if one is asked for.
+    fn expect_limit(&self, training: &Training) -> Result<(), TheoryError> {
+        if !training.is_limit() || self.responses(training).iter().all(|response| !response.is_nan()) {
+            return Ok(());
+        }
+        let limit = self.stable_learning_rate(training);
+        let reason = format!("training forever has no limit; use a learning rate below {limit:e}");
+        Err(TheoryError::NoPrediction { reason })
     }
 
     fn test(&self) -> Result<&TestKernels, TheoryError> {

@@ -23,7 +23,7 @@ pub enum Training {
     GradientDescent {
         /// Step size.
         learning_rate: f64,
-        /// Number of steps.
+        /// Number of steps; [`Training::FOREVER`] for the limit.
         steps: u64,
     },
     /// Heavy-ball momentum, the velocity starting at zero.
@@ -32,7 +32,7 @@ pub enum Training {
         learning_rate: f64,
         /// Decay of the velocity.
         beta: f64,
-        /// Number of steps.
+        /// Number of steps; [`Training::FOREVER`] for the limit.
         steps: u64,
     },
     /// Nesterov's momentum in the form that evaluates the gradient at the stored parameters.
@@ -41,15 +41,47 @@ pub enum Training {
         learning_rate: f64,
         /// Decay of the velocity.
         beta: f64,
-        /// Number of steps.
+        /// Number of steps; [`Training::FOREVER`] for the limit.
         steps: u64,
     },
 }
 
 impl Training {
-    /// `s_t` at eigenvalue `lambda >= 0`: displacement of the mode per unit of initial residual.
+    /// Number of steps that stands for the limit of infinitely many, as an infinite flow time does for the flow.
+    pub const FOREVER: u64 = u64::MAX;
+
+    /// Whether this is the limit of infinite time.
+    pub fn is_limit(&self) -> bool {
+        match *self {
+            Training::Flow { flow_time } => flow_time == f64::INFINITY,
+            Training::GradientDescent { steps, .. }
+            | Training::Momentum { steps, .. }
+            | Training::Nesterov { steps, .. } => steps == Self::FOREVER,
+        }
+    }
+
+    /// `s` in the limit: `1/lambda` if the mode converges, unbounded for a flat one, NaN for one that grows or keeps swinging.
+    fn limit(&self, lambda: f64) -> f64 {
+        let learning_rate = match *self {
+            Training::Flow { .. } => 0.0,
+            Training::GradientDescent { learning_rate, .. }
+            | Training::Momentum { learning_rate, .. }
+            | Training::Nesterov { learning_rate, .. } => learning_rate,
+        };
+        if lambda == 0.0 {
+            f64::INFINITY
+        } else if learning_rate < self.stable_learning_rate(lambda) {
+            1.0 / lambda
+        } else {
+            f64::NAN
+        }
+    }
+
+    /// `s_t` at eigenvalue `lambda >= 0`: displacement of the mode per unit of initial residual; NaN for a
+    /// limit that does not exist.
     pub fn response(&self, lambda: f64) -> f64 {
         match *self {
+            _ if self.is_limit() => self.limit(lambda),
             Training::Flow { flow_time } => {
                 if lambda == 0.0 {
                     flow_time
@@ -77,14 +109,15 @@ impl Training {
         }
     }
 
-    /// `r_t = 1 - lambda s_t`: what is left of the residual of a mode.
+    /// `r_t = 1 - lambda s_t`: what is left of the residual of a mode; NaN for a limit that does not exist.
     pub fn residual_factor(&self, lambda: f64) -> f64 {
         match *self {
-            Training::Flow { flow_time } if lambda > 0.0 => (-lambda * flow_time).exp(),
+            _ if lambda == 0.0 => 1.0,
+            _ if self.is_limit() => 0.0 * self.limit(lambda),
+            Training::Flow { flow_time } => (-lambda * flow_time).exp(),
             Training::GradientDescent { learning_rate, steps } if learning_rate * lambda < 1.0 => {
                 (steps as f64 * (-learning_rate * lambda).ln_1p()).exp()
             }
-            _ if lambda == 0.0 => 1.0,
             _ => 1.0 - lambda * self.response(lambda),
         }
     }

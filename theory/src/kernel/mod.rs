@@ -21,7 +21,9 @@
 //! also keep one Hermite series an input, layer and position.
 
 mod deterministic;
+mod engine;
 mod inputs;
+mod output;
 mod pair;
 mod plan;
 mod window;
@@ -29,7 +31,9 @@ mod window;
 use faer::Mat;
 use rayon::prelude::*;
 
-pub use inputs::Inputs;
+pub use engine::{KernelEngine, PreparedInputs, TileScratch};
+pub use inputs::{InputValues, Inputs, InputsView};
+pub use output::{KernelNumber, KernelTile};
 pub(crate) use pair::{Profile, Source, profiles};
 pub(crate) use plan::Plan;
 

@@ -41,7 +41,10 @@ pub enum RegressionError {
         value: f64,
     },
     /// No jitter that was tried made the kernel positive definite in single precision.
-    #[error("the kernel is not positive definite in single precision with any jitter tried, {}; start larger", list(tries))]
+    #[error(
+        "the kernel is not positive definite in single precision with any jitter tried, {}; start larger",
+        list(tries)
+    )]
     NotPositiveDefinite {
         /// Every try, in order.
         tries: Vec<JitterTry>,

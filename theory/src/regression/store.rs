@@ -85,11 +85,6 @@ impl KernelStore {
     pub fn diagonal(&self) -> &[f64] {
         &self.diagonal
     }
-
-    /// The whole buffer, of which a reader must choose a triangle.
-    pub(super) fn buffer(&self) -> MatRef<'_, f32> {
-        MatRef::from_column_major_slice(&self.data, self.size, self.size)
-    }
 }
 
 fn store_tile(

@@ -1,7 +1,7 @@
 use faer::{Mat, mat};
 use widthwise_theory::{
-    Activation, InputShape, Inputs, KernelDynamics, TheoryError, TrainedLayers, Training, gaussian_process_posterior,
-    kernels, kernels_when_training, train_general_loss,
+    Activation, InputShape, Inputs, KernelDynamics, Regularization, TheoryError, TrainedLayers, Training,
+    gaussian_process_posterior, kernels, kernels_when_training,
 };
 
 use crate::bound::{assert_relative, assert_within, reference, round_off};
@@ -30,23 +30,6 @@ fn outputs_match_reference_values() -> Result<(), TheoryError> {
             assert_within(outputs[(i, 0)], expected, reference(10), "output");
         }
     }
-    Ok(())
-}
-
-#[test]
-fn general_losses_match_reference_values() -> Result<(), TheoryError> {
-    let theta = mat![[2.0, 0.5], [0.5, 1.0]];
-    let initial = mat![[0.2], [0.1]];
-    let labels = [1.0, 0.0];
-    let logistic = |f: faer::MatRef<'_, f64>| Mat::from_fn(2, 1, |i, _| 1.0 / (1.0 + (-f[(i, 0)]).exp()) - labels[i]);
-    let solution = train_general_loss(theta.as_ref(), initial.as_ref(), 5.0, 1e-13, logistic)?;
-    assert_within(solution.outputs[(0, 0)], 1.7647831580, reference(10), "logistic");
-    assert_within(solution.outputs[(1, 0)], -1.1113335383, reference(10), "logistic");
-    // The squared loss has a closed form.
-    let (dynamics, targets, initial) = two_by_two()?;
-    let closed = dynamics.train_outputs(targets.as_ref(), initial.as_ref(), &FLOW)?;
-    let solution = train_general_loss(theta.as_ref(), initial.as_ref(), 0.6, 1e-13, |f| f - &targets)?;
-    assert_within(solution.outputs[(1, 0)], closed[(1, 0)], reference(11), "squared loss");
     Ok(())
 }
 
@@ -172,7 +155,7 @@ fn training_the_readout_to_the_end_is_bayesian() -> Result<(), TheoryError> {
         cross.nngp.as_ref(),
         test.nngp.as_ref(),
         problem.targets.as_ref(),
-        0.0,
+        Regularization::default(),
     )?;
     let dynamics = dynamics_of(&problem, TrainedLayers::ReadoutOnly)?;
     let trained = dynamics.test_prediction(problem.targets.as_ref(), &LIMIT)?;
@@ -244,7 +227,7 @@ fn ridge_gives_the_regularized_solution() -> Result<(), TheoryError> {
         cross.ntk.as_ref(),
         test.ntk.as_ref(),
         problem.targets.as_ref(),
-        0.2,
+        Regularization::noise(0.2),
     )?;
     assert_within((found.mean - posterior.prediction.mean).norm_max(), 0.0, round_off(5000), "mean");
     Ok(())
@@ -261,7 +244,13 @@ fn repeated_examples_leave_a_flat_mode_in_place() -> Result<(), TheoryError> {
     assert_within(outputs[(1, 0)], 0.5, round_off(10), "mean of the labels");
     let indefinite = mat![[1.0, 2.0], [2.0, 1.0]];
     assert!(matches!(KernelDynamics::new(indefinite.as_ref(), theta.as_ref()), Err(TheoryError::Solve { .. })));
-    let error = gaussian_process_posterior(indefinite.as_ref(), theta.as_ref(), theta.as_ref(), theta.as_ref(), 0.0);
+    let error = gaussian_process_posterior(
+        indefinite.as_ref(),
+        theta.as_ref(),
+        theta.as_ref(),
+        theta.as_ref(),
+        Regularization::default(),
+    );
     assert!(matches!(error, Err(TheoryError::Solve { smallest, .. }) if smallest < 0.0));
     Ok(())
 }
@@ -269,8 +258,13 @@ fn repeated_examples_leave_a_flat_mode_in_place() -> Result<(), TheoryError> {
 #[test]
 fn evidence_is_a_gaussian_density() -> Result<(), TheoryError> {
     let kernel = mat![[2.0]];
-    let posterior =
-        gaussian_process_posterior(kernel.as_ref(), kernel.as_ref(), kernel.as_ref(), mat![[1.5]].as_ref(), 0.5)?;
+    let posterior = gaussian_process_posterior(
+        kernel.as_ref(),
+        kernel.as_ref(),
+        kernel.as_ref(),
+        mat![[1.5]].as_ref(),
+        Regularization::noise(0.5),
+    )?;
     let expected = -0.5 * (1.5 * 1.5 / 2.5 + (2.0 * std::f64::consts::PI * 2.5_f64).ln());
     assert_within(posterior.log_evidence, expected, round_off(10), "log evidence");
     assert_within(posterior.prediction.mean[(0, 0)], 1.2, round_off(10), "mean");

@@ -7,21 +7,25 @@ use toml::{Spanned, Table, Value};
 
 use super::problem::{ConfigError, Place};
 use super::schema::{Shape, Variant};
-use super::unknown::join;
+use super::unknown::{element, join};
 
 /// Where the user wrote each dotted key.
 #[derive(Debug, Default)]
 pub(super) struct Places(BTreeMap<String, Place>);
 
 impl Places {
-    /// The place of `key`, else of its first key inside.
+    /// The place of `key`, else of its first key inside; in a list, where nothing is left to defaults, else of what is
+    /// around it.
     pub(super) fn of(&self, key: &str) -> Place {
-        if let Some(place) = self.0.get(key) {
-            return place.clone();
-        }
         let inside = format!("{key}.");
-        let mut parts = self.0.range(inside.clone()..).take_while(|(known, _)| known.starts_with(&inside));
-        parts.next().map_or(Place::Default, |(_, place)| place.clone())
+        let first_inside = || self.0.range(inside.clone()..).next().filter(|(known, _)| known.starts_with(&inside));
+        match self.0.get(key).or_else(|| first_inside().map(|(_, place)| place)) {
+            Some(place) => place.clone(),
+            None if key.contains('[') => {
+                key.rsplit_once(['.', '[']).map_or(Place::Default, |(around, _)| self.of(around))
+            }
+            None => Place::Default,
+        }
     }
 
     /// Whether `--set` gave this very key.
@@ -31,8 +35,7 @@ impl Places {
 
     /// Notes an override, which hides what the file says inside.
     pub(super) fn note_override(&mut self, key: &str) {
-        let inside = format!("{key}.");
-        self.0.retain(|known, place| *place == Place::Override || !known.starts_with(&inside));
+        self.0.retain(|known, place| *place == Place::Override || known == key || !is_within(known, key));
         self.0.insert(key.to_owned(), Place::Override);
     }
 }
@@ -64,9 +67,21 @@ fn note_lines(table: &DeTable<'_>, path: &str, note: &mut impl FnMut(String, usi
     for (name, value) in table.iter() {
         let path = join(path, name.get_ref());
         note(path.clone(), name.span().start);
-        if let DeValue::Table(inner) = Spanned::get_ref(value) {
-            note_lines(inner, &path, note);
+        note_inside(value, &path, note);
+    }
+}
+
+fn note_inside(value: &Spanned<DeValue<'_>>, path: &str, note: &mut impl FnMut(String, usize)) {
+    match value.get_ref() {
+        DeValue::Table(inner) => note_lines(inner, path, note),
+        DeValue::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let path = element(path, index);
+                note(path.clone(), item.span().start);
+                note_inside(item, &path, note);
+            }
         }
+        _ => {}
     }
 }
 
@@ -118,11 +133,22 @@ pub(super) fn expand_names(shape: Shape, value: &mut Value) {
                 }
             }
         }
-        (Shape::Variants(variants), Value::String(name)) => {
+        (Shape::Variants(_) | Shape::VariantsOrEmpty(_) | Shape::Layer, Value::String(name)) => {
             let has_content = |variant: &Variant| variant.name == name && variant.content.is_some();
-            if variants.iter().any(|variant| has_content(variant) && variant.stands_alone()) {
+            if shape.variants().iter().any(|variant| has_content(variant) && variant.stands_alone()) {
                 *value = Value::Table(Table::from_iter([(name.clone(), Value::Table(Table::new()))]));
             }
+        }
+        (Shape::Variants(_) | Shape::VariantsOrEmpty(_) | Shape::Layer, Value::Table(table)) => {
+            for Variant { name, content } in shape.variants() {
+                if let (Some(content), Some(value)) = (content, table.get_mut(*name)) {
+                    expand_names(*content, value);
+                }
+            }
+        }
+        (Shape::Layers(_) | Shape::Branches, Value::Array(items)) => {
+            let Some(item) = shape.item() else { return };
+            items.iter_mut().for_each(|value| expand_names(item, value));
         }
         (Shape::Named(variants), Value::String(name)) if variants.iter().any(|variant| variant.name == name) => {
             *value = Value::Table(Table::from_iter([("name".to_owned(), Value::String(name.clone()))]));
@@ -131,13 +157,17 @@ pub(super) fn expand_names(shape: Shape, value: &mut Value) {
     }
 }
 
-/// The value at a dotted key.
+/// The value at a dotted key, of a list with an index in brackets, `network.layers[0].dense`.
 pub(super) fn lookup<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
-    key.split('.').try_fold(value, |value, name| value.as_table()?.get(name))
+    key.split(['.', '[']).try_fold(value, |value, part| match value {
+        Value::Array(items) => items.get(part.strip_suffix(']')?.parse::<usize>().ok()?),
+        _ => value.as_table()?.get(part),
+    })
 }
 
-/// Removes the value at a dotted key, and the tables that it leaves empty.
+/// Removes the value at a dotted key, and the tables that it leaves empty. A list goes whole.
 pub(super) fn remove(value: &mut Value, key: &str) {
+    let key = key.split_once('[').map_or(key, |(list, _)| list);
     let Some(table) = value.as_table_mut() else { return };
     let (name, rest) = key.split_once('.').unwrap_or((key, ""));
     if let (Some(inner), false) = (table.get_mut(name), rest.is_empty()) {
@@ -147,4 +177,9 @@ pub(super) fn remove(value: &mut Value, key: &str) {
         }
     }
     table.remove(name);
+}
+
+/// Whether `key` is `outer` or stands inside it.
+pub(super) fn is_within(key: &str, outer: &str) -> bool {
+    key.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }

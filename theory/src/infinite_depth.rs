@@ -1,0 +1,318 @@
+//! Classifiers that are infinitely wide and infinitely deep.
+//!
+//! Inputs of length one, an activation scaled to `E phi^2 = 1`, no biases, `kappa(rho) = sum_k a_k^2 rho^k` its dual. Iterating
+//! `kappa` drives every kernel of two different inputs to one limit, and what is left of the differences decides (Radhakrishnan,
+//! Belkin and Uhler 2023, "Wide and deep neural networks achieve consistency for classification", 2204.14126):
+//!
+//! ```text
+//! a_0 = 0, 0 < |a_1| < 1   kappa^L(rho) ~ a_1^{2L} R(rho),   Theta_L(rho) = L a_1^{2L} R(rho) + O(a_1^{2L})
+//!                          classifier sign sum_i y_i R(<x, x_i>),   R(rho) ~ |x - x'|^{-alpha} near rho = 1,
+//!                          alpha = -4 ln|a_1| / ln kappa'(1)         from R(kappa(rho)) = a_1^2 R(rho)
+//! a_0 != 0                 majority vote
+//! a_0 = a_1 = 0            nearest neighbour
+//! ```
+//!
+//! If `alpha` is the dimension of the sphere that the inputs fill, the first is the consistent Hilbert kernel classifier. The first
+//! row and its exponent are derived and checked here; the boundaries between the three rows are as the paper states them, **not
+//! verified here**.
+//!
+//! Near `rho = 1` it is `e = 1 - rho` that is iterated, from `1 - kappa(1 - e) = e int_0^1 2t kappa'(1 - e t^2) dt`, where nothing cancels:
+//! otherwise different inputs that are close drown in rounding within a few dozen layers. `R` is infinite at `rho = 1`: an
+//! input that is among the training examples gets their label.
+//!
+//! At finite depth the `O(a_1^{2L})` term of the tangent kernel has the exponent `alpha + 2` and hides `R` wherever
+//! `|x - x'|^2 < 1/L`; the covariance has the exponent `alpha` at once.
+
+use faer::{Mat, MatRef};
+
+use crate::activation::Activation;
+use crate::dual::{Dual, HermiteSeries};
+use crate::dynamics::expect_shape;
+use crate::error::TheoryError;
+
+/// Coefficients `a_0^2`, `a_1^2` below this count as zero.
+const ZERO: f64 = 1e-20;
+/// A correlation this small obeys the linear map to rounding.
+const LINEAR: f64 = 1e-17;
+/// Where the iteration of `e` hands over to that of `rho`.
+const NEAR: f64 = 0.5;
+/// Layers after which an input pair counts as not separating.
+const MAX_LAYERS: usize = 1_000_000;
+/// How far the squared length of an input may be from one.
+const UNIT: f64 = 1e-9;
+
+/// Gauss-Legendre nodes and weights on [0, 1]: exact for the duals of polynomials up to degree 24.
+const NODES: [(f64, f64); 24] = [
+    (0.002_406_390_001_489_32, 0.006_170_614_899_993_6),
+    (0.012_635_722_014_345_251, 0.014_265_694_314_466_832),
+    (0.030_862_723_998_633_622, 0.022_138_719_408_709_904),
+    (0.056_792_236_497_799_485, 0.029_649_292_457_718_39),
+    (0.089_999_007_013_048_54, 0.036_673_240_705_540_15),
+    (0.129_937_904_210_722_82, 0.043_095_080_765_976_64),
+    (0.175_953_174_031_512_23, 0.048_809_326_052_056_94),
+    (0.227_289_264_305_580_22, 0.053_722_135_057_982_82),
+    (0.283_103_246_186_977_4, 0.057_752_834_026_862_8),
+    (0.342_478_660_151_918_3, 0.060_835_236_463_901_696),
+    (0.404_440_566_263_191_86, 0.062_918_728_173_414_15),
+    (0.467_971_553_568_697_2, 0.063_969_097_673_376_08),
+    (0.532_028_446_431_302_8, 0.063_969_097_673_376_08),
+    (0.595_559_433_736_808_2, 0.062_918_728_173_414_15),
+    (0.657_521_339_848_081_7, 0.060_835_236_463_901_696),
+    (0.716_896_753_813_022_5, 0.057_752_834_026_862_8),
+    (0.772_710_735_694_419_7, 0.053_722_135_057_982_82),
+    (0.824_046_825_968_487_8, 0.048_809_326_052_056_94),
+    (0.870_062_095_789_277_2, 0.043_095_080_765_976_64),
+    (0.910_000_992_986_951_5, 0.036_673_240_705_540_15),
+    (0.943_207_763_502_200_5, 0.029_649_292_457_718_39),
+    (0.969_137_276_001_366_3, 0.022_138_719_408_709_904),
+    (0.987_364_277_985_654_7, 0.014_265_694_314_466_832),
+    (0.997_593_609_998_510_7, 0.006_170_614_899_993_6),
+];
+
+/// What an infinitely deep and wide network of one activation does.
+#[derive(Debug, Clone)]
+pub enum InfiniteDepth {
+    /// All inputs get the class that most training examples have.
+    MajorityVote,
+    /// Every input gets the class of the training example nearest to it.
+    NearestNeighbour,
+    /// The classes of all training examples are weighted with a kernel that is singular where inputs coincide.
+    Singular(SingularKernel),
+}
+
+/// `R(rho) = lim kappa^L(rho) / a_1^{2L}`.
+#[derive(Debug, Clone)]
+pub struct SingularKernel {
+    map: DualMap,
+    /// `a_1^2`.
+    linear: f64,
+    /// `kappa'(1)`.
+    slope: f64,
+}
+
+/// Covariance and tangent kernel after a number of layers, both divided by `a_1^{2L}`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DepthKernels {
+    /// `kappa^L(rho) / a_1^{2L}`.
+    pub nngp: f64,
+    /// `Theta_L(rho) / a_1^{2L}`, `Theta_0 = rho`.
+    pub ntk: f64,
+}
+
+/// `kappa` of an activation scaled to `E phi^2 = 1`.
+#[derive(Debug, Clone)]
+struct DualMap {
+    activation: Activation,
+    series: Option<HermiteSeries>,
+    scale: f64,
+}
+
+impl DualMap {
+    fn new(activation: &Activation) -> Result<Self, TheoryError> {
+        let scale = activation.dual_diagonal(1.0).value;
+        if !(scale > 0.0 && scale.is_finite()) {
+            return Err(TheoryError::NoPrediction { reason: format!("{} vanishes identically", activation.name()) });
+        }
+        let series = (!activation.has_closed_form()).then(|| activation.hermite_series(1.0));
+        Ok(Self { activation: activation.clone(), series, scale })
+    }
+
+    /// `kappa` and `kappa'` at `rho`.
+    fn at(&self, rho: f64) -> Dual {
+        let dual = match &self.series {
+            Some(series) => series.dual(series, rho),
+            None if rho == 1.0 => self.activation.dual_diagonal(1.0),
+            None => self.activation.dual_pair(1.0, rho, 1.0),
+        };
+        Dual { value: dual.value / self.scale, derivative: dual.derivative / self.scale }
+    }
+
+    /// `1 - kappa(1 - e)`, without cancellation.
+    fn gap(&self, e: f64) -> f64 {
+        let integrand = |&(t, weight): &(f64, f64)| weight * 2.0 * t * self.at(1.0 - e * t * t).derivative;
+        e * NODES.iter().map(integrand).sum::<f64>()
+    }
+}
+
+/// A correlation, kept as its distance from one where that is small.
+#[derive(Debug, Clone, Copy)]
+enum Correlation {
+    Near(f64),
+    Far(f64),
+}
+
+impl Correlation {
+    fn from_gap(e: f64) -> Self {
+        if e <= NEAR { Correlation::Near(e) } else { Correlation::Far(1.0 - e) }
+    }
+
+    fn rho(self) -> f64 {
+        match self {
+            Correlation::Near(e) => 1.0 - e,
+            Correlation::Far(rho) => rho,
+        }
+    }
+
+    /// The correlation one layer on, with `kappa'` here.
+    fn next(self, map: &DualMap) -> (Self, f64) {
+        let dual = map.at(self.rho());
+        let next = match self {
+            Correlation::Near(e) => Self::from_gap(map.gap(e)),
+            Correlation::Far(_) => Correlation::Far(dual.value),
+        };
+        (next, dual.derivative)
+    }
+}
+
+impl InfiniteDepth {
+    /// The classifier of an activation, which is scaled to `E phi^2 = 1` under a standard normal.
+    ///
+    /// # Errors
+    /// [`TheoryError::NoPrediction`] for a linear activation, which depth does not change, or one that vanishes.
+    pub fn of(activation: &Activation) -> Result<Self, TheoryError> {
+        let map = DualMap::new(activation)?;
+        let (origin, slope) = (map.at(0.0), map.at(1.0).derivative);
+        if origin.value > ZERO {
+            return Ok(InfiniteDepth::MajorityVote);
+        }
+        let linear = origin.derivative;
+        if linear <= ZERO {
+            return Ok(InfiniteDepth::NearestNeighbour);
+        }
+        if 1.0 - linear <= 1e3 * f64::EPSILON || slope <= 1.0 {
+            let reason = format!("{} is linear: its kernel does not change with depth", activation.name());
+            return Err(TheoryError::NoPrediction { reason });
+        }
+        Ok(InfiniteDepth::Singular(SingularKernel { map, linear, slope }))
+    }
+
+    /// Weighted means of the targets at test inputs: the class is the sign for one output of `+-1`, the largest of one-hot ones.
+    ///
+    /// # Shapes
+    /// `train` `N x d` and `test` `T x d`, rows of length one; `targets` `N x outputs`; the result is `T x outputs`. Every
+    /// entry lies within the range of the targets in size.
+    ///
+    /// # Errors
+    /// A shape mismatch, or [`TheoryError::NoPrediction`] for no examples or an input whose length is not one.
+    pub fn classify(
+        &self,
+        train: MatRef<'_, f64>,
+        targets: MatRef<'_, f64>,
+        test: MatRef<'_, f64>,
+    ) -> Result<Mat<f64>, TheoryError> {
+        expect_shape("test inputs (features)", train.ncols(), test.ncols())?;
+        expect_shape("targets (examples)", train.nrows(), targets.nrows())?;
+        if train.nrows() == 0 {
+            return Err(TheoryError::NoPrediction { reason: "no training examples".into() });
+        }
+        for input in train.row_iter().chain(test.row_iter()) {
+            let squared = input.norm_l2().powi(2);
+            if (squared - 1.0).abs() <= UNIT {
+                continue;
+            }
+            let reason = format!("an input of squared length {squared}; infinite depth is known for length 1 only");
+            return Err(TheoryError::NoPrediction { reason });
+        }
+        let mut scores = Mat::zeros(test.nrows(), targets.ncols());
+        for t in 0..test.nrows() {
+            // |x - x'|^2 / 2 is 1 - <x, x'> without cancellation.
+            let gaps: Vec<f64> =
+                (0..train.nrows()).map(|i| 0.5 * (test.row(t) - train.row(i)).squared_norm_l2()).collect();
+            let weights = self.weights(&gaps)?;
+            let total: f64 = weights.iter().map(|weight| weight.abs()).sum();
+            for o in 0..targets.ncols() {
+                let sum: f64 = weights.iter().enumerate().map(|(i, weight)| weight * targets[(i, o)]).sum();
+                scores[(t, o)] = if total > 0.0 { sum / total } else { 0.0 };
+            }
+        }
+        Ok(scores)
+    }
+
+    /// Weights of the training examples, up to a common factor.
+    fn weights(&self, gaps: &[f64]) -> Result<Vec<f64>, TheoryError> {
+        let nearest = gaps.iter().copied().fold(f64::INFINITY, f64::min);
+        let indicator = |gap: &f64| if *gap == nearest { 1.0 } else { 0.0 };
+        match self {
+            InfiniteDepth::MajorityVote => Ok(vec![1.0; gaps.len()]),
+            InfiniteDepth::Singular(kernel) if nearest > 0.0 => {
+                let values: Vec<(f64, f64)> =
+                    gaps.iter().map(|gap| kernel.sign_and_log(*gap)).collect::<Result<_, _>>()?;
+                let largest = values.iter().map(|(_, log)| *log).fold(f64::NEG_INFINITY, f64::max);
+                let relative = |(sign, log): &(f64, f64)| if *sign == 0.0 { 0.0 } else { sign * (log - largest).exp() };
+                Ok(values.iter().map(relative).collect())
+            }
+            InfiniteDepth::NearestNeighbour | InfiniteDepth::Singular(_) => Ok(gaps.iter().map(indicator).collect()),
+        }
+    }
+}
+
+impl SingularKernel {
+    /// `alpha` of `R ~ |x - x'|^{-alpha}`.
+    pub fn exponent(&self) -> f64 {
+        -2.0 * self.linear.ln() / self.slope.ln()
+    }
+
+    /// `a_1^2`, the factor by which kernels of different inputs shrink a layer.
+    pub fn decay(&self) -> f64 {
+        self.linear
+    }
+
+    /// `kappa'(1)`, the factor by which nearby inputs move apart a layer, as `|x - x'|^2`.
+    pub fn separation(&self) -> f64 {
+        self.slope
+    }
+
+    /// `R` at `gap = 1 - rho = |x - x'|^2 / 2`, from 0 (infinite) to 2.
+    ///
+    /// # Errors
+    /// [`TheoryError::NoPrediction`] for a gap out of its range.
+    pub fn value(&self, gap: f64) -> Result<f64, TheoryError> {
+        let (sign, log) = self.sign_and_log(gap)?;
+        Ok(if sign == 0.0 { 0.0 } else { sign * log.exp() })
+    }
+
+    /// Both kernels after `depth` hidden layers, at `gap = 1 - rho`.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    pub fn at_depth(&self, gap: f64, depth: usize) -> Result<DepthKernels, TheoryError> {
+        let mut at = self.start(gap)?;
+        let mut kernels = DepthKernels { nngp: at.rho(), ntk: at.rho() };
+        for _ in 0..depth {
+            let rho = at.rho();
+            let (next, derivative) = at.next(&self.map);
+            kernels.nngp *= if rho.abs() < LINEAR { 1.0 } else { next.rho() / (self.linear * rho) };
+            kernels.ntk = kernels.nngp + derivative / self.linear * kernels.ntk;
+            at = next;
+        }
+        Ok(kernels)
+    }
+
+    fn start(&self, gap: f64) -> Result<Correlation, TheoryError> {
+        if (0.0..=2.0 + UNIT).contains(&gap) {
+            return Ok(Correlation::from_gap(gap));
+        }
+        Err(TheoryError::NoPrediction { reason: format!("1 - rho = {gap}, but 0 to 2 is allowed") })
+    }
+
+    /// Sign and logarithm of the size of `R`; the logarithm reaches where `R` overflows.
+    fn sign_and_log(&self, gap: f64) -> Result<(f64, f64), TheoryError> {
+        let mut at = self.start(gap)?;
+        if gap == 0.0 {
+            return Ok((1.0, f64::INFINITY));
+        }
+        for layer in 0..MAX_LAYERS {
+            let rho = at.rho();
+            if rho == 0.0 {
+                return Ok((0.0, f64::NEG_INFINITY));
+            }
+            if rho.abs() < LINEAR {
+                return Ok((rho.signum(), rho.abs().ln() - layer as f64 * self.linear.ln()));
+            }
+            at = at.next(&self.map).0;
+        }
+        Err(TheoryError::NoPrediction {
+            reason: format!("inputs at 1 - rho = {gap:e} do not separate in {MAX_LAYERS} layers"),
+        })
+    }
+}
