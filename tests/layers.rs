@@ -24,7 +24,8 @@ fn entries(sampled: &SampledKernels, predicted: &Kernels) -> Vec<Entry> {
                 entries.push(Entry {
                     name: format!("{name}[{i},{j}]"),
                     measured: sampled.mean[(i, j)],
-                    standard_error: sampled.standard_error[(i, j)],
+                    // A normalized state has no fluctuation at all: round-off is left.
+                    standard_error: sampled.standard_error[(i, j)].hypot(16.0 * f64::EPSILON * predicted[(i, j)]),
                     predicted: predicted[(i, j)],
                 });
             }

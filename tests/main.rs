@@ -9,6 +9,7 @@ mod dynamics;
 mod ensembles;
 mod examples;
 mod kernels;
+mod layers;
 mod linearized;
 mod networks;
 mod parameterizations;

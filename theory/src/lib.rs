@@ -80,8 +80,9 @@ pub use gates::{GateFunction, Gates};
 pub use graph::{Node, Operation};
 pub use infinite_depth::{DepthKernels, InfiniteDepth, SingularKernel};
 pub use kernel::{
-    InputValues, Inputs, InputsView, KernelEngine, KernelNumber, KernelTile, Kernels, LayerKernels, PreparedInputs,
-    TileScratch, TrainedLayers, kernels, kernels_by_layer, kernels_when_training, preactivation_variances,
+    BATCH_NORM_HAS_NO_KERNEL, InputValues, Inputs, InputsView, KernelEngine, KernelNumber, KernelTile, Kernels,
+    LayerKernels, MAX_POOLING_HAS_NO_KERNEL, PreparedInputs, TileScratch, TrainedLayers, kernels, kernels_by_layer,
+    kernels_when_training, preactivation_variances,
 };
 pub use parameterization::{Parameterization, Scaling, TangentScale, UpdateRule};
 pub use partial_jacobian::partial_jacobian_norms;

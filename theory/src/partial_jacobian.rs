@@ -14,7 +14,7 @@ use faer::Mat;
 
 use crate::architecture::Architecture;
 use crate::error::TheoryError;
-use crate::kernel::{Inputs, Source, profiles_from};
+use crate::kernel::{Inputs, Source, layers_alone};
 
 /// Partial Jacobian norms between all pairs of weight layers, averaged over the examples.
 ///
@@ -30,10 +30,10 @@ pub fn partial_jacobian_norms(architecture: &Architecture, inputs: &Inputs) -> R
     let layers = architecture.weight_layers()?.len();
     let mut norms = Mat::zeros(layers, layers);
     for lower in 0..layers {
-        let profiles = profiles_from(architecture, inputs, Source::Preactivations(lower))?;
+        let examples = layers_alone(architecture, inputs, Source::Preactivations(lower))?;
         for upper in lower..layers {
-            let sum: f64 = profiles.iter().map(|profile| profile.layers[upper][1]).sum();
-            norms[(upper, lower)] = sum / profiles.len() as f64;
+            let sum: f64 = examples.iter().map(|layers| layers[upper][1]).sum();
+            norms[(upper, lower)] = sum / examples.len() as f64;
         }
     }
     Ok(norms)

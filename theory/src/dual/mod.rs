@@ -12,9 +12,7 @@ mod expectation;
 mod quadrature;
 mod real;
 mod series;
-#[cfg_attr(not(test), expect(dead_code, reason = "the kernels go pair by pair so far"))]
 pub(crate) mod slice;
-#[cfg_attr(not(test), expect(dead_code, reason = "the kernels go pair by pair so far"))]
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;

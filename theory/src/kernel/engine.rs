@@ -37,53 +37,51 @@
 //! ```
 
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use faer::Mat;
 use rayon::prelude::*;
 
-use super::inputs::{InputValues, Inputs, InputsView};
+use super::deterministic;
+use super::inputs::InputsView;
+use super::law::no_prediction;
 use super::output::{KernelNumber, KernelTile};
-use super::pair::{PairState, Profile, Side, Source, profiles};
-use super::plan::Plan;
-use super::{Kernels, TrainedLayers};
+use super::pairs::{self, Examples, PairScratch};
+use super::panel::{PanelScratch, Recursion, Region};
+use super::prepared::{PreparedInputs, Rows, fingerprint};
+use super::profile::{ExampleProfile, Profiles};
+use super::program::Program;
+use super::stages::Road;
+use super::{Kernels, Source, TrainedLayers};
 use crate::architecture::Architecture;
 use crate::error::TheoryError;
+use crate::gates::Gates;
 
 /// The kernel recursion of one architecture, compiled. Cheap to share: every method takes `&self`.
 #[derive(Debug)]
 pub struct KernelEngine {
-    architecture: Architecture,
-    plan: Plan,
-}
-
-/// Examples together with all that the recursion needs of each of them alone: variances at every activation, means at every
-/// norm, kernels of the example with itself. Made by [`KernelEngine::prepare`], for that engine.
-#[derive(Debug)]
-pub struct PreparedInputs<'a> {
-    values: Vec<f64>,
-    shape: crate::architecture::InputShape,
-    profiles: Vec<Profile>,
-    lifetime: std::marker::PhantomData<&'a f64>,
-}
-
-impl PreparedInputs<'_> {
-    /// Number of examples.
-    pub fn examples(&self) -> usize {
-        self.profiles.len()
-    }
-
-    /// Bytes held besides the borrowed inputs.
-    pub fn bytes(&self) -> usize {
-        self.values.len() * 8
-    }
+    /// Tells engines apart.
+    number: u64,
+    features: usize,
+    gates: Option<Gates>,
+    program: Program,
+    road: Road,
 }
 
 /// Buffers of one thread, reused from tile to tile; made by [`KernelEngine::scratch`], for any engine.
 #[derive(Debug, Default)]
 pub struct TileScratch {
-    state: PairState,
+    panel: PanelScratch,
 }
+
+impl TileScratch {
+    /// Bytes of memory held now.
+    pub fn bytes(&self) -> usize {
+        self.panel.bytes()
+    }
+}
+
+static ENGINES: AtomicU64 = AtomicU64::new(0);
 
 impl KernelEngine {
     /// Compiles the recursion of `architecture` for a tangent kernel of the `trained` parameters.
@@ -91,7 +89,30 @@ impl KernelEngine {
     /// # Errors
     /// An invalid architecture, or [`TheoryError::NoPrediction`] where no Gaussian limit is at hand, with the reason.
     pub fn new(architecture: &Architecture, trained: TrainedLayers) -> Result<Self, TheoryError> {
-        Ok(Self { architecture: architecture.clone(), plan: Plan::new(architecture, trained)? })
+        let program = Program::new(architecture, trained)?;
+        let road = Road::new(&program);
+        Ok(Self {
+            number: ENGINES.fetch_add(1, Ordering::Relaxed),
+            features: architecture.input.features(),
+            gates: architecture.gates.clone().filter(|_| program.gated),
+            program,
+            road,
+        })
+    }
+
+    /// As [`KernelEngine::new`], by whole tensors over all pairs of positions and one pair at a time: slow, without any
+    /// shortcut, and the reference for the others.
+    ///
+    /// # Errors
+    /// As [`KernelEngine::new`].
+    pub fn reference(architecture: &Architecture, trained: TrainedLayers) -> Result<Self, TheoryError> {
+        Ok(Self { road: Road::Tensors, ..Self::new(architecture, trained)? })
+    }
+
+    /// Whether pairs of positions are all carried at once: so for graphs that pool inside a branch, and images that repeat where
+    /// sizes change by no whole factor. The other roads are far faster.
+    pub fn carries_whole_tensors(&self) -> bool {
+        matches!(self.road, Road::Tensors)
     }
 
     /// Computes, in parallel, what every example needs by itself.
@@ -102,14 +123,59 @@ impl KernelEngine {
     /// # Errors
     /// [`TheoryError::ShapeMismatch`] if the examples have another number of features than the architecture.
     pub fn prepare<'a>(&self, inputs: impl Into<InputsView<'a>>) -> Result<PreparedInputs<'a>, TheoryError> {
-        let view = inputs.into();
-        let values = match view.values() {
-            InputValues::F64(values) => values.to_vec(),
-            InputValues::F32(values) => values.iter().map(|&x| f64::from(x)).collect(),
-        };
-        let inputs = Inputs { values, shape: view.shape() };
-        let profiles = profiles(&self.plan, &Side::new(&self.plan, &self.architecture, &inputs)?, Source::Parameters);
-        Ok(PreparedInputs { values: inputs.values, shape: inputs.shape, profiles, lifetime: std::marker::PhantomData })
+        self.prepare_from(inputs.into(), Source::Parameters)
+    }
+
+    pub(super) fn prepare_from<'a>(
+        &self,
+        view: InputsView<'a>,
+        source: Source,
+    ) -> Result<PreparedInputs<'a>, TheoryError> {
+        if view.shape().features() != self.features {
+            return Err(TheoryError::ShapeMismatch {
+                what: "features of an example",
+                expected: self.features,
+                found: view.shape().features(),
+            });
+        }
+        // A tangent kernel that does not exist is not tried; tiles that want it are refused.
+        let source = if self.program.tangent_obstacle(source).is_some() { Source::Nothing } else { source };
+        let examples = view.examples();
+        let borrowed = Rows::borrowed(view);
+        let is_parallel = examples < 4 * rayon::current_num_threads();
+        let alone = (0..examples).into_par_iter().map_init(PairScratch::default, |scratch, i| {
+            let (states, gates) = self.states_of(&borrowed, i)?;
+            let rows: Vec<&[f64]> = self.program.sources.iter().map(|s| states[s.state].as_slice()).collect();
+            let gate = gates.iter().map(|g| g * g).sum::<f64>() / gates.len().max(1) as f64;
+            let gate = if gates.is_empty() { 1.0 } else { gate };
+            let profile = pairs::alone(&self.program, &self.road, &rows, gate, source, scratch, is_parallel);
+            let hash = fingerprint(rows.iter().copied().chain([gates.as_slice()]));
+            let own =
+                self.program.sources.iter().map(|s| if s.state == 0 { Vec::new() } else { states[s.state].clone() });
+            Ok((profile, hash, own.collect(), gates))
+        });
+        let alone: Vec<(ExampleProfile, u64, Vec<Vec<f64>>, Vec<f64>)> = alone.collect::<Result<_, TheoryError>>()?;
+        let sources = self.program.sources.iter().enumerate().map(|(index, source)| match source.state {
+            0 => Rows::borrowed(view),
+            _ => Rows::owned(alone.iter().flat_map(|e| e.2[index].iter().copied()).collect(), source.shape.features()),
+        });
+        let gates = self.gates.as_ref().map(|gates| {
+            Rows::owned(alone.iter().flat_map(|example| example.3.iter().copied()).collect(), gates.count())
+        });
+        let (sources, fingerprints) = (sources.collect(), alone.iter().map(|example| example.1).collect());
+        let profiles: Vec<ExampleProfile> = alone.into_iter().map(|example| example.0).collect();
+        let profiles = Profiles::new(&self.program, &profiles);
+        Ok(PreparedInputs { engine: self.number, examples, sources, gates, profiles, fingerprints })
+    }
+
+    /// Values of example `i` at all deterministic states that matter, and its gates.
+    fn states_of(&self, inputs: &Rows<'_>, i: usize) -> Result<(Vec<Vec<f64>>, Vec<f64>), TheoryError> {
+        let mut states = vec![Vec::new(); self.program.sizes.len()];
+        let mut buffer = Vec::new();
+        states[0] = inputs.rows(i..i + 1, &mut buffer).to_vec();
+        let gates = self.gates.as_ref().map(|gates| gates.evaluate(&states[0], self.features)).unwrap_or_default();
+        deterministic::evaluate(&self.program.recipe, &mut states)?;
+        Ok((states, gates))
     }
 
     /// Fresh buffers for [`KernelEngine::tile`], empty until the first tile.
@@ -117,9 +183,15 @@ impl KernelEngine {
         TileScratch::default()
     }
 
-    /// Upper bound on the bytes that a [`TileScratch`] grows to when tiles have at most this size.
-    pub fn scratch_bytes(&self, rows: usize, columns: usize) -> usize {
-        rows * columns * 16
+    /// Upper bound on the bytes that a [`TileScratch`] grows to, whatever the tile: the memory of a thread besides prepared
+    /// examples and output. [`KernelEngine::fill`] holds one a thread, and one more where it splits single pairs.
+    pub fn scratch_bytes(&self) -> usize {
+        self.recursion(true, false).scratch_bytes(self.features)
+    }
+
+    fn recursion(&self, tangent: bool, parallel: bool) -> Recursion<'_> {
+        let source = if tangent { Source::Parameters } else { Source::Nothing };
+        Recursion { program: &self.program, road: &self.road, source, parallel }
     }
 
     /// Kernels of the examples `rows` of `left` with the examples `columns` of `right`, on the calling thread.
@@ -132,8 +204,8 @@ impl KernelEngine {
     /// Every part of `out` is `rows.len() x columns.len()`.
     ///
     /// # Errors
-    /// [`TheoryError::ShapeMismatch`] for ranges or matrices that do not fit; [`TheoryError::NoPrediction`] if `out` wants a
-    /// tangent kernel that does not exist.
+    /// [`TheoryError::ShapeMismatch`] for ranges or matrices that do not fit, or examples prepared by another engine;
+    /// [`TheoryError::NoPrediction`] if `out` wants a tangent kernel that does not exist.
     pub fn tile<T: KernelNumber>(
         &self,
         left: &PreparedInputs<'_>,
@@ -143,28 +215,16 @@ impl KernelEngine {
         mut out: KernelTile<'_, T>,
         scratch: &mut TileScratch,
     ) -> Result<(), TheoryError> {
-        let (left_inputs, right_inputs) = (
-            Inputs { values: left.values.clone(), shape: left.shape },
-            Inputs { values: right.values.clone(), shape: right.shape },
-        );
-        let left_side = Side::new(&self.plan, &self.architecture, &left_inputs)?;
-        let right_side = Side::new(&self.plan, &self.architecture, &right_inputs)?;
-        let overlaps = left_side.overlaps(&right_side, &self.plan);
-        for (r, i) in rows.enumerate() {
-            for (c, j) in columns.clone().enumerate() {
-                let [k, theta] = if left_side.repeats(i, &right_side, j) {
-                    left.profiles[i].layers[self.plan.weight_layers - 1]
-                } else {
-                    scratch.state.start(&self.plan, &left_side, i, &right_side, j, &overlaps);
-                    scratch.state.propagate(&self.plan, Source::Parameters, &left.profiles[i], &right.profiles[j]);
-                    scratch.state.layers[self.plan.weight_layers - 1]
-                };
-                if let Some(nngp) = &mut out.nngp {
-                    nngp[(r, c)] = T::nearest(k);
-                }
-                if let Some(ntk) = &mut out.ntk {
-                    ntk[(r, c)] = T::nearest(theta);
-                }
+        self.check(left, &rows, right, &columns, &out)?;
+        let recursion = self.recursion(out.ntk.is_some(), false);
+        let [height, width] = recursion.panel_size();
+        for r in rows.clone().step_by(height) {
+            for c in columns.clone().step_by(width) {
+                let (r, c) = (r..(r + height).min(rows.end), c..(c + width).min(columns.end));
+                let region = Region { left, rows: r.clone(), right, columns: c.clone(), upper: false };
+                recursion.compute(&region, &mut scratch.panel);
+                out.part(r.start - rows.start..r.end - rows.start, c.start - columns.start..c.end - columns.start)
+                    .write(&scratch.panel, false);
             }
         }
         Ok(())
@@ -184,11 +244,10 @@ impl KernelEngine {
         right: Option<&PreparedInputs<'_>>,
         out: KernelTile<'_, T>,
     ) -> Result<(), TheoryError> {
-        let scratch = Mutex::new(self.scratch());
-        let _ = (0..1).into_par_iter();
-        let right = right.unwrap_or(left);
-        let mut scratch = scratch.into_inner().unwrap_or_default();
-        self.tile(left, 0..left.examples(), right, 0..right.examples(), out, &mut scratch)
+        let columns = right.unwrap_or(left);
+        self.check(left, &(0..left.examples()), columns, &(0..columns.examples()), &out)?;
+        super::fill::fill(self.recursion(out.ntk.is_some(), true), left, right, out);
+        Ok(())
     }
 
     /// As [`KernelEngine::fill`], into new matrices of double precision.
@@ -200,10 +259,82 @@ impl KernelEngine {
         left: &PreparedInputs<'_>,
         right: Option<&PreparedInputs<'_>>,
     ) -> Result<Kernels, TheoryError> {
-        let columns = right.unwrap_or(left).examples();
-        let mut kernels =
-            Kernels { nngp: Mat::zeros(left.examples(), columns), ntk: Mat::zeros(left.examples(), columns) };
+        let (rows, columns) = (left.examples(), right.unwrap_or(left).examples());
+        let mut kernels = Kernels { nngp: Mat::zeros(rows, columns), ntk: Mat::zeros(rows, columns) };
         self.fill(left, right, KernelTile::both(kernels.nngp.as_mut(), kernels.ntk.as_mut()))?;
         Ok(kernels)
+    }
+
+    /// `K(x, x)` and `Theta(x, x)` at the readout of every example, known since they were prepared.
+    pub fn diagonal(&self, examples: &PreparedInputs<'_>) -> Vec<[f64; 2]> {
+        (0..examples.examples()).map(|i| examples.profiles.layers(i)[self.program.weight_layers - 1]).collect()
+    }
+
+    /// `K` and `Theta` of every pair after every weight layer, `left x right x layers` row-major; with `right = None` only columns
+    /// from the row's own on.
+    pub(super) fn by_layer(
+        &self,
+        left: &PreparedInputs<'_>,
+        right: Option<&PreparedInputs<'_>>,
+    ) -> Result<Vec<Vec<[f64; 2]>>, TheoryError> {
+        self.expect_tangent()?;
+        let columns = right.unwrap_or(left);
+        let recursion = self.recursion(true, false);
+        let row = |scratch: &mut PairScratch, i: usize| {
+            let mut row = Vec::new();
+            for j in (if right.is_none() { i } else { 0 })..columns.examples() {
+                let region = Region { left, rows: i..i + 1, right: columns, columns: j..j + 1, upper: false };
+                if recursion.is_one(&region, i, j) {
+                    row.extend_from_slice(left.profiles.layers(i));
+                    continue;
+                }
+                let examples = Examples { left: (left, i), right: (columns, j) };
+                pairs::pair(&self.program, &self.road, examples, Source::Parameters, Some(&mut row), scratch, false);
+            }
+            row
+        };
+        Ok((0..left.examples()).into_par_iter().map_init(PairScratch::default, row).collect())
+    }
+
+    /// `K` and `Theta` of every example with itself after every weight layer.
+    pub(super) fn layers_alone(&self, examples: &PreparedInputs<'_>) -> Vec<Vec<[f64; 2]>> {
+        (0..examples.examples()).map(|i| examples.profiles.layers(i).to_vec()).collect()
+    }
+
+    pub(super) fn expect_tangent(&self) -> Result<(), TheoryError> {
+        self.expect_tangent_of(Source::Parameters)
+    }
+
+    pub(super) fn expect_tangent_of(&self, source: Source) -> Result<(), TheoryError> {
+        self.program.tangent_obstacle(source).map_or(Ok(()), |reason| Err(no_prediction(reason)))
+    }
+
+    /// Weight layers of the architecture.
+    pub(super) fn weight_layers(&self) -> usize {
+        self.program.weight_layers
+    }
+
+    fn check<T>(
+        &self,
+        left: &PreparedInputs<'_>,
+        rows: &Range<usize>,
+        right: &PreparedInputs<'_>,
+        columns: &Range<usize>,
+        out: &KernelTile<'_, T>,
+    ) -> Result<(), TheoryError> {
+        let expect = |what: &'static str, expected: usize, found: usize, fits: bool| match fits {
+            true => Ok(()),
+            false => Err(TheoryError::ShapeMismatch { what, expected, found }),
+        };
+        for (side, range) in [(left, rows), (right, columns)] {
+            let (number, engine) = (self.number as usize, side.engine as usize);
+            expect("number of the engine that prepared the examples", number, engine, number == engine)?;
+            expect("examples (at least)", range.end, side.examples(), range.end <= side.examples())?;
+        }
+        for matrix in [&out.nngp, &out.ntk].into_iter().flatten() {
+            expect("rows of a tile", rows.len(), matrix.nrows(), rows.len() == matrix.nrows())?;
+            expect("columns of a tile", columns.len(), matrix.ncols(), columns.len() == matrix.ncols())?;
+        }
+        if out.ntk.is_some() { self.expect_tangent() } else { Ok(()) }
     }
 }

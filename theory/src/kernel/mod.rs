@@ -15,31 +15,56 @@
 //! layer takes the mean of `K[p, p]` (Novak et al. 2019, 1810.05148; Garriga-Alonso et al. 2019, 1808.05587;
 //! Arora et al. 2019, 1904.11955).
 //!
+//! A norm divides by the standard deviations of both sides; dropout divides the kernels of an example with itself, at equal
+//! positions, by the probability to keep; a sum of branches adds `scale^2 K`. [`law`](self) says where these hold.
+//!
 //! # Cost
-//! Pairs are processed one by one, in parallel over rows, and only `p = p'` is kept from the last pooling layer on:
-//! `N^2 / 2` pairs of `P` dual evaluations a layer without pooling, `P^2` below a pooling layer. Activations without a closed form
-//! also keep one Hermite series an input, layer and position.
+//! `N^2 / 2` pairs, of one dual evaluation a layer for dense networks, of `P` without pooling, of `P^2` below a pooling layer.
+//! Pairs go through all layers in blocks that stay in cache; below pooling layers one class of position offsets at a
+//! time, so that nothing of size `P^2` is stored but what a pooling layer leaves to another one.
 
 mod deterministic;
 mod engine;
+mod field;
+mod fill;
+mod gaussians;
 mod inputs;
+mod law;
+mod means;
+mod offsets;
 mod output;
-mod pair;
-mod plan;
+mod pairs;
+mod panel;
+mod positions;
+mod prepared;
+mod profile;
+mod program;
+mod stages;
+mod tensors;
 mod window;
 
 use faer::Mat;
-use rayon::prelude::*;
 
-pub use engine::{KernelEngine, PreparedInputs, TileScratch};
+pub use engine::{KernelEngine, TileScratch};
 pub use inputs::{InputValues, Inputs, InputsView};
+pub use law::{BATCH_NORM_HAS_NO_KERNEL, MAX_POOLING_HAS_NO_KERNEL};
 pub use output::{KernelNumber, KernelTile};
-pub(crate) use pair::{Profile, Source, profiles};
-pub(crate) use plan::Plan;
+pub use prepared::PreparedInputs;
 
 use crate::architecture::Architecture;
 use crate::error::TheoryError;
-use pair::{PairState, Side};
+
+/// What feeds the tangent kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Nobody: only `K` is wanted.
+    Nothing,
+    /// The trained parameters: `Theta`.
+    Parameters,
+    /// The preactivations of one weight layer (an index, layer number less one), as if they were the parameters:
+    /// `Theta` becomes `sum_j dh^l_i/dh_j dh^l_i/dh_j` over these preactivations, a partial Jacobian.
+    Preactivations(usize),
+}
 
 /// Which parameters move during training; the others keep their initial values. They count in `K` all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -94,8 +119,11 @@ pub fn kernels_when_training(
     right: Option<&Inputs>,
     trained: TrainedLayers,
 ) -> Result<Kernels, TheoryError> {
-    let last = compute(architecture, left, right, trained, false)?.pop();
-    last.map(|layer| Kernels { nngp: layer.nngp, ntk: layer.ntk }).ok_or(TheoryError::NoReadout)
+    let engine = KernelEngine::new(architecture, trained)?;
+    engine.expect_tangent()?;
+    let left = engine.prepare(left)?;
+    let right = right.map(|inputs| engine.prepare(inputs)).transpose()?;
+    engine.kernels(&left, right.as_ref())
 }
 
 /// As [`kernels_when_training`], for every weight layer `1..=L+1`; the last entry is the readout.
@@ -108,7 +136,17 @@ pub fn kernels_by_layer(
     right: Option<&Inputs>,
     trained: TrainedLayers,
 ) -> Result<Vec<LayerKernels>, TheoryError> {
-    compute(architecture, left, right, trained, true)
+    let engine = KernelEngine::new(architecture, trained)?;
+    let left = engine.prepare(left)?;
+    let right = right.map(|inputs| engine.prepare(inputs)).transpose()?;
+    let (rows, layers) = (engine.by_layer(&left, right.as_ref())?, engine.weight_layers());
+    let (height, width) = (left.examples(), right.as_ref().unwrap_or(&left).examples());
+    let entry = |i: usize, j: usize, layer: usize| match right {
+        Some(_) => rows[i][j * layers + layer],
+        None => rows[i.min(j)][i.abs_diff(j) * layers + layer],
+    };
+    let matrix = |layer: usize, which: usize| Mat::from_fn(height, width, |i, j| entry(i, j, layer)[which]);
+    Ok((0..layers).map(|l| LayerKernels { layer: l + 1, nngp: matrix(l, 0), ntk: matrix(l, 1) }).collect())
 }
 
 /// Variance `K^l(x, x)` of the preactivation of every weight layer, at a cost linear in the number of examples.
@@ -119,67 +157,19 @@ pub fn kernels_by_layer(
 /// # Errors
 /// As [`kernels`].
 pub fn preactivation_variances(architecture: &Architecture, inputs: &Inputs) -> Result<Mat<f64>, TheoryError> {
-    let plan = Plan::new(architecture, TrainedLayers::All)?;
-    let side = Side::new(&plan, architecture, inputs)?;
-    let profiles = profiles(&plan, &side, Source::Parameters);
-    Ok(Mat::from_fn(side.examples, plan.weight_layers, |i, l| profiles[i].layers[l][0]))
+    let layers = layers_alone(architecture, inputs, Source::Nothing)?;
+    let weight_layers = architecture.weight_layers()?.len();
+    Ok(Mat::from_fn(layers.len(), weight_layers, |i, l| layers[i][l][0]))
 }
 
-/// Diagonal quantities of every example when the tangent kernel has one source only; see [`Source`].
-pub(crate) fn profiles_from(
+/// `K` and the tangent kernel of `source` of every example with itself after every weight layer.
+pub(crate) fn layers_alone(
     architecture: &Architecture,
     inputs: &Inputs,
     source: Source,
-) -> Result<Vec<Profile>, TheoryError> {
-    let plan = Plan::new(architecture, TrainedLayers::All)?;
-    let side = Side::new(&plan, architecture, inputs)?;
-    Ok(profiles(&plan, &side, source))
-}
-
-fn compute(
-    architecture: &Architecture,
-    left: &Inputs,
-    right: Option<&Inputs>,
-    trained: TrainedLayers,
-    every_layer: bool,
-) -> Result<Vec<LayerKernels>, TheoryError> {
-    let plan = Plan::new(architecture, trained)?;
-    let left = Side::new(&plan, architecture, left)?;
-    let right = right.map(|inputs| Side::new(&plan, architecture, inputs)).transpose()?;
-    let first_layer = if every_layer { 0 } else { plan.weight_layers - 1 };
-    let left_profiles = profiles(&plan, &left, Source::Parameters);
-    let right_profiles = right.as_ref().map(|side| profiles(&plan, side, Source::Parameters));
-    let (columns, symmetric) = (right.as_ref().unwrap_or(&left), right.is_none());
-    let column_profiles = right_profiles.as_ref().unwrap_or(&left_profiles);
-    let overlaps = left.overlaps(columns, &plan);
-
-    let rows: Vec<Vec<[f64; 2]>> = (0..left.examples)
-        .into_par_iter()
-        .map_init(PairState::default, |state, i| {
-            let start = if symmetric { i } else { 0 };
-            let mut row = Vec::with_capacity((columns.examples - start) * (plan.weight_layers - first_layer));
-            for (j, column_profile) in column_profiles.iter().enumerate().skip(start) {
-                if left.repeats(i, columns, j) {
-                    row.extend_from_slice(&left_profiles[i].layers[first_layer..]);
-                    continue;
-                }
-                state.start(&plan, &left, i, columns, j, &overlaps);
-                state.propagate(&plan, Source::Parameters, &left_profiles[i], column_profile);
-                row.extend_from_slice(&state.layers[first_layer..]);
-            }
-            row
-        })
-        .collect();
-
-    let recorded = plan.weight_layers - first_layer;
-    let entry = |i: usize, j: usize, layer: usize| {
-        let (i, j) = if symmetric && j < i { (j, i) } else { (i, j) };
-        let start = if symmetric { i } else { 0 };
-        rows[i][(j - start) * recorded + layer]
-    };
-    let matrix =
-        |layer: usize, which: usize| Mat::from_fn(left.examples, columns.examples, |i, j| entry(i, j, layer)[which]);
-    Ok((0..recorded)
-        .map(|l| LayerKernels { layer: first_layer + l + 1, nngp: matrix(l, 0), ntk: matrix(l, 1) })
-        .collect())
+) -> Result<Vec<Vec<[f64; 2]>>, TheoryError> {
+    let engine = KernelEngine::new(architecture, TrainedLayers::All)?;
+    engine.expect_tangent_of(source)?;
+    let prepared = engine.prepare_from(inputs.view(), source)?;
+    Ok(engine.layers_alone(&prepared))
 }

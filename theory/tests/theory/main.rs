@@ -15,5 +15,6 @@ mod networks;
 mod positions;
 mod posterior;
 mod regression;
+mod roads;
 mod sampled;
 mod timing;

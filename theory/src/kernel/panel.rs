@@ -1,0 +1,321 @@
+//! One panel of a kernel: a few rows by a few hundred columns, computed and then written where it belongs.
+//!
+//! Where equal positions suffice, the covariances of the data come from one matrix product a panel, and blocks of pairs pass
+//! through all layers in cache. The products run over the features in chunks of fixed size, and no side of one has fewer than
+//! four rows: then an entry does not depend on the panel that it is computed in.
+
+use std::ops::Range;
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+use super::Source;
+use super::field::{Field, Fields};
+use super::gaussians::EXAMPLES_A_TABLE;
+use super::output::KernelNumber;
+use super::pairs::{self, Examples, PairScratch};
+use super::positions::{self, Block, LeftCopies};
+use super::prepared::{PreparedInputs, Rows};
+use super::program::Program;
+use super::stages::Road;
+
+/// Rows of a panel where equal positions suffice.
+const ROWS: usize = 64;
+/// Columns of a panel.
+const COLUMNS: usize = EXAMPLES_A_TABLE;
+/// Numbers from one row of a panel to the next: no power of two, which would make rows share cache sets.
+const STRIDE: usize = COLUMNS + 8;
+/// Rows and columns of a panel where pairs of positions count.
+const PAIRS: usize = 16;
+/// Features of one matrix product.
+const FEATURES: usize = 256;
+/// Fewest rows of a factor of a matrix product: fewer would be multiplied as vectors, with another order of sums.
+const FEWEST_ROWS: usize = 4;
+/// Numbers of a block of pairs with positions.
+const BLOCK_NUMBERS: usize = 1024;
+
+/// Buffers of one thread.
+#[derive(Debug, Default)]
+pub(super) struct PanelScratch {
+    /// `K`, then `Theta`, `ROWS x STRIDE`.
+    pub(super) parts: [Vec<f64>; 2],
+    gates: Vec<f64>,
+    left: Vec<f64>,
+    right: Vec<f64>,
+    row: Vec<f64>,
+    fields: Fields,
+    copies: LeftCopies,
+    pairs: PairScratch,
+}
+
+impl PanelScratch {
+    /// Bytes of memory held.
+    pub(super) fn bytes(&self) -> usize {
+        let vectors = self.parts.iter().chain([&self.gates, &self.left, &self.right, &self.row]);
+        8 * vectors.map(Vec::capacity).sum::<usize>() + self.fields.bytes() + self.copies.bytes() + self.pairs.bytes()
+    }
+}
+
+/// Which entries of a kernel.
+#[derive(Clone)]
+pub(super) struct Region<'a> {
+    pub(super) left: &'a PreparedInputs<'a>,
+    pub(super) rows: Range<usize>,
+    pub(super) right: &'a PreparedInputs<'a>,
+    pub(super) columns: Range<usize>,
+    /// Only `column >= row` is wanted.
+    pub(super) upper: bool,
+}
+
+impl Region<'_> {
+    fn first_column(&self, row: usize) -> usize {
+        if self.upper { self.columns.start.max(row) } else { self.columns.start }
+    }
+}
+
+/// A recursion with what is asked of it.
+#[derive(Clone, Copy)]
+pub(super) struct Recursion<'a> {
+    pub(super) program: &'a Program,
+    pub(super) road: &'a Road,
+    pub(super) source: Source,
+    /// Whether offsets of one pair may be split among threads.
+    pub(super) parallel: bool,
+}
+
+impl Recursion<'_> {
+    /// Largest panel.
+    pub(super) fn panel_size(&self) -> [usize; 2] {
+        if matches!(self.road, Road::Positions) { [ROWS, COLUMNS] } else { [PAIRS, PAIRS] }
+    }
+
+    /// Upper bound on the bytes of the scratch.
+    pub(super) fn scratch_bytes(&self, features: usize) -> usize {
+        let largest = self.program.sizes.iter().map(|size| size[0] * size[1]).max().unwrap_or(1);
+        let states = self.program.sizes.len().min(8) + 4;
+        let pairs = match self.road {
+            Road::Positions => 0,
+            Road::Offsets(stages) => {
+                let pooled = |stage: &super::stages::Stage| match &stage.sink {
+                    Some(sink) if sink.pairs => self.program.sizes[sink.output].iter().product::<usize>().pow(2),
+                    _ => 0,
+                };
+                // A stage's pooled tensor, the part being added to it, and that of the stage before.
+                let pooled: usize = 6 * stages.iter().map(pooled).max().unwrap_or(0);
+                2 * states * largest * super::stages::LANES + pooled
+            }
+            Road::Tensors => 3 * states * largest * largest,
+        };
+        let block = BLOCK_NUMBERS.max(largest).max(COLUMNS);
+        let copies = 2 * block * (self.program.activations.len() + 2 * self.program.norms.len());
+        8 * (3 * ROWS * STRIDE + (ROWS + COLUMNS) * features.max(FEATURES) + 2 * states * block + copies + pairs)
+    }
+
+    /// Computes a region no larger than a panel into `scratch.parts`, [`STRIDE`] numbers a row.
+    pub(super) fn compute(&self, region: &Region<'_>, scratch: &mut PanelScratch) {
+        for part in &mut scratch.parts {
+            part.resize(ROWS * STRIDE, 0.0);
+        }
+        match self.road {
+            Road::Positions => self.compute_blocks(region, scratch),
+            Road::Offsets(_) | Road::Tensors => {
+                for i in region.rows.clone() {
+                    for j in region.first_column(i)..region.columns.end {
+                        if self.is_one(region, i, j) {
+                            continue;
+                        }
+                        let examples = Examples { left: (region.left, i), right: (region.right, j) };
+                        let found = pairs::pair(
+                            self.program,
+                            self.road,
+                            examples,
+                            self.source,
+                            None,
+                            &mut scratch.pairs,
+                            self.parallel,
+                        );
+                        let entry = (i - region.rows.start) * STRIDE + j - region.columns.start;
+                        scratch.parts.iter_mut().zip(found).for_each(|(part, x)| part[entry] = x);
+                    }
+                }
+            }
+        }
+        for i in region.rows.clone() {
+            for j in region.first_column(i)..region.columns.end {
+                if self.is_one(region, i, j) {
+                    let readout = region.left.profiles.layers(i)[self.program.weight_layers - 1];
+                    let entry = (i - region.rows.start) * STRIDE + j - region.columns.start;
+                    scratch.parts.iter_mut().zip(readout).for_each(|(part, x)| part[entry] = x);
+                }
+            }
+        }
+        if region.upper {
+            for part in &mut scratch.parts {
+                for i in region.rows.clone().skip(1) {
+                    for j in region.columns.start..i.min(region.columns.end) {
+                        part[(i - region.rows.start) * STRIDE + j - region.columns.start] =
+                            part[(j - region.rows.start) * STRIDE + i - region.columns.start];
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether both examples are one: the same, or equal ones that no masks tell apart.
+    pub(super) fn is_one(&self, region: &Region<'_>, i: usize, j: usize) -> bool {
+        if std::ptr::eq(region.left, region.right) && i == j {
+            return true;
+        }
+        region.left.fingerprints[i] == region.right.fingerprints[j]
+            && !self.program.has_dropout
+            && region.left.repeats(i, region.right, j)
+    }
+
+    fn compute_blocks(&self, region: &Region<'_>, scratch: &mut PanelScratch) {
+        let Region { left, rows, right, columns, .. } = region;
+        let program = self.program;
+        let has_series = left.profiles.activations.iter().any(super::gaussians::Gaussians::has_series);
+        // The terms of series are chosen a block at a time: keep blocks where they are, whatever the region.
+        let align = |column: usize| if has_series { column / 32 * 32 } else { column };
+        let end = if has_series { columns.end.next_multiple_of(32).min(right.examples) } else { columns.end };
+        let PanelScratch { parts: [k, theta], gates, left: x, right: y, row, fields, copies, .. } = scratch;
+        if let (Some(l), Some(r)) = (&left.gates, &right.gates) {
+            multiply(l, rows.clone(), r, align(columns.start)..end, gates, x, y);
+        }
+        let inner = program.sources.iter().position(|source| source.inner);
+        if let Some(source) = inner {
+            let [l, r] = [left, right].map(|side| &side.sources[source]);
+            multiply(l, rows.clone(), r, align(columns.start)..end, row, x, y);
+        }
+        let largest = program.sizes.iter().map(|size| size[0] * size[1]).max().unwrap_or(1);
+        let width = if largest == 1 { COLUMNS } else { (BLOCK_NUMBERS / largest).max(1) };
+        for i in rows.clone() {
+            copies.set(program, &left.profiles, i, width);
+            let mut start = align(region.first_column(i));
+            while start < end {
+                // Blocks end where tables of series end.
+                let stop = (start + width).min(end).min((start / EXAMPLES_A_TABLE + 1) * EXAMPLES_A_TABLE);
+                let cell = (i - rows.start) * STRIDE + start - align(columns.start);
+                let cells = cell..cell + stop - start;
+                let products = row.get(cells.clone()).unwrap_or(&[]);
+                fields.reset(program.sizes.len());
+                self.start_block(region, i, start..stop, (inner, products), fields, [x, y]);
+                let block = Block {
+                    left: &left.profiles,
+                    example: i,
+                    right: &right.profiles,
+                    columns: start..stop,
+                    gates: gates.get(cells).unwrap_or(&[]),
+                    copies,
+                };
+                let mut write = |number: usize, field: &Field, _: usize| {
+                    if number + 1 != program.weight_layers {
+                        return;
+                    }
+                    let wanted = start.max(columns.start)..stop.min(columns.end);
+                    if wanted.is_empty() {
+                        return;
+                    }
+                    let (from, to) = (
+                        wanted.start - start..wanted.end - start,
+                        (i - rows.start) * STRIDE + wanted.start - columns.start,
+                    );
+                    k[to..to + from.len()].copy_from_slice(&field.nngp[from.clone()]);
+                    match field.ntk.get(from.clone()) {
+                        Some(tangent) => theta[to..to + from.len()].copy_from_slice(tangent),
+                        None => theta[to..to + from.len()].fill(0.0),
+                    }
+                };
+                positions::run(program, &program.instructions, &block, self.source, fields, &mut write);
+                start = stop;
+            }
+        }
+    }
+
+    /// Covariances of the data for a block, at every source.
+    fn start_block(
+        &self,
+        region: &Region<'_>,
+        i: usize,
+        columns: Range<usize>,
+        (inner, products): (Option<usize>, &[f64]),
+        fields: &mut Fields,
+        [x, y]: [&mut Vec<f64>; 2],
+    ) {
+        for (index, source) in self.program.sources.iter().enumerate() {
+            let mut field = fields.empty();
+            let (left, right) = (&region.left.sources[index], &region.right.sources[index]);
+            if source.inner && inner == Some(index) {
+                field.nngp.extend_from_slice(products);
+            } else {
+                let positions = if source.inner { 1 } else { source.shape.height * source.shape.width };
+                field.nngp.resize(columns.len() * positions, 0.0);
+                let (x, y) = (left.rows(i..i + 1, x), right.rows(columns.clone(), y));
+                for (k, y) in field.nngp.chunks_exact_mut(positions).zip(y.chunks_exact(right.length)) {
+                    pairs::add_products(k, x, y);
+                }
+            }
+            fields.put(source.state, field);
+        }
+    }
+}
+
+/// `x.y / features` of all pairs of two panels, into rows of [`STRIDE`] numbers.
+fn multiply(
+    left: &Rows<'_>,
+    rows: Range<usize>,
+    right: &Rows<'_>,
+    columns: Range<usize>,
+    into: &mut Vec<f64>,
+    x: &mut Vec<f64>,
+    y: &mut Vec<f64>,
+) {
+    into.resize((ROWS.max(FEWEST_ROWS)) * STRIDE, 0.0);
+    let (height, width) = (rows.len().max(FEWEST_ROWS), columns.len().max(FEWEST_ROWS));
+    let (x, y) = (at_least(left, rows, x), at_least(right, columns, y));
+    let x = MatRef::from_row_major_slice(x, height, left.length);
+    let y = MatRef::from_row_major_slice(y, width, right.length);
+    // By columns and transposed: the row-major constructor with a stride of faer 0.24.4 takes the strides for each other.
+    let mut product = MatMut::from_column_major_slice_with_stride_mut(into, width, height, STRIDE).transpose_mut();
+    for start in (0..left.length).step_by(FEATURES) {
+        let count = FEATURES.min(left.length - start);
+        let (x, y) = (x.submatrix(0, start, height, count), y.submatrix(0, start, width, count));
+        let accumulate = if start == 0 { Accum::Replace } else { Accum::Add };
+        matmul(product.as_mut(), accumulate, x, y.transpose(), 1.0 / left.length as f64, Par::Seq);
+    }
+}
+
+/// Rows, with zeros below if there are too few.
+fn at_least<'b>(rows: &'b Rows<'_>, range: Range<usize>, buffer: &'b mut Vec<f64>) -> &'b [f64] {
+    if range.len() >= FEWEST_ROWS {
+        return rows.rows(range, buffer);
+    }
+    let mut padded = rows.rows(range, buffer).to_vec();
+    padded.resize(FEWEST_ROWS * rows.length, 0.0);
+    *buffer = padded;
+    buffer
+}
+
+/// Writes `rows x columns` numbers of a panel, or their transpose, into a matrix of that shape.
+pub(super) fn write<T: KernelNumber>(panel: &[f64], transposed: bool, out: MatMut<'_, T>) {
+    let mut out = if transposed { out.transpose_mut() } else { out };
+    let (rows, columns) = (out.nrows(), out.ncols());
+    if out.col_stride() == 1 {
+        for r in 0..rows {
+            let Some(row) = out.as_mut().row_mut(r).transpose_mut().try_as_col_major_mut() else { break };
+            row.as_slice_mut().iter_mut().zip(&panel[r * STRIDE..]).for_each(|(to, x)| *to = T::nearest(*x));
+        }
+        return;
+    }
+    // A few columns at a time: what is read stays in cache until all of a line is used.
+    for start in (0..columns).step_by(8) {
+        for c in start..(start + 8).min(columns) {
+            let from = panel[c..].iter().step_by(STRIDE);
+            let column = out.as_mut().col_mut(c);
+            match column.try_as_col_major_mut() {
+                Some(column) => column.as_slice_mut().iter_mut().zip(from).for_each(|(to, x)| *to = T::nearest(*x)),
+                None => (0..rows).zip(from).for_each(|(r, x)| out[(r, c)] = T::nearest(*x)),
+            }
+        }
+    }
+}

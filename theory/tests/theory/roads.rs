@@ -1,0 +1,142 @@
+//! The fast recursions against the one on whole tensors, on random architectures; tiles against whole kernels.
+
+use faer::Mat;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use widthwise_theory::{
+    Activation, Architecture, Branch, InputShape, Inputs, InputsView, KernelEngine, KernelTile, Layer, Padding,
+    TheoryError, TrainedLayers, kernels, kernels_by_layer, kernels_when_training,
+};
+
+use crate::bound::{assert_relative, round_off};
+use crate::networks::{activation, convolution, dense, gated, mlp, network, numbers, open_gate, variance};
+
+/// Draws layers and keeps count of what the image has become.
+struct Draw {
+    random: ChaCha8Rng,
+    size: [usize; 2],
+    phi: Activation,
+}
+
+impl Draw {
+    fn below(&mut self, n: usize) -> usize {
+        self.random.random_range(0..n)
+    }
+
+    fn padding(&mut self) -> Padding {
+        [Padding::Same, Padding::Same, Padding::Valid, Padding::Valid, Padding::Circular][self.below(5)]
+    }
+
+    /// A window that fits.
+    fn window(&mut self, largest: usize) -> ([usize; 2], [usize; 2], Padding) {
+        let padding = self.padding();
+        let taps = self.size.map(|size| 1 + self.random.random_range(0..largest.min(size)));
+        let stride = [1 + self.below(3) / 2, 1 + self.below(3) / 2];
+        for axis in 0..2 {
+            let geometry = padding.geometry(self.size[axis], taps[axis], stride[axis]);
+            self.size[axis] = geometry.expect("it fits").0;
+        }
+        (taps, stride, padding)
+    }
+
+    fn convolution(&mut self) -> Layer {
+        let (filter_size, stride, padding) = self.window(3);
+        Layer::Convolution { width: 8, filter_size, stride, padding, init: variance(1.7, 0.2) }
+    }
+
+    /// Weights that keep the size.
+    fn same(&mut self) -> Layer {
+        let padding = [Padding::Same, Padding::Same, Padding::Circular][self.below(3)];
+        convolution([1 + self.below(3), 1 + self.below(3)], 1, padding, variance(1.4, 0.1))
+    }
+
+    fn pool(&mut self) -> Layer {
+        let (window, stride, padding) = self.window(3);
+        match self.below(2) {
+            0 => Layer::AveragePool { window, stride, padding },
+            _ => Layer::SumPool { window, stride, padding },
+        }
+    }
+
+    fn norm(&mut self) -> Layer {
+        match self.below(2) {
+            0 => Layer::LayerNorm { epsilon: 0.01 },
+            _ => Layer::RmsNorm { epsilon: 0.0 },
+        }
+    }
+
+    /// Weights, an activation and what may stand around them.
+    fn block(&mut self) -> Vec<Layer> {
+        let phi = activation(&self.phi);
+        match self.below(7) {
+            0 => vec![self.convolution(), self.norm(), phi],
+            1 => vec![self.convolution(), phi, self.norm()],
+            2 => vec![self.convolution(), phi, Layer::Dropout { keep: 0.7 }],
+            3 => vec![self.convolution(), Layer::residual(0.6, vec![phi.clone(), self.same()]), phi],
+            4 => {
+                let branch = |scale: f64, layers: Vec<Layer>| Branch { scale, layers };
+                let (left, right) = (self.same(), self.same());
+                let branches = vec![branch(0.5, vec![left]), branch(1.2, vec![right, phi.clone()])];
+                vec![self.convolution(), phi, Layer::Branches { branches }, self.same(), self.norm()]
+            }
+            _ => vec![self.convolution(), phi],
+        }
+    }
+
+    fn architecture(&mut self, shape: InputShape) -> Architecture {
+        self.size = [shape.height, shape.width];
+        let mut layers = Vec::new();
+        if self.below(4) == 0 {
+            layers.push(self.norm());
+        }
+        for _ in 0..1 + self.below(3) {
+            layers.extend(self.block());
+            if self.below(3) == 0 {
+                layers.push(self.pool());
+            }
+        }
+        match self.below(4) {
+            0 => layers.push(Layer::Flatten),
+            1 => layers.extend([Layer::Flatten, Layer::LayerNorm { epsilon: 0.02 }]),
+            _ => layers.push(Layer::GlobalAveragePool),
+        }
+        if self.below(3) == 0 {
+            layers.extend([dense(8, variance(1.1, 0.3)), activation(&self.phi), self.norm()]);
+        }
+        layers.push(dense(1, variance(1.5, 0.1)));
+        network(shape, layers)
+    }
+}
+
+/// Random architectures with their inputs.
+fn architectures(count: usize, phi: &Activation) -> Vec<(Architecture, Inputs)> {
+    (0..count as u64)
+        .map(|seed| {
+            let mut draw = Draw { random: ChaCha8Rng::seed_from_u64(seed), size: [0, 0], phi: phi.clone() };
+            let shape = InputShape { channels: 2, height: 1 + draw.below(7), width: 1 + draw.below(11) };
+            let net = draw.architecture(shape);
+            (net, Inputs::new(numbers(3 * shape.features()), shape).expect("three examples"))
+        })
+        .collect()
+}
+
+#[test]
+fn every_road_leads_to_the_same_kernels() -> Result<(), TheoryError> {
+    let mut roads = [0, 0];
+    for (phi, count) in [(Activation::Relu, 150), (Activation::Gelu, 60), (Activation::Tanh, 25)] {
+        for (number, (net, inputs)) in architectures(count, &phi).into_iter().enumerate() {
+            let reference = KernelEngine::reference(&net, TrainedLayers::All)?;
+            let fast = KernelEngine::new(&net, TrainedLayers::All)?;
+            roads[usize::from(fast.carries_whole_tensors())] += 1;
+            let expected = reference.kernels(&reference.prepare(&inputs)?, None)?;
+            let found = fast.kernels(&fast.prepare(&inputs)?, None)?;
+            let what = format!("{} network {number}: {net:?}", phi.name());
+            for (i, j) in [(0, 0), (0, 1), (2, 1), (2, 2)] {
+                assert_relative(found.nngp[(i, j)], expected.nngp[(i, j)], round_off(1000), &what);
+                assert_relative(found.ntk[(i, j)], expected.ntk[(i, j)], round_off(1000), &what);
+            }
+        }
+    }
+    assert!(roads[0] > 150, "{roads:?}: most architectures must take a fast road");
+    Ok(())
+}
