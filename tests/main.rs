@@ -13,6 +13,7 @@ mod layers;
 mod linearized;
 mod networks;
 mod parameterizations;
+mod predicted_paths;
 mod program;
 mod reproducibility;
 mod resume;

@@ -2,7 +2,7 @@
 //!
 //! A function of the files of a run and of theory alone, so that `check` can ask again with another theory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -14,7 +14,7 @@ use super::recorder::{against_infinite_width, read_outputs};
 use super::session::Session;
 use crate::comparison::{Comparison, judge};
 use crate::measurement::Measured;
-use crate::prediction::{InitialOutputs, Theory};
+use crate::prediction::{self, Theory};
 use crate::quantity::Quantity;
 use crate::record::manifest::Manifest;
 use crate::record::npy;
@@ -45,9 +45,6 @@ pub(super) fn read_rows(folder: &Path) -> Result<Vec<Row>> {
 /// All rows of the ensemble of the run in `folder`, judged.
 pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernels: Kernels) -> Result<Vec<Row>> {
     let members = session.experiment.run.members;
-    let initial: Vec<Option<InitialOutputs>> = (0..members)
-        .map(|member| read_outputs(&folder::member(folder, member), session.prepared.train.n).ok())
-        .collect();
     let mut values: BTreeMap<Key, Vec<(usize, f64)>> = BTreeMap::new();
     for row in read_rows(folder)? {
         let (Ok(member), Ok(quantity)) = (row.members.parse::<usize>(), row.quantity.parse::<Quantity>()) else {
@@ -61,6 +58,13 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
             values.entry((row.step, quantity, row.layer_from, row.layer)).or_default().push((member, measured));
         }
     }
+    let steps: BTreeSet<u64> = values.keys().map(|(step, ..)| *step).collect();
+    let paths: Vec<Option<prediction::Path>> = (0..members)
+        .map(|member| {
+            let initial = read_outputs(&folder::member(folder, member), session.prepared.train.n).ok()?;
+            theory.path(member, &initial, &steps).ok()
+        })
+        .collect();
     let last = common_last_step(folder);
     if kernels == Kernels::ComparedAgain {
         compare_kernels_again(folder, members, theory, last, &mut values);
@@ -79,7 +83,7 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
         let paired: Vec<(f64, Option<f64>)> = found
             .iter()
             .map(|(member, measured)| {
-                (*measured, theory.predict(*quantity, *from, *layer, *step, initial[*member].as_ref()))
+                (*measured, theory.predict(*quantity, *from, *layer, *step, paths[*member].as_ref()))
             })
             .collect();
         let compared = Comparison::over_members(&paired);

@@ -13,7 +13,7 @@ use super::session::Session;
 use crate::measurement::{Evaluation, Measured, Snapshot, measure};
 use crate::monitor::Monitor;
 use crate::network::{Network, NoTap};
-use crate::prediction::{InitialOutputs, Theory};
+use crate::prediction::{self, InitialOutputs, Theory};
 use crate::quantity::Quantity;
 use crate::record::checkpoint::{self, Position};
 use crate::record::csv_file::CsvFile;
@@ -45,7 +45,7 @@ pub(super) struct Recorder<'a> {
     position: Position,
     /// Of the member in training.
     initial_ntk: Option<Mat<f64>>,
-    initial_outputs: Option<InitialOutputs>,
+    predicted_path: Option<prediction::Path>,
     since: Instant,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Recorder<'a> {
             monitor,
             position,
             initial_ntk: None,
-            initial_outputs: None,
+            predicted_path: None,
             since: Instant::now(),
         })
     }
@@ -95,12 +95,12 @@ impl<'a> Recorder<'a> {
     pub(super) fn begin(&mut self, member: &Member) -> Result<()> {
         let folder = self.member_folder(member.member);
         std::fs::create_dir_all(&folder)?;
-        (self.initial_ntk, self.initial_outputs) = (None, None);
+        (self.initial_ntk, self.predicted_path) = (None, None);
         if member.step > 0 {
             if self.session.experiment.probes.ntk {
                 self.initial_ntk = Some(npy::read(&folder.join("ntk_initial.npy"))?);
             }
-            self.initial_outputs = Some(read_outputs(&folder, self.session.prepared.train.n)?);
+            self.predict_path(member, &read_outputs(&folder, self.session.prepared.train.n)?)?;
         }
         self.since = Instant::now();
         Ok(())
@@ -149,9 +149,17 @@ impl<'a> Recorder<'a> {
         let named = (quantity.name(), quantity.unit());
         Row {
             measured: measured.value,
-            predicted: self.theory.predict(quantity, layers.0, layers.1, step, self.initial_outputs.as_ref()),
+            predicted: self.theory.predict(quantity, layers.0, layers.1, step, self.predicted_path.as_ref()),
             ..self.session.columns.row(member.to_string(), time, named, layers)
         }
+    }
+
+    /// What theory makes of this member's own start.
+    fn predict_path(&mut self, member: &Member, initial: &InitialOutputs) -> Result<()> {
+        let mut steps = self.session.probe_steps.clone();
+        steps.insert(member.step);
+        self.predicted_path = Some(self.theory.path(member.member, initial, &steps)?);
+        Ok(())
     }
 
     fn learning_rate(&self) -> f64 {
@@ -178,7 +186,11 @@ impl Observer for Recorder<'_> {
         if member.step == 0 {
             let outputs = initial_outputs(&member.network, self.session);
             write_outputs(&self.member_folder(member.member), &outputs)?;
-            self.initial_outputs = Some(outputs);
+            self.predict_path(member, &outputs)?;
+        } else if !self.session.probe_steps.contains(&member.step) {
+            // Time is up at a step that nobody could foresee.
+            let folder = self.member_folder(member.member);
+            self.predict_path(member, &read_outputs(&folder, self.session.prepared.train.n)?)?;
         }
         let is_end = is_last || member.step == 0 || experiment.training.stop.loss.is_some();
         let snapshot = measure(

@@ -39,6 +39,12 @@ impl Batches {
         if self.size == self.examples {
             return (data.clone(), targets.clone());
         }
+        let indices = Tensor::<1, Int>::from_data(self.indices(step), &data.inputs.device());
+        (data.select(indices.clone()), targets.select(indices))
+    }
+
+    /// The examples of the batch of `step`, from 0.
+    pub fn indices(&mut self, step: u64) -> &[i64] {
         let epoch = step / self.per_epoch();
         if self.epoch != Some(epoch) {
             self.order = (0..self.examples as i64).collect();
@@ -47,8 +53,6 @@ impl Batches {
             self.epoch = Some(epoch);
         }
         let start = (step % self.per_epoch()) as usize * self.size;
-        let chosen = &self.order[start..start + self.size];
-        let indices = Tensor::<1, Int>::from_data(chosen, &data.inputs.device());
-        (data.select(indices.clone()), targets.select(indices))
+        &self.order[start..start + self.size]
     }
 }

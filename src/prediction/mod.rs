@@ -1,17 +1,22 @@
 //! Quantity to theory: what infinite width (and, for kurtosis, its first correction) predicts for exactly this network,
 //! these examples and this optimizer. "No prediction" is a value, and its reason a sentence.
 
+mod dynamics;
+
+use std::collections::BTreeSet;
+
 use faer::Mat;
 use widthwise_datasets::Prepared;
 use widthwise_theory::{
-    Architecture, Inputs, KernelDynamics, Kernels, Parameterization, TheoryError, Training, kernels,
-    layer_fluctuations, partial_jacobian_norms, preactivation_variances,
+    Architecture, Inputs, Kernels, Parameterization, TheoryError, kernels, layer_fluctuations, partial_jacobian_norms,
+    preactivation_variances,
 };
 
-use crate::config::{Anchor, ControlConfig, Experiment, Loss, Optimizer};
+use crate::config::{ControlConfig, Experiment};
 use crate::data::{input_shape, probe_examples};
 use crate::quantity::Quantity;
-use crate::training::loss::examples_per_unit;
+use dynamics::{Dynamics, no_dynamics};
+pub use dynamics::{InitialOutputs, Path};
 
 /// Theory of one run.
 pub struct Theory {
@@ -26,25 +31,6 @@ pub struct Theory {
     time_factor: f64,
     /// Why some predictions are missing, or of what kind they are; one sentence each.
     pub remarks: Vec<String>,
-}
-
-/// Outputs of one member before training, from which its predicted path starts.
-#[derive(Debug, Clone, PartialEq)]
-pub struct InitialOutputs {
-    /// On the training set, `N x O`.
-    pub train: Mat<f64>,
-    /// On the test set, `T x O`.
-    pub test: Mat<f64>,
-}
-
-struct Dynamics {
-    kernel: KernelDynamics,
-    targets: Mat<f64>,
-    test_targets: Mat<f64>,
-    optimizer: Optimizer,
-    /// Learning rate in the units of `1/2 sum`.
-    learning_rate: f64,
-    loss: Loss,
 }
 
 impl Theory {
@@ -145,19 +131,28 @@ impl Theory {
         self.kernels.as_ref()
     }
 
-    /// The predicted number, or `None` where theory has none. `initial` are the outputs of the member in question.
+    /// The losses of `member` at `steps` from its own initial outputs, nothing where theory does not follow its training.
+    ///
+    /// # Errors
+    /// Outputs whose shapes do not fit.
+    pub fn path(&self, member: usize, initial: &InitialOutputs, steps: &BTreeSet<u64>) -> Result<Path, TheoryError> {
+        let path = self.dynamics.as_ref().map(|dynamics| dynamics.path(member, initial, steps, |step| self.time(step)));
+        Ok(path.transpose()?.unwrap_or_default())
+    }
+
+    /// The predicted number, or `None` where theory has none. `path` is that of the member in question.
     pub fn predict(
         &self,
         quantity: Quantity,
         layer_from: Option<usize>,
         layer: Option<usize>,
         step: u64,
-        initial: Option<&InitialOutputs>,
+        path: Option<&Path>,
     ) -> Option<f64> {
         let at_start = |value: Option<f64>| value.filter(|_| step == 0);
         match quantity {
-            Quantity::TrainLoss => self.dynamics.as_ref()?.train_loss(self.time(step), initial?),
-            Quantity::TestLoss => self.dynamics.as_ref()?.test_loss(self.time(step), initial?),
+            Quantity::TrainLoss => path?.train.get(&step).copied(),
+            Quantity::TestLoss => path?.test.get(&step).copied(),
             Quantity::NngpMeanDiagonal => at_start(self.kernels.as_ref().map(|k| mean_diagonal(&k.nngp))),
             Quantity::NngpMeanOffDiagonal => at_start(self.kernels.as_ref().map(|k| mean_off_diagonal(&k.nngp))),
             Quantity::NtkMeanDiagonal => self.kernels.as_ref().map(|k| mean_diagonal(&k.ntk)),
@@ -233,86 +228,6 @@ fn controlled(architecture: &Architecture, control: &ControlConfig) -> Architect
         });
     }
     changed
-}
-
-/// Why a constant kernel has no closed form for the training of `experiment`, if it has none.
-fn no_dynamics(experiment: &Experiment, has_dropout: bool, prepared: &Prepared) -> Option<String> {
-    let training = &experiment.training;
-    let unit_rates = matches!(experiment.network.parameterization, Parameterization::Ntk | Parameterization::Standard);
-    if has_dropout {
-        Some("dropout draws new masks every step".into())
-    } else if training.batch_size.is_some_and(|size| size < prepared.train.n) {
-        Some("minibatches; only full-batch training is predicted".into())
-    } else if matches!(training.optimizer, Optimizer::Adam { .. } | Optimizer::AdamW { .. }) {
-        Some("Adam is not linear in the gradient".into())
-    } else if training.loss == Loss::CrossEntropy {
-        Some("cross-entropy has no closed form".into())
-    } else if training.l2.strength > 0.0 && (training.l2.toward == Anchor::Zero || !unit_rates) {
-        Some("an L2 penalty is predicted only toward the initial weights and with equal rates".into())
-    } else {
-        None
-    }
-}
-
-impl Dynamics {
-    fn new(
-        experiment: &Experiment,
-        prepared: &Prepared,
-        on_train: Kernels,
-        cross: Option<Kernels>,
-        learning_rate: f64,
-    ) -> Result<Self, TheoryError> {
-        let training = &experiment.training;
-        let outputs = prepared.outputs;
-        let matrix = |values: &[f64]| Mat::from_fn(values.len() / outputs, outputs, |i, o| values[i * outputs + o]);
-        let mut kernel = KernelDynamics::new(on_train.ntk.as_ref(), on_train.nngp.as_ref())?;
-        let per_unit = examples_per_unit(training.loss, prepared.train.n);
-        if training.l2.strength > 0.0 {
-            kernel = kernel.with_ridge(training.l2.strength * per_unit);
-        }
-        if let Some(cross) = cross {
-            // Only paths from given initial outputs are asked for: the test examples' own covariance is not needed.
-            let unused = Mat::zeros(prepared.test.n, prepared.test.n);
-            kernel = kernel.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), unused.as_ref())?;
-        }
-        Ok(Self {
-            kernel,
-            targets: matrix(&prepared.train.targets),
-            test_targets: matrix(&prepared.test.targets),
-            optimizer: training.optimizer,
-            learning_rate: learning_rate / per_unit,
-            loss: training.loss,
-        })
-    }
-
-    fn training(&self, steps: u64) -> Option<Training> {
-        let learning_rate = self.learning_rate;
-        match self.optimizer {
-            Optimizer::GradientDescent {} => Some(Training::GradientDescent { learning_rate, steps }),
-            Optimizer::Momentum { beta } => Some(Training::Momentum { learning_rate, beta, steps }),
-            Optimizer::Nesterov { beta } => Some(Training::Nesterov { learning_rate, beta, steps }),
-            Optimizer::Adam { .. } | Optimizer::AdamW { .. } => None,
-        }
-    }
-
-    fn train_loss(&self, steps: u64, initial: &InitialOutputs) -> Option<f64> {
-        let training = self.training(steps)?;
-        let outputs = self.kernel.train_outputs(self.targets.as_ref(), initial.train.as_ref(), &training).ok()?;
-        Some(self.loss_of(&outputs, &self.targets))
-    }
-
-    fn test_loss(&self, steps: u64, initial: &InitialOutputs) -> Option<f64> {
-        let training = self.training(steps)?;
-        let targets = self.targets.as_ref();
-        let outputs =
-            self.kernel.test_outputs(targets, initial.train.as_ref(), initial.test.as_ref(), &training).ok()?;
-        Some(self.loss_of(&outputs, &self.test_targets))
-    }
-
-    fn loss_of(&self, outputs: &Mat<f64>, targets: &Mat<f64>) -> f64 {
-        let difference = outputs - targets;
-        0.5 * difference.squared_norm_l2() / examples_per_unit(self.loss, targets.nrows())
-    }
 }
 
 fn mean_diagonal(kernel: &Mat<f64>) -> f64 {
