@@ -1,109 +1,24 @@
 //! What the user may type, and the help that teaches it.
 
+mod help;
+mod kernel;
+mod number;
+mod predict;
+
 use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use widthwise::config::DeviceKind;
-use widthwise_theory::InputShape;
 
 use crate::commands::check::Control;
-use crate::commands::kernel::parse_shape;
-
-const LONG_ABOUT: &str = "\
-Does a finite network do what infinite-width theory says, and if not, why?
-
-widthwise trains networks of finite width, measures them while they train, and compares every number with what theory \
-predicts for the same network at infinite width.
-
-  widthwise run                              the default experiment, bundled data
-  widthwise run my.toml --dry-run            what an experiment would take
-  widthwise check runs/mnist_mlp               its verdict, as an exit code
-  widthwise report runs/mnist_mlp              draw its report again
-  widthwise table runs/* --out all.csv       the ends of many runs in one table
-  widthwise data fetch cifar10               get a data set
-  widthwise kernel net.toml x.npy --out k    infinite-width kernels on your inputs
-  widthwise config init                      a commented configuration
-  widthwise completions bash                 completions for your shell
-
-Results go to standard output, progress and remarks to standard error. `widthwise help COMMAND` tells more.";
-
-const EXIT_CODES: &str = "\
-Exit codes:
-    0  done; for `check`: theory and experiment agree
-    1  `check`: they disagree; `run`: a network diverged
-    2  failed: bad arguments, files or data, a full disk
-    3  `check`: undecided
-  130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run has written a checkpoint then";
-
-const RUN_HELP: &str = "\
-Examples:
-  widthwise run
-  widthwise run experiment.toml --set network.width=2048 --set network.activation=tanh
-  widthwise run experiment.toml --output runs/wide --resume
-
-Exit codes: 0 when the run has ended, whatever its claims come to (`widthwise check` asks that); 1 when a network diverged; \
-2 when the run failed; 130 when it was stopped by Ctrl-C, SIGTERM or SIGUSR1. A stopped run has written a checkpoint and \
---resume continues it; a second Ctrl-C ends it at once, without.";
-
-const CHECK_HELP: &str = "\
-Examples:
-  widthwise check runs/mnist_mlp
-  widthwise check runs/mnist_mlp --control sigma-w2-factor=1.1
-
-Only the claims named in claims.required of the configuration decide; the others are printed too. A control spoils theory on \
-purpose, to see that the comparison notices: a run that agrees should disagree then. Nothing is written.
-
-Exit codes: 0 when all required claims agree; 1 when one disagrees or a network diverged; 2 when the check failed; 3 when the \
-evidence is not enough, a claim has no prediction, none is required or the run is unfinished.";
-
-const REPORT_HELP: &str = "\
-Example:
-  widthwise report runs/mnist_mlp
-
-Everything is drawn from the files of the run; nothing is computed again.";
-
-const TABLE_HELP: &str = "\
-Examples:
-  widthwise table runs/width-256 runs/width-1024 --out widths.csv
-  widthwise table runs/* | head";
-
-const DATA_HELP: &str = "\
-Examples:
-  widthwise data list
-  widthwise data info mnist
-  widthwise data fetch mnist fashion-mnist
-  widthwise data import ~/Downloads
-
-Data sets are looked for in --data-dir, or else in the folder that WIDTHWISE_DATA names and in the platform's data folder.";
-
-const KERNEL_HELP: &str = "\
-Examples:
-  widthwise kernel network.toml inputs.npy --out kernels/mine
-  widthwise kernel network.toml train.csv --right test.csv --out kernels/cross
-  widthwise kernel cnn.toml images.npy --shape 3,32,32 --out kernels/cnn
-
-A file like this is enough for an architecture; any experiment will do as well:
-  [network]
-  depth = 3
-  activation = \"erf\"
-  sigma_w2 = 1.5
-
-It writes PREFIX.nngp.csv, PREFIX.nngp.npy, PREFIX.ntk.csv and PREFIX.ntk.npy: one row for each example of INPUTS, one column \
-for each of INPUTS or --right. The CSV files have 17 significant digits and no header.";
-
-const CONFIG_HELP: &str = "\
-Examples:
-  widthwise config init experiment.toml
-  widthwise config check experiment.toml --set network.width=2048
-  widthwise config check experiment.toml -v";
-
-const COMPLETIONS_HELP: &str = "\
-Examples:
-  widthwise completions bash > ~/.local/share/bash-completion/completions/widthwise
-  widthwise completions zsh > \"${fpath[1]}/_widthwise\"
-  widthwise completions fish > ~/.config/fish/completions/widthwise.fish";
+use help::{
+    CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, KERNEL_HELP, LONG_ABOUT, PREDICT_HELP,
+    REPORT_HELP, RUN_HELP, TABLE_HELP,
+};
+pub(crate) use kernel::{Compared, KernelArguments, KernelName, Precision, Trained};
+pub(crate) use predict::{Loss, Method, Optimizer, PredictArguments, Solver};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -156,6 +71,9 @@ pub(crate) enum Command {
     /// Compute the infinite-width kernels (NNGP and NTK) of a network on your inputs
     #[command(after_help = KERNEL_HELP)]
     Kernel(KernelArguments),
+    /// Predict the outputs of infinitely wide networks on your data, after training or as a posterior
+    #[command(after_help = PREDICT_HELP)]
+    Predict(PredictArguments),
     /// Write or check a configuration
     #[command(after_help = CONFIG_HELP)]
     Config(ConfigArguments),
@@ -259,29 +177,6 @@ pub(crate) enum DataAction {
         #[arg(value_hint = ValueHint::DirPath)]
         folder: PathBuf,
     },
-}
-
-/// `widthwise kernel`
-#[derive(Debug, Args)]
-pub(crate) struct KernelArguments {
-    /// File with a [network] table, as in an experiment
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) architecture: PathBuf,
-    /// Examples, one a row: a .csv of numbers, with or without header, or a .npy of f64 or f32
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) inputs: PathBuf,
-    /// Examples for the columns of the kernels, where they are not those of the rows
-    #[arg(long, value_name = "INPUTS", value_hint = ValueHint::FilePath)]
-    pub(crate) right: Option<PathBuf>,
-    /// Channels, height and width of an example; values channel by channel, each row by row. Flat vectors if left out
-    #[arg(long, value_name = "C,H,W", value_parser = parse_shape)]
-    pub(crate) shape: Option<InputShape>,
-    /// Where to write, without the endings .nngp.csv, .nngp.npy, .ntk.csv, .ntk.npy; existing files are replaced
-    #[arg(long, value_name = "PREFIX", value_hint = ValueHint::FilePath)]
-    pub(crate) out: PathBuf,
-    /// Change a value of the architecture, for instance network.depth=5; may be repeated
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
 }
 
 /// `widthwise config`

@@ -11,7 +11,7 @@ use clap::Parser;
 
 use cli::{Cli, Command};
 use commands::console::Console;
-use commands::{Exit, check, completions, config, data, kernel, report, run, table};
+use commands::{Exit, check, completions, config, data, kernel, predict, report, run, table};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -33,6 +33,7 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
         Command::Table(arguments) => table::execute(arguments, console),
         Command::Data(arguments) => data::execute(arguments, console),
         Command::Kernel(arguments) => kernel::execute(arguments, console),
+        Command::Predict(arguments) => predict::execute(arguments, console),
         Command::Config(arguments) => config::execute(arguments, console),
         Command::Completions(arguments) => completions::execute(arguments, console),
     }

@@ -29,6 +29,65 @@ pub(crate) fn monitor(console: &Console) -> Box<dyn Monitor + '_> {
     }
 }
 
+/// How far a job of equal parts has come: a bar with an estimate on a terminal, JSON on request, silence elsewhere.
+pub(crate) struct Parts<'a> {
+    console: &'a Console,
+    bar: Option<ProgressBar>,
+    what: &'static str,
+    done: Cell<usize>,
+    all: usize,
+    last: Cell<Option<Instant>>,
+}
+
+#[derive(Serialize)]
+struct PartEvent<'a> {
+    event: &'static str,
+    what: &'a str,
+    done: usize,
+    all: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// A job of `all` parts, of which `done` are done; `what` names it in a word or two.
+    pub(crate) fn new(console: &'a Console, what: &'static str, done: usize, all: usize) -> Self {
+        let is_shown = console.is_interactive && !console.is_quiet && !console.is_json;
+        let bar = is_shown.then(|| {
+            let target = ProgressDrawTarget::stderr();
+            let bar = ProgressBar::with_draw_target(Some(all as u64), target).with_finish(ProgressFinish::AndClear);
+            bar.set_style(style("{wide_bar} {pos}/{len} {msg}  {left}"));
+            bar.set_message(what);
+            bar.set_position(done as u64);
+            bar.reset_eta();
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        Self { console, bar, what, done: Cell::new(done), all, last: Cell::new(None) }
+    }
+
+    /// One more part is done.
+    pub(crate) fn advance(&self) {
+        self.done.set(self.done.get() + 1);
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+        let now = Instant::now();
+        if self.console.is_json && self.last.get().is_none_or(|last| now.duration_since(last) >= JSON_PAUSE) {
+            self.last.set(Some(now));
+            let event = PartEvent { event: "progress", what: self.what, done: self.done.get(), all: self.all };
+            // As for a run: a listener that is gone does not end the work.
+            let _ = self.console.json(&event);
+        }
+    }
+}
+
+impl Drop for Parts<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 /// A bar, and a line below it that says which network is at what.
 struct Bar {
     bar: ProgressBar,

@@ -284,13 +284,13 @@ fn inputs_of_kernels_that_are_none_are_refused() {
         ("ints.npy", npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1, 2), }\n"), &["f64 or f32"]),
     ] {
         desk.write(name, bytes);
-        desk.refuses(&format!("kernel small.toml {name} --out k"), words);
+        desk.refuses(&format!("kernel small.toml --inputs {name} --out k"), words);
         assert!(!desk.path("k.ntk.npy").exists(), "{name}");
     }
     desk.write("good.csv", "1,2\n");
-    desk.refuses("kernel small.toml good.csv --out missing/k", &["missing", "does not exist"]);
-    desk.refuses("kernel small.toml good.csv --right nan.csv --out k", &["nan.csv"]);
-    desk.refuses("kernel small.toml good.csv --shape 3,3,3 --out k", &["2 columns", "27"]);
+    desk.refuses("kernel small.toml --inputs good.csv --out missing/k", &["missing", "does not exist"]);
+    desk.refuses("kernel small.toml --inputs good.csv --right nan.csv --out k", &["nan.csv"]);
+    desk.refuses("kernel small.toml --inputs good.csv --shape 3,3,3 --out k", &["2 columns", "27"]);
 }
 
 #[test]

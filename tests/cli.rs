@@ -15,7 +15,7 @@ use widthwise_theory::{InputShape, Inputs, kernels};
 
 use crate::program::{Ended, all_files, assert_equal_files, end, files, program, type_in, widthwise};
 
-const COMMANDS: [&str; 8] = ["run", "check", "report", "table", "data", "kernel", "config", "completions"];
+const COMMANDS: [&str; 9] = ["run", "check", "report", "table", "data", "kernel", "predict", "config", "completions"];
 
 /// An agreement that is easy to reach: one claim, and a resolution that any error meets.
 const AGREEING: &str = r#"
@@ -323,17 +323,19 @@ fn kernels_of_files_are_those_of_theory() {
     let cross = kernels(&architecture, &left, Some(&right)).unwrap();
 
     for (line, prefix, expected) in [
-        ("kernel network.toml left.csv --out from_csv", "from_csv", &square),
-        ("kernel network.toml left.npy --out from_npy --threads 1", "from_npy", &square),
-        ("kernel network.toml left.csv --right right.npy --out cross", "cross", &cross),
+        ("kernel network.toml --inputs left.csv --out from_csv", "from_csv", &square),
+        ("kernel network.toml --inputs left.npy --out from_npy --threads 1 --tile 2", "from_npy", &square),
+        ("kernel network.toml --inputs left.csv --right right.npy --out cross", "cross", &cross),
     ] {
         let ended = end(program().args(line.split(' ')).current_dir(folder.path())).done();
         assert!(ended.out.contains(&format!("{prefix}.ntk.npy")), "{ended:?}");
         assert_kernel(&path(prefix), "nngp", &expected.nngp);
         assert_kernel(&path(prefix), "ntk", &expected.ntk);
     }
-    let json = end(program().args("kernel network.toml left.csv --out j --json".split(' ')).current_dir(folder.path()));
-    assert_eq!(events(&objects(&json.done())), ["kernel", "kernel"]);
+    let json = end(program()
+        .args("kernel network.toml --inputs left.csv --out j --json".split(' '))
+        .current_dir(folder.path()));
+    assert_eq!(events(&objects(&json.done())), ["progress", "kernel", "kernel", "memory"]);
 }
 
 #[test]

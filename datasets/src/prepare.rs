@@ -270,7 +270,9 @@ fn replace_labels(labels: &mut [u8], classes: usize, fraction: f64, seed: u64) {
     }
 }
 
-fn targets(labels: &[u8], classes: usize, form: Targets) -> Vec<f64> {
+/// Targets of classes `0..classes`, `labels x outputs`: one output for binary targets, one a class otherwise.
+#[must_use]
+pub fn targets(labels: &[u8], classes: usize, form: Targets) -> Vec<f64> {
     if form == Targets::Binary {
         return labels.iter().map(|&label| if label == 1 { 1.0 } else { -1.0 }).collect();
     }

@@ -1,5 +1,8 @@
 //! One file a command; each takes its arguments and says how it ended.
 
+pub(crate) mod architecture;
+mod blocks;
+mod budget;
 pub(crate) mod check;
 pub(crate) mod claims;
 mod columns;
@@ -11,8 +14,10 @@ mod download;
 mod inputs;
 pub(crate) mod kernel;
 mod outputs;
+pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod source;
 pub(crate) mod table;
 
 use std::process::ExitCode;

@@ -1,6 +1,7 @@
 //! A table of values against the [schema](super::schema): every key known, every value allowed on its own.
 
 use toml::{Table, Value};
+use widthwise_theory::Expression;
 
 use super::problem::{Fault, Place, Problem};
 use super::schema::{Key, MAX_NESTING, Range, Shape, Variant};
@@ -119,6 +120,7 @@ fn is_allowed(shape: Shape, value: &Value) -> bool {
         (Shape::Number(range), Value::Float(x)) => range.contains(*x),
         (Shape::Number(range), Value::Integer(n)) => range.contains(*n as f64),
         (Shape::Text, Value::String(text)) => !text.trim().is_empty(),
+        (Shape::Formula, Value::String(text)) => Expression::parse(text).is_ok(),
         (Shape::Name, Value::String(name)) => is_safe_name(name),
         (Shape::Pair, Value::Array(items)) => {
             items.len() == 2 && items.iter().all(|item| is_allowed(Shape::Whole(1, 1000), item))
@@ -139,7 +141,8 @@ fn is_safe_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(plain)
 }
 
-/// What the shape allows, in words to follow "must be"; `found` is only looked at for the most similar name.
+/// What the shape allows, in words to follow "must be"; `found` is only looked at for the most similar name and for what is
+/// wrong with a formula.
 fn allowed(shape: Shape, found: &Value) -> String {
     match shape {
         Shape::Table([]) => "an empty table".to_owned(),
@@ -150,6 +153,11 @@ fn allowed(shape: Shape, found: &Value) -> String {
         Shape::Whole(from, to) => format!("a whole number {}", range(from, to)),
         Shape::Number(range) => range.name().to_owned(),
         Shape::Text => "text in quotes that is not empty".to_owned(),
+        Shape::Formula => {
+            let fault = found.as_str().and_then(|text| Expression::parse(text).err());
+            let fault = fault.map_or(String::new(), |error| format!("; {error}"));
+            format!("a formula of x in quotes, for instance \"x * sigmoid(1.702 * x)\"{fault}")
+        }
         Shape::Name => {
             "a name of 1 to 100 letters, digits, '.', '_' and '-' that does not start with '.', in quotes".to_owned()
         }

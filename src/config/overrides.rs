@@ -38,7 +38,7 @@ fn parse(text: &str) -> Result<(&str, Value), ConfigError> {
         return Err(refuse("there is no value after the \"=\"".to_owned()));
     }
     // A name may look like a number or a date.
-    let is_text = matches!(shape_at(key), Some(Shape::Text | Shape::Name));
+    let is_text = matches!(shape_at(key), Some(Shape::Text | Shape::Formula | Shape::Name));
     match written.parse::<Value>() {
         Ok(value) if value.is_str() || !is_text => Ok((key, value)),
         Err(error) if !is_text && !is_word(written) => {

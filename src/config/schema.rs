@@ -7,13 +7,17 @@
 mod layers;
 mod shape;
 
+use widthwise_theory::MAX_HERMITE_DEGREE;
+
 use super::claims::KNOWN_CLAIMS;
 pub(super) use layers::MAX_NESTING;
 use layers::READOUTS;
 pub(super) use shape::{Key, Range, Shape, Variant};
 
 use Range::{BelowOne, Finite, Fraction, Inside, NotNegative, Positive};
-use Shape::{Choice, Layers, Name, Named, Names, Number, Numbers, Pair, Switch, Table, Text, Variants, Whole, Wholes};
+use Shape::{
+    Choice, Formula, Layers, Name, Named, Names, Number, Numbers, Pair, Switch, Table, Text, Variants, Whole, Wholes,
+};
 
 /// TOML has no larger whole numbers.
 const MAX: u64 = i64::MAX as u64;
@@ -147,6 +151,11 @@ const ACTIVATIONS: &[Variant] = &[
     plain("gaussian"),
     plain("sigmoid"),
     variant("polynomial", Table(&[required("coefficients", Numbers)])),
+    plain("exp"),
+    plain("sign"),
+    variant("rbf", Table(&[required("gamma", Number(NotNegative))])),
+    variant("hermite", Table(&[required("degree", Whole(0, MAX_HERMITE_DEGREE as u64))])),
+    variant("expression", Table(&[required("formula", Formula)])),
 ];
 
 const WAVE: &[Key] = &[required("frequency", Number(Finite)), required("phase", Number(Finite))];

@@ -6,7 +6,7 @@ mod messages;
 mod structs;
 
 use widthwise_datasets::{DatasetSpec, Preprocessing};
-use widthwise_theory::Activation;
+use widthwise_theory::{Activation, Expression};
 
 use super::*;
 
@@ -64,6 +64,28 @@ fn overrides_are_toml_or_bare_words() {
     assert_eq!(experiment.run.name, "2024-01-01");
     assert_eq!(experiment.run.output_folder(), Path::new("out/a b"));
     assert_eq!(experiment.network.sigma_b2, 0.0);
+}
+
+#[test]
+fn activations_are_written_by_name_or_with_their_values() {
+    let read = |text: &str| in_file(&format!("network.activation = {text}"), &[]).unwrap().network.activation.clone();
+    let formula = Expression::parse("max(x, 0)^2").unwrap();
+    let rows = [
+        (Activation::Relu, r#""relu""#),
+        (Activation::Sin { frequency: 1.0, phase: 0.0 }, "{ sin = { frequency = 1, phase = 0.0 } }"),
+        (Activation::Polynomial { coefficients: vec![0.0, 1.0] }, "{ polynomial = { coefficients = [0.0, 1.0] } }"),
+        (Activation::Exp, r#""exp""#),
+        (Activation::Sign, r#""sign""#),
+        (Activation::Rbf { gamma: 0.4 }, "{ rbf = { gamma = 0.4 } }"),
+        (Activation::Hermite { degree: 2 }, "{ hermite = { degree = 2 } }"),
+        (Activation::Expression { formula }, r#"{ expression = { formula = "max(x, 0)^2" } }"#),
+    ];
+    for (activation, text) in rows {
+        assert_eq!(read(text), activation);
+        // And as a manifest keeps it.
+        let written = serde_json::to_string(&activation).unwrap();
+        assert_eq!(serde_json::from_str::<Activation>(&written).unwrap(), activation, "{written}");
+    }
 }
 
 #[test]

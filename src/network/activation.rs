@@ -1,65 +1,19 @@
-//! [`Activation`] on tensors: the second interpreter of the value that theory integrates.
+//! [`Activation`] on tensors: the second interpreter of the formulas that theory integrates.
 
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
+use std::collections::HashMap;
 
 use burn::tensor::{Tensor, activation};
 use widthwise_theory::Activation;
+use widthwise_theory::formula::{Elementary, Formula, FormulaNode};
 
 /// `phi(z)`, elementwise.
 pub(super) fn value(function: &Activation, z: Tensor<2>) -> Tensor<2> {
-    match function {
-        Activation::Identity => z,
-        Activation::Relu => activation::relu(z),
-        Activation::LeakyRelu { slope } => activation::relu(z.clone()) - activation::relu(z.neg()).mul_scalar(*slope),
-        Activation::Abs => z.abs(),
-        Activation::Erf => z.erf(),
-        Activation::Tanh => z.tanh(),
-        Activation::Gelu => z.clone() * normal_cdf(z),
-        Activation::Silu => z.clone() * activation::sigmoid(z),
-        Activation::Softplus => activation::relu(z.clone()) + z.abs().neg().exp().log1p(),
-        Activation::Sin { frequency, phase } => z.mul_scalar(*frequency).add_scalar(*phase).sin(),
-        Activation::Cos { frequency, phase } => z.mul_scalar(*frequency).add_scalar(*phase).cos(),
-        Activation::Gaussian => z.square().neg().exp(),
-        Activation::Sigmoid => activation::sigmoid(z),
-        Activation::Polynomial { coefficients } => polynomial(coefficients, z),
-    }
+    evaluate(&function.formula(), z)
 }
 
 /// `phi'(z)`, elementwise; at a kink as automatic differentiation has it.
 fn derivative(function: &Activation, z: Tensor<2>) -> Tensor<2> {
-    let positive = |z: &Tensor<2>| Tensor::ones_like(z).mask_fill(z.clone().lower_equal_elem(0.0), 0.0);
-    match function {
-        Activation::Identity => z.ones_like(),
-        Activation::Relu => positive(&z),
-        Activation::LeakyRelu { slope } => positive(&z) + positive(&z.neg()).mul_scalar(*slope),
-        Activation::Abs => z.sign(),
-        Activation::Erf => z.square().neg().exp().mul_scalar(FRAC_2_SQRT_PI),
-        Activation::Tanh => z.tanh().square().neg().add_scalar(1.0),
-        Activation::Gelu => {
-            let density = z.clone().square().mul_scalar(-0.5).exp().mul_scalar(1.0 / (2.0 * PI).sqrt());
-            normal_cdf(z.clone()) + z * density
-        }
-        Activation::Silu => {
-            let s = activation::sigmoid(z.clone());
-            s.clone() * (z * s.neg().add_scalar(1.0)).add_scalar(1.0)
-        }
-        Activation::Softplus => activation::sigmoid(z),
-        Activation::Sin { frequency, phase } => {
-            z.mul_scalar(*frequency).add_scalar(*phase).cos().mul_scalar(*frequency)
-        }
-        Activation::Cos { frequency, phase } => {
-            z.mul_scalar(*frequency).add_scalar(*phase).sin().mul_scalar(-*frequency)
-        }
-        Activation::Gaussian => z.clone().square().neg().exp() * z.mul_scalar(-2.0),
-        Activation::Sigmoid => {
-            let s = activation::sigmoid(z);
-            s.clone() * s.neg().add_scalar(1.0)
-        }
-        Activation::Polynomial { coefficients } => {
-            let slopes: Vec<f64> = coefficients.iter().enumerate().skip(1).map(|(k, c)| k as f64 * c).collect();
-            polynomial(&slopes, z)
-        }
-    }
+    evaluate(&function.derivative_formula(), z)
 }
 
 /// `phi'(z) * v` for copy-major cotangents `[k N, features]`.
@@ -72,11 +26,145 @@ pub(super) fn pull_back(function: &Activation, cotangents: Tensor<2>, z: &Tensor
     (cotangents.reshape([rows / n, n, features]) * slope).reshape([rows, features])
 }
 
-fn normal_cdf(z: Tensor<2>) -> Tensor<2> {
-    z.mul_scalar(FRAC_1_SQRT_2).erf().add_scalar(1.0).mul_scalar(0.5)
+/// The formula at every entry of `z`.
+fn evaluate(formula: &Formula, z: Tensor<2>) -> Tensor<2> {
+    match (Interpreter { input: z.clone(), shared: HashMap::new() }).part(formula) {
+        Part::Tensor(result) => result,
+        Part::Number(c) => z.ones_like().mul_scalar(c),
+    }
 }
 
-fn polynomial(coefficients: &[f64], z: Tensor<2>) -> Tensor<2> {
-    let start = z.zeros_like();
-    coefficients.iter().rev().fold(start, |sum, c| (sum * z.clone()).add_scalar(*c))
+/// What a part of a formula comes to.
+#[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "a few at a time, on the stack")]
+enum Part {
+    Number(f64),
+    Tensor(Tensor<2>),
+}
+
+struct Interpreter {
+    input: Tensor<2>,
+    /// Parts that occur more than once, by their address.
+    shared: HashMap<*const FormulaNode, Part>,
+}
+
+impl Interpreter {
+    fn part(&mut self, formula: &Formula) -> Part {
+        if let Some(known) = self.shared.get(&formula.identity()) {
+            return known.clone();
+        }
+        let part = match formula.operation() {
+            FormulaNode::Input => Part::Tensor(self.input.clone()),
+            FormulaNode::Constant(c) => Part::Number(*c),
+            FormulaNode::Sum(left, right) => match (self.part(left), self.part(right)) {
+                (Part::Number(left), Part::Number(right)) => Part::Number(left + right),
+                (Part::Number(c), Part::Tensor(t)) | (Part::Tensor(t), Part::Number(c)) => {
+                    Part::Tensor(t.add_scalar(c))
+                }
+                (Part::Tensor(left), Part::Tensor(right)) => Part::Tensor(left + right),
+            },
+            FormulaNode::Product(left, right) => match (self.part(left), self.part(right)) {
+                (Part::Number(left), Part::Number(right)) => Part::Number(left * right),
+                (Part::Number(c), Part::Tensor(t)) | (Part::Tensor(t), Part::Number(c)) => {
+                    Part::Tensor(t.mul_scalar(c))
+                }
+                (Part::Tensor(left), Part::Tensor(right)) => Part::Tensor(left * right),
+            },
+            FormulaNode::Power(base, exponent) => match self.part(base) {
+                Part::Number(c) => Part::Number(c.powi(*exponent as i32)),
+                Part::Tensor(t) => Part::Tensor(power(t, *exponent)),
+            },
+            FormulaNode::Apply(function, argument) => match self.part(argument) {
+                Part::Number(c) => Part::Number(function.evaluate(c)),
+                Part::Tensor(t) => Part::Tensor(apply(*function, t)),
+            },
+        };
+        if formula.is_shared() {
+            self.shared.insert(formula.identity(), part.clone());
+        }
+        part
+    }
+}
+
+/// By repeated squaring: a power with a real exponent would fail below zero.
+fn power(base: Tensor<2>, exponent: u32) -> Tensor<2> {
+    match exponent {
+        0 => base.ones_like(),
+        1 => base,
+        _ if exponent.is_multiple_of(2) => power(base.square(), exponent / 2),
+        _ => base.clone() * power(base, exponent - 1),
+    }
+}
+
+fn apply(function: Elementary, u: Tensor<2>) -> Tensor<2> {
+    match function {
+        Elementary::Negate => u.neg(),
+        Elementary::Reciprocal => u.recip(),
+        Elementary::Exp => u.exp(),
+        Elementary::Log1p => u.log1p(),
+        Elementary::Tanh => u.tanh(),
+        Elementary::Sigmoid => activation::sigmoid(u),
+        Elementary::Softplus => activation::relu(u.clone()) + u.abs().neg().exp().log1p(),
+        Elementary::Erf => u.erf(),
+        Elementary::Sin => u.sin(),
+        Elementary::Cos => u.cos(),
+        Elementary::Relu => activation::relu(u),
+        Elementary::Abs => u.abs(),
+        Elementary::Step => u.ones_like().mask_fill(u.lower_equal_elem(0.0), 0.0),
+        Elementary::Sign => u.sign(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{DType, TensorData};
+    use widthwise_theory::Expression;
+
+    use super::*;
+
+    fn members() -> Vec<Activation> {
+        let expression = |text| Activation::Expression { formula: Expression::parse(text).unwrap() };
+        vec![
+            Activation::Identity,
+            Activation::Relu,
+            Activation::LeakyRelu { slope: 0.2 },
+            Activation::Abs,
+            Activation::Erf,
+            Activation::Tanh,
+            Activation::Gelu,
+            Activation::Silu,
+            Activation::Softplus,
+            Activation::Sin { frequency: 1.5, phase: 0.3 },
+            Activation::Cos { frequency: 1.5, phase: 0.3 },
+            Activation::Gaussian,
+            Activation::Sigmoid,
+            Activation::Polynomial { coefficients: vec![0.3, -0.7, 0.2, 0.1] },
+            Activation::Exp,
+            Activation::Sign,
+            Activation::Rbf { gamma: 0.4 },
+            Activation::Hermite { degree: 5 },
+            expression("x * sigmoid(1.702 * x) / (1 + x^2)"),
+            expression("max(x - 0.3, 0)^3 - 0.3 * abs(x + 1)"),
+        ]
+    }
+
+    #[test]
+    fn tensors_hold_what_theory_integrates() {
+        let points = vec![-8.0, -2.5, -1.0, -0.4, 0.0, 0.2, 0.7, 1.0, 3.3, 8.0];
+        let device = burn::tensor::Device::default();
+        let data = TensorData::new(points.clone(), [1, points.len()]);
+        let z = Tensor::<2>::from_data(data, (&device, DType::F64));
+        for phi in members() {
+            let seen = |tensor: Tensor<2>| tensor.into_data().convert::<f64>().try_to_vec::<f64>().unwrap();
+            let found = seen(value(&phi, z.clone())).into_iter().zip(seen(derivative(&phi, z.clone())));
+            for ((value, slope), &x) in found.zip(&points) {
+                let expected = [phi.value(x), phi.derivative(x)];
+                for (found, expected) in [value, slope].into_iter().zip(expected) {
+                    // A few roundings, of cancelling parts as large as |x|.
+                    let bound = 16.0 * f64::EPSILON * (1.0 + x.abs() + expected.abs());
+                    assert!((found - expected).abs() <= bound, "{phi:?} at {x}: {found} instead of {expected}");
+                }
+            }
+        }
+    }
 }

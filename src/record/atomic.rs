@@ -12,14 +12,25 @@ use super::kill_point::kill_point;
 /// # Errors
 /// Any failure to write, with the path in its message; the old file is then still there and the new one removed.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    write_with(path, |file| {
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        file.write_all(first)?;
+        kill_point(&format!("{name}.in_write"));
+        file.write_all(second)
+    })
+}
+
+/// As [`write()`], with what `content` writes, for files that need not be in memory at once.
+///
+/// # Errors
+/// As [`write()`], or an error of `content`.
+pub fn write_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let temporary = beside(path);
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let result = (|| {
         let mut file = File::create(&temporary)?;
-        let (first, second) = bytes.split_at(bytes.len() / 2);
-        file.write_all(first)?;
-        kill_point(&format!("{name}.in_write"));
-        file.write_all(second)?;
+        content(&mut file)?;
         file.sync_all()?;
         kill_point(&format!("{name}.before_rename"));
         fs::rename(&temporary, path)?;

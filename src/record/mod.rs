@@ -8,3 +8,4 @@ pub mod lock;
 pub mod manifest;
 pub mod npy;
 pub mod row;
+pub mod tiles;

@@ -14,6 +14,7 @@
 //! | classifiers of infinite depth | [`InfiniteDepth`] |
 //! | phases, depth scales, critical initializations | [`InitVariance::fixed_point`], [`edge_of_chaos`], [`half_stable_point`] |
 //! | growth of gradients from layer to layer | [`partial_jacobian_norms`] |
+//! | which convention a kernel from elsewhere follows | [`conventions::explain`] |
 //! | fluctuations and kurtosis at finite width | [`layer_fluctuations`], [`exact_excess_kurtosis`], [`ntk_second_moment`] |
 //!
 //! ```
@@ -50,6 +51,7 @@
 
 mod activation;
 mod architecture;
+pub mod conventions;
 mod criticality;
 mod dual;
 mod dynamics;
@@ -64,10 +66,11 @@ mod partial_jacobian;
 pub mod regression;
 mod scale_invariant;
 
-pub use activation::Activation;
+pub use activation::formula;
+pub use activation::{Activation, Expression, FormulaError, MAX_HERMITE_DEGREE};
 pub use architecture::{Architecture, Branch, InitScheme, InitVariance, InputShape, Layer, Padding, WeightLayer};
 pub use criticality::{FixedPoint, Phase, edge_of_chaos, half_stable_point};
-pub use dual::{Dual, HermiteSeries, Moments, gaussian_expectation};
+pub use dual::{Dual, HermiteSeries, Moments, exp_normalized_dual, gaussian_expectation};
 pub use dynamics::{
     BatchLoss, FlowSteps, GeneralLossFlow, GeneralLossProblem, GeneralLossState, InverseGamma, KernelDynamics,
     LinearResponse, MinibatchRun, MinibatchTraining, OutputLoss, Posterior, Prediction, PriorSampler, Regularization,

@@ -15,6 +15,8 @@ pub(in crate::config) enum Shape {
     Number(Range),
     /// Text that is not empty.
     Text,
+    /// A formula of `x`.
+    Formula,
     /// A name that is safe as the name of a folder.
     Name,
     /// Two whole numbers from 1 to 1000: vertical, horizontal.

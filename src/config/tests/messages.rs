@@ -72,6 +72,14 @@ fn a_key_or_value_refused_on_its_own() {
             r#"network.activation = "leaky_relu" (--set), but it must be given with its values, { leaky_relu = { slope = ... } }"#,
         ),
         (
+            &[r#"network.activation.expression.formula="x * sgmoid(x)""#][..],
+            r#"network.activation.expression.formula = "x * sgmoid(x)" (--set), but it must be a formula of x in quotes, for instance "x * sigmoid(1.702 * x)"; column 5: expected numbers, x, pi, + - * / ^, parentheses and the functions exp, log1p, tanh, sigmoid, softplus, silu, gelu, erf, sin, cos, relu, abs, step, sign, max and min, found sgmoid"#,
+        ),
+        (
+            &["network.activation.hermite.degree=41"][..],
+            "network.activation.hermite.degree = 41 (--set), but it must be a whole number from 0 to 40",
+        ),
+        (
             &["network.activation.sin.frequency=2"][..],
             "network.activation.sin.phase is not set, but it must be a finite number",
         ),

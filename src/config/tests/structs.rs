@@ -116,6 +116,7 @@ fn samples(shape: Shape) -> Vec<Value> {
         Shape::Whole(from, to) => vec![whole(from), whole(to)],
         Shape::Number(_) => vec![Value::Float(0.5), Value::Integer(1)],
         Shape::Text | Shape::Name => vec![Value::String("text".into())],
+        Shape::Formula => vec![Value::String("max(x, 0)^2".into())],
         Shape::Pair => vec![Value::Array(vec![whole(1), whole(2)])],
         Shape::Wholes(from, to) => vec![Value::Array(vec![whole(from), whole(to)])],
         Shape::Numbers => vec![Value::Array(vec![Value::Float(0.5), Value::Integer(1)])],

@@ -2,16 +2,17 @@
 //!
 //! The trapezoid rule converges exponentially for functions analytic in a strip: its error is about
 //! `exp(-2 pi w / h)` with `w` the half-width of the strip in `z` (Trefethen and Weideman 2014). The poles of tanh at
-//! `+- i pi/2` give `w = (pi/2)/sqrt(q)`, hence the step `0.27/sqrt(q)`. A kink is met by Gauss-Legendre panels on either
-//! side of it.
+//! `+- i pi/2` give `w = (pi/2)/sqrt(q)`, hence the step `0.27/sqrt(q)`. Kinks are met by Gauss-Legendre panels between them.
 
 use std::f64::consts::PI;
 use std::sync::LazyLock;
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Smoothness};
 
-/// Half-width of the box; `exp(-14^2/2)` is 2e-43, room for the fourth powers of growing functions.
+/// Half-width of the box; `exp(-14^2/2)` is 2e-43, room for the fourth powers of functions that grow like a power.
 const BOX: f64 = 14.0;
+/// Largest half-width, at which the density is no number any more.
+const LARGEST_BOX: f64 = 38.0;
 /// Largest step of the trapezoid rule.
 const STEP: f64 = 0.05;
 /// `h sqrt(q)` for 1e-16 with the poles of tanh.
@@ -88,38 +89,64 @@ pub struct Moments {
     pub square_he4: f64,
 }
 
-impl Activation {
-    /// How much faster than tanh the function varies: divides the step of every trapezoid rule.
-    pub(super) fn rate(&self) -> f64 {
-        match self {
-            Activation::Sin { frequency, .. } | Activation::Cos { frequency, .. } => frequency.abs().max(1.0),
-            Activation::Gaussian | Activation::Erf => 1.5,
-            _ => 1.0,
-        }
-    }
+/// The box beyond which `size(+-z) density(z)` is less than `least`, at least `start`.
+pub(super) fn half_width(start: f64, least: f64, size: impl Fn(f64) -> f64) -> f64 {
+    let widths = std::iter::successors(Some(start), |width| Some(width + 2.0));
+    let fits = |width: &f64| (size(*width) + size(-width)) * density(*width) < least;
+    widths.take_while(|width| *width < LARGEST_BOX).find(fits).unwrap_or(LARGEST_BOX)
+}
 
-    /// `E[function(z)]`, `z ~ N(0, 1)`, for functions made of `phi(sqrt(q) z)` and its derivative; aware of the kink.
+/// Pieces of an interval at most: variances beyond 1e6, which diverging flows pass, are not resolved.
+const MAX_CELLS: f64 = 4096.0;
+
+/// Breaks of `[start, end]` so that no piece is longer than `longest`.
+pub(super) fn cells(start: f64, end: f64, longest: f64) -> impl DoubleEndedIterator<Item = (f64, f64)> {
+    let count = ((end - start) / longest).ceil().clamp(1.0, MAX_CELLS);
+    let edge = move |i: usize| start + (end - start) * i as f64 / count;
+    (0..count as usize).map(move |i| (edge(i), edge(i + 1)))
+}
+
+/// `E[function(z)]` for functions made of `phi(sqrt(q) z)`, `phi` being as smooth as stated: the trapezoid rule for an analytic one,
+/// panels between the kinks of another; both `refinement` times as fine as they need to be.
+pub(crate) fn expectation_in_panels(
+    smoothness: &Smoothness,
+    q: f64,
+    refinement: f64,
+    phi: impl Fn(f64) -> f64,
+    function: impl Fn(f64) -> f64,
+) -> f64 {
+    let (root, rate) = (q.sqrt(), smoothness.rate());
+    let reach = half_width(BOX, 1e-20, |z| phi(root * z).powi(4));
+    if smoothness.kinks.is_empty() {
+        return trapezoid(reach, STEP.min(STEP_TIMES_ROOT / (rate * root)) / refinement, function);
+    }
+    let longest = 1.0_f64.min(2.0 * smoothness.strip / root) / refinement;
+    let mut edges = vec![-reach];
+    edges.extend(smoothness.kinks.iter().map(|kink| kink / root).filter(|z| z.abs() < reach));
+    edges.push(reach);
+    let pieces = edges.windows(2).flat_map(|piece| cells(piece[0], piece[1], longest));
+    let mut terms: Vec<f64> = pieces.map(|(start, end)| panel(start, end, |z| density(z) * function(z))).collect();
+    // Small terms first.
+    terms.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
+    terms.iter().sum()
+}
+
+impl Activation {
+    /// `E[function(z)]`, `z ~ N(0, 1)`, for functions made of `phi(sqrt(q) z)` and its derivative; aware of kinks.
     pub fn expectation(&self, q: f64, function: impl Fn(f64) -> f64) -> f64 {
-        if self.negative_slope().is_none() {
-            return gaussian_expectation(q * self.rate().powi(2), function);
-        }
-        let side = |sign: f64| {
-            let cells = 0..BOX as usize;
-            cells.rev().map(|i| panel(i as f64, i as f64 + 1.0, |z| density(z) * function(sign * z))).sum::<f64>()
-        };
-        side(1.0) + side(-1.0)
+        expectation_in_panels(&self.smoothness(), q, 1.0, |x| self.value(x), function)
     }
 
     /// All [`Moments`] at variance `q`; at `q = 0` their limits from above.
     pub fn moments(&self, q: f64) -> Moments {
         // The limits at zero are read off a variance so small that only the derivatives' a.e. values matter.
-        let floor = if self.negative_slope().is_some() { 1e-200 } else { 0.0 };
+        let floor = if self.smoothness().kinks.contains(&0.0) { 1e-200 } else { 0.0 };
         let root = q.max(floor).sqrt();
         // Below 1e-12 the slope of <phi^2> is its limit to that accuracy; above, division by sqrt(q) is safe.
         let slope_root = q.max(1e-12).sqrt();
         let phi = |z: f64| self.value(root * z);
         Moments {
-            mean: self.expectation(q, phi),
+            mean: self.mean(q),
             square: self.expectation(q, |z| phi(z).powi(2)),
             fourth: self.expectation(q, |z| phi(z).powi(4)),
             derivative_square: self.expectation(q, |z| self.derivative(root * z).powi(2)),

@@ -3,24 +3,30 @@
 //!
 //! Price's theorem, `dV/dc = Vd`, holds for every member. Daniely, Frostig and Singer 2016 (1602.05897) introduced the name.
 //!
-//! There are three roads to the same numbers: a [closed form](self) where there is one, the Hermite series of
+//! There are three roads to the same numbers: the closed form of the activation's file where there is one, the Hermite series of
 //! [`HermiteSeries`] for many pairs of everything else, and [`Activation::dual_by_quadrature`], slow, for every function.
 //! Rows of pairs take the first in `slice` and the second in `table`, with vector instructions.
 
-mod closed_form;
+pub(crate) mod closed_form;
+mod exp_normalized;
 mod expectation;
 mod quadrature;
-mod real;
+pub(crate) mod real;
 mod series;
 pub(crate) mod slice;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;
 
+pub use exp_normalized::exp_normalized_dual;
+pub(crate) use expectation::expectation_in_panels;
 pub use expectation::{Moments, gaussian_expectation};
 pub use series::HermiteSeries;
 
 use crate::activation::Activation;
+
+/// Stands for an infinite `Vd`, finite so that `0 * Vd` is zero.
+const UNBOUNDED: f64 = 1e154;
 
 /// A dual activation and its derivative by the covariance.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,12 +42,12 @@ impl Activation {
     ///
     /// A correlation that rounding cannot tell from `+-1` is taken as `+-1`; one beyond is clipped.
     pub fn dual_pair(&self, a: f64, c: f64, b: f64) -> Dual {
-        match closed_form::dual(self, a, c, b) {
-            Some(dual) => dual,
-            None => match (self.exact_series(a), self.exact_series(b)) {
-                (Some(left), Some(right)) => left.dual(&right, c / (a * b).sqrt()),
-                _ => self.dual_by_quadrature(a, c, b),
-            },
+        if let Some(dual) = closed_form::dual(self, a, c, b) {
+            return dual;
+        }
+        match (self.finite_series(a), self.finite_series(b)) {
+            (Some(left), Some(right)) => left.dual(&right, series::correlation(c, (a * b).sqrt())),
+            _ => self.dual_by_quadrature(a, c, b),
         }
     }
 
@@ -50,34 +56,29 @@ impl Activation {
         self.dual_pair(a, c, b).value
     }
 
-    /// `E[phi'(u) phi'(v)]`; see [`Activation::dual_pair`].
+    /// `E[phi'(u) phi'(v)]`; see [`Activation::dual_pair`], and [`Activation::has_tangent_limit`] for functions of which it diverges.
     pub fn dual_derivative(&self, a: f64, c: f64, b: f64) -> f64 {
         self.dual_pair(a, c, b).derivative
     }
 
     /// Both dual activations of a Gaussian of variance `q` with itself, free of the cancellation in `ab - c^2`.
     pub fn dual_diagonal(&self, q: f64) -> Dual {
-        closed_form::diagonal(self, q).unwrap_or_else(|| {
-            let root = q.sqrt();
-            Dual {
-                value: self.expectation(q, |z| self.value(root * z).powi(2)),
-                derivative: self.expectation(q, |z| self.derivative(root * z).powi(2)),
-            }
-        })
+        if let Some(dual) = self.short_diagonal(q).or_else(|| closed_form::dual(self, q, q, q)) {
+            return dual;
+        }
+        if let Some(series) = self.finite_series(q) {
+            return series.dual(&series, 1.0);
+        }
+        let root = q.sqrt();
+        let derivative = match self.has_tangent_limit() {
+            true => self.expectation(q, |z| self.derivative(root * z).powi(2)),
+            false => UNBOUNDED,
+        };
+        Dual { value: self.expectation(q, |z| self.value(root * z).powi(2)), derivative }
     }
 
     /// Whether `dual_pair` has a closed form, so that no [`HermiteSeries`] is needed.
     pub(crate) fn has_closed_form(&self) -> bool {
-        closed_form::diagonal(self, 1.0).is_some()
-    }
-
-    /// Whether the function has a kink at zero; the kinked members are homogeneous of degree one.
-    pub(crate) fn negative_slope(&self) -> Option<f64> {
-        match self {
-            Activation::Relu => Some(0.0),
-            Activation::LeakyRelu { slope } => Some(*slope),
-            Activation::Abs => Some(-1.0),
-            _ => None,
-        }
+        closed_form::dual(self, 1.0, 1.0, 1.0).is_some()
     }
 }

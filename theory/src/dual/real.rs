@@ -29,6 +29,8 @@ pub(crate) trait Real:
 {
     /// Distance from 1 to the next larger number.
     const EPSILON: f64;
+    /// The root of the smallest normal number.
+    const LEAST_ROOT: f64;
 
     /// The nearest number.
     fn of(x: f64) -> Self;
@@ -50,6 +52,7 @@ pub(crate) trait Real:
 
 impl Real for f64 {
     const EPSILON: f64 = f64::EPSILON;
+    const LEAST_ROOT: f64 = 1.5e-154;
 
     fn of(x: f64) -> Self {
         x
@@ -186,6 +189,7 @@ macro_rules! lane {
 
         impl<const FUSED: bool> Real for Lane<$float, FUSED> {
             const EPSILON: f64 = $float::EPSILON as f64;
+            const LEAST_ROOT: f64 = if size_of::<$float>() == 8 { 1.5e-154 } else { 1.1e-19 };
 
             #[inline(always)]
             fn of(x: f64) -> Self {

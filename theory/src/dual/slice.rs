@@ -4,7 +4,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::closed_form::{ClosedForm, Pair, Visitor, visit};
+use super::closed_form::{ClosedForm, Pair, Visitor};
 use super::real::{Lane, Real};
 use crate::activation::Activation;
 
@@ -181,6 +181,6 @@ impl Activation {
         if let First::Each(first) = first {
             assert_eq!([first.variances.len(), first.roots.len()], [count; 2], "one first Gaussian a pair");
         }
-        visit(self, Rows { first, second, covariance, tangent }).is_some()
+        self.visit(Rows { first, second, covariance, tangent }).is_some()
     }
 }

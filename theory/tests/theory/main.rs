@@ -3,6 +3,7 @@
 
 mod activation;
 mod bound;
+mod conventions;
 mod criticality;
 mod dual;
 mod dynamics;

@@ -1,0 +1,131 @@
+//! The texts of the help.
+
+pub(super) const LONG_ABOUT: &str = "\
+Does a finite network do what infinite-width theory says, and if not, why?
+
+widthwise trains networks of finite width, measures them while they train, and compares every number with what theory \
+predicts for the same network at infinite width.
+
+  widthwise run                              the default experiment, bundled data
+  widthwise run my.toml --dry-run            what an experiment would take
+  widthwise check runs/mnist_mlp               its verdict, as an exit code
+  widthwise report runs/mnist_mlp              draw its report again
+  widthwise table runs/* --out all.csv       the ends of many runs in one table
+  widthwise data fetch cifar10               get a data set
+  widthwise kernel net.toml --inputs x.npy --out k    infinite-width kernels on your inputs
+  widthwise predict net.toml --train mnist:train:1000 --test mnist:test --out p    what wide networks predict
+  widthwise config init                      a commented configuration
+  widthwise completions bash                 completions for your shell
+
+Results go to standard output, progress and remarks to standard error. `widthwise help COMMAND` tells more.";
+
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+    0  done; for `check`: theory and experiment agree
+    1  `check`: they disagree; `run`: a network diverged
+    2  failed: bad arguments, files or data, a full disk
+    3  `check`: undecided
+  130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run has written a checkpoint then";
+
+pub(super) const RUN_HELP: &str = "\
+Examples:
+  widthwise run
+  widthwise run experiment.toml --set network.width=2048 --set network.activation=tanh
+  widthwise run experiment.toml --output runs/wide --resume
+
+Exit codes: 0 when the run has ended, whatever its claims come to (`widthwise check` asks that); 1 when a network diverged; \
+2 when the run failed; 130 when it was stopped by Ctrl-C, SIGTERM or SIGUSR1. A stopped run has written a checkpoint and \
+--resume continues it; a second Ctrl-C ends it at once, without.";
+
+pub(super) const CHECK_HELP: &str = "\
+Examples:
+  widthwise check runs/mnist_mlp
+  widthwise check runs/mnist_mlp --control sigma-w2-factor=1.1
+
+Only the claims named in claims.required of the configuration decide; the others are printed too. A control spoils theory on \
+purpose, to see that the comparison notices: a run that agrees should disagree then. Nothing is written.
+
+Exit codes: 0 when all required claims agree; 1 when one disagrees or a network diverged; 2 when the check failed; 3 when the \
+evidence is not enough, a claim has no prediction, none is required or the run is unfinished.";
+
+pub(super) const REPORT_HELP: &str = "\
+Example:
+  widthwise report runs/mnist_mlp
+
+Everything is drawn from the files of the run; nothing is computed again.";
+
+pub(super) const TABLE_HELP: &str = "\
+Examples:
+  widthwise table runs/width-256 runs/width-1024 --out widths.csv
+  widthwise table runs/* | head";
+
+pub(super) const DATA_HELP: &str = "\
+Examples:
+  widthwise data list
+  widthwise data info mnist
+  widthwise data fetch mnist fashion-mnist
+  widthwise data import ~/Downloads
+
+Data sets are looked for in --data-dir, or else in the folder that WIDTHWISE_DATA names and in the platform's data folder.";
+
+pub(super) const KERNEL_HELP: &str = "\
+Examples:
+  widthwise kernel network.toml --inputs inputs.npy --out kernels/mine
+  widthwise kernel network.toml --inputs mnist:train:20000 --out kernels/mnist --memory 4GiB --storage f32
+  widthwise kernel network.toml --inputs train.csv --right test.csv --out kernels/cross
+  widthwise kernel cnn.toml --inputs images.npy --shape 3,32,32 --out kernels/cnn
+  widthwise kernel network.toml --inputs x.npy --out k --compare theirs.npy
+
+A file like this is enough for an architecture; any experiment will do as well:
+  [network]
+  depth = 3
+  activation = \"erf\"
+  sigma_w2 = 1.5
+
+It writes PREFIX.nngp.npy and PREFIX.ntk.npy: one row for each example of --inputs, one column for each of them or of --right; \
+the same as text (PREFIX.nngp.csv, PREFIX.ntk.csv, 17 significant digits, no header) with --csv, or where a kernel has at most a \
+million entries. Kernels are written tile by tile. A job that was killed or stopped goes on when its command is given again: \
+finished tiles are held against the checksums in PREFIX.journal.
+
+Sources of examples:
+  FILE.csv, FILE.npy        one row an example
+  NAME:train[:COUNT]        a data set of `widthwise data list`, NAME:test likewise, with the preprocessing that an experiment
+                            has by default: COUNT examples chosen by seed 1, |x|^2 = d, centred one-hot targets
+  CONFIG.toml:train[:COUNT] the data set, preprocessing and seed of a configuration, CONFIG.toml:test likewise
+
+With --compare the exit code is 0 if the kernels are equal to within --tolerance and 1 if they are not; then the likely difference \
+of conventions is named.";
+
+pub(super) const PREDICT_HELP: &str = "\
+Examples:
+  widthwise predict network.toml --train mnist:train:1000 --test mnist:test:500 --out p
+  widthwise predict network.toml --train x.csv --targets y.csv --test z.csv --method nngp --noise 0.01 --out p
+  widthwise predict network.toml --train x.npy --targets y.npy --optimizer momentum --learning-rate 0.1 --times 0,10,inf --out p
+  widthwise predict network.toml --train mnist:train:500 --loss cross-entropy --times 1,10,100 --members 16 --out p
+  widthwise predict network.toml --train mnist:train:5000 --test mnist:test --method ntkgp --noise 0.1 --solver cg --out p
+
+Methods:
+  ntk             ensemble of networks trained by --optimizer to each of --times (inf if left out)
+  nngp            posterior of the NNGP kernel; with --times, an ensemble whose readouts alone are trained
+  ntkgp           posterior of the tangent kernel; with --times, the ensemble whose covariance it is, trained
+  student-t       posterior of the NNGP kernel with a random readout variance, inverse gamma of --prior-shape and --prior-scale
+  infinite-depth  classifier of infinitely many layers of the activation
+
+Sources of examples are those of `widthwise kernel`. The loss is 1/2 sum (f - y)^2, a sum over examples, and times are flow times: \
+learning rate (1 for the flow) times time, or steps of a discrete optimizer. --noise is a variance of the targets and part of the \
+model, --ridge a penalty ridge/2 |theta - theta_0|^2, --jitter neither: it only makes a kernel solvable, and is always stated.
+
+It writes PREFIX.predictions.csv (split, example, output, time, mean, variance, target), PREFIX.summary.json and, with --covariance, \
+a .npy of examples x examples for each split and time.";
+
+pub(super) const CONFIG_HELP: &str = "\
+Examples:
+  widthwise config init experiment.toml
+  widthwise config check experiment.toml --set network.width=2048
+  widthwise config check experiment.toml -v";
+
+pub(super) const COMPLETIONS_HELP: &str = "\
+Examples:
+  widthwise completions bash > ~/.local/share/bash-completion/completions/widthwise
+  widthwise completions zsh > \"${fpath[1]}/_widthwise\"
+  widthwise completions fish > ~/.config/fish/completions/widthwise.fish";

@@ -1,0 +1,143 @@
+//! The architecture that a file describes, on the examples at hand.
+
+use anyhow::{Context, Result, ensure};
+use widthwise::config::{GateKind, NetworkConfig};
+use widthwise::network::{build_architecture, draw_gates};
+use widthwise_theory::{Architecture, InputShape};
+
+use super::inputs::Examples;
+use super::source::Source;
+
+/// Kernels are of one output; the others have the same.
+const OUTPUTS: usize = 1;
+
+/// `C,H,W` as a shape.
+pub(crate) fn parse_shape(text: &str) -> Result<InputShape, String> {
+    let sizes: Option<Vec<usize>> = text.split(',').map(|size| size.trim().parse().ok().filter(|n| *n > 0)).collect();
+    match sizes.as_deref() {
+        Some(&[channels, height, width])
+            if channels.checked_mul(height).and_then(|n| n.checked_mul(width)).is_some() =>
+        {
+            Ok(InputShape { channels, height, width })
+        }
+        _ => Err("expected channels, height and width, each above 0, for instance 3,32,32".to_owned()),
+    }
+}
+
+/// The shape of an example: that of the user, that of the data set, or flat.
+///
+/// # Errors
+/// A network of images on rows of numbers without a shape, or examples of another size.
+pub(super) fn shape_of(
+    asked: Option<InputShape>,
+    network: &NetworkConfig,
+    sources: &[(&Source, &Examples)],
+) -> Result<InputShape> {
+    let (_, first) = sources[0];
+    let shape = match asked.or(first.shape) {
+        Some(shape) => shape,
+        None => {
+            let columns = first.columns;
+            ensure!(
+                !network.reads_images(),
+                "the network reads images; say with --shape C,H,W how {columns} columns make one"
+            );
+            InputShape::flat(columns)
+        }
+    };
+    for (source, examples) in sources {
+        let (found, features) = (examples.columns, shape.features());
+        ensure!(found == features, "{source} has {found} columns, but an example has {features}");
+    }
+    Ok(shape)
+}
+
+/// The network on these inputs; `left` is what k-means gates are found on.
+///
+/// # Errors
+/// Gates or windows that do not fit the inputs.
+pub(super) fn architecture(
+    network: &NetworkConfig,
+    seed: u64,
+    shape: InputShape,
+    left: &Examples,
+) -> Result<Architecture> {
+    let gates = if network.is_gated() {
+        let limit = match network.gates.kind {
+            GateKind::Task => Some((left.columns, "columns")),
+            GateKind::KMeans => Some((left.rows, "examples")),
+            GateKind::Heaviside | GateKind::Smooth => None,
+        };
+        let count = network.gates.count;
+        if let Some((room, of)) = limit {
+            ensure!(count <= room, "network.gates.count = {count}, but there are only {room} {of}; set fewer gates");
+        }
+        Some(draw_gates(&network.gates, seed, &left.values, left.columns))
+    } else {
+        None
+    };
+    build_architecture(network, shape, OUTPUTS, gates).context("the architecture does not fit the inputs")
+}
+
+#[cfg(test)]
+mod tests {
+    use widthwise::config::{self, ConfigError, Family};
+
+    use super::*;
+
+    fn load(text: &str, set: &[&str]) -> Result<NetworkConfig, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("network.toml");
+        std::fs::write(&file, text).unwrap();
+        let set: Vec<String> = set.iter().map(|&text| text.to_owned()).collect();
+        config::load_network(Some(&file), &set).map(|(network, _)| network)
+    }
+
+    #[test]
+    fn shapes_are_three_sizes() {
+        assert_eq!(parse_shape("3, 32,32"), Ok(InputShape { channels: 3, height: 32, width: 32 }));
+        for wrong in ["", "3", "3,32", "3,0,32", "3,32,32,1", "a,b,c", "9999999999,9999999999,9"] {
+            assert!(parse_shape(wrong).unwrap_err().contains("3,32,32"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_architecture_need_not_fit_the_default_data() {
+        // A filter beyond 28 x 28 pixels, more centroids than training examples, tasks without a task code.
+        let cnn =
+            load("[network]\nfamily = \"cnn\"\nconvolution = { filter_size = [40, 3], padding = \"valid\" }", &[]);
+        let cnn = cnn.unwrap();
+        assert_eq!((cnn.family, cnn.convolution.filter_size), (Family::Cnn, [40, 3]));
+        let centroids = "[network]\nfamily = \"gated_deep_linear\"\ngates = { kind = \"k_means\", count = 999 }";
+        assert_eq!(load(centroids, &[]).unwrap().gates.count, 999);
+        let tasks = load("[network]\ngates = { kind = \"task\" }", &["network.family=gated_deep_linear"]).unwrap();
+        assert_eq!((tasks.family, tasks.gates.kind), (Family::GatedDeepLinear, GateKind::Task));
+    }
+
+    #[test]
+    fn an_architecture_that_is_wrong_in_itself_is_refused() {
+        let message = load("[network]\nfamily = \"cnn\"\nsigma_w2 = -1.0", &[]).unwrap_err().to_string();
+        assert!(message.contains("network.sigma_w2"), "{message}");
+        let message = load("[network]\ninit = \"pytorch\"", &[]).unwrap_err().to_string();
+        assert!(message.contains("standard parameterization"), "{message}");
+    }
+
+    #[test]
+    fn gates_that_do_not_fit_the_inputs_are_refused() {
+        let network =
+            load("[network]\nfamily = \"gated_deep_linear\"\ngates = { kind = \"task\", count = 8 }", &[]).unwrap();
+        let left = Examples { values: vec![1.0; 6], rows: 2, columns: 3, ..Examples::default() };
+        let message = architecture(&network, 1, InputShape::flat(3), &left).unwrap_err().to_string();
+        assert!(message.contains("there are only 3 columns"), "{message}");
+    }
+
+    #[test]
+    fn examples_of_another_size_are_named() {
+        let network = load("[network]\ndepth = 1\n", &[]).unwrap();
+        let (left, right): (Source, Source) = ("a.csv".parse().unwrap(), "b.csv".parse().unwrap());
+        let (three, two) =
+            (Examples { columns: 3, ..Examples::default() }, Examples { columns: 2, ..Examples::default() });
+        let message = shape_of(None, &network, &[(&left, &three), (&right, &two)]).unwrap_err().to_string();
+        assert!(message.contains("b.csv has 2 columns, but an example has 3"), "{message}");
+    }
+}

@@ -1,0 +1,129 @@
+//! A kernel job from its first tile, or from where it was left, to its last.
+
+use anyhow::{Context, Result};
+use widthwise::record::tiles::{Fingerprint, MatrixFile, Storage, Target, TiledJob};
+use widthwise::signals::StopFlag;
+use widthwise_theory::{Architecture, Inputs, TrainedLayers};
+
+use super::continued;
+use super::summary::Sums;
+use super::tiling::Tiling;
+use crate::commands::blocks::Wanted;
+use crate::commands::console::Console;
+use crate::progress::Parts;
+
+/// How a job ends.
+pub(super) enum End {
+    /// All tiles are there.
+    Done { matrices: Vec<MatrixFile>, sums: Vec<Sums> },
+    /// A signal came.
+    Stopped,
+}
+
+/// An open job.
+pub(super) struct Job<'a> {
+    tiles: Option<TiledJob>,
+    tiling: &'a Tiling<'a>,
+    sums: Vec<Sums>,
+    console: &'a Console,
+    done: usize,
+    all: usize,
+}
+
+/// What is computed, so that nothing else is taken for it.
+///
+/// # Errors
+/// An architecture that cannot be written down, which does not happen.
+pub(super) fn fingerprint(
+    architecture: &Architecture,
+    left: &Inputs,
+    right: Option<&Inputs>,
+    wanted: Wanted,
+    storage: Storage,
+    trained: TrainedLayers,
+) -> Result<Fingerprint> {
+    let architecture = serde_json::to_vec(architecture).context("cannot write the architecture down")?;
+    let kernels: Vec<&str> = wanted.names().collect();
+    let fingerprint = Fingerprint::default()
+        .with("version", env!("CARGO_PKG_VERSION"))
+        .with_hash("architecture", [architecture.as_slice()])
+        .with_numbers("inputs", &left.values);
+    let fingerprint = match right {
+        Some(right) => fingerprint.with_numbers("right", &right.values),
+        None => fingerprint.with("right", "none"),
+    };
+    Ok(fingerprint
+        .with("kernels", &kernels.join(","))
+        .with("storage", storage.name())
+        .with("trained", &format!("{trained:?}")))
+}
+
+impl<'a> Job<'a> {
+    /// Opens the files and says so if an unfinished job goes on.
+    ///
+    /// # Errors
+    /// Another job in the way, a budget too small for the tiles, a failure to read or write.
+    pub(super) fn open(target: &Target, tiling: &'a Tiling<'a>, console: &'a Console) -> Result<Self> {
+        // Before anything is written; an unfinished job may have other tiles, which are looked at again below.
+        tiling.expect(target.grid.tile)?;
+        let mut tiles = TiledJob::open(target)?;
+        tiling.expect(tiles.grid().tile)?;
+        let all = tiles.blocks().len();
+        let mut sums = vec![Sums::new(all); target.files.len()];
+        let blocks = tiles.blocks().to_vec();
+        let found = tiles.verify(|tile, matrix, values| {
+            sums[matrix].add(tile, &blocks[tile], &mut values.iter().copied());
+            true
+        })?;
+        let done = found.map_or(0, |found| found.noted - found.damaged);
+        match found {
+            Some(found) => console.note(continued(found, all)),
+            None => {
+                let (rows, columns) = (tiles.grid().rows, tiles.grid().columns);
+                console.note(format_args!("computing {rows} x {columns} kernels in {all} tiles"));
+            }
+        }
+        Ok(Self { tiles: Some(tiles), tiling, sums, console, done, all })
+    }
+
+    /// Tiles done, and all.
+    pub(super) fn progress(&self) -> (usize, usize) {
+        (self.done, self.all)
+    }
+
+    /// Computes what is not there yet.
+    ///
+    /// # Errors
+    /// A failure to compute or to write; what was done before stays.
+    pub(super) fn run(&mut self, stop: &StopFlag) -> Result<End> {
+        let Some(mut tiles) = self.tiles.take() else { return Ok(End::Stopped) };
+        let progress = Parts::new(self.console, "tiles", self.done, self.all);
+        let mut out = vec![Vec::new(); self.sums.len()];
+        for tile in 0..self.all {
+            if tiles.is_finished(tile) {
+                continue;
+            }
+            if stop.is_raised() {
+                return Ok(End::Stopped);
+            }
+            let block = tiles.blocks()[tile].clone();
+            let Tiling { blocks, wanted, .. } = *self.tiling;
+            blocks.compute(block.rows.clone(), block.columns.clone(), wanted, &mut out)?;
+            let values: Vec<&[f64]> = out.iter().map(Vec::as_slice).collect();
+            let sums = &mut self.sums;
+            tiles
+                .store(tile, &values, |matrix, stored| sums[matrix].add(tile, &block, stored))
+                .with_context(|| self.kept())?;
+            self.done += 1;
+            progress.advance();
+        }
+        drop(progress);
+        let matrices = tiles.finish().with_context(|| self.kept())?;
+        Ok(End::Done { matrices, sums: std::mem::take(&mut self.sums) })
+    }
+
+    fn kept(&self) -> String {
+        let (done, all) = self.progress();
+        format!("{done} of {all} tiles are kept; make room and repeat the command to go on")
+    }
+}

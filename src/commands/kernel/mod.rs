@@ -1,0 +1,180 @@
+//! `widthwise kernel`: infinite-width kernels on inputs of the user's, tile by tile within a memory budget.
+
+mod compare;
+mod job;
+mod lanczos;
+mod outputs;
+mod precision;
+mod rows;
+mod summary;
+mod tiling;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use widthwise::config;
+use widthwise::memory::{Bytes, peak_resident};
+use widthwise::record::tiles::{Continued, MatrixFile, Storage};
+use widthwise::signals::StopFlag;
+use widthwise_theory::{Inputs, TrainedLayers};
+
+pub(crate) use outputs::{expect_prefix, with_ending};
+
+use super::Exit;
+use super::architecture::{architecture, shape_of};
+use super::blocks::{Blocks, Wanted};
+use super::budget::Budget;
+use super::console::Console;
+use super::inputs::{expected_bytes, read};
+use super::source::Source;
+use crate::cli::{KernelArguments, KernelName, Precision, Trained};
+use job::{End, Job};
+use outputs::{CSV_ENTRIES, Files};
+use summary::{Made, Summary};
+use tiling::Tiling;
+
+/// Reads, computes, writes and prints what the kernels are like.
+///
+/// # Errors
+/// An architecture, inputs or outputs that are refused, a budget that is too small, or a network for which theory has no
+/// kernel.
+pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<Exit> {
+    let wanted = wanted(arguments.only);
+    let files = Files::new(&arguments.out, wanted)?;
+    let compared = arguments.compare.as_ref().map(|asked| compare::open(asked, arguments.only)).transpose()?;
+    let budget = Budget::new(arguments.memory);
+    let (network, seed) = config::load_network(Some(&arguments.architecture), &arguments.set)?;
+
+    let sources: Vec<&Source> = [&arguments.inputs].into_iter().chain(&arguments.right).collect();
+    let data_dir = arguments.data_dir.as_deref();
+    let expected = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
+    budget.expect(expected, Bytes(0), "the inputs")?;
+    let left = read(&arguments.inputs, arguments.right.as_ref(), data_dir)?;
+    let right = arguments.right.as_ref().map(|source| read(source, Some(&arguments.inputs), data_dir)).transpose()?;
+    let examples: Vec<_> = sources.iter().copied().zip([&left].into_iter().chain(&right)).collect();
+    let shape = shape_of(arguments.shape, &network, &examples)?;
+    let architecture = architecture(&network, seed, shape, &left)?;
+    let left = Inputs::new(left.values, shape)?;
+    let right = right.map(|examples| Inputs::new(examples.values, shape)).transpose()?;
+    let held = Bytes::of(8 * (left.values.len() + right.as_ref().map_or(0, |right| right.values.len())));
+
+    let trained = trained(arguments.trained);
+    let count = left.examples() + right.as_ref().map_or(0, Inputs::examples);
+    let prepared = Blocks::expected_bytes(&architecture, trained, &left, count)?;
+    budget.expect(prepared as u64, held, &format!("{count} examples of {} numbers", shape.features()))?;
+    let blocks = Blocks::new(&architecture, trained, &left, right.as_ref())?;
+    let storage = storage(arguments.storage);
+    let tiling = Tiling { blocks: &blocks, wanted, storage, budget, held };
+
+    let stop = StopFlag::on_signals().context("cannot listen for signals")?;
+    let fingerprint = job::fingerprint(&architecture, &left, right.as_ref(), wanted, storage, trained)?;
+    let target = tiling.target(&files, fingerprint, arguments.tile, arguments.restart, right.is_none())?;
+    let mut job = Job::open(&target, &tiling, console)?;
+    let End::Done { matrices, sums } = job.run(&stop)? else {
+        let (done, all) = job.progress();
+        console.line(format_args!("stopped after {done} of {all} tiles; the same command goes on"))?;
+        console.json(&StoppedLine { event: "stopped", done, all })?;
+        return Ok(Exit::Interrupted);
+    };
+    drop(job);
+
+    let with_csv = arguments.csv || matrices[0].rows() * matrices[0].columns() <= CSV_ENTRIES;
+    let mut made = Vec::new();
+    for (index, name) in wanted.names().enumerate() {
+        let file: &MatrixFile = &matrices[index];
+        if with_csv {
+            outputs::write_csv(&files.csv[index], file)?;
+        }
+        let storage_error = match storage {
+            Storage::F64 => None,
+            Storage::F32 => Some(precision::largest_error(name, file, &architecture, trained, &left, right.as_ref())?),
+        };
+        let summary = Summary::new(name, file, &sums[index], right.is_none(), budget.left(held))?;
+        let csv = with_csv.then_some(files.csv[index].as_path());
+        made.push(Made { summary, npy: &files.npy[index], csv, storage_error });
+    }
+    summary::print(&made, console)?;
+    print_precision(&made, console)?;
+    let agrees = match compared {
+        Some(other) => {
+            let question =
+                compare::Question { architecture: &architecture, trained, left: &left, right: right.as_ref() };
+            let index = wanted.names().position(|name| name == other.name()).unwrap_or(0);
+            compare::report(&question, &matrices[index], &other, arguments.tolerance, console)?
+        }
+        None => true,
+    };
+    print_memory(arguments.memory, console)?;
+    Ok(if agrees { Exit::Done } else { Exit::Disagrees })
+}
+
+fn wanted(only: Option<KernelName>) -> Wanted {
+    Wanted { nngp: only != Some(KernelName::Ntk), ntk: only != Some(KernelName::Nngp) }
+}
+
+fn storage(asked: Precision) -> Storage {
+    match asked {
+        Precision::F64 => Storage::F64,
+        Precision::F32 => Storage::F32,
+    }
+}
+
+/// What the user calls trained, as theory has it.
+pub(crate) fn trained(asked: Trained) -> TrainedLayers {
+    match asked {
+        Trained::All => TrainedLayers::All,
+        Trained::Readout => TrainedLayers::ReadoutOnly,
+        Trained::BiasesFrozen => TrainedLayers::BiasesFrozen,
+    }
+}
+
+#[derive(Serialize)]
+struct StoppedLine {
+    event: &'static str,
+    done: usize,
+    all: usize,
+}
+
+fn print_precision(made: &[Made<'_>], console: &Console) -> Result<()> {
+    let errors: Vec<String> = made
+        .iter()
+        .filter_map(|made| Some((made.summary.kernel(), made.storage_error?)))
+        .map(|(name, error)| format!("{name} {error:.1e}"))
+        .collect();
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let entries = precision::SAMPLE * precision::SAMPLE;
+    console.detail(format_args!(
+        "largest relative error of f32 among up to {entries} entries computed again in f64: {}",
+        errors.join(", ")
+    ))
+}
+
+#[derive(Serialize)]
+struct MemoryLine {
+    event: &'static str,
+    peak_bytes: u64,
+    budget_bytes: u64,
+}
+
+/// What the process has held at most, where the system tells.
+pub(crate) fn print_memory(limit: Bytes, console: &Console) -> Result<()> {
+    let Some(peak) = peak_resident() else { return Ok(()) };
+    console.json(&MemoryLine { event: "memory", peak_bytes: peak.0, budget_bytes: limit.0 })?;
+    console.detail(format_args!("peak memory: {peak} of {limit}"))?;
+    if peak > limit {
+        console.note(format_args!("the peak is above --memory {limit}; allow more next time"));
+    }
+    Ok(())
+}
+
+/// A job that goes on, in a sentence.
+fn continued(found: Continued, all: usize) -> String {
+    let Continued { noted, damaged } = found;
+    let again = match damaged {
+        0 => String::new(),
+        1 => "; 1 tile does not match its checksum and is computed again".to_owned(),
+        many => format!("; {many} tiles do not match their checksums and are computed again"),
+    };
+    format!("continuing an unfinished job: {} of {all} tiles are there{again}", noted - damaged)
+}

@@ -1,0 +1,123 @@
+//! The files of a kernel job.
+
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use widthwise::record::atomic;
+use widthwise::record::tiles::MatrixFile;
+
+use crate::commands::blocks::Wanted;
+use crate::commands::outputs::try_out;
+
+/// Kernels of at most this many entries are written as text too.
+pub(super) const CSV_ENTRIES: usize = 1_000_000;
+
+/// Rows read at once.
+const ROWS_AT_ONCE: usize = 16;
+
+/// Where everything goes.
+#[derive(Debug)]
+pub(super) struct Files {
+    /// One `.npy` for each kernel that is wanted.
+    pub(super) npy: Vec<PathBuf>,
+    /// The same as text.
+    pub(super) csv: Vec<PathBuf>,
+    /// What is there while the job is unfinished.
+    pub(super) journal: PathBuf,
+}
+
+/// `prefix` with `ending` after it.
+pub(crate) fn with_ending(prefix: &Path, ending: &str) -> PathBuf {
+    let mut path = prefix.as_os_str().to_owned();
+    path.push(ending);
+    PathBuf::from(path)
+}
+
+/// Sees to it that `prefix` ends in the beginning of a file name.
+///
+/// # Errors
+/// A folder alone.
+pub(crate) fn expect_prefix(prefix: &Path) -> Result<()> {
+    ensure!(
+        prefix.file_name().is_some()
+            && !prefix.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]),
+        "--out {} has no name after the folder; add one, for instance --out {}",
+        prefix.display(),
+        prefix.join("kernel").display()
+    );
+    Ok(())
+}
+
+impl Files {
+    /// Tries the places out.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub(super) fn new(prefix: &Path, wanted: Wanted) -> Result<Self> {
+        expect_prefix(prefix)?;
+        let all = |ending: &str| wanted.names().map(|name| with_ending(prefix, &format!(".{name}.{ending}"))).collect();
+        let files = Self { npy: all("npy"), csv: all("csv"), journal: with_ending(prefix, ".journal") };
+        for file in files.npy.iter().chain(&files.csv) {
+            try_out(file)?;
+        }
+        Ok(files)
+    }
+}
+
+/// Writes a matrix as text: one row a line, 17 significant digits, which read back exactly.
+///
+/// # Errors
+/// A failure to read or write.
+pub(super) fn write_csv(path: &Path, matrix: &MatrixFile) -> Result<()> {
+    let (mut bytes, mut values) = (Vec::new(), Vec::new());
+    Ok(atomic::write_with(path, |out| {
+        let mut out = BufWriter::new(out);
+        for start in (0..matrix.rows()).step_by(ROWS_AT_ONCE) {
+            let rows = start..(start + ROWS_AT_ONCE).min(matrix.rows());
+            matrix.read_values(rows, 0..matrix.columns(), &mut bytes, &mut values)?;
+            for row in values.chunks(matrix.columns()) {
+                for (column, value) in row.iter().enumerate() {
+                    write!(out, "{}{value:.16e}", if column == 0 { "" } else { "," })?;
+                }
+                out.write_all(b"\n")?;
+            }
+        }
+        out.flush()
+    })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use faer::Mat;
+    use widthwise::record::npy;
+
+    use super::*;
+
+    #[test]
+    fn csv_reads_back_exactly() {
+        let folder = tempfile::tempdir().unwrap();
+        let (npy_path, csv_path) = (folder.path().join("k.npy"), folder.path().join("k.csv"));
+        let matrix = Mat::from_fn(35, 3, |i, j| (1.0 + i as f64) / (3.0 + j as f64));
+        npy::write(&npy_path, &matrix).unwrap();
+        write_csv(&csv_path, &MatrixFile::open(&npy_path, false).unwrap()).unwrap();
+        let text = std::fs::read_to_string(csv_path).unwrap();
+        assert_eq!(text.lines().count(), 35);
+        for (i, line) in text.lines().enumerate() {
+            for (j, cell) in line.split(',').enumerate() {
+                assert_eq!(cell.parse::<f64>().unwrap(), matrix[(i, j)]);
+            }
+        }
+        assert!(text.starts_with("3.3333333333333331e-1,"), "{text}");
+    }
+
+    #[test]
+    fn a_prefix_must_name_a_file_in_a_folder_that_exists() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Files::new(&folder.path().join("k"), Wanted::BOTH).is_ok());
+        let missing = Files::new(&folder.path().join("no/k"), Wanted::BOTH).unwrap_err().to_string();
+        assert!(missing.contains("does not exist"), "{missing}");
+        let nameless = Files::new(Path::new("kernels/"), Wanted::BOTH).unwrap_err().to_string();
+        assert!(nameless.contains("kernels/kernel"), "{nameless}");
+    }
+}

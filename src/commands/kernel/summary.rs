@@ -1,0 +1,257 @@
+//! What a kernel is like, from its file and without reading it into memory where it is large.
+
+use std::path::Path;
+
+use anyhow::Result;
+use faer::{Mat, Side};
+use serde::Serialize;
+use widthwise::record::tiles::{Block, MatrixFile};
+
+use super::lanczos::{self, Extremes};
+use crate::commands::columns::{Align, columns, number};
+use crate::commands::console::Console;
+
+/// Up to here all eigenvalues are computed, in `O(N^3)`.
+pub(super) const DENSE: usize = 2000;
+/// Up to here the extreme ones are estimated by Lanczos iteration, which reads the file once a step.
+const ITERATIVE: usize = 20_000;
+
+/// Bytes that computing all eigenvalues takes: the matrix, a copy, and room to work in.
+pub(super) fn dense_bytes(size: usize) -> u64 {
+    3 * 8 * (size as u64).pow(2)
+}
+
+/// Sums over the entries of a kernel, tile by tile, so that neither their order nor an interruption changes a bit.
+#[derive(Debug, Clone)]
+pub(super) struct Sums {
+    tiles: Vec<[f64; 2]>,
+}
+
+impl Sums {
+    /// Nothing yet of `tiles` tiles.
+    pub(super) fn new(tiles: usize) -> Self {
+        Self { tiles: vec![[0.0; 2]; tiles] }
+    }
+
+    /// Takes note of a tile, whose `values` stand row by row.
+    pub(super) fn add(&mut self, tile: usize, block: &Block, values: &mut dyn Iterator<Item = f64>) {
+        let width = block.columns.len();
+        let (mut sum, mut diagonal) = (0.0, 0.0);
+        for (at, value) in values.enumerate() {
+            sum += value;
+            if block.rows.start + at / width == block.columns.start + at % width {
+                diagonal += value;
+            }
+        }
+        self.tiles[tile] = [if block.is_mirrored { 2.0 * sum } else { sum }, diagonal];
+    }
+
+    /// Sum of all entries, and of those with equal row and column.
+    fn total(&self) -> [f64; 2] {
+        self.tiles.iter().fold([0.0; 2], |[sum, diagonal], tile| [sum + tile[0], diagonal + tile[1]])
+    }
+}
+
+/// What a kernel is like. Eigenvalues and diagonal are those of a symmetric kernel.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(super) struct Summary {
+    kernel: &'static str,
+    rows: usize,
+    columns: usize,
+    mean: f64,
+    mean_diagonal: Option<f64>,
+    trace: Option<f64>,
+    min_eigenvalue: Option<f64>,
+    max_eigenvalue: Option<f64>,
+    /// Absent where the smallest eigenvalue is lost in round-off.
+    condition_number: Option<f64>,
+    /// `all`, `lanczos` (the smallest eigenvalue is then an upper and the condition number a lower bound) or `none`.
+    eigenvalues: &'static str,
+}
+
+impl Summary {
+    /// Reads what is needed from `file`; `room` bytes of memory may be used.
+    ///
+    /// # Errors
+    /// A failure to read.
+    pub(super) fn new(
+        kernel: &'static str,
+        file: &MatrixFile,
+        sums: &Sums,
+        is_symmetric: bool,
+        room: u64,
+    ) -> Result<Self> {
+        let (rows, columns) = (file.rows(), file.columns());
+        let [sum, diagonal] = sums.total();
+        let (extremes, eigenvalues) = if !is_symmetric || rows > ITERATIVE {
+            (None, "none")
+        } else if rows <= DENSE && dense_bytes(rows) <= room {
+            (all_eigenvalues(file)?, "all")
+        } else {
+            (Some(lanczos::extremes(file)?), "lanczos")
+        };
+        Ok(Self::of(kernel, [rows, columns], sum, is_symmetric.then_some(diagonal), extremes, eigenvalues))
+    }
+
+    fn of(
+        kernel: &'static str,
+        [rows, columns]: [usize; 2],
+        sum: f64,
+        trace: Option<f64>,
+        extremes: Option<Extremes>,
+        eigenvalues: &'static str,
+    ) -> Self {
+        let condition_number = extremes.and_then(|Extremes { smallest, largest }| {
+            let round_off = rows as f64 * f64::EPSILON * largest;
+            (smallest > round_off).then(|| largest / smallest)
+        });
+        Self {
+            kernel,
+            rows,
+            columns,
+            mean: sum / (rows * columns) as f64,
+            mean_diagonal: trace.map(|trace| trace / rows as f64),
+            trace,
+            min_eigenvalue: extremes.map(|extremes| extremes.smallest),
+            max_eigenvalue: extremes.map(|extremes| extremes.largest),
+            condition_number,
+            eigenvalues,
+        }
+    }
+
+    /// The name of the kernel.
+    pub(super) fn kernel(&self) -> &'static str {
+        self.kernel
+    }
+
+    fn cells(&self) -> [String; 7] {
+        let value = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| number(value, 6));
+        let (at_most, at_least) = if self.eigenvalues == "lanczos" { ("<= ", ">= ") } else { ("", "") };
+        let min = self.min_eigenvalue.map_or_else(|| "-".to_owned(), |min| format!("{at_most}{}", number(min, 6)));
+        let condition = match (self.condition_number, self.min_eigenvalue) {
+            (None, Some(_)) => "singular to round-off".to_owned(),
+            (condition, _) => {
+                condition.map_or_else(|| "-".to_owned(), |condition| format!("{at_least}{}", number(condition, 3)))
+            }
+        };
+        [
+            self.kernel.to_owned(),
+            format!("{} x {}", self.rows, self.columns),
+            number(self.mean, 6),
+            value(self.mean_diagonal),
+            min,
+            value(self.max_eigenvalue),
+            condition,
+        ]
+    }
+
+    /// What is not in the table because of its cost, as a sentence.
+    pub(super) fn remark(&self) -> Option<String> {
+        match self.eigenvalues {
+            "lanczos" => Some(format!(
+                "eigenvalues of {} examples are estimated by Lanczos iteration: the largest is sharp, the smallest an upper \
+                 bound",
+                self.rows
+            )),
+            "none" if self.trace.is_some() => {
+                Some(format!("no eigenvalues: {} examples are more than {ITERATIVE}", self.rows))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn all_eigenvalues(file: &MatrixFile) -> Result<Option<Extremes>> {
+    let size = file.rows();
+    let mut matrix = Mat::zeros(size, size);
+    let (mut bytes, mut values) = (Vec::new(), Vec::new());
+    for i in 0..size {
+        file.read_values(i..i + 1, 0..i + 1, &mut bytes, &mut values)?;
+        values.iter().enumerate().for_each(|(j, value)| matrix[(i, j)] = *value);
+    }
+    let found = matrix.self_adjoint_eigenvalues(Side::Lower).unwrap_or_default();
+    let ends = found.first().zip(found.last());
+    Ok(ends.map(|(smallest, largest)| Extremes { smallest: *smallest, largest: *largest }))
+}
+
+#[derive(Serialize)]
+struct KernelLine<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    summary: &'a Summary,
+    csv: Option<&'a Path>,
+    npy: &'a Path,
+    /// Largest relative error of single precision found, where that was asked for.
+    storage_error: Option<f64>,
+}
+
+/// A kernel with its files.
+pub(super) struct Made<'a> {
+    pub(super) summary: Summary,
+    pub(super) npy: &'a Path,
+    pub(super) csv: Option<&'a Path>,
+    pub(super) storage_error: Option<f64>,
+}
+
+/// Prints the table, and what was left out of it.
+///
+/// # Errors
+/// Standard output refuses.
+pub(super) fn print(made: &[Made<'_>], console: &Console) -> Result<()> {
+    let heading = ["kernel", "size", "mean", "mean_diagonal", "min_eigenvalue", "max_eigenvalue", "condition_number"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    for Made { summary, npy, csv, storage_error } in made {
+        let (csv, storage_error) = (*csv, *storage_error);
+        console.json(&KernelLine { event: "kernel", summary, csv, npy, storage_error })?;
+        rows.push(summary.cells());
+    }
+    let [left, right] = [Align::Left, Align::Right];
+    for line in columns([left, right, right, right, right, right, left], &rows) {
+        console.detail(line)?;
+    }
+    if let Some(remark) = made.first().and_then(|made| made.summary.remark()) {
+        console.note(remark);
+    }
+    let files = made.iter().flat_map(|made| made.csv.into_iter().chain([made.npy]));
+    let written: Vec<String> = files.map(|file| file.display().to_string()).collect();
+    console.line(format_args!("written: {}", written.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use widthwise::record::npy;
+    use widthwise::record::tiles::Grid;
+
+    use super::*;
+
+    fn summary_of(matrix: &Mat<f64>, is_symmetric: bool, room: u64) -> Summary {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("k.npy");
+        npy::write(&path, matrix).unwrap();
+        let file = MatrixFile::open(&path, false).unwrap();
+        let grid = Grid { rows: matrix.nrows(), columns: matrix.ncols(), tile: 2, is_symmetric };
+        let blocks = grid.blocks();
+        let mut sums = Sums::new(blocks.len());
+        for (tile, block) in blocks.iter().enumerate() {
+            let mut values = block.rows.clone().flat_map(|i| block.columns.clone().map(move |j| matrix[(i, j)]));
+            sums.add(tile, block, &mut values);
+        }
+        Summary::new("ntk", &file, &sums, is_symmetric, room).unwrap()
+    }
+
+    #[test]
+    fn a_summary_knows_the_spectrum() {
+        let matrix = Mat::from_fn(3, 3, |i, j| if i == j { 2.0 } else { 1.0 });
+        let near = |found: Option<f64>, expected: f64| (found.unwrap() - expected).abs() < 64.0 * f64::EPSILON;
+        for (room, how) in [(u64::MAX, "all"), (0, "lanczos")] {
+            let summary = summary_of(&matrix, true, room);
+            assert!(near(summary.min_eigenvalue, 1.0) && near(summary.max_eigenvalue, 4.0), "{summary:?}");
+            assert!(near(summary.condition_number, 4.0) && summary.eigenvalues == how, "{summary:?}");
+            assert_eq!((summary.mean, summary.trace), (12.0 / 9.0, Some(6.0)));
+        }
+        let singular = summary_of(&Mat::from_fn(2, 2, |_, _| 1.0), true, u64::MAX);
+        assert_eq!((singular.condition_number, &*singular.cells()[6]), (None, "singular to round-off"));
+        let cross = summary_of(&matrix, false, u64::MAX);
+        assert_eq!((cross.min_eigenvalue, cross.trace, cross.mean), (None, None, 12.0 / 9.0));
+    }
+}

@@ -1,0 +1,74 @@
+//! How large tiles may be within the budget.
+
+use anyhow::Result;
+use widthwise::memory::Bytes;
+use widthwise::record::tiles::{Fingerprint, Grid, Storage, Target};
+
+use super::outputs::Files;
+use crate::commands::blocks::{Blocks, Wanted};
+use crate::commands::budget::Budget;
+
+/// Sizes to choose from, best first.
+const SIZES: [usize; 10] = [1024, 768, 512, 384, 256, 192, 128, 96, 64, 32];
+
+/// Convolutional networks take long for a pair of examples, and a stop waits for the end of a tile.
+const LARGEST_OF_IMAGES: usize = 64;
+
+/// All that the size of a tile depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tiling<'a> {
+    pub(super) blocks: &'a Blocks<'a>,
+    pub(super) wanted: Wanted,
+    pub(super) storage: Storage,
+    pub(super) budget: Budget,
+    /// Large arrays that are there already.
+    pub(super) held: Bytes,
+}
+
+impl Tiling<'_> {
+    /// Bytes at work on tiles of `tile` rows: their numbers, the bytes of one and of its mirror, and what threads need.
+    pub(super) fn bytes(&self, tile: usize) -> u64 {
+        let entries = tile * tile;
+        let numbers = self.wanted.count() * entries * size_of::<f64>();
+        let bytes = 2 * entries * self.storage.bytes();
+        (numbers + bytes + self.blocks.scratch_bytes()) as u64
+    }
+
+    /// Refuses tiles that do not fit the budget.
+    ///
+    /// # Errors
+    /// One sentence with the least budget that would do.
+    pub(super) fn expect(&self, tile: usize) -> Result<()> {
+        self.budget.expect(self.bytes(tile), self.held, &format!("tiles of {tile} rows beside the inputs"))
+    }
+
+    /// The job to do.
+    ///
+    /// # Errors
+    /// A budget that is too small.
+    pub(super) fn target(
+        &self,
+        files: &Files,
+        fingerprint: Fingerprint,
+        asked: Option<usize>,
+        restart: bool,
+        is_symmetric: bool,
+    ) -> Result<Target> {
+        let (rows, columns) = self.blocks.size();
+        let most = rows.max(columns);
+        let most = if self.blocks.is_image() { most.min(LARGEST_OF_IMAGES) } else { most };
+        let room = self.budget.left(self.held);
+        let fits = |size: &usize| *size <= most.next_multiple_of(32) && self.bytes((*size).min(most)) <= room;
+        let found = SIZES.into_iter().find(fits).unwrap_or(SIZES[SIZES.len() - 1]);
+        let tile = asked.unwrap_or(found).min(rows.max(columns)).max(1);
+        Ok(Target {
+            files: files.npy.clone(),
+            journal: files.journal.clone(),
+            grid: Grid { rows, columns, tile, is_symmetric },
+            keep_tile: asked.is_some(),
+            storage: self.storage,
+            fingerprint,
+            restart,
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! Training and test examples with what they should be mapped to.
+
+use std::path::Path;
+
+use anyhow::{Result, bail, ensure};
+use faer::Mat;
+use widthwise_datasets::prepare;
+use widthwise_datasets::preprocessing;
+use widthwise_theory::InputShape;
+
+use crate::cli::{Loss, PredictArguments};
+use crate::commands::inputs::{Examples, Targets, read, read_file};
+use crate::commands::source::Source;
+
+/// One half of the data.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Half {
+    /// `examples x features`, row-major.
+    pub(super) inputs: Examples,
+    /// `examples x outputs`; always there for training.
+    pub(super) targets: Option<Mat<f64>>,
+    /// Classes, if it is about such; empty otherwise.
+    pub(super) labels: Vec<u8>,
+}
+
+/// What a prediction is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Data {
+    pub(super) train: Half,
+    pub(super) test: Option<Half>,
+    pub(super) outputs: usize,
+}
+
+/// Reads everything that the arguments name.
+///
+/// # Errors
+/// A source that is refused, targets that are missing or do not fit.
+pub(super) fn read_all(arguments: &PredictArguments) -> Result<Data> {
+    let half = |source: &Source, other: Option<&Source>, targets: Option<&Path>| -> Result<Half> {
+        let mut inputs = read(source, other, arguments.data_dir.as_deref())?;
+        let own = inputs.targets.take();
+        let given = targets.map(|path| read_targets(path, arguments.classes)).transpose()?;
+        let targets = given.or(own);
+        if let Some(targets) = &targets {
+            let found = targets.values.len() / targets.outputs;
+            ensure!(
+                found == inputs.rows,
+                "there are {found} targets for the {} examples of {source}; give one row for each",
+                inputs.rows
+            );
+        }
+        let labels = targets.as_ref().map_or_else(Vec::new, |targets| targets.labels.clone());
+        let targets = targets.map(|targets| matrix(&for_loss(targets, arguments.loss)));
+        Ok(Half { inputs, targets, labels })
+    };
+    let train = half(&arguments.train, arguments.test.as_ref(), arguments.targets.as_deref())?;
+    let test =
+        arguments.test.as_ref().map(|source| half(source, Some(&arguments.train), arguments.test_targets.as_deref()));
+    let test = test.transpose()?;
+    let Some(targets) = &train.targets else {
+        bail!("{} has no targets; give them with --targets FILE, one row an example", arguments.train);
+    };
+    let outputs = targets.ncols();
+    if let Some(found) = test.as_ref().and_then(|test| test.targets.as_ref()).map(Mat::ncols) {
+        ensure!(found == outputs, "test targets have {found} columns, training targets {outputs}; give as many");
+    }
+    check(targets, arguments.loss)?;
+    Ok(Data { outputs, train, test })
+}
+
+fn matrix(targets: &Targets) -> Mat<f64> {
+    let outputs = targets.outputs;
+    Mat::from_fn(targets.values.len() / outputs, outputs, |i, o| targets.values[i * outputs + o])
+}
+
+/// Rows of numbers, or with `classes` one class a row, which becomes a centred one-hot row.
+fn read_targets(path: &Path, classes: Option<usize>) -> Result<Targets> {
+    let Examples { values, rows, columns, .. } = read_file(path)?;
+    let Some(classes) = classes else { return Ok(Targets { values, outputs: columns, labels: Vec::new() }) };
+    ensure!(columns == 1, "{} has {columns} columns, but --classes says that each row is one class", path.display());
+    let mut labels = Vec::with_capacity(rows);
+    for (row, value) in values.iter().enumerate() {
+        let is_class = value.fract() == 0.0 && (0.0..classes as f64).contains(value);
+        ensure!(
+            is_class,
+            "{}: row {} is {value}, but a class from 0 to {} is expected",
+            path.display(),
+            row + 1,
+            classes - 1
+        );
+        labels.push(*value as u8);
+    }
+    let values = prepare::targets(&labels, classes, preprocessing::Targets::OneHotCentred);
+    Ok(Targets { values, outputs: classes, labels })
+}
+
+/// Probabilities where the loss wants such and classes are known.
+fn for_loss(targets: Targets, loss: Loss) -> Targets {
+    match loss {
+        Loss::CrossEntropy if !targets.labels.is_empty() && targets.outputs > 1 => {
+            let form = preprocessing::Targets::OneHot;
+            Targets { values: prepare::targets(&targets.labels, targets.outputs, form), ..targets }
+        }
+        Loss::Logistic if !targets.labels.is_empty() => {
+            // One output is +-1 by class, several are one-hot: either way the larger value is the class.
+            let values = targets.values.iter().map(|value| f64::from(u8::from(*value > 0.0))).collect();
+            Targets { values, ..targets }
+        }
+        _ => targets,
+    }
+}
+
+fn check(targets: &Mat<f64>, loss: Loss) -> Result<()> {
+    let values = || targets.col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>());
+    let allowed = match loss {
+        Loss::CrossEntropy if targets.ncols() < 2 => bail!(
+            "--loss cross-entropy needs at least 2 outputs, but targets have 1; use --loss logistic, or --classes N for a file \
+             of classes"
+        ),
+        Loss::CrossEntropy | Loss::Logistic => {
+            values().find(|value| !(0.0..=1.0).contains(value)).map(|v| (v, "0 to 1"))
+        }
+        Loss::SquaredHinge => values().find(|value| value.abs() != 1.0).map(|v| (v, "-1 or 1")),
+        Loss::Mse | Loss::Huber => None,
+    };
+    match allowed {
+        Some((found, range)) => bail!("a target is {found}, but --loss {} wants {range}", loss.name()),
+        None => Ok(()),
+    }
+}
+
+/// Examples with shape, one after the other.
+pub(super) fn joined(train: &Examples, test: Option<&Examples>, shape: InputShape) -> widthwise_theory::Inputs {
+    let values = train.values.iter().chain(test.iter().flat_map(|test| &test.values)).copied().collect();
+    widthwise_theory::Inputs { values, shape }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_of_classes_becomes_centred_one_hot_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("y.csv");
+        std::fs::write(&path, "label\n0\n2\n1\n").unwrap();
+        let targets = read_targets(&path, Some(4)).unwrap();
+        assert_eq!((targets.outputs, &*targets.labels), (4, &[0, 2, 1][..]));
+        assert_eq!(targets.values[..4], [0.75, -0.25, -0.25, -0.25]);
+        let one_hot = matrix(&for_loss(targets, Loss::CrossEntropy));
+        assert_eq!((one_hot[(1, 2)], one_hot[(1, 0)]), (1.0, 0.0));
+        for (text, words) in [("0\n4\n", "row 2 is 4"), ("0.5\n", "row 1 is 0.5"), ("1,2\n", "2 columns")] {
+            std::fs::write(&path, text).unwrap();
+            let message = read_targets(&path, Some(4)).unwrap_err().to_string();
+            assert!(message.contains(words), "{message}");
+        }
+        assert_eq!(read_targets(&path, None).unwrap().outputs, 2);
+    }
+
+    #[test]
+    fn targets_that_a_loss_does_not_know_are_refused() {
+        let half = Mat::from_fn(1, 2, |_, _| 0.5);
+        assert!(check(&half, Loss::CrossEntropy).is_ok() && check(&half, Loss::Mse).is_ok());
+        let message = check(&half, Loss::SquaredHinge).unwrap_err().to_string();
+        assert!(message.contains("a target is 0.5, but --loss squared-hinge wants -1 or 1"), "{message}");
+        let message = check(&Mat::from_fn(1, 1, |_, _| 0.5), Loss::CrossEntropy).unwrap_err().to_string();
+        assert!(message.contains("at least 2 outputs"), "{message}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Predictions from whole kernels in memory: posteriors, and training with squared loss in closed form.
+
+use anyhow::{Context, Result};
+use faer::{Mat, MatRef};
+use widthwise_theory::{
+    InverseGamma, KernelDynamics, Kernels, Prediction, Regularization, gaussian_process_posterior, student_t_posterior,
+};
+
+use super::answer::{Answer, Half, Outputs, Report};
+use super::question::{Time, training};
+use crate::cli::{Method, PredictArguments};
+
+/// Kernels of all examples, training ones first.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) kernels: Kernels,
+    pub(super) train: usize,
+}
+
+impl Whole {
+    /// Training kernel, test against training, and test.
+    fn parts<'a>(&self, kernel: &'a Mat<f64>) -> [MatRef<'a, f64>; 3] {
+        let (n, all) = (self.train, kernel.nrows());
+        [kernel.submatrix(0, 0, n, n), kernel.submatrix(n, 0, all - n, n), kernel.submatrix(n, n, all - n, all - n)]
+    }
+
+    /// The kernel that a method is about, by name.
+    pub(super) fn of(&self, method: Method) -> (&Mat<f64>, &'static str) {
+        match method {
+            Method::Nngp | Method::StudentT | Method::InfiniteDepth => (&self.kernels.nngp, "nngp"),
+            Method::Ntk | Method::NtkGp => (&self.kernels.ntk, "ntk"),
+        }
+    }
+}
+
+fn halves(prediction: Prediction, train: usize, keep: bool) -> Vec<Outputs> {
+    let all = prediction.mean.nrows();
+    let part = |half, rows: std::ops::Range<usize>| {
+        let mean = prediction.mean.subrows(rows.start, rows.len()).to_owned();
+        let covariance = prediction.covariance.submatrix(rows.start, rows.start, rows.len(), rows.len()).to_owned();
+        Outputs::with_covariance(half, None, mean, covariance, keep)
+    };
+    let test = (all > train).then(|| part(Half::Test, train..all));
+    [part(Half::Train, 0..train)].into_iter().chain(test).collect()
+}
+
+/// The posterior of a Gaussian or Student-t process, on training and test examples.
+///
+/// # Errors
+/// A kernel that is singular without noise or jitter.
+pub(super) fn posterior(whole: &Whole, targets: MatRef<'_, f64>, arguments: &PredictArguments) -> Result<Answer> {
+    let (kernel, name) = whole.of(arguments.method);
+    let n = whole.train;
+    let (train, cross) = (kernel.submatrix(0, 0, n, n), kernel.subcols(0, n));
+    let regularization = Regularization { noise: arguments.noise, jitter: arguments.jitter };
+    let unsolvable = "the kernel is not positive definite: repeated examples, or too many for its rank; give a --noise, or a \
+                      --jitter such as 1e-10 of its mean diagonal";
+    let mut report = Report { solver: "direct", kernel: name, ..Report::default() };
+    let (prediction, spectrum) = if arguments.method == Method::StudentT {
+        let prior = InverseGamma { shape: arguments.prior_shape, scale: arguments.prior_scale };
+        let posterior = student_t_posterior(train, cross, kernel.as_ref(), targets, prior, regularization);
+        let posterior = posterior.context(unsolvable)?;
+        report.log_evidence = Some(posterior.log_evidence);
+        report.degrees_of_freedom = Some(posterior.degrees_of_freedom);
+        let prediction = posterior.prediction();
+        (
+            prediction.context("the variance is infinite: too few targets; give a larger --prior-shape")?,
+            posterior.spectrum,
+        )
+    } else {
+        let posterior = gaussian_process_posterior(train, cross, kernel.as_ref(), targets, regularization);
+        let posterior = posterior.context(unsolvable)?;
+        report.log_evidence = Some(posterior.log_evidence);
+        (posterior.prediction, posterior.spectrum)
+    };
+    let diagonal = arguments.noise + arguments.jitter;
+    report.set_spectrum(spectrum.smallest(), spectrum.largest(), spectrum.zero_below, diagonal);
+    report.stable_learning_rate = Some(2.0 / spectrum.largest());
+    Ok(Answer { outputs: halves(prediction, n, arguments.covariance), report })
+}
+
+/// An ensemble trained with squared loss, at each of `times`.
+///
+/// # Errors
+/// A training that has no limit, or a kernel that is none.
+pub(super) fn trained(
+    whole: &Whole,
+    targets: MatRef<'_, f64>,
+    times: &[Time],
+    arguments: &PredictArguments,
+) -> Result<Answer> {
+    let (kernel, name) = whole.of(arguments.method);
+    // Readouts alone, and networks with a frozen random function, have the covariance of the kernel that trains them.
+    let prior = if arguments.method == Method::Ntk { &whole.kernels.nngp } else { kernel };
+    let [train, cross, _] = whole.parts(kernel);
+    let [prior_train, prior_cross, prior_test] = whole.parts(prior);
+    let mut with_jitter = train.to_owned();
+    (0..whole.train).for_each(|i| with_jitter[(i, i)] += arguments.jitter);
+    let dynamics = KernelDynamics::new(with_jitter.as_ref(), prior_train)?
+        .with_test(cross, prior_cross, prior_test)?
+        .with_ridge(arguments.ridge)
+        .with_label_noise(arguments.noise);
+    let has_test = cross.nrows() > 0;
+    let mut outputs = Vec::new();
+    for &time in times {
+        let training = training(arguments, time);
+        let mut push = |half, Prediction { mean, covariance }| {
+            let time = Some(time.number());
+            outputs.push(Outputs::with_covariance(half, time, mean, covariance, arguments.covariance));
+        };
+        push(Half::Train, dynamics.train_prediction(targets, &training)?);
+        if has_test {
+            push(Half::Test, dynamics.test_prediction(targets, &training)?);
+        }
+    }
+    let spectrum = dynamics.spectrum();
+    let mut report = Report { solver: "direct", kernel: name, ..Report::default() };
+    // The decomposition is of the kernel with its jitter, and the report is of the one without.
+    let smallest = spectrum.smallest() - arguments.jitter;
+    let largest = spectrum.largest() - arguments.jitter;
+    report.set_spectrum(smallest, largest, spectrum.zero_below, arguments.jitter + arguments.ridge);
+    let rate = dynamics.stable_learning_rate(&training(arguments, times[0]));
+    let rate = if rate.is_finite() { rate } else { 2.0 / (spectrum.largest() + arguments.ridge) };
+    report.stable_learning_rate = Some(rate);
+    if arguments.learning_rate.is_some_and(|asked| asked > rate) && arguments.optimizer.is_discrete() {
+        report
+            .remarks
+            .push(format!("the learning rate is above the stable one, {rate:.6e}: outputs grow without bound"));
+    }
+    let flat = spectrum.eigenvalues.len() - spectrum.rank();
+    if flat > 0 {
+        report
+            .remarks
+            .push(format!("{flat} modes of the kernel have eigenvalues within round-off of zero and do not move"));
+    }
+    Ok(Answer { outputs, report })
+}

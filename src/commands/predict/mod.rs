@@ -1,0 +1,150 @@
+//! `widthwise predict`: what infinitely wide networks say about test examples, after training or as a posterior.
+
+mod answer;
+mod data;
+mod dense;
+mod infinite_depth;
+mod integrated;
+mod large;
+mod outputs;
+mod question;
+mod score;
+
+use anyhow::{Result, bail};
+use faer::Mat;
+use widthwise::config;
+use widthwise::memory::Bytes;
+use widthwise_theory::{Kernels, OutputLoss, TrainedLayers};
+
+pub(crate) use question::parse_time;
+
+use super::Exit;
+use super::architecture::{architecture, shape_of};
+use super::blocks::{Blocks, Wanted};
+use super::budget::Budget;
+use super::console::Console;
+use super::inputs::expected_bytes;
+use super::kernel::print_memory;
+use crate::cli::{Loss, Method, PredictArguments, Solver};
+use answer::Answer;
+use data::Data;
+use dense::Whole;
+use outputs::{Files, half};
+use question::{Way, iterative, way};
+use score::Score;
+
+/// Training examples up to which everything is computed in memory and double precision, unless told otherwise.
+const DIRECT: usize = 4000;
+
+/// Rows of the kernels computed at once.
+const ROWS_AT_ONCE: usize = 256;
+
+/// Matrices of all examples with all that are in memory at once.
+const MATRICES: u64 = 7;
+
+/// Reads, predicts, writes and prints how good it is.
+///
+/// # Errors
+/// Arguments that do not go together, data that are refused, a system that cannot be solved as asked.
+pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result<Exit> {
+    let way = way(arguments)?;
+    let files = Files::new(&arguments.out)?;
+    let budget = Budget::new(arguments.memory);
+    let (network, seed) = config::load_network(Some(&arguments.architecture), &arguments.set)?;
+    let data_dir = arguments.data_dir.as_deref();
+    let sources = [&arguments.train].into_iter().chain(&arguments.test);
+    let expected: u64 = sources.map(|source| expected_bytes(source, data_dir)).sum();
+    budget.expect(2 * expected, Bytes(0), "the examples")?;
+    let data = data::read_all(arguments)?;
+    let test = data.test.as_ref().map(|test| &test.inputs);
+    let named: Vec<_> =
+        [(&arguments.train, &data.train.inputs)].into_iter().chain(arguments.test.as_ref().zip(test)).collect();
+    let shape = shape_of(arguments.shape, &network, &named)?;
+    let inputs = data::joined(&data.train.inputs, test, shape);
+    let held = Bytes::of(2 * 8 * inputs.values.len());
+    let (train, all) = (data.train.inputs.rows, inputs.examples());
+    let Some(targets) = data.train.targets.as_ref().map(Mat::as_ref) else { bail!("no training targets") };
+
+    let mut answer = if way == Way::InfiniteDepth {
+        infinite_depth::classify(&network, &inputs, train, targets)?
+    } else {
+        let architecture = architecture(&network, seed, shape, &data.train.inputs)?;
+        let blocks = Blocks::new(&architecture, TrainedLayers::All, &inputs, None)?;
+        let dense_bytes = MATRICES * 8 * (all as u64).pow(2);
+        match solver(arguments, &way, train, dense_bytes <= budget.left(held))? {
+            Some(diagonal) => {
+                let name = if arguments.method == Method::Nngp { "nngp" } else { "ntk" };
+                large::solve(&blocks, name, targets, diagonal, arguments, (budget, held), console)?
+            }
+            None => {
+                budget.expect(dense_bytes, held, &format!("the kernels of {all} examples in memory"))?;
+                console.note(format_args!("computing {all} x {all} kernels"));
+                let whole = whole(&blocks, train)?;
+                match &way {
+                    Way::Posterior | Way::InfiniteDepth => dense::posterior(&whole, targets, arguments)?,
+                    Way::Trained(times) => dense::trained(&whole, targets, times, arguments)?,
+                    Way::Integrated(times, loss) => integrated::integrated(&whole, targets, times, *loss, arguments)?,
+                }
+            }
+        }
+    };
+    (answer.report.noise, answer.report.ridge, answer.report.jitter) =
+        (arguments.noise, arguments.ridge, arguments.jitter);
+    let scores = scores(&answer, &data, arguments.loss);
+    outputs::write(&files, &answer, &data, &scores, arguments, console)?;
+    print_memory(arguments.memory, console)?;
+    Ok(Exit::Done)
+}
+
+/// What to add to the diagonal for the large-N solver, or `None` for the direct one.
+fn solver(arguments: &PredictArguments, way: &Way, train: usize, fits: bool) -> Result<Option<f64>> {
+    let large = iterative(way, arguments);
+    match (arguments.solver, large) {
+        (Solver::Direct, _) => Ok(None),
+        (Solver::Cg, large) => large.map(Some).map_err(anyhow::Error::msg),
+        (Solver::Auto, Ok(diagonal)) if train > DIRECT || !fits => Ok(Some(diagonal)),
+        (Solver::Auto, _) => Ok(None),
+    }
+}
+
+fn whole(blocks: &Blocks<'_>, train: usize) -> Result<Whole> {
+    let (all, _) = blocks.size();
+    let mut kernels = Kernels { nngp: Mat::zeros(all, all), ntk: Mat::zeros(all, all) };
+    let mut out = [Vec::new(), Vec::new()];
+    for start in (0..all).step_by(ROWS_AT_ONCE) {
+        let rows = start..(start + ROWS_AT_ONCE).min(all);
+        for columns in [rows.clone(), rows.end..all] {
+            if columns.is_empty() {
+                continue;
+            }
+            blocks.compute(rows.clone(), columns.clone(), Wanted::BOTH, &mut out)?;
+            for (kernel, values) in [&mut kernels.nngp, &mut kernels.ntk].into_iter().zip(&out) {
+                for (at, value) in values.iter().enumerate() {
+                    let (i, j) = (rows.start + at / columns.len(), columns.start + at % columns.len());
+                    kernel[(i, j)] = *value;
+                    kernel[(j, i)] = *value;
+                }
+            }
+        }
+    }
+    Ok(Whole { kernels, train })
+}
+
+fn scores(answer: &Answer, data: &Data, loss: Loss) -> Vec<Score> {
+    let middle = if loss == Loss::Logistic { 0.0 } else { middle(data) };
+    let loss = loss.integrated().unwrap_or(OutputLoss::Squared);
+    let score = |outputs| {
+        let half = half(data, outputs);
+        let targets = half.and_then(|half| half.targets.as_ref());
+        Score::new(outputs, targets, half.map_or(&[], |half| &half.labels), middle, loss)
+    };
+    answer.outputs.iter().map(score).collect()
+}
+
+/// Between the two values of a single output.
+fn middle(data: &Data) -> f64 {
+    let targets = data.train.targets.as_ref();
+    let values = || targets.into_iter().flat_map(|targets| targets.col(0).iter().copied().collect::<Vec<_>>());
+    let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+    0.5 * (low + high)
+}

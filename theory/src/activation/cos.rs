@@ -1,0 +1,52 @@
+//! `phi(x) = cos(w x + p) = sin(w x + p + pi/2)`: the duals are those of [`sin`](super::sin).
+
+use std::f64::consts::FRAC_PI_2;
+
+use super::formula::{Formula, constant};
+use super::member::{Member, Smoothness};
+use super::sin::Sin;
+use crate::dual::closed_form::Visitor;
+
+#[derive(Clone, Copy)]
+pub(super) struct Cos {
+    pub(super) frequency: f64,
+    pub(super) phase: f64,
+}
+
+impl Cos {
+    fn as_sin(&self) -> Sin {
+        Sin { frequency: self.frequency, phase: self.phase + FRAC_PI_2 }
+    }
+
+    fn argument(&self) -> Formula {
+        Sin { frequency: self.frequency, phase: self.phase }.argument()
+    }
+}
+
+impl Member for Cos {
+    const NAME: &'static str = "cos";
+
+    fn value(&self, x: f64) -> f64 {
+        (self.frequency * x + self.phase).cos()
+    }
+
+    fn derivative(&self, x: f64) -> f64 {
+        -self.frequency * (self.frequency * x + self.phase).sin()
+    }
+
+    fn formulas(&self) -> [Formula; 2] {
+        [self.argument().cos(), self.argument().sin() * constant(-self.frequency)]
+    }
+
+    fn smoothness(&self) -> Smoothness {
+        self.as_sin().smoothness()
+    }
+
+    fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {
+        self.as_sin().visit(visitor)
+    }
+
+    fn mean(&self, q: f64) -> Option<f64> {
+        Some(self.phase.cos() * (-0.5 * self.frequency.powi(2) * q).exp())
+    }
+}

@@ -1,0 +1,50 @@
+//! `phi(x) = exp(-x^2)`: `V = 1/Q` and `Vd = 4c/Q^3` with `Q^2 = (1 + 2a)(1 + 2b) - 4c^2`; mean `1/sqrt(1 + 2q)`.
+//!
+//! The duals are Gaussian integrals. Entire, as large as `exp(y^2)` at imaginary part `y`; the strip is that of erf.
+
+use std::f64::consts::PI;
+
+use super::formula::{Formula, constant, input};
+use super::member::{Member, Smoothness};
+use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::real::Real;
+
+#[derive(Clone, Copy)]
+pub(super) struct Gaussian;
+
+impl Member for Gaussian {
+    const NAME: &'static str = "gaussian";
+
+    fn value(&self, x: f64) -> f64 {
+        (-x * x).exp()
+    }
+
+    fn derivative(&self, x: f64) -> f64 {
+        -2.0 * x * (-x * x).exp()
+    }
+
+    fn formulas(&self) -> [Formula; 2] {
+        let bump = (-input().powi(2)).exp();
+        [bump.clone(), bump * (input() * constant(-2.0))]
+    }
+
+    fn smoothness(&self) -> Smoothness {
+        Smoothness::analytic(PI / 3.0)
+    }
+
+    fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {
+        Some(visitor.visit(*self))
+    }
+
+    fn mean(&self, q: f64) -> Option<f64> {
+        Some((1.0 + 2.0 * q).sqrt().recip())
+    }
+}
+
+impl ClosedForm for Gaussian {
+    #[inline(always)]
+    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
+        let inverse = pair.doubled_root().recip();
+        [inverse, T::of(4.0) * pair.c * inverse * inverse * inverse]
+    }
+}

@@ -1,0 +1,46 @@
+//! `phi(x) = x`, for linear networks: `V = c`, `Vd = 1`.
+
+use std::f64::consts::FRAC_PI_2;
+
+use super::formula::{Formula, constant, input};
+use super::member::{Member, Smoothness};
+use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::real::Real;
+
+#[derive(Clone, Copy)]
+pub(super) struct Identity;
+
+impl Member for Identity {
+    const NAME: &'static str = "identity";
+
+    fn value(&self, x: f64) -> f64 {
+        x
+    }
+
+    fn derivative(&self, _x: f64) -> f64 {
+        1.0
+    }
+
+    fn formulas(&self) -> [Formula; 2] {
+        [input(), constant(1.0)]
+    }
+
+    fn smoothness(&self) -> Smoothness {
+        Smoothness::analytic(FRAC_PI_2)
+    }
+
+    fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {
+        Some(visitor.visit(*self))
+    }
+
+    fn mean(&self, _q: f64) -> Option<f64> {
+        Some(0.0)
+    }
+}
+
+impl ClosedForm for Identity {
+    #[inline(always)]
+    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
+        [pair.c, T::of(1.0)]
+    }
+}

@@ -1,0 +1,41 @@
+//! `phi(x) = 1 / (1 + exp(-x)) = (1 + tanh(x/2))/2`; poles at `+- i pi`, no closed form, mean 1/2.
+
+use std::f64::consts::PI;
+
+use super::formula::{Formula, constant, input};
+use super::member::{Member, Smoothness};
+
+#[derive(Clone, Copy)]
+pub(super) struct Sigmoid;
+
+/// `1 / (1 + exp(-x))`.
+pub(super) fn sigmoid(x: f64) -> f64 {
+    // Both branches avoid overflow of exp.
+    if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
+}
+
+impl Member for Sigmoid {
+    const NAME: &'static str = "sigmoid";
+
+    fn value(&self, x: f64) -> f64 {
+        sigmoid(x)
+    }
+
+    fn derivative(&self, x: f64) -> f64 {
+        let s = sigmoid(x);
+        s * (1.0 - s)
+    }
+
+    fn formulas(&self) -> [Formula; 2] {
+        let s = input().sigmoid();
+        [s.clone(), s.clone() * (-s + constant(1.0))]
+    }
+
+    fn smoothness(&self) -> Smoothness {
+        Smoothness::analytic(PI)
+    }
+
+    fn mean(&self, _q: f64) -> Option<f64> {
+        Some(0.5)
+    }
+}

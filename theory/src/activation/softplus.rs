@@ -1,0 +1,30 @@
+//! `phi(x) = ln(1 + exp(x))`; branch points at `+- i pi`, no closed form.
+
+use std::f64::consts::PI;
+
+use super::formula::{Elementary, Formula, input};
+use super::member::{Member, Smoothness};
+use super::sigmoid::sigmoid;
+
+#[derive(Clone, Copy)]
+pub(super) struct Softplus;
+
+impl Member for Softplus {
+    const NAME: &'static str = "softplus";
+
+    fn value(&self, x: f64) -> f64 {
+        Elementary::Softplus.evaluate(x)
+    }
+
+    fn derivative(&self, x: f64) -> f64 {
+        sigmoid(x)
+    }
+
+    fn formulas(&self) -> [Formula; 2] {
+        [input().softplus(), input().sigmoid()]
+    }
+
+    fn smoothness(&self) -> Smoothness {
+        Smoothness::analytic(PI)
+    }
+}
