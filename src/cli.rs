@@ -1,7 +1,9 @@
 //! What the user may type, and the help that teaches it.
 
+mod bench;
 mod help;
 mod kernel;
+mod monte_carlo;
 mod number;
 mod predict;
 
@@ -13,11 +15,13 @@ use clap_complete::Shell;
 use widthwise::config::DeviceKind;
 
 use crate::commands::check::Control;
+pub(crate) use bench::{BenchArguments, BenchCommand, BenchKernelsArguments};
 use help::{
-    CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, KERNEL_HELP, LONG_ABOUT, PREDICT_HELP,
-    REPORT_HELP, RUN_HELP, TABLE_HELP,
+    BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, KERNEL_HELP, LONG_ABOUT,
+    MONTE_CARLO_HELP, PREDICT_HELP, REPORT_HELP, RUN_HELP, TABLE_HELP,
 };
 pub(crate) use kernel::{Compared, KernelArguments, KernelName, Precision, Trained};
+pub(crate) use monte_carlo::MonteCarloArguments;
 pub(crate) use predict::{Loss, Method, Optimizer, PredictArguments, Solver};
 
 /// The command line.
@@ -74,6 +78,12 @@ pub(crate) enum Command {
     /// Predict the outputs of infinitely wide networks on your data, after training or as a posterior
     #[command(after_help = PREDICT_HELP)]
     Predict(PredictArguments),
+    /// Sample the kernels of a network over finite networks and hold them against the infinite-width ones
+    #[command(after_help = MONTE_CARLO_HELP)]
+    MonteCarlo(MonteCarloArguments),
+    /// Time this machine, case by case
+    #[command(after_help = BENCH_HELP)]
+    Bench(BenchArguments),
     /// Write or check a configuration
     #[command(after_help = CONFIG_HELP)]
     Config(ConfigArguments),

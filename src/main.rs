@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{BenchCommand, Cli, Command};
 use commands::console::Console;
-use commands::{Exit, check, completions, config, data, kernel, predict, report, run, table};
+use commands::{Exit, bench, check, completions, config, data, kernel, monte_carlo, predict, report, run, table};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -34,6 +34,10 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
         Command::Data(arguments) => data::execute(arguments, console),
         Command::Kernel(arguments) => kernel::execute(arguments, console),
         Command::Predict(arguments) => predict::execute(arguments, console),
+        Command::MonteCarlo(arguments) => monte_carlo::execute(arguments, console),
+        Command::Bench(arguments) => match &arguments.what {
+            BenchCommand::Kernels(arguments) => bench::kernels_of_cases(arguments, console),
+        },
         Command::Config(arguments) => config::execute(arguments, console),
         Command::Completions(arguments) => completions::execute(arguments, console),
     }

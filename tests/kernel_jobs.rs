@@ -215,8 +215,8 @@ fn a_disk_that_fills_up_keeps_what_is_done() {
 }
 
 fn memory(ended: &Ended) -> (u64, u64) {
-    let lines = ended.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let line = lines.filter(|line| line["event"] == "memory").next_back().unwrap();
+    let mut lines = ended.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let line = lines.rfind(|line| line["event"] == "memory").unwrap();
     (line["peak_bytes"].as_u64().unwrap(), line["budget_bytes"].as_u64().unwrap())
 }
 

@@ -185,6 +185,25 @@ fn ensembles_are_those_of_theory_at_any_time() {
 }
 
 #[test]
+fn batches_of_all_examples_are_full_steps_and_smaller_ones_follow_their_order() {
+    let desk = Desk::new();
+    let rest = "--optimizer momentum --learning-rate 0.02 --beta 0.8 --times 3,9 --ridge 0.05";
+    desk.predict(rest).done();
+    let full = desk.read("test", "9", TEST, 2);
+    desk.predict(&format!("{rest} --batch-size 12")).done();
+    let batches = desk.read("test", "9", TEST, 2);
+    for (batches, full) in batches.iter().zip(&full) {
+        assert!(relative_difference(batches, full) < ROUND_OFF);
+    }
+    desk.predict(&format!("{rest} --batch-size 4 --seed 1")).done();
+    let first = desk.read("test", "9", TEST, 2)[0].clone();
+    desk.predict(&format!("{rest} --batch-size 4 --seed 2")).done();
+    assert!(relative_difference(&desk.read("test", "9", TEST, 2)[0], &first) > 1e-6);
+    assert_eq!(desk.summary()["steps"], 9);
+    desk.predict(&format!("{rest} --batch-size 13")).refused_with(&["--batch-size 13", "12 training examples"]);
+}
+
+#[test]
 fn a_loss_without_closed_form_reaches_that_with_one() {
     // Within its range the loss of Huber is the squared one, so that the integrated path has a closed form.
     let desk = Desk::new();
@@ -226,6 +245,27 @@ fn the_large_solver_finds_the_means_of_the_direct_one() {
         assert!(summary["preconditioner_jitter"].is_number() && summary["log_evidence"].is_null());
     }
     desk.predict("--solver cg --times 5").refused_with(&["--solver cg knows means only"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_peak_of_memory_stays_within_the_budget() {
+    let desk = Desk::new();
+    let steps = "--optimizer gradient-descent --learning-rate 1e-4 --times 5";
+    let line = "predict net.toml --train mnist:train:700 --test mnist:test:300 --out p --json";
+    for rest in
+        ["--times 0,1,inf", "--method student-t --noise 0.1", &format!("{steps} --batch-size 50"), "--covariance"]
+    {
+        // The least that a refusal names is enough.
+        let refused = desk.type_in(&format!("{line} {rest} --solver direct --memory 48MiB"));
+        refused.refused_with(&["--memory 48MiB is too little"]);
+        let least = refused.err.rsplit("at least --memory ").next().unwrap().split(' ').next().unwrap();
+        let ended = desk.type_in(&format!("{line} {rest} --solver direct --memory {least}")).done();
+        let mut lines = ended.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let memory = lines.rfind(|line| line["event"] == "memory").unwrap();
+        let (peak, budget) = (memory["peak_bytes"].as_u64(), memory["budget_bytes"].as_u64());
+        assert!(peak <= budget, "{rest}: {memory}");
+    }
 }
 
 #[test]

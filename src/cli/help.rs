@@ -14,6 +14,8 @@ predicts for the same network at infinite width.
   widthwise data fetch cifar10               get a data set
   widthwise kernel net.toml --inputs x.npy --out k    infinite-width kernels on your inputs
   widthwise predict net.toml --train mnist:train:1000 --test mnist:test --out p    what wide networks predict
+  widthwise monte-carlo net.toml --inputs x.npy --out k    the same kernels sampled over finite networks
+  widthwise bench kernels                    how fast this machine is
   widthwise config init                      a commented configuration
   widthwise completions bash                 completions for your shell
 
@@ -47,6 +49,21 @@ purpose, to see that the comparison notices: a run that agrees should disagree t
 
 Exit codes: 0 when all required claims agree; 1 when one disagrees or a network diverged; 2 when the check failed; 3 when the \
 evidence is not enough, a claim has no prediction, none is required or the run is unfinished.";
+
+pub(super) const MONTE_CARLO_HELP: &str = "\
+Examples:
+  widthwise monte-carlo network.toml --inputs mnist:train:8 --width 512 --members 200 --out k
+  widthwise monte-carlo network.toml --inputs x.npy --width 256 --extrapolate --out k
+
+It writes PREFIX.nngp.npy and PREFIX.ntk.npy, means over networks drawn independently, with their standard errors beside them in \
+PREFIX.nngp_std_error.npy and PREFIX.ntk_std_error.npy, and prints the largest difference from theory in standard errors. At finite \
+width the mean differs from the limit by a term of order 1/width; --extrapolate removes it with networks of half the width.";
+
+pub(super) const BENCH_HELP: &str = "\
+Examples:
+  widthwise bench kernels
+  widthwise bench kernels --case global_average --repeats 3
+  widthwise --threads 1 bench kernels --case fc_relu";
 
 pub(super) const REPORT_HELP: &str = "\
 Example:
@@ -101,6 +118,7 @@ Examples:
   widthwise predict network.toml --train mnist:train:1000 --test mnist:test:500 --out p
   widthwise predict network.toml --train x.csv --targets y.csv --test z.csv --method nngp --noise 0.01 --out p
   widthwise predict network.toml --train x.npy --targets y.npy --optimizer momentum --learning-rate 0.1 --times 0,10,inf --out p
+  widthwise predict network.toml --train mnist:train:500 --optimizer gradient-descent --learning-rate 1e-3 --batch-size 50 --times 100 --out p
   widthwise predict network.toml --train mnist:train:500 --loss cross-entropy --times 1,10,100 --members 16 --out p
   widthwise predict network.toml --train mnist:train:5000 --test mnist:test --method ntkgp --noise 0.1 --solver cg --out p
 
@@ -112,7 +130,7 @@ Methods:
   infinite-depth  classifier of infinitely many layers of the activation
 
 Sources of examples are those of `widthwise kernel`. The loss is 1/2 sum (f - y)^2, a sum over examples, and times are flow times: \
-learning rate (1 for the flow) times time, or steps of a discrete optimizer. --noise is a variance of the targets and part of the \
+learning rate (1 for the flow) times time, or steps of a discrete optimizer; with --batch-size the sum is over the batch. --noise is a variance of the targets and part of the \
 model, --ridge a penalty ridge/2 |theta - theta_0|^2, --jitter neither: it only makes a kernel solvable, and is always stated.
 
 It writes PREFIX.predictions.csv (split, example, output, time, mean, variance, target), PREFIX.summary.json and, with --covariance, \

@@ -54,10 +54,13 @@ pub(crate) struct PredictArguments {
     /// Loss that training lowers; all but mse are integrated step by step
     #[arg(long, value_enum, default_value = "mse")]
     pub(crate) loss: Loss,
+    /// Examples a step, in the order in which `widthwise run` takes them with --seed; all if left out
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    pub(crate) batch_size: Option<usize>,
     /// Networks to draw for the variance under a loss that is integrated; 0 for one that starts at zero
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) members: usize,
-    /// Seed of the members
+    /// Seed of the members and of the order of batches
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     /// Variance of the noise on training targets

@@ -1,6 +1,7 @@
 //! One file a command; each takes its arguments and says how it ended.
 
 pub(crate) mod architecture;
+pub(crate) mod bench;
 mod blocks;
 mod budget;
 pub(crate) mod check;
@@ -13,6 +14,7 @@ pub(crate) mod data;
 mod download;
 mod inputs;
 pub(crate) mod kernel;
+pub(crate) mod monte_carlo;
 mod outputs;
 pub(crate) mod predict;
 pub(crate) mod report;

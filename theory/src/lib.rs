@@ -84,8 +84,8 @@ pub use graph::{Node, Operation};
 pub use infinite_depth::{DepthKernels, InfiniteDepth, SingularKernel};
 pub use kernel::{
     BATCH_NORM_HAS_NO_KERNEL, InputValues, Inputs, InputsView, KernelEngine, KernelNumber, KernelTile, Kernels,
-    LayerKernels, MAX_POOLING_HAS_NO_KERNEL, PreparedInputs, TileScratch, TrainedLayers, kernels, kernels_by_layer,
-    kernels_when_training, preactivation_variances,
+    LayerKernels, MAX_POOLING_HAS_NO_KERNEL, PreparedInputs, SinglePrecisionError, TileScratch, TrainedLayers, kernels,
+    kernels_by_layer, kernels_when_training, preactivation_variances,
 };
 pub use parameterization::{Parameterization, Scaling, TangentScale, UpdateRule};
 pub use partial_jacobian::partial_jacobian_norms;

@@ -19,6 +19,8 @@ use crate::commands::console::Console;
 const EXAMPLES: usize = 200;
 /// The same where a pair of examples is dear: images, of whose pixels there may be this many pairs.
 const FEWEST: usize = 12;
+/// Kernels of these examples that are in memory at once, one a hypothesis.
+const HYPOTHESES: usize = 64;
 /// Bytes of rows read at once.
 const READ: usize = 4 << 20;
 
@@ -56,6 +58,8 @@ pub(super) struct Question<'a> {
     pub(super) trained: TrainedLayers,
     pub(super) left: &'a Inputs,
     pub(super) right: Option<&'a Inputs>,
+    /// Bytes that may be taken.
+    pub(super) room: u64,
 }
 
 #[derive(Serialize)]
@@ -188,6 +192,8 @@ fn conventions(
     let layers = question.architecture.weight_layers()?;
     let positions = layers.iter().map(|layer| layer.positions).max().unwrap_or(1);
     let count = ((EXAMPLES as f64 / (positions as f64).sqrt()) as usize).max(FEWEST);
+    let fits = (question.room as f64 / (HYPOTHESES * size_of::<f64>()) as f64).sqrt() as usize;
+    let count = count.min(fits.max(FEWEST));
     let rows = spread(question.left.examples(), count);
     let columns = question.right.map_or_else(|| rows.clone(), |right| spread(right.examples(), count));
     let mut matrix = Mat::zeros(rows.len(), columns.len());

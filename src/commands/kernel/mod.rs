@@ -96,8 +96,8 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     print_precision(&made, console)?;
     let agrees = match compared {
         Some(other) => {
-            let question =
-                compare::Question { architecture: &architecture, trained, left: &left, right: right.as_ref() };
+            let (left, right, room) = (&left, right.as_ref(), budget.left(held));
+            let question = compare::Question { architecture: &architecture, trained, left, right, room };
             let index = wanted.names().position(|name| name == other.name()).unwrap_or(0);
             compare::report(&question, &matrices[index], &other, arguments.tolerance, console)?
         }

@@ -12,7 +12,7 @@ use crate::commands::budget::Budget;
 const SIZES: [usize; 10] = [1024, 768, 512, 384, 256, 192, 128, 96, 64, 32];
 
 /// Convolutional networks take long for a pair of examples, and a stop waits for the end of a tile.
-const LARGEST_OF_IMAGES: usize = 64;
+const LARGEST_OF_IMAGES: usize = 32;
 
 /// All that the size of a tile depends on.
 #[derive(Debug, Clone, Copy)]

@@ -19,9 +19,15 @@ pub(super) struct Whole {
 
 impl Whole {
     /// Training kernel, test against training, and test.
-    fn parts<'a>(&self, kernel: &'a Mat<f64>) -> [MatRef<'a, f64>; 3] {
+    pub(super) fn parts<'a>(&self, kernel: &'a Mat<f64>) -> [MatRef<'a, f64>; 3] {
         let (n, all) = (self.train, kernel.nrows());
         [kernel.submatrix(0, 0, n, n), kernel.submatrix(n, 0, all - n, n), kernel.submatrix(n, n, all - n, all - n)]
+    }
+
+    /// The covariance of outputs before training: readouts alone, and networks with a frozen random function, have that of the
+    /// kernel that trains them.
+    pub(super) fn prior(&self, method: Method) -> &Mat<f64> {
+        if method == Method::Ntk { &self.kernels.nngp } else { self.of(method).0 }
     }
 
     /// The kernel that a method is about, by name.
@@ -90,8 +96,7 @@ pub(super) fn trained(
     arguments: &PredictArguments,
 ) -> Result<Answer> {
     let (kernel, name) = whole.of(arguments.method);
-    // Readouts alone, and networks with a frozen random function, have the covariance of the kernel that trains them.
-    let prior = if arguments.method == Method::Ntk { &whole.kernels.nngp } else { kernel };
+    let prior = whole.prior(arguments.method);
     let [train, cross, _] = whole.parts(kernel);
     let [prior_train, prior_cross, prior_test] = whole.parts(prior);
     let mut with_jitter = train.to_owned();

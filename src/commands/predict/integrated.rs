@@ -11,7 +11,7 @@ use widthwise_theory::{
 use super::answer::{Answer, Half, Outputs, Report};
 use super::dense::Whole;
 use super::question::{Time, rule};
-use crate::cli::{Method, Optimizer, PredictArguments};
+use crate::cli::{Optimizer, PredictArguments};
 
 /// Allowed error of an output a step of the flow, absolute and relative.
 const FLOW: FlowSteps = FlowSteps::Adaptive { absolute: 1e-8, relative: 1e-8 };
@@ -60,8 +60,7 @@ pub(super) fn integrated(
         report.remarks.push("one network whose outputs start at zero; --members draws an ensemble".to_owned());
         states.into_iter().map(|mean| (mean, None)).collect()
     } else {
-        let prior = if arguments.method == Method::Ntk { &whole.kernels.nngp } else { kernel };
-        let sampler = PriorSampler::new(prior.as_ref())?;
+        let sampler = PriorSampler::new(whole.prior(arguments.method).as_ref())?;
         let mut random = widthwise_datasets::stream(arguments.seed, "predict.members");
         let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
         let draws: Vec<Mat<f64>> =

@@ -1,6 +1,7 @@
 //! `widthwise predict`: what infinitely wide networks say about test examples, after training or as a posterior.
 
 mod answer;
+mod batches;
 mod data;
 mod dense;
 mod infinite_depth;
@@ -39,9 +40,6 @@ const DIRECT: usize = 4000;
 /// Rows of the kernels computed at once.
 const ROWS_AT_ONCE: usize = 256;
 
-/// Matrices of all examples with all that are in memory at once.
-const MATRICES: u64 = 7;
-
 /// Reads, predicts, writes and prints how good it is.
 ///
 /// # Errors
@@ -70,7 +68,7 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
     } else {
         let architecture = architecture(&network, seed, shape, &data.train.inputs)?;
         let blocks = Blocks::new(&architecture, TrainedLayers::All, &inputs, None)?;
-        let dense_bytes = MATRICES * 8 * (all as u64).pow(2);
+        let dense_bytes = dense_bytes(&way, arguments, train, all, data.outputs);
         match solver(arguments, &way, train, dense_bytes <= budget.left(held))? {
             Some(diagonal) => {
                 let name = if arguments.method == Method::Nngp { "nngp" } else { "ntk" };
@@ -83,6 +81,7 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
                 match &way {
                     Way::Posterior | Way::InfiniteDepth => dense::posterior(&whole, targets, arguments)?,
                     Way::Trained(times) => dense::trained(&whole, targets, times, arguments)?,
+                    Way::Batches(times, size) => batches::trained(&whole, targets, times, *size, arguments)?,
                     Way::Integrated(times, loss) => integrated::integrated(&whole, targets, times, *loss, arguments)?,
                 }
             }
@@ -94,6 +93,22 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
     outputs::write(&files, &answer, &data, &scores, arguments, console)?;
     print_memory(arguments.memory, console)?;
     Ok(Exit::Done)
+}
+
+/// Bytes at work at once when everything is in memory: numbers of matrices as measured, and a little more.
+fn dense_bytes(way: &Way, arguments: &PredictArguments, train: usize, all: usize, outputs: usize) -> u64 {
+    let [n, t, whole] = [train, all - train, all].map(|size| size as u64);
+    let one_time = n * n + t * t;
+    let (matrices, times) = match way {
+        Way::Posterior | Way::InfiniteDepth => (9 * whole * whole, 1),
+        Way::Trained(times) => (2 * whole * whole + 12 * n * n + 9 * t * t + 4 * n * t, times.len()),
+        Way::Batches(times, _) => (2 * whole * whole + 19 * n * n + 9 * t * t + 4 * n * t, times.len()),
+        Way::Integrated(times, _) => (9 * whole * whole, times.len()),
+    };
+    let times = times as u64;
+    let kept = if arguments.covariance { times * one_time } else { 0 };
+    let members = (arguments.members as u64 + 8) * (times + 2) * whole * outputs as u64;
+    size_of::<f64>() as u64 * (matrices + kept + members)
 }
 
 /// What to add to the diagonal for the large-N solver, or `None` for the direct one.

@@ -46,6 +46,8 @@ pub(super) enum Way {
     Posterior,
     /// Training with squared loss, in closed form.
     Trained(Vec<Time>),
+    /// Training with squared loss on batches of this size.
+    Batches(Vec<Time>, usize),
     /// Training with another loss, step by step.
     Integrated(Vec<Time>, OutputLoss),
     /// A classifier of infinite depth.
@@ -99,6 +101,18 @@ pub(super) fn way(arguments: &PredictArguments) -> Result<Way> {
         {
             bail!("--times {time}: times of --optimizer {optimizer} are whole numbers of steps");
         }
+    }
+    if let Some(size) = arguments.batch_size {
+        let is_known = arguments.optimizer.is_discrete()
+            && arguments.loss == Loss::Mse
+            && arguments.noise == 0.0
+            && !times.contains(&Time::Infinite);
+        ensure!(
+            is_known,
+            "--batch-size is known for --loss mse, a discrete --optimizer, finite --times and no --noise, for instance --optimizer \
+             gradient-descent --learning-rate 1e-3 --times 100"
+        );
+        return Ok(Way::Batches(times, size));
     }
     let Some(loss) = arguments.loss.integrated() else { return Ok(Way::Trained(times)) };
     ensure!(
@@ -180,6 +194,8 @@ mod tests {
         assert_eq!(ask("--method nngp --times 5"), Ok(Way::Trained(vec![Time::At(5.0)])));
         let softmax = Way::Integrated(vec![Time::At(5.0)], OutputLoss::SoftmaxCrossEntropy);
         assert_eq!(ask("--loss cross-entropy --times 5"), Ok(softmax));
+        let batches = "--batch-size 5 --optimizer momentum --learning-rate 1 --times 7";
+        assert_eq!(ask(batches), Ok(Way::Batches(vec![Time::At(7.0)], 5)));
         assert_eq!(ask("--method infinite-depth"), Ok(Way::InfiniteDepth));
     }
 
@@ -198,6 +214,8 @@ mod tests {
             ("--loss cross-entropy", "give finite --times"),
             ("--loss cross-entropy --times 1 --ridge 1", "--loss mse only"),
             ("--loss cross-entropy --times 1 --members 2", "at least 4"),
+            ("--batch-size 5 --times 5", "a discrete --optimizer"),
+            ("--batch-size 5 --optimizer momentum --learning-rate 1", "finite --times"),
             ("--times -1", "at least 0"),
             ("--times x", "at least 0"),
             ("--method nngpp", "nngp"),

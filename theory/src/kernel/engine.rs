@@ -81,6 +81,9 @@ impl TileScratch {
     }
 }
 
+/// Profile, fingerprint, values at the sources that are not the input, and gates of one example.
+type AloneExample = (ExampleProfile, u64, Vec<Vec<f64>>, Vec<f64>);
+
 static ENGINES: AtomicU64 = AtomicU64::new(0);
 
 impl KernelEngine {
@@ -154,7 +157,7 @@ impl KernelEngine {
                 self.program.sources.iter().map(|s| if s.state == 0 { Vec::new() } else { states[s.state].clone() });
             Ok((profile, hash, own.collect(), gates))
         });
-        let alone: Vec<(ExampleProfile, u64, Vec<Vec<f64>>, Vec<f64>)> = alone.collect::<Result<_, TheoryError>>()?;
+        let alone: Vec<AloneExample> = alone.collect::<Result<_, TheoryError>>()?;
         let sources = self.program.sources.iter().enumerate().map(|(index, source)| match source.state {
             0 => Rows::borrowed(view),
             _ => Rows::owned(alone.iter().flat_map(|e| e.2[index].iter().copied()).collect(), source.shape.features()),
@@ -197,8 +200,10 @@ impl KernelEngine {
     /// Kernels of the examples `rows` of `left` with the examples `columns` of `right`, on the calling thread.
     ///
     /// Pass the same `PreparedInputs` twice (the same value, not an equal one) to say that example `i` on the left *is* example
-    /// `i` on the right: that matters on the diagonal of networks with dropout, whose masks differ from example to example. The
-    /// numbers do not depend on how a kernel is cut into tiles.
+    /// `i` on the right: that matters on the diagonal of networks with dropout, whose masks differ from example to example.
+    ///
+    /// The numbers do not depend on how a kernel is cut into tiles, on threads, nor on which side an example stands, to the last
+    /// bit; those of activations without a closed form, whose series end where their terms stop to count, to rounding.
     ///
     /// # Shapes
     /// Every part of `out` is `rows.len() x columns.len()`.

@@ -1,9 +1,8 @@
 //! Covariances of pairs on their way through the layers, and the maps that act on them entry by entry.
 
-use pulp::Arch;
-
 use super::Source;
 use super::program::Weights;
+use super::vector;
 
 /// `K` and `Theta` at the same entries. An empty `ntk` stands for zeros: nothing that is trained lies below.
 #[derive(Debug, Default, Clone)]
@@ -53,11 +52,7 @@ impl Field {
 
 fn add_scaled(target: &mut [f64], factor: f64, source: &[f64], pairs: usize) {
     if source.len() == target.len() {
-        Arch::new().dispatch(
-            #[inline(always)]
-            || target.iter_mut().zip(source).for_each(|(t, s)| *t += factor * s),
-        );
-        return;
+        return vector::add_scaled(target, factor, source);
     }
     let (wide, narrow) = (target.len() / pairs, source.len() / pairs);
     for (target, source) in target.chunks_exact_mut(wide).zip(source.chunks_exact(narrow)) {
@@ -82,6 +77,8 @@ impl Fields {
                 self.spare.push(std::mem::take(state));
             }
         }
+        // Fields made elsewhere end here as well: keep no more than can be in use.
+        self.spare.truncate(states + 1);
         self.states.resize_with(states, Field::default);
     }
 
@@ -172,30 +169,13 @@ impl Weighing {
 
     /// On a row; an empty `theta` stays empty.
     pub(super) fn apply(&self, k: &mut [f64], theta: &mut [f64]) {
-        if theta.is_empty() {
-            Arch::new().dispatch(
-                #[inline(always)]
-                || k.iter_mut().for_each(|k| *k = self.covariance(*k)),
-            );
-            return;
-        }
-        Arch::new().dispatch(
-            #[inline(always)]
-            || {
-                for (k, theta) in k.iter_mut().zip(theta) {
-                    *theta = self.tangent(*k, *theta);
-                    *k = self.covariance(*k);
-                }
-            },
-        );
+        vector::weigh([self.nngp, self.nngp_bias, self.fed, self.fed_bias], k, theta);
     }
 
-    #[inline(always)]
     fn covariance(&self, k: f64) -> f64 {
         self.nngp * k + self.nngp_bias
     }
 
-    #[inline(always)]
     fn tangent(&self, k: f64, theta: f64) -> f64 {
         self.fed * k + self.fed_bias + self.nngp * theta
     }

@@ -17,11 +17,11 @@ pub(super) struct Gaussians {
     columns: usize,
 }
 
-/// Columns of one table: none of `examples` blocks of examples is split.
+/// Examples whose series share a table where there are no positions; blocks of pairs end where a table ends.
 pub(super) const EXAMPLES_A_TABLE: usize = 512;
 
 impl Gaussians {
-    /// Of `examples` examples; a table covers [`EXAMPLES_A_TABLE`] of them, or one where there are positions.
+    /// Of examples with that many `positions`; a table covers [`EXAMPLES_A_TABLE`] of them, or one where there are several.
     pub(super) fn new(function: &Activation, variances: Vec<f64>, positions: usize) -> Self {
         let roots = variances.iter().map(|q| q.sqrt()).collect();
         let columns = if positions == 1 { EXAMPLES_A_TABLE } else { positions };

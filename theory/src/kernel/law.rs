@@ -40,6 +40,8 @@ pub(super) struct Law {
     pub(super) centered: bool,
     /// Positions have become units.
     pub(super) flat: bool,
+    /// Its units stem from several positions, with a mean for each.
+    has_several_means: bool,
     /// Why the state is not Gaussian, unless it is.
     not_gaussian: Option<&'static str>,
     /// States that this one meets going back without passing weights, itself included.
@@ -64,7 +66,14 @@ const SUM: &str = "one of the added branches is not Gaussian";
 impl Recipe {
     pub(super) fn new(architecture: &Architecture) -> Result<Self, TheoryError> {
         let (nodes, shapes) = (architecture.nodes()?, architecture.shapes()?);
-        let input = Law { deterministic: true, centered: false, flat: false, not_gaussian: Some(DATA), reach: vec![0] };
+        let input = Law {
+            deterministic: true,
+            centered: false,
+            flat: false,
+            has_several_means: false,
+            not_gaussian: Some(DATA),
+            reach: vec![0],
+        };
         let mut recipe = Self { nodes: Vec::new(), shapes, laws: vec![input], deterministic_nodes: Vec::new() };
         for (index, node) in nodes.iter().enumerate() {
             let law = match &node.operation {
@@ -96,7 +105,14 @@ impl Recipe {
             Layer::Dense { .. } | Layer::GatedDense { .. } | Layer::Convolution { .. } => {
                 let flat = !matches!(layer, Layer::Convolution { .. });
                 let reach = vec![index + 1];
-                law = Law { deterministic: false, centered: true, flat, not_gaussian: None, reach };
+                law = Law {
+                    deterministic: false,
+                    centered: true,
+                    flat,
+                    has_several_means: false,
+                    not_gaussian: None,
+                    reach,
+                };
             }
             Layer::Activation { function: Activation::Identity } => {}
             Layer::Activation { function } => {
@@ -109,10 +125,15 @@ impl Recipe {
                 law.not_gaussian = Some(if law.deterministic { DATA } else { "they come out of an activation" });
                 law.centered &= is_odd(function);
             }
-            Layer::GlobalAveragePool | Layer::Flatten => law.flat = true,
+            Layer::GlobalAveragePool => law.flat = true,
+            Layer::Flatten => {
+                let shape = self.shapes[input];
+                law.has_several_means |= !law.flat && shape.height * shape.width > 1;
+                law.flat = true;
+            }
             Layer::AveragePool { .. } | Layer::SumPool { .. } | Layer::RmsNorm { .. } => {}
-            // Of a flat state the mean over all units vanishes, and the means at its positions only if there is one.
-            Layer::LayerNorm { .. } => law.centered |= !law.flat && !law.deterministic,
+            // The mean over all that is normalized together vanishes, and with it every one of several means only by chance.
+            Layer::LayerNorm { .. } => law.centered |= !law.has_several_means && !law.deterministic,
             Layer::Dropout { keep } if *keep == 1.0 => {}
             Layer::Dropout { .. } if law.deterministic => {
                 return Err(no_prediction(format!(
@@ -158,6 +179,7 @@ impl Recipe {
             deterministic: false,
             centered: laws.iter().all(|law| law.centered),
             flat: laws.iter().all(|law| law.flat || law.deterministic),
+            has_several_means: laws.iter().any(|law| law.has_several_means),
             not_gaussian: laws.iter().find_map(why),
             reach,
         })

@@ -3,29 +3,9 @@
 //! Zero after weights, `E[phi]` after an activation, and carried along linear maps. `LayerNorm` leaves `(m - mu) / s`, with `mu`
 //! the mean over all that is normalized together.
 
-use std::f64::consts::{FRAC_PI_2, PI};
-
-use super::law::is_odd;
 use super::positions::Alone;
 use super::program::{Instruction, NormSlot, Program, Step};
 use super::window::Window;
-use crate::activation::Activation;
-
-/// `E[phi(sqrt(q) z)]`, in closed form where there is one.
-fn mean(function: &Activation, q: f64) -> f64 {
-    if let Some(slope) = function.negative_slope() {
-        return (1.0 - slope) * (q / (2.0 * PI)).sqrt();
-    }
-    let wave = |frequency: f64, phase: f64| phase.sin() * (-0.5 * frequency * frequency * q).exp();
-    match function {
-        Activation::Gelu => q / (2.0 * PI * (1.0 + q)).sqrt(),
-        Activation::Sin { frequency, phase } => wave(*frequency, *phase),
-        Activation::Cos { frequency, phase } => wave(*frequency, phase + FRAC_PI_2),
-        Activation::Gaussian => 1.0 / (1.0 + 2.0 * q).sqrt(),
-        other if is_odd(other) => 0.0,
-        other => other.expectation(q, |z| other.value(q.sqrt() * z)),
-    }
-}
 
 /// `[1/s, m, m - mu]` of a norm at mean squares `squares`; the last two are empty where nothing is subtracted, and the last where
 /// `mu = m`.
@@ -61,7 +41,7 @@ pub(super) fn carry_mean(program: &Program, instruction: &Instruction, alone: &m
         Step::GlobalPool => carried = vec![carried.iter().sum::<f64>() / carried.len() as f64],
         Step::Activation(function, _) => {
             let variances = profile.variances.last().map(Vec::as_slice).unwrap_or_default();
-            carried = variances.iter().map(|&q| mean(function, q)).collect();
+            carried = variances.iter().map(|&q| function.mean(q)).collect();
         }
         Step::Norm(_) => {
             let Some([inverse, old, rest]) = profile.norms.last() else { return };

@@ -10,6 +10,7 @@ use super::profile::{ExampleProfile, Profiles};
 use super::program::Program;
 use super::stages::{Road, Sink, Stage};
 use super::tensors::{self, TensorScratch, Who};
+use super::vector;
 
 /// Buffers of one thread.
 #[derive(Debug, Default)]
@@ -44,10 +45,7 @@ pub(super) fn add_products(k: &mut [f64], left: &[f64], right: &[f64]) {
     let positions = k.len();
     let share = positions as f64 / left.len() as f64;
     for (x, y) in left.chunks_exact(positions).zip(right.chunks_exact(positions)) {
-        pulp::Arch::new().dispatch(
-            #[inline(always)]
-            || k.iter_mut().zip(x.iter().zip(y)).for_each(|(k, (x, y))| *k += share * x * y),
-        );
+        vector::add_products(k, share, x, y);
     }
 }
 
@@ -70,10 +68,11 @@ fn start_tensors(program: &Program, left: &[&[f64]], right: &[&[f64]], fields: &
     fields.reset(program.sizes.len());
     for (source, (left, right)) in program.sources.iter().zip(left.iter().zip(right)) {
         let positions = if source.inner { 1 } else { source.shape.height * source.shape.width };
-        let field = match source.inner {
-            true => Field { nngp: vec![mean_product(left, right)], ntk: Vec::new() },
-            false => tensors::products(left, right, positions),
-        };
+        let mut field = fields.empty();
+        match source.inner {
+            true => field.nngp.push(mean_product(left, right)),
+            false => tensors::products(left, right, positions, &mut field.nngp),
+        }
         fields.put(source.state, field);
     }
 }
@@ -226,6 +225,7 @@ pub(super) fn pair(
                 columns: right.1..right.1 + 1,
                 gates: &[gate],
                 copies: &scratch.copies,
+                series: &[],
             };
             let note = &mut |_: usize, field: &Field, positions: usize| {
                 let mean = |tensor: &[f64]| tensor.iter().sum::<f64>() / positions as f64;

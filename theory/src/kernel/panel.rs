@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
+use pulp::{Arch, Simd, WithSimd};
 
 use super::Source;
 use super::field::{Field, Fields};
@@ -92,7 +93,8 @@ impl Recursion<'_> {
     /// Upper bound on the bytes of the scratch.
     pub(super) fn scratch_bytes(&self, features: usize) -> usize {
         let largest = self.program.sizes.iter().map(|size| size[0] * size[1]).max().unwrap_or(1);
-        let states = self.program.sizes.len().min(8) + 4;
+        // Both kernels of every state, one in the making, and the scratch of a window.
+        let fields = 2 * (self.program.sizes.len() + 2) + 1;
         let pairs = match self.road {
             Road::Positions => 0,
             Road::Offsets(stages) => {
@@ -100,15 +102,22 @@ impl Recursion<'_> {
                     Some(sink) if sink.pairs => self.program.sizes[sink.output].iter().product::<usize>().pow(2),
                     _ => 0,
                 };
-                // A stage's pooled tensor, the part being added to it, and that of the stage before.
-                let pooled: usize = 6 * stages.iter().map(pooled).max().unwrap_or(0);
-                2 * states * largest * super::stages::LANES + pooled
+                // A stage's pooled tensors, the part being added to them, and those of the stage before.
+                let pooled = 6 * stages.iter().map(pooled).max().unwrap_or(0);
+                fields * largest * (super::stages::LANES + 1) + 8 * super::stages::LANES * largest + pooled
             }
-            Road::Tensors => 3 * states * largest * largest,
+            Road::Tensors => fields * largest * largest,
         };
         let block = BLOCK_NUMBERS.max(largest).max(COLUMNS);
         let copies = 2 * block * (self.program.activations.len() + 2 * self.program.norms.len());
-        8 * (3 * ROWS * STRIDE + (ROWS + COLUMNS) * features.max(FEATURES) + 2 * states * block + copies + pairs)
+        let data = (ROWS + COLUMNS) * self.longest_row(features);
+        // Vectors grow by doubling, so that they may hold twice what they need.
+        8 * (4 * ROWS * STRIDE + data + 2 * (fields * block + copies + pairs))
+    }
+
+    /// Numbers of the longest row of data.
+    fn longest_row(&self, features: usize) -> usize {
+        self.program.sources.iter().map(|source| source.shape.features()).max().unwrap_or(0).max(features)
     }
 
     /// Computes a region no larger than a panel into `scratch.parts`, [`STRIDE`] numbers a row.
@@ -141,7 +150,14 @@ impl Recursion<'_> {
             }
         }
         for i in region.rows.clone() {
-            for j in region.first_column(i)..region.columns.end {
+            let first = region.first_column(i);
+            // Hardly ever does a row hold an example twice: look at a whole row at once.
+            let others = &region.right.fingerprints[first.min(region.columns.end)..region.columns.end];
+            let own = region.left.fingerprints[i];
+            if !others.iter().fold(false, |found, other| found | (*other == own)) {
+                continue;
+            }
+            for j in first..region.columns.end {
                 if self.is_one(region, i, j) {
                     let readout = region.left.profiles.layers(i)[self.program.weight_layers - 1];
                     let entry = (i - region.rows.start) * STRIDE + j - region.columns.start;
@@ -189,6 +205,9 @@ impl Recursion<'_> {
         }
         let largest = program.sizes.iter().map(|size| size[0] * size[1]).max().unwrap_or(1);
         let width = if largest == 1 { COLUMNS } else { (BLOCK_NUMBERS / largest).max(1) };
+        // Tables of series on both sides, and the terms that count between them.
+        let mut tables = (usize::MAX, usize::MAX);
+        let mut series = Vec::new();
         for i in rows.clone() {
             copies.set(program, &left.profiles, i, width);
             let mut start = align(region.first_column(i));
@@ -200,6 +219,12 @@ impl Recursion<'_> {
                 let products = row.get(cells.clone()).unwrap_or(&[]);
                 fields.reset(program.sizes.len());
                 self.start_block(region, i, start..stop, (inner, products), fields, [x, y]);
+                let here = (i / EXAMPLES_A_TABLE, start / EXAMPLES_A_TABLE);
+                if has_series && largest == 1 && tables != here {
+                    tables = here;
+                    let sides = left.profiles.activations.iter().zip(&right.profiles.activations);
+                    series = sides.map(|(l, r)| l.joined(i, r, start)).collect();
+                }
                 let block = Block {
                     left: &left.profiles,
                     example: i,
@@ -207,6 +232,7 @@ impl Recursion<'_> {
                     columns: start..stop,
                     gates: gates.get(cells).unwrap_or(&[]),
                     copies,
+                    series: &series,
                 };
                 let mut write = |number: usize, field: &Field, _: usize| {
                     if number + 1 != program.weight_layers {
@@ -260,7 +286,8 @@ impl Recursion<'_> {
     }
 }
 
-/// `x.y / features` of all pairs of two panels, into rows of [`STRIDE`] numbers.
+/// `x.y / features` of all pairs of two panels, into rows of [`STRIDE`] numbers. The division comes last: a factor inside of the
+/// products would be rounded together with their sum, or not, depending on where in a panel an entry stands.
 fn multiply(
     left: &Rows<'_>,
     rows: Range<usize>,
@@ -281,8 +308,10 @@ fn multiply(
         let count = FEATURES.min(left.length - start);
         let (x, y) = (x.submatrix(0, start, height, count), y.submatrix(0, start, width, count));
         let accumulate = if start == 0 { Accum::Replace } else { Accum::Add };
-        matmul(product.as_mut(), accumulate, x, y.transpose(), 1.0 / left.length as f64, Par::Seq);
+        matmul(product.as_mut(), accumulate, x, y.transpose(), 1.0, Par::Seq);
     }
+    let share = 1.0 / left.length as f64;
+    into.chunks_exact_mut(STRIDE).take(height).for_each(|row| row[..width].iter_mut().for_each(|x| *x *= share));
 }
 
 /// Rows, with zeros below if there are too few.
@@ -307,14 +336,52 @@ pub(super) fn write<T: KernelNumber>(panel: &[f64], transposed: bool, out: MatMu
         }
         return;
     }
-    // A few columns at a time: what is read stays in cache until all of a line is used.
-    for start in (0..columns).step_by(8) {
-        for c in start..(start + 8).min(columns) {
-            let from = panel[c..].iter().step_by(STRIDE);
-            let column = out.as_mut().col_mut(c);
-            match column.try_as_col_major_mut() {
-                Some(column) => column.as_slice_mut().iter_mut().zip(from).for_each(|(to, x)| *to = T::nearest(*x)),
-                None => (0..rows).zip(from).for_each(|(r, x)| out[(r, c)] = T::nearest(*x)),
+    for start in (0..columns).step_by(LINE) {
+        let mut block = out.as_mut().subcols_mut(start, LINE.min(columns - start));
+        let lines = block.as_mut().col_iter_mut().map_while(|column| column.try_as_col_major_mut());
+        let mut lines: Vec<&mut [T]> = lines.map(|column| column.as_slice_mut()).collect();
+        if lines.len() == LINE {
+            Arch::new().dispatch(Transpose { panel: &panel[start..], lines: &mut lines, rows });
+            continue;
+        }
+        for (c, r) in (0..block.ncols()).flat_map(|c| (0..rows).map(move |r| (c, r))) {
+            block[(r, c)] = T::nearest(panel[r * STRIDE + start + c]);
+        }
+    }
+}
+
+/// Numbers of a cache line.
+const LINE: usize = 8;
+
+/// Columns of a panel into lines of memory, by squares: every cache line that is read or written is used whole.
+struct Transpose<'a, 'b, T> {
+    panel: &'a [f64],
+    lines: &'a mut [&'b mut [T]],
+    rows: usize,
+}
+
+impl<T: KernelNumber> WithSimd for Transpose<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { panel, lines, rows } = self;
+        let whole = rows / LINE * LINE;
+        for start in (0..whole).step_by(LINE) {
+            let mut square = [[0.0; LINE]; LINE];
+            for (k, row) in square.iter_mut().enumerate() {
+                row.copy_from_slice(&panel[(start + k) * STRIDE..(start + k) * STRIDE + LINE]);
+            }
+            for (c, line) in lines.iter_mut().enumerate() {
+                let to = &mut line[start..start + LINE];
+                for k in 0..LINE {
+                    to[k] = T::nearest(square[k][c]);
+                }
+            }
+        }
+        for r in whole..rows {
+            for (c, line) in lines.iter_mut().enumerate() {
+                line[r] = T::nearest(panel[r * STRIDE + c]);
             }
         }
     }

@@ -7,11 +7,13 @@ use std::ops::Range;
 
 use super::Source;
 use super::field::{Field, Fields, NormSide, Weighing, normalize};
-use super::gaussians::{self, Left, activate};
+use super::gaussians::{self, EXAMPLES_A_TABLE, Left, activate};
 use super::means::{carry_mean, norm_profile};
 use super::profile::{ExampleProfile, Profiles};
 use super::program::{Instruction, Program, Step};
+use super::vector;
 use crate::dual::slice::{First, Variances};
+use crate::dual::table::{FirstColumn, SeriesPair};
 
 /// Pairs that go through the layers together.
 pub(super) struct Block<'a> {
@@ -22,6 +24,8 @@ pub(super) struct Block<'a> {
     /// `g.g'/M` of every pair; empty without gated layers.
     pub(super) gates: &'a [f64],
     pub(super) copies: &'a LeftCopies,
+    /// Of every activation in series without positions, the tables that hold the left and the right columns.
+    pub(super) series: &'a [Option<SeriesPair<'a>>],
 }
 
 /// The left example's columns repeated for every pair of a block, at every activation and norm with positions.
@@ -110,6 +114,11 @@ fn activate_block(program: &Program, block: &Block<'_>, slot: usize, field: &mut
     let (positions, pairs) = (size[0] * size[1], block.columns.len());
     let (k, theta) = (&mut field.nngp, &mut field.ntk);
     let (column, start) = (block.example * positions, block.columns.start * positions);
+    if let (1, Some(pair)) = (positions, block.series.get(slot).copied().flatten()) {
+        let first = FirstColumn::One(block.example % EXAMPLES_A_TABLE);
+        let columns = (first, block.columns.start % EXAMPLES_A_TABLE);
+        return gaussians::activate_series(function, pair, columns, k, theta, unused);
+    }
     if positions == 1 {
         return activate(Left::One(left, column), right, start, k, theta, unused);
     }
@@ -144,7 +153,7 @@ fn linear(
         Step::Dense(weights) => {
             let positions = field.nngp.len() / pairs;
             for tensor in field.tensors().filter(|_| positions > 1) {
-                (0..pairs).for_each(|b| tensor[b] = tensor[b * positions..(b + 1) * positions].iter().sum());
+                (0..pairs).for_each(|b| tensor[b] = vector::sum(&tensor[b * positions..(b + 1) * positions]));
                 tensor.truncate(pairs);
             }
             let gates = weights.gated.then_some(gates);

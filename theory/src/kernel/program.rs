@@ -293,7 +293,7 @@ impl Program {
             let reached = instruction.inputs.iter().any(|input| has_tangent[input.state]);
             has_tangent[instruction.output] = match &instruction.step {
                 Step::Dense(weights) | Step::Convolution(weights, _) => reached || weights.feeds(source),
-                Step::Activation(function, _) if reached && !has_derivative_dual(function) => {
+                Step::Activation(function, _) if reached && !function.has_tangent_limit() => {
                     return Some(format!(
                         "the tangent kernel of parameters below {}: the derivative of a function with a jump is a sum of delta \
                          functions, E[phi'(u) phi'(v)] grows like 1/sqrt(1 - rho^2) and is infinite on the diagonal, so that \
@@ -307,11 +307,6 @@ impl Program {
         }
         None
     }
-}
-
-/// Whether `E[phi'(u) phi'(v)]` is finite for equal Gaussians.
-fn has_derivative_dual(function: &Activation) -> bool {
-    function.dual_diagonal(1.0).derivative.is_finite()
 }
 
 fn checked_weights(layer: &WeightLayer, scale: TangentScale, trained: TrainedLayers) -> Result<Weights, TheoryError> {

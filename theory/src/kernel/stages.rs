@@ -9,6 +9,7 @@
 use std::ops::Range;
 
 use super::program::{Program, Step};
+use super::vector;
 use super::window::Axis;
 
 /// Horizontal offsets that travel side by side, one vector register.
@@ -90,9 +91,47 @@ pub(super) struct Group {
 #[derive(Debug)]
 pub(super) struct ColumnTable {
     /// Of every output column, its range in `terms`.
-    pub(super) ranges: Vec<Range<usize>>,
+    ranges: Vec<Range<usize>>,
     /// Input columns with how often each lane adds them.
-    pub(super) terms: Vec<(usize, [f64; LANES])>,
+    terms: Vec<(usize, [f64; LANES])>,
+    /// Runs of output columns that add as many neighbours each, in all lanes alike: the first, their number, the first input
+    /// column, and how many.
+    plain: Vec<[usize; 4]>,
+    /// All other output columns.
+    rest: Vec<usize>,
+}
+
+impl ColumnTable {
+    fn new(ranges: Vec<Range<usize>>, terms: Vec<(usize, [f64; LANES])>) -> Self {
+        let mut table = Self { ranges, terms, plain: Vec::new(), rest: Vec::new() };
+        for x in 0..table.ranges.len() {
+            let terms = &table.terms[table.ranges[x].clone()];
+            let neighbours = terms.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1);
+            let is_plain = neighbours && !terms.is_empty() && terms.iter().all(|(_, counts)| counts == &[1.0; LANES]);
+            if !is_plain {
+                table.rest.push(x);
+                continue;
+            }
+            let (first, taps) = (terms[0].0, terms.len());
+            match table.plain.last_mut() {
+                Some([out, count, from, same]) if *out + *count == x && *from + *count == first && *same == taps => {
+                    *count += 1
+                }
+                _ => table.plain.push([x, 1, first, taps]),
+            }
+        }
+        table
+    }
+
+    /// Output columns from a row of input columns.
+    pub(super) fn sum(&self, row: &[f64], into: &mut [f64]) {
+        for &[out, count, from, taps] in &self.plain {
+            vector::sum_shifts(&mut into[out * LANES..][..count * LANES], &row[from * LANES..], LANES, taps);
+        }
+        for &x in &self.rest {
+            vector::sum_columns(&self.terms[self.ranges[x].clone()], row, &mut into[x * LANES..][..LANES]);
+        }
+    }
 }
 
 impl Road {
@@ -290,5 +329,5 @@ fn column_table(program: &Program, grid: &Grid, index: usize, classes: &[usize; 
         }
         ranges.push(start..terms.len());
     }
-    Some(ColumnTable { ranges, terms })
+    Some(ColumnTable::new(ranges, terms))
 }

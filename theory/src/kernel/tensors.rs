@@ -24,15 +24,14 @@ impl TensorScratch {
 }
 
 /// `(1/C) sum_c x_c[p] y_c[p']` for all `p, p'`.
-pub(super) fn products(left: &[f64], right: &[f64], positions: usize) -> Field {
+pub(super) fn products(left: &[f64], right: &[f64], positions: usize, nngp: &mut Vec<f64>) {
     let share = positions as f64 / left.len() as f64;
-    let mut nngp = vec![0.0; positions * positions];
+    nngp.resize(positions * positions, 0.0);
     for (x, y) in left.chunks_exact(positions).zip(right.chunks_exact(positions)) {
         for (row, x) in nngp.chunks_exact_mut(positions).zip(x) {
             row.iter_mut().zip(y).for_each(|(k, y)| *k += share * x * y);
         }
     }
-    Field { nngp, ntk: Vec::new() }
 }
 
 /// Means of `K[p, p]` and `Theta[p, p]`.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::vector;
 use crate::architecture::Padding;
 
 /// One axis of a convolution or a pooling window.
@@ -19,16 +20,10 @@ pub(crate) struct Axis {
     before: usize,
     /// Whether positions outside wrap around.
     pub(crate) wraps: bool,
-    /// For every tap: output cells that read inside the image and the cells that they read, in runs.
-    runs: Vec<Vec<Run>>,
-}
-
-/// Output cells `out..out + length` reading the cells `cell, cell + stride, ...`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Run {
-    out: usize,
-    cell: usize,
-    length: usize,
+    /// Output cells whose window is inside the image without wrapping, at a unit stride.
+    interior: Range<usize>,
+    /// All others with the cells that they read.
+    edges: Vec<(usize, Vec<usize>)>,
 }
 
 impl Axis {
@@ -36,8 +31,11 @@ impl Axis {
     pub(crate) fn new(padding: Padding, size: usize, taps: usize, stride: usize) -> Option<Self> {
         let (out, before) = padding.geometry(size, taps, stride)?;
         let wraps = padding == Padding::Circular;
-        let mut axis = Self { size, out, taps, stride, before, wraps, runs: Vec::new() };
-        axis.runs = (0..taps).map(|tap| axis.runs_of(tap)).collect();
+        let end = (size + before + 1).saturating_sub(taps).min(out);
+        let interior = if stride == 1 { before.min(end)..end } else { 0..0 };
+        let mut axis = Self { size, out, taps, stride, before, wraps, interior, edges: Vec::new() };
+        let cells = |out: usize| (0..taps).filter_map(|tap| axis.cell(out, tap)).collect();
+        axis.edges = (0..out).filter(|out| !axis.interior.contains(out)).map(|out| (out, cells(out))).collect();
         Some(axis)
     }
 
@@ -51,64 +49,32 @@ impl Axis {
         (0..size).contains(&position).then_some(position as usize)
     }
 
-    fn runs_of(&self, tap: usize) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
-        for out in 0..self.out {
-            let Some(cell) = self.cell(out, tap) else { continue };
-            match runs.last_mut() {
-                Some(run) if run.out + run.length == out && run.cell + run.length * self.stride == cell => {
-                    run.length += 1;
-                }
-                _ => runs.push(Run { out, cell, length: 1 }),
-            }
-        }
-        runs
-    }
-
-    /// Output cells whose whole window is inside the image without wrapping.
-    fn interior(&self) -> Range<usize> {
-        let first = self.before.div_ceil(self.stride);
-        let reach = (self.size + self.before).checked_sub(self.taps);
-        let end = reach.map_or(0, |reach| reach / self.stride + 1).min(self.out);
-        first.min(end)..end
-    }
-
     /// Window sums along this axis of a tensor `outer x size x inner`; cells outside count as zeros.
     pub(crate) fn sum(&self, tensor: &[f64], inner: usize, sums: &mut Vec<f64>) {
         let outer = tensor.len() / (self.size * inner);
-        sums.clear();
         sums.resize(outer * self.out * inner, 0.0);
-        if inner == 1 && self.stride == 1 && self.out == self.size && tensor.len() >= self.taps {
-            return self.sum_flat(tensor, sums);
+        let flat = inner == 1 && self.stride == 1 && self.out == self.size && tensor.len() >= self.taps;
+        if flat {
+            // All rows at once: what leaks in from neighbouring rows, at the ends of a row, is mended below.
+            let count = tensor.len() + 1 - self.taps;
+            vector::sum_shifts(&mut sums[self.before..self.before + count], tensor, 1, self.taps);
         }
         for (from, to) in tensor.chunks_exact(self.size * inner).zip(sums.chunks_exact_mut(self.out * inner)) {
-            for run in self.runs.iter().flatten() {
-                if self.stride == 1 {
-                    let length = run.length * inner;
-                    add(&mut to[run.out * inner..][..length], &from[run.cell * inner..][..length]);
-                } else {
-                    for i in 0..run.length {
-                        let cell = (run.cell + i * self.stride) * inner;
-                        add(&mut to[(run.out + i) * inner..][..inner], &from[cell..][..inner]);
-                    }
-                }
+            if !flat && self.stride == 1 && !self.interior.is_empty() {
+                let first = (self.interior.start - self.before) * inner;
+                let inside = &mut to[self.interior.start * inner..self.interior.end * inner];
+                vector::sum_shifts(inside, &from[first..], inner, self.taps);
             }
-        }
-    }
-
-    /// As [`Axis::sum`] for `inner = 1`, a unit stride and no change of size: one long shifted sum a tap over all rows at once,
-    /// then the few cells whose window leaves their row again, by themselves.
-    fn sum_flat(&self, tensor: &[f64], sums: &mut [f64]) {
-        let length = tensor.len();
-        for tap in 0..self.taps {
-            let (out, cell) = (self.before.saturating_sub(tap), tap.saturating_sub(self.before));
-            let count = length - out - cell;
-            add(&mut sums[out..][..count], &tensor[cell..][..count]);
-        }
-        let interior = self.interior();
-        for (from, to) in tensor.chunks_exact(self.size).zip(sums.chunks_exact_mut(self.out)) {
-            for out in (0..interior.start).chain(interior.end..self.out) {
-                to[out] = (0..self.taps).filter_map(|tap| self.cell(out, tap)).map(|cell| from[cell]).sum();
+            for (out, cells) in &self.edges {
+                let to = &mut to[out * inner..][..inner];
+                if inner == 1 {
+                    to[0] = cells.iter().map(|&cell| from[cell]).sum();
+                    continue;
+                }
+                to.fill(0.0);
+                for cell in cells {
+                    add(to, &from[cell * inner..][..inner]);
+                }
             }
         }
     }
@@ -138,10 +104,7 @@ impl Axis {
 }
 
 fn add(target: &mut [f64], source: &[f64]) {
-    pulp::Arch::new().dispatch(
-        #[inline(always)]
-        || target.iter_mut().zip(source).for_each(|(t, s)| *t += s),
-    );
+    vector::add_scaled(target, 1.0, source);
 }
 
 /// Both axes of a window.

@@ -1,15 +1,14 @@
-//! The fast recursions against the one on whole tensors, on random architectures; tiles against whole kernels.
+//! The fast recursions against the one on whole tensors, on random architectures.
 
-use faer::Mat;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use widthwise_theory::{
-    Activation, Architecture, Branch, InputShape, Inputs, InputsView, KernelEngine, KernelTile, Layer, Padding,
-    TheoryError, TrainedLayers, kernels, kernels_by_layer, kernels_when_training,
+    Activation, Architecture, Branch, InputShape, Inputs, KernelEngine, Layer, Padding, TheoryError, TrainedLayers,
+    kernels, kernels_by_layer, partial_jacobian_norms, preactivation_variances,
 };
 
 use crate::bound::{assert_relative, round_off};
-use crate::networks::{activation, convolution, dense, gated, mlp, network, numbers, open_gate, variance};
+use crate::networks::{activation, convolution, dense, network, numbers, variance};
 
 /// Draws layers and keeps count of what the image has become.
 struct Draw {
@@ -138,5 +137,48 @@ fn every_road_leads_to_the_same_kernels() -> Result<(), TheoryError> {
         }
     }
     assert!(roads[0] > 150, "{roads:?}: most architectures must take a fast road");
+    Ok(())
+}
+
+#[test]
+fn layers_on_the_way_do_not_depend_on_the_road() -> Result<(), TheoryError> {
+    // The readout is the last layer, whatever is noted on the way; layers before pooling are those without pooling.
+    for (number, (net, inputs)) in architectures(40, &Activation::Gelu).into_iter().enumerate() {
+        let layers = kernels_by_layer(&net, &inputs, None, TrainedLayers::All)?;
+        let whole = kernels(&net, &inputs, None)?;
+        let last = layers.last().expect("a readout");
+        for (i, j) in [(0, 0), (0, 1), (2, 1)] {
+            assert_relative(last.nngp[(i, j)], whole.nngp[(i, j)], round_off(200), &format!("K of network {number}"));
+            assert_relative(last.ntk[(i, j)], whole.ntk[(i, j)], round_off(200), &format!("Theta of network {number}"));
+        }
+        let variances = preactivation_variances(&net, &inputs)?;
+        for (l, layer) in layers.iter().enumerate() {
+            assert_relative(variances[(1, l)], layer.nngp[(1, 1)], round_off(200), "variance");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn partial_jacobians_of_averaged_images() -> Result<(), TheoryError> {
+    // Filters of one pixel keep derivatives at their position: of P positions, the average leaves 1/P.
+    let shape = InputShape { channels: 2, height: 3, width: 5 };
+    let inputs = Inputs::new(numbers(2 * shape.features()), shape)?;
+    let pixelwise = || convolution([1, 1], 1, Padding::Valid, variance(1.7, 0.2));
+    let phi = activation(&Activation::Relu);
+    let body = vec![pixelwise(), phi.clone(), pixelwise(), phi];
+    let net = network(shape, [body, vec![Layer::GlobalAveragePool, dense(1, variance(1.5, 0.1))]].concat());
+    let norms = partial_jacobian_norms(&net, &inputs)?;
+    assert_relative(norms[(1, 0)], 0.5 * 1.7, round_off(100), "first to second");
+    assert_relative(norms[(2, 1)], 0.5 * 1.5 / 15.0, round_off(100), "second to readout");
+    assert_relative(norms[(2, 0)], 0.25 * 1.7 * 1.5 / 15.0, round_off(100), "first to readout");
+    // Around a residual block the derivative of the skip is one.
+    let block = Layer::residual(0.5, vec![dense(8, variance(1.3, 0.0))]);
+    let first = dense(8, variance(1.7, 0.2));
+    let net = network(InputShape::flat(30), vec![first, block, dense(1, variance(1.1, 0.0))]);
+    let flat = Inputs::new(inputs.values, InputShape::flat(30))?;
+    let norms = partial_jacobian_norms(&net, &flat)?;
+    assert_relative(norms[(2, 0)], 1.1 * (1.0 + 0.25 * 1.3), round_off(100), "around and through");
+    assert_relative(norms[(2, 1)], 1.1 * 0.25, round_off(100), "from inside of the branch");
     Ok(())
 }

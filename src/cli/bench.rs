@@ -1,0 +1,30 @@
+//! What `widthwise bench` may be told.
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Subcommand};
+
+/// `widthwise bench`
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// What to time
+    #[command(subcommand)]
+    pub(crate) what: BenchCommand,
+}
+
+/// What can be timed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BenchCommand {
+    /// Infinite-width kernels, NNGP and NTK together
+    Kernels(BenchKernelsArguments),
+}
+
+/// `widthwise bench kernels`
+#[derive(Debug, Args)]
+pub(crate) struct BenchKernelsArguments {
+    /// Only the cases whose name has this part
+    #[arg(long, value_name = "PART")]
+    pub(crate) case: Option<String>,
+    /// Timed repeats of a case, after one that warms up; fewer where they would take more than 20 s
+    #[arg(long, value_name = "N", default_value = "7", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000))]
+    pub(crate) repeats: usize,
+}

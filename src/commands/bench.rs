@@ -1,0 +1,225 @@
+//! `widthwise bench`: how fast this machine is, case by case, with sizes in the names.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use faer::Mat;
+use serde::Serialize;
+use widthwise_theory::{
+    Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Padding, Parameterization, kernels,
+};
+
+use super::Exit;
+use super::columns::{Align, columns, number};
+use super::console::Console;
+use crate::cli::BenchKernelsArguments;
+
+/// Seconds that one case may take before its repeats are cut.
+const PATIENCE_S: f64 = 20.0;
+
+/// One kernel computation: NNGP and tangent kernel of `examples` random inputs with themselves.
+struct Case {
+    name: &'static str,
+    architecture: Architecture,
+    examples: usize,
+    /// Median seconds of neural-tangents 0.6.5 (jax 0.4.25) for the same case on a 2-core AVX-512 machine, float32.
+    neural_tangents_s: Option<f64>,
+}
+
+/// What a case took.
+#[derive(Debug, Serialize)]
+struct Timing {
+    event: &'static str,
+    case: &'static str,
+    examples: usize,
+    repeats: usize,
+    median_s: f64,
+    fastest_s: f64,
+    slowest_s: f64,
+    threads: usize,
+    /// Evaluations of a dual activation and its derivative for distinct pairs, a second and thread.
+    duals_per_s_per_thread: f64,
+    neural_tangents_s: Option<f64>,
+    ratio: Option<f64>,
+}
+
+const DENSE_INIT: InitVariance = InitVariance { sigma_w2: 2.0, sigma_b2: 0.1 };
+const FEATURES: usize = 784;
+const IMAGE: InputShape = InputShape { channels: 3, height: 32, width: 32 };
+
+fn architecture(input: InputShape, layers: Vec<Layer>) -> Architecture {
+    let (parameterization, init_scheme) = (Parameterization::Ntk, InitScheme::Gaussian);
+    Architecture { input, layers, gates: None, parameterization, init_scheme }
+}
+
+fn dense(function: &Activation, depth: usize) -> Architecture {
+    let hidden = [Layer::Dense { width: 1024, init: DENSE_INIT }, Layer::Activation { function: function.clone() }];
+    let mut layers: Vec<Layer> = std::iter::repeat_n(hidden, depth).flatten().collect();
+    layers.push(Layer::Dense { width: 1, init: DENSE_INIT });
+    architecture(InputShape::flat(FEATURES), layers)
+}
+
+fn convolutions(depth: usize, readout: Layer) -> Architecture {
+    let hidden = [
+        Layer::Convolution { width: 64, filter_size: [3, 3], stride: [1, 1], padding: Padding::Same, init: DENSE_INIT },
+        Layer::Activation { function: Activation::Relu },
+    ];
+    let mut layers: Vec<Layer> = std::iter::repeat_n(hidden, depth).flatten().collect();
+    layers.extend([readout, Layer::Dense { width: 1, init: DENSE_INIT }]);
+    architecture(IMAGE, layers)
+}
+
+fn cases() -> Vec<Case> {
+    let case =
+        |name, architecture, examples, neural_tangents_s| Case { name, architecture, examples, neural_tangents_s };
+    let fc = |name, phi: Activation, depth, examples, reference| case(name, dense(&phi, depth), examples, reference);
+    let flat = |name, examples, reference| case(name, convolutions(5, Layer::Flatten), examples, reference);
+    let pooled = |name, depth, examples, reference| {
+        case(name, convolutions(depth, Layer::GlobalAveragePool), examples, reference)
+    };
+    vec![
+        fc("fc_relu_depth3_n500", Activation::Relu, 3, 500, Some(0.016)),
+        fc("fc_relu_depth10_n500", Activation::Relu, 10, 500, Some(0.062)),
+        fc("fc_relu_depth3_n2000", Activation::Relu, 3, 2000, Some(0.28)),
+        fc("fc_erf_depth3_n2000", Activation::Erf, 3, 2000, Some(0.20)),
+        fc("fc_gelu_depth3_n2000", Activation::Gelu, 3, 2000, Some(0.19)),
+        fc("fc_relu_depth10_n2000", Activation::Relu, 10, 2000, Some(1.13)),
+        fc("fc_erf_depth10_n2000", Activation::Erf, 10, 2000, Some(0.94)),
+        fc("fc_gelu_depth10_n2000", Activation::Gelu, 10, 2000, Some(1.03)),
+        fc("fc_tanh_depth3_n2000", Activation::Tanh, 3, 2000, None),
+        flat("conv3x3_depth5_32x32x3_flatten_relu_n50", 50, Some(0.32)),
+        flat("conv3x3_depth5_32x32x3_flatten_relu_n100", 100, Some(1.57)),
+        pooled("conv3x3_depth3_32x32x3_global_average_relu_n2", 3, 2, Some(3.8)),
+        pooled("conv3x3_depth5_32x32x3_global_average_relu_n2", 5, 2, Some(6.5)),
+        pooled("conv3x3_depth3_32x32x3_global_average_relu_n8", 3, 8, Some(51.0)),
+    ]
+}
+
+/// Distinct dual evaluations that a case asks for: layers x pairs x positions (pairs of them below a global average).
+fn dual_evaluations(case: &Case) -> f64 {
+    let n = case.examples as f64;
+    let layers = &case.architecture.layers;
+    let activations = layers.iter().filter(|layer| matches!(layer, Layer::Activation { .. })).count() as f64;
+    let positions = (case.architecture.input.height * case.architecture.input.width) as f64;
+    if layers.contains(&Layer::GlobalAveragePool) {
+        // An example with itself is symmetric in its positions.
+        let symmetric = 0.5 * positions * (positions + 1.0);
+        return activations * (0.5 * n * (n - 1.0) * positions * positions + n * symmetric);
+    }
+    let per_pair = if case.architecture.input == IMAGE { positions } else { 1.0 };
+    activations * 0.5 * n * (n + 1.0) * per_pair
+}
+
+/// Times every case whose name holds the pattern.
+///
+/// # Errors
+/// No such case, or a kernel that cannot be computed.
+pub(crate) fn kernels_of_cases(arguments: &BenchKernelsArguments, console: &Console) -> Result<Exit> {
+    let all = cases();
+    let chosen: Vec<&Case> = all
+        .iter()
+        .filter(|case| arguments.case.as_ref().is_none_or(|pattern| case.name.contains(pattern.as_str())))
+        .collect();
+    let names: Vec<&str> = all.iter().map(|case| case.name).collect();
+    ensure!(
+        !chosen.is_empty(),
+        "--case {} is part of no name; the cases are {}",
+        arguments.case.as_deref().unwrap_or_default(),
+        names.join(", ")
+    );
+    let heading = ["case", "median", "fastest", "slowest", "duals/s/thread", "neural-tangents", "ratio"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    for case in chosen {
+        console.note(format_args!("timing {}", case.name));
+        let timing = time(case, arguments.repeats)?;
+        console.json(&timing)?;
+        let seconds = |value: f64| format!("{} s", number(value, 3));
+        rows.push([
+            case.name.to_owned(),
+            seconds(timing.median_s),
+            seconds(timing.fastest_s),
+            seconds(timing.slowest_s),
+            number(timing.duals_per_s_per_thread, 3),
+            timing.neural_tangents_s.map_or_else(|| "-".to_owned(), seconds),
+            timing.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}")),
+        ]);
+    }
+    let [left, right] = [Align::Left, Align::Right];
+    for line in columns([left, right, right, right, right, right, right], &rows) {
+        console.line(line)?;
+    }
+    console.detail(format_args!(
+        "{} threads; neural-tangents: median of version 0.6.5 with jax 0.4.25 in float32 on a 2-core machine with AVX-512",
+        rayon::current_num_threads()
+    ))?;
+    Ok(Exit::Done)
+}
+
+fn time(case: &Case, repeats: usize) -> Result<Timing> {
+    let features = case.architecture.input.features();
+    // A fixed Weyl sequence: any inputs without structure do.
+    let value = |i: usize| 2.0 * (i as f64 * 0.754_877_666_246_693).fract() - 1.0;
+    let inputs = Inputs::new((0..case.examples * features).map(value).collect(), case.architecture.input)?;
+    let run = || -> Result<f64> {
+        let start = Instant::now();
+        let computed = kernels(&case.architecture, &inputs, None)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let trace = |kernel: &Mat<f64>| (0..kernel.nrows()).map(|i| kernel[(i, i)]).sum::<f64>();
+        ensure!(trace(&computed.ntk) > trace(&computed.nngp), "{}: the kernels make no sense", case.name);
+        Ok(seconds)
+    };
+    // The first run warms caches, tables and threads.
+    let mut spent = run()?;
+    let mut seconds = Vec::new();
+    while seconds.is_empty() || (seconds.len() < repeats && spent < PATIENCE_S) {
+        let last = run()?;
+        spent += last;
+        seconds.push(last);
+    }
+    seconds.sort_by(f64::total_cmp);
+    let median_s = seconds[seconds.len() / 2];
+    let threads = rayon::current_num_threads();
+    Ok(Timing {
+        event: "bench",
+        case: case.name,
+        examples: case.examples,
+        repeats: seconds.len(),
+        median_s,
+        fastest_s: seconds[0],
+        slowest_s: seconds[seconds.len() - 1],
+        threads,
+        duals_per_s_per_thread: dual_evaluations(case) / median_s / threads as f64,
+        neural_tangents_s: case.neural_tangents_s,
+        ratio: case.neural_tangents_s.map(|reference| reference / median_s),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_the_sizes_and_differ() {
+        let all = cases();
+        for case in &all {
+            assert!(case.name.ends_with(&format!("_n{}", case.examples)), "{}", case.name);
+            let depth = case.architecture.depth().unwrap();
+            assert!(case.name.contains(&format!("depth{depth}_")), "{}", case.name);
+        }
+        let mut names: Vec<&str> = all.iter().map(|case| case.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all.len());
+    }
+
+    #[test]
+    fn dual_evaluations_are_counted_once_a_pair() {
+        let find = |name: &str| cases().into_iter().find(|case| case.name == name).unwrap();
+        assert_eq!(dual_evaluations(&find("fc_relu_depth3_n500")), 3.0 * 500.0 * 501.0 / 2.0);
+        let flat = find("conv3x3_depth5_32x32x3_flatten_relu_n50");
+        assert_eq!(dual_evaluations(&flat), 5.0 * 1024.0 * 50.0 * 51.0 / 2.0);
+        // Two examples with themselves, symmetric in the positions, and one pair.
+        let pooled = find("conv3x3_depth3_32x32x3_global_average_relu_n2");
+        assert_eq!(dual_evaluations(&pooled), 3.0 * (2.0 * 1024.0 * 1025.0 / 2.0 + 1024.0 * 1024.0));
+    }
+}

@@ -1,0 +1,142 @@
+//! `widthwise monte-carlo`: kernels as means over finite networks, beside the infinite-width ones.
+
+use anyhow::{Result, ensure};
+use burn::tensor::{DType, Device};
+use faer::Mat;
+use serde::Serialize;
+use widthwise::config;
+use widthwise::monte_carlo::{Sampled, Sampling, extrapolate, sample_kernels};
+use widthwise::record::npy;
+use widthwise_theory::{Inputs, TheoryError, kernels};
+
+use super::Exit;
+use super::architecture::{architecture, shape_of};
+use super::columns::{Align, columns, number};
+use super::console::Console;
+use super::inputs::read;
+use super::kernel::{expect_prefix, with_ending};
+use super::outputs::try_out;
+use crate::cli::{MonteCarloArguments, Precision};
+
+/// One kernel beside its prediction.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    event: &'static str,
+    kernel: &'static str,
+    members: usize,
+    mean_diagonal: f64,
+    std_error_of_mean_diagonal_entries: f64,
+    predicted_mean_diagonal: Option<f64>,
+    /// Largest `|mean - predicted| / std_error` over distinct entries.
+    largest_z: Option<f64>,
+    entries: usize,
+}
+
+/// Draws, writes and compares.
+///
+/// # Errors
+/// An architecture, inputs or outputs that are refused, or a failure to write.
+pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Result<Exit> {
+    expect_prefix(&arguments.out)?;
+    let file = |name: &str, what: &str| with_ending(&arguments.out, &format!(".{name}{what}.npy"));
+    for name in ["nngp", "ntk"] {
+        for what in ["", "_std_error"] {
+            try_out(&file(name, what))?;
+        }
+    }
+    let (network, seed) = config::load_network(Some(&arguments.architecture), &arguments.set)?;
+    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref())?;
+    let shape = shape_of(arguments.shape, &network, &[(&arguments.inputs, &examples)])?;
+    let architecture = architecture(&network, seed, shape, &examples)?;
+    let inputs = Inputs::new(examples.values, shape)?;
+    let sampling = Sampling {
+        members: arguments.members,
+        seed: arguments.seed.unwrap_or(seed),
+        device: Device::flex(),
+        dtype: match arguments.precision {
+            Precision::F64 => DType::F64,
+            Precision::F32 => DType::F32,
+        },
+    };
+    let wide = arguments.width.map_or_else(|| architecture.clone(), |width| architecture.with_hidden_width(width));
+    console.note(format_args!("drawing {} networks", sampling.members));
+    let mut sampled = sample_kernels(&wide, &inputs.values, None, &sampling, |_| ())?;
+    if let Some(width) = arguments.width.filter(|_| arguments.extrapolate) {
+        ensure!(width.is_multiple_of(2), "--extrapolate halves --width {width}, which is odd; give an even one");
+        // Other networks than the wide ones: their errors are independent.
+        let other = Sampling { seed: sampling.seed.wrapping_add(1), ..sampling.clone() };
+        let narrow = architecture.with_hidden_width(width / 2);
+        sampled = extrapolate(&sample_kernels(&narrow, &inputs.values, None, &other, |_| ())?, &sampled);
+    }
+    let predicted = match kernels(&architecture, &inputs, None) {
+        Ok(kernels) => Some([kernels.nngp, kernels.ntk]),
+        Err(TheoryError::NoPrediction { reason }) => {
+            console.note(format_args!("nothing to compare with: {reason}"));
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let heading = ["kernel", "networks", "mean_diagonal", "predicted", "largest |z|", "of"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    for (index, (name, found)) in [("nngp", &sampled.nngp), ("ntk", &sampled.ntk)].into_iter().enumerate() {
+        npy::write(&file(name, ""), &found.mean)?;
+        npy::write(&file(name, "_std_error"), &found.standard_error)?;
+        let compared = compare(name, sampled.members, found, predicted.as_ref().map(|kernels| &kernels[index]));
+        console.json(&compared)?;
+        let optional = |value: Option<f64>, digits| value.map_or_else(|| "-".to_owned(), |value| number(value, digits));
+        rows.push([
+            name.to_owned(),
+            compared.members.to_string(),
+            number(compared.mean_diagonal, 6),
+            optional(compared.predicted_mean_diagonal, 6),
+            optional(compared.largest_z, 3),
+            format!("{} entries", compared.entries),
+        ]);
+    }
+    let [left, right] = [Align::Left, Align::Right];
+    for line in columns([left, right, right, right, right, left], &rows) {
+        console.line(line)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn compare(kernel: &'static str, members: usize, found: &Sampled, predicted: Option<&Mat<f64>>) -> Comparison {
+    let n = found.mean.nrows();
+    let mean_diagonal = |matrix: &Mat<f64>| (0..n).map(|i| matrix[(i, i)]).sum::<f64>() / n as f64;
+    let distinct = || (0..n).flat_map(|j| (0..=j).map(move |i| (i, j)));
+    let largest_z = predicted.map(|predicted| {
+        distinct().fold(0.0_f64, |largest, entry| {
+            // A normalized state does not fluctuate: what differs there is round-off.
+            let error = found.standard_error[entry].hypot(16.0 * f64::EPSILON * predicted[entry]);
+            largest.max((found.mean[entry] - predicted[entry]).abs() / error)
+        })
+    });
+    Comparison {
+        event: "monte_carlo",
+        kernel,
+        members,
+        mean_diagonal: mean_diagonal(&found.mean),
+        std_error_of_mean_diagonal_entries: mean_diagonal(&found.standard_error),
+        predicted_mean_diagonal: predicted.map(mean_diagonal),
+        largest_z,
+        entries: distinct().count(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_is_compared_entry_by_entry() {
+        let found = Sampled {
+            mean: Mat::from_fn(2, 2, |i, j| if i == j { 2.0 } else { 1.3 }),
+            standard_error: Mat::from_fn(2, 2, |_, _| 0.1),
+        };
+        let predicted = Mat::from_fn(2, 2, |i, j| if i == j { 2.1 } else { 1.0 });
+        let compared = compare("ntk", 9, &found, Some(&predicted));
+        assert!((compared.largest_z.unwrap() - 3.0).abs() < 1e-12, "{compared:?}");
+        assert_eq!((compared.entries, compared.members, compared.mean_diagonal), (3, 9, 2.0));
+        assert_eq!(compare("ntk", 9, &found, None).largest_z, None);
+    }
+}

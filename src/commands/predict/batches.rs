@@ -1,0 +1,68 @@
+//! Training with squared loss on batches, in the order in which `widthwise run` takes them.
+
+use anyhow::{Result, ensure};
+use faer::MatRef;
+use widthwise::training::batches::Batches;
+use widthwise_theory::{BatchLoss, LinearResponse, MinibatchTraining, Prediction, Spectrum};
+
+use super::answer::{Answer, Half, Outputs, Report};
+use super::dense::Whole;
+use super::question::{Time, rule};
+use crate::cli::PredictArguments;
+
+/// An ensemble whose members all see the same batches of `size` examples, at each of `times`.
+///
+/// # Errors
+/// A batch larger than the training set.
+pub(super) fn trained(
+    whole: &Whole,
+    targets: MatRef<'_, f64>,
+    times: &[Time],
+    size: usize,
+    arguments: &PredictArguments,
+) -> Result<Answer> {
+    let examples = whole.train;
+    ensure!(size <= examples, "--batch-size {size}, but there are {examples} training examples; take at most as many");
+    let (kernel, name) = whole.of(arguments.method);
+    let [train, cross, _] = whole.parts(kernel);
+    let [prior_train, prior_cross, prior_test] = whole.parts(whole.prior(arguments.method));
+    let mut ntk = train.to_owned();
+    (0..examples).for_each(|i| ntk[(i, i)] += arguments.jitter);
+    let training = MinibatchTraining {
+        learning_rate: arguments.learning_rate.unwrap_or(1.0),
+        rule: rule(arguments),
+        loss: BatchLoss::Sum,
+        ridge: arguments.ridge,
+    };
+    let mut response = LinearResponse::new(training, ntk.as_ref())?;
+    // All members see the batches of the first one.
+    let mut batches = Batches::new(arguments.seed, 0, examples, Some(size));
+    let mut outputs = Vec::new();
+    for &time in times {
+        while (response.steps() as f64) < time.number() {
+            let batch: Vec<usize> = batches.indices(response.steps()).iter().map(|&index| index as usize).collect();
+            response.step(&batch)?;
+        }
+        let mut push = |half, Prediction { mean, covariance }| {
+            let time = Some(time.number());
+            outputs.push(Outputs::with_covariance(half, time, mean, covariance, arguments.covariance));
+        };
+        push(Half::Train, response.train_prediction(prior_train, targets)?);
+        if cross.nrows() > 0 {
+            push(Half::Test, response.test_prediction(cross, prior_train, prior_cross, prior_test, targets)?);
+        }
+    }
+    let spectrum = Spectrum::of(train)?;
+    let mut report = Report { solver: "direct", kernel: name, steps: Some(response.steps()), ..Report::default() };
+    report.set_spectrum(
+        spectrum.smallest(),
+        spectrum.largest(),
+        spectrum.zero_below,
+        arguments.jitter + arguments.ridge,
+    );
+    report.remarks.push(format!(
+        "all members see the same batches of {size} of {examples} examples, those of member 0 of a run with seed {}",
+        arguments.seed
+    ));
+    Ok(Answer { outputs, report })
+}
