@@ -9,7 +9,7 @@ use rand::RngExt;
 use tempfile::TempDir;
 use widthwise_datasets::catalog::{CIFAR10, MNIST};
 
-use crate::program::{Ended, all_files, assert_equal_files, end, files, program};
+use crate::program::{Ended, all_files, assert_equal_files, end, files, program, widthwise};
 
 const SMALL: &str = r#"
 [run]
@@ -250,6 +250,23 @@ fn any_cut_or_altered_configuration_is_accepted_or_refused() {
         let ended = desk.type_in("config check altered.toml");
         assert!(matches!(ended.code, Some(0 | 2)) && !ended.err.contains("panicked"), "{ended:?}");
     }
+}
+
+#[test]
+fn a_kernel_that_does_not_exist_is_refused_and_leaves_no_job_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (network, inputs, out) = (folder.path().join("net.toml"), folder.path().join("x.csv"), folder.path().join("k"));
+    std::fs::write(&network, "[network]\nactivation = \"sign\"\ndepth = 2\n").unwrap();
+    std::fs::write(&inputs, "1,2\n3,5\n").unwrap();
+    let paths = [&network, &inputs, &out].map(|path| path.to_str().unwrap().to_owned());
+    let arguments = |more: &[&str]| {
+        let [network, inputs, out] = paths.each_ref().map(String::as_str);
+        widthwise([&["kernel", network, "--inputs", inputs, "--out", out], more].concat())
+    };
+    arguments(&[]).refused_with(&["sign", "no finite limit", "train the readout only"]);
+    assert!(!folder.path().join("k.journal").exists());
+    arguments(&["--only", "nngp"]).done();
+    arguments(&["--trained", "readout"]).done();
 }
 
 #[test]

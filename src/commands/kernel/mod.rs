@@ -10,6 +10,7 @@ mod summary;
 mod tiling;
 
 use anyhow::{Context, Result};
+use faer::Mat;
 use serde::Serialize;
 use widthwise::config;
 use widthwise::memory::{Bytes, peak_resident};
@@ -68,6 +69,10 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     let stop = StopFlag::on_signals().context("cannot listen for signals")?;
     let fingerprint = job::fingerprint(&architecture, &left, right.as_ref(), wanted, storage, trained)?;
     let target = tiling.target(&files, fingerprint, arguments.tile, arguments.restart, right.is_none())?;
+    // What has no kernel is refused before there is a job to finish.
+    for name in wanted.names() {
+        blocks.tile(0..1, 0..1, name, Mat::zeros(1, 1).as_mut())?;
+    }
     let mut job = Job::open(&target, &tiling, console)?;
     let End::Done { matrices, sums } = job.run(&stop)? else {
         let (done, all) = job.progress();

@@ -93,7 +93,8 @@ fn means_are_those_of_quadrature() {
 
 #[test]
 fn expressions_read_as_written() {
-    let rows: [(&str, fn(f64) -> f64); 12] = [
+    type Row = (&'static str, fn(f64) -> f64);
+    let rows: [Row; 12] = [
         ("1 - 2 - 3", |_| -4.0),
         ("2 * x ^ 3 / 4", |x| 2.0 * x.powi(3) / 4.0),
         ("-x^2", |x| -x * x),
