@@ -1,5 +1,6 @@
 //! Puts what the training loop shows on disk: rows, matrices, checkpoints.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -24,6 +25,9 @@ use crate::signals::StopFlag;
 use crate::training::schedule::row_stride;
 use crate::training::{Member, Observer};
 
+/// Steps of a member whose losses are predicted before the first of them.
+const PREDICTED_AT_ONCE: u64 = 256;
+
 #[derive(Serialize)]
 struct TimeRow<'a> {
     member: usize,
@@ -46,6 +50,7 @@ pub(super) struct Recorder<'a> {
     /// Of the member in training.
     initial_ntk: Option<Mat<f64>>,
     predicted_path: Option<prediction::Path>,
+    predicted_steps: BTreeSet<u64>,
     since: Instant,
 }
 
@@ -72,6 +77,7 @@ impl<'a> Recorder<'a> {
             position,
             initial_ntk: None,
             predicted_path: None,
+            predicted_steps: BTreeSet::new(),
             since: Instant::now(),
         })
     }
@@ -154,11 +160,14 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// What theory makes of this member's own start.
+    /// What theory makes of this member's own start, to twice the step that it has reached: a run that ends early does not pay for
+    /// the steps that it does not take.
     fn predict_path(&mut self, member: &Member, initial: &InitialOutputs) -> Result<()> {
-        let mut steps = self.session.probe_steps.clone();
-        steps.insert(member.step);
-        self.predicted_path = Some(self.theory.path(member.member, initial, &steps)?);
+        let horizon = member.step.saturating_mul(2).max(PREDICTED_AT_ONCE);
+        self.predicted_steps = self.session.probe_steps.range(..=horizon).copied().collect();
+        // Time may be up at a step that nobody could foresee.
+        self.predicted_steps.insert(member.step);
+        self.predicted_path = Some(self.theory.path(member.member, initial, &self.predicted_steps)?);
         Ok(())
     }
 
@@ -187,8 +196,7 @@ impl Observer for Recorder<'_> {
             let outputs = initial_outputs(&member.network, self.session);
             write_outputs(&self.member_folder(member.member), &outputs)?;
             self.predict_path(member, &outputs)?;
-        } else if !self.session.probe_steps.contains(&member.step) {
-            // Time is up at a step that nobody could foresee.
+        } else if !self.predicted_steps.contains(&member.step) {
             let folder = self.member_folder(member.member);
             self.predict_path(member, &read_outputs(&folder, self.session.prepared.train.n)?)?;
         }

@@ -96,6 +96,41 @@ fn tiles_of_series_agree_with_the_whole() -> Result<(), TheoryError> {
 }
 
 #[test]
+fn tiles_may_cross_the_ends_of_tables() -> Result<(), TheoryError> {
+    // Series are kept in tables of 512 examples.
+    let net = mlp(2, &[8], &Activation::Tanh, init());
+    let inputs = flat_inputs(530, 2)?;
+    let engine = KernelEngine::new(&net, TrainedLayers::All)?;
+    let prepared = engine.prepare(&inputs)?;
+    let mut nngp = Mat::<f64>::zeros(2, 40);
+    engine.tile(&prepared, 511..513, &prepared, 485..525, KernelTile::nngp(nngp.as_mut()), &mut engine.scratch())?;
+    for (i, j) in [(511, 490), (511, 520), (512, 511), (512, 512)] {
+        let pair = Inputs::new([inputs.example(i), inputs.example(j)].concat(), inputs.shape)?;
+        let expected = kernels(&net, &pair, None)?.nngp[(0, 1)];
+        assert_relative(nngp[(i - 511, j - 485)], expected, round_off(50), "K");
+    }
+    Ok(())
+}
+
+#[test]
+fn scratch_stops_growing() -> Result<(), TheoryError> {
+    for (name, net, _) in cases() {
+        let inputs = Inputs::new(numbers(6 * net.input.features()), net.input)?;
+        let engine = KernelEngine::new(&net, TrainedLayers::All)?;
+        let prepared = engine.prepare(&inputs)?;
+        let mut scratch = engine.scratch();
+        let mut after = || {
+            let mut nngp = Mat::<f64>::zeros(6, 6);
+            let tile = KernelTile::nngp(nngp.as_mut());
+            engine.tile(&prepared, 0..6, &prepared, 0..6, tile, &mut scratch).map(|()| scratch.bytes())
+        };
+        let first = after()?;
+        assert_eq!(after()?.max(after()?), first, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
 fn storage_in_single_precision_rounds_once() -> Result<(), TheoryError> {
     for (name, net, examples) in cases() {
         let inputs = Inputs::new(numbers(examples * net.input.features()), net.input)?;
