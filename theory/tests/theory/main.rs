@@ -16,6 +16,7 @@ mod minibatch;
 mod networks;
 mod positions;
 mod posterior;
+mod refusals;
 mod regression;
 mod roads;
 mod sampled;

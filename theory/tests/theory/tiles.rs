@@ -229,3 +229,16 @@ fn requests_that_do_not_fit_are_refused() -> Result<(), TheoryError> {
     assert!(engine.single_precision_error(&nothing, &prepared, 10).is_err());
     Ok(())
 }
+
+#[test]
+fn covariances_without_tangents_can_be_had_alone() -> Result<(), TheoryError> {
+    let inputs = flat_inputs(4, 3)?;
+    let net = mlp(3, &[8, 8], &Activation::Gelu, init());
+    let engine = KernelEngine::new(&net, TrainedLayers::All)?;
+    let prepared = engine.prepare(&inputs)?;
+    let both = engine.kernels(&prepared, None)?;
+    let mut nngp = Mat::<f64>::zeros(4, 4);
+    engine.fill(&prepared, None, KernelTile::nngp(nngp.as_mut()))?;
+    assert_eq!(nngp, both.nngp);
+    Ok(())
+}
