@@ -48,7 +48,7 @@ pub(super) fn trapezoid(half_width: f64, step: f64, function: impl Fn(f64) -> f6
 }
 
 /// `integral of function` over `[start, end]` by one panel.
-pub(super) fn panel(start: f64, end: f64, function: impl Fn(f64) -> f64) -> f64 {
+pub(crate) fn panel(start: f64, end: f64, function: impl Fn(f64) -> f64) -> f64 {
     let (center, half) = (0.5 * (start + end), 0.5 * (end - start));
     half * PANEL.iter().map(|(x, weight)| weight * function(center + half * x)).sum::<f64>()
 }

@@ -19,8 +19,8 @@ pub(crate) mod table;
 mod tests;
 
 pub use exp_normalized::exp_normalized_dual;
-pub(crate) use expectation::expectation_in_panels;
 pub use expectation::{Moments, gaussian_expectation};
+pub(crate) use expectation::{expectation_in_panels, panel};
 pub use series::HermiteSeries;
 
 use crate::activation::Activation;
