@@ -14,5 +14,6 @@ pub mod quantity;
 pub mod record;
 pub mod report;
 pub mod run;
+mod session;
 pub mod signals;
 pub mod training;

@@ -6,11 +6,11 @@ use anyhow::{Result, ensure};
 
 use super::ensemble::{self, Kernels};
 use super::manifest_of;
-use super::session::Session;
 use crate::comparison::claim_of;
 use crate::config::{Checked, ControlConfig, load};
 use crate::record::manifest::Outcome;
 use crate::record::row::{Row, Verdict};
+use crate::session::Session;
 
 /// Every claim of a run with its row, and what they come to.
 #[derive(Debug, Clone)]

@@ -11,7 +11,6 @@ use widthwise_probes::gaussianity::{EnsembleMean, MemberMoments, Moment, Null, e
 
 use super::folder;
 use super::recorder::{against_infinite_width, read_outputs};
-use super::session::Session;
 use crate::comparison::{Comparison, judge};
 use crate::measurement::Measured;
 use crate::prediction::{self, Theory};
@@ -19,6 +18,7 @@ use crate::quantity::Quantity;
 use crate::record::manifest::Manifest;
 use crate::record::npy;
 use crate::record::row::Row;
+use crate::session::Session;
 
 /// Where distances from the infinite-width kernel come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

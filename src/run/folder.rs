@@ -21,12 +21,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::RunOptions;
-use super::session::Session;
 use crate::record::atomic;
 use crate::record::checkpoint::{self, ParameterSets, Position};
 use crate::record::kill_point::kill_point;
 use crate::record::lock::Lock;
 use crate::record::manifest::{Manifest, Outcome};
+use crate::session::Session;
 
 /// What lies in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,26 +5,24 @@ mod ensemble;
 mod folder;
 mod plan;
 mod recorder;
-mod session;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use widthwise_theory::UpdateRule;
 
-use crate::config::{Anchor, Checked, DeviceKind, Precision};
+use crate::config::{Anchor, Checked};
 use crate::monitor::Monitor;
 use crate::network::Network;
 use crate::record::checkpoint::{self, Position};
 use crate::record::kill_point::kill_point;
 use crate::record::manifest::{Manifest, MemberOutcome, Outcome};
 use crate::report::write_report;
+use crate::session::{self, Session};
 use crate::signals::StopFlag;
 use crate::training::batches::Batches;
 use crate::training::optimizer::{OptimizerState, Updater};
 use crate::training::{Course, Member, deadline, train};
 use recorder::Recorder;
-use session::Session;
 
 pub use check::{CheckReport, check, recheck};
 pub use plan::{Plan, plan};
@@ -71,7 +69,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         let check = check(&folder)?;
         return Ok(RunSummary { folder, outcome: check.outcome.clone(), check: Some(check) });
     }
-    let device = device(experiment)?;
+    let device = session::device(experiment)?;
     let session = Session::new(experiment, options.data_dir.as_deref(), device)?;
     monitor.note(&format!("data: {}", session.dataset_source));
     let (mut position, mut sets) = match found {
@@ -181,32 +179,6 @@ fn overall(members: &[MemberOutcome]) -> Outcome {
     let worst_first = [Outcome::Diverged, Outcome::WallTime, Outcome::LossReached];
     let befell = |outcome: &Outcome| members.iter().any(|member| member.outcome == *outcome);
     worst_first.into_iter().find(befell).unwrap_or(Outcome::Finished)
-}
-
-/// The device that the configuration names.
-fn device(experiment: &Checked) -> Result<burn::tensor::Device> {
-    let device = match experiment.run.device {
-        DeviceKind::Flex => burn::tensor::Device::flex(),
-        #[cfg(feature = "ndarray")]
-        DeviceKind::Ndarray =>
-        {
-            #[expect(deprecated, reason = "asked for by users who compare; flex replaces it upstream")]
-            burn::tensor::Device::ndarray()
-        }
-        #[cfg(feature = "wgpu")]
-        DeviceKind::Wgpu => burn::tensor::Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-        #[cfg(not(all(feature = "ndarray", feature = "wgpu")))]
-        other => bail!("this program was built without device {other:?}; build it with the cargo feature of that name"),
-    };
-    if experiment.run.precision == Precision::F64 && !device.supports_dtype(burn::tensor::DType::F64) {
-        bail!("run.precision = \"f64\": this device computes in f32 only; use device = \"flex\"");
-    }
-    Ok(device)
-}
-
-/// Which learning-rate column the run's optimizer reads.
-fn rule(experiment: &Checked) -> UpdateRule {
-    crate::training::optimizer::update_rule(experiment.training.optimizer)
 }
 
 /// Reads the manifest of a run's folder.

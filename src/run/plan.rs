@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::session::{Session, parameter_count};
-use super::{RunOptions, device};
+use super::RunOptions;
 use crate::config::{Checked, Precision};
+use crate::session::{Session, device, parameter_count};
 use crate::training::optimizer::moment_count;
 
 /// The answer of `--dry-run`.

@@ -10,7 +10,6 @@ use serde::Serialize;
 use widthwise_probes::{inner_product, relative_distance, to_matrix};
 
 use super::folder;
-use super::session::Session;
 use crate::measurement::{Evaluation, Measured, Snapshot, measure};
 use crate::monitor::Monitor;
 use crate::network::{Network, NoTap};
@@ -21,6 +20,7 @@ use crate::record::csv_file::CsvFile;
 use crate::record::manifest::{MemberOutcome, Outcome};
 use crate::record::npy;
 use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
+use crate::session::Session;
 use crate::signals::StopFlag;
 use crate::training::schedule::row_stride;
 use crate::training::{Member, Observer};

@@ -8,9 +8,9 @@ use burn::tensor::{DType, Device};
 use sha2::{Digest, Sha256};
 use widthwise_datasets::Prepared;
 use widthwise_probes::{KernelSummary, empirical_ntk};
-use widthwise_theory::Architecture;
+use widthwise_theory::{Architecture, UpdateRule};
 
-use crate::config::{Checked, LearningRate, Loss, Precision};
+use crate::config::{Checked, DeviceKind, LearningRate, Loss, Precision};
 use crate::data::{Data, input_shape};
 use crate::network::{Network, build_architecture, draw_gates};
 use crate::observation::Observation;
@@ -23,24 +23,24 @@ use crate::training::loss::examples_per_unit;
 use crate::training::schedule::{last_step, probe_steps};
 
 /// The unchanging part of a run.
-pub(super) struct Session<'a> {
-    pub(super) experiment: &'a Checked,
-    pub(super) config_text: String,
-    pub(super) config_hash: String,
-    pub(super) data_hash: String,
-    pub(super) dataset_source: String,
-    pub(super) prepared: Prepared,
-    pub(super) architecture: Architecture,
-    pub(super) data: Data,
-    pub(super) columns: RunColumns,
-    pub(super) last_step: u64,
-    pub(super) probe_steps: BTreeSet<u64>,
+pub(crate) struct Session<'a> {
+    pub(crate) experiment: &'a Checked,
+    pub(crate) config_text: String,
+    pub(crate) config_hash: String,
+    pub(crate) data_hash: String,
+    pub(crate) dataset_source: String,
+    pub(crate) prepared: Prepared,
+    pub(crate) architecture: Architecture,
+    pub(crate) data: Data,
+    pub(crate) columns: RunColumns,
+    pub(crate) last_step: u64,
+    pub(crate) probe_steps: BTreeSet<u64>,
     device: Device,
     dtype: DType,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(experiment: &'a Checked, data_dir: Option<&Path>, device: Device) -> Result<Self> {
+    pub(crate) fn new(experiment: &'a Checked, data_dir: Option<&Path>, device: Device) -> Result<Self> {
         let seed = experiment.run.seed;
         let dataset = widthwise_datasets::load(&experiment.dataset.source, data_dir, seed)?;
         let prepared = widthwise_datasets::prepare(&dataset, &experiment.dataset.preprocessing, seed)?;
@@ -83,14 +83,14 @@ impl<'a> Session<'a> {
         })
     }
 
-    pub(super) fn network(&self, member: usize) -> Result<Network> {
-        let rule = super::rule(self.experiment);
+    pub(crate) fn network(&self, member: usize) -> Result<Network> {
+        let rule = rule(self.experiment);
         let seed = self.experiment.run.seed;
         Ok(Network::new(&self.architecture, rule, seed, member, &self.device, self.dtype)?)
     }
 
     /// The learning rate as a number: of member 0's kernel on the training set where it is relative.
-    pub(super) fn resolve_learning_rate(&self) -> Result<f64> {
+    pub(crate) fn resolve_learning_rate(&self) -> Result<f64> {
         let training = &self.experiment.training;
         match training.learning_rate {
             LearningRate::Absolute(rate) => Ok(rate),
@@ -108,24 +108,24 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub(super) fn theory(&self, learning_rate: f64) -> Result<Theory> {
+    pub(crate) fn theory(&self, learning_rate: f64) -> Result<Theory> {
         Ok(Theory::new(self.experiment, &self.architecture, &self.prepared, learning_rate)?)
     }
 
     /// Learning rate times steps in the units of `1/2 sum`, where that means anything.
-    pub(super) fn flow_time(&self, step: u64, learning_rate: f64) -> Option<f64> {
+    pub(crate) fn flow_time(&self, step: u64, learning_rate: f64) -> Option<f64> {
         let training = &self.experiment.training;
-        let is_linear = super::rule(self.experiment) == widthwise_theory::UpdateRule::Linear;
+        let is_linear = rule(self.experiment) == UpdateRule::Linear;
         let batch = training.batch_size.unwrap_or(self.prepared.train.n).min(self.prepared.train.n);
         is_linear.then(|| learning_rate * step as f64 * time_per_rate(training.loss, batch, self.prepared.train.n))
     }
 
-    pub(super) fn start(&self) -> Position {
+    pub(crate) fn start(&self) -> Position {
         let (config_hash, data_hash) = (self.config_hash.clone(), self.data_hash.clone());
         Position { config_hash, data_hash, architecture: Some(self.architecture.clone()), ..Position::default() }
     }
 
-    pub(super) fn manifest(
+    pub(crate) fn manifest(
         &self,
         outcome: Outcome,
         position: &Position,
@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
     }
 
     /// Refuses to go on where another configuration or other data stopped.
-    pub(super) fn expect_same(&self, position: &Position, folder: &Path) -> Result<()> {
+    pub(crate) fn expect_same(&self, position: &Position, folder: &Path) -> Result<()> {
         expect_same_config(&position.config_hash, &self.config_hash, folder)?;
         ensure!(
             position.data_hash == self.data_hash,
@@ -179,13 +179,39 @@ fn time_per_rate(loss: Loss, batch: usize, examples: usize) -> f64 {
     batch as f64 / examples as f64 / examples_per_unit(loss, batch)
 }
 
+/// The device that the configuration names.
+pub(crate) fn device(experiment: &Checked) -> Result<Device> {
+    let device = match experiment.run.device {
+        DeviceKind::Flex => Device::flex(),
+        #[cfg(feature = "ndarray")]
+        DeviceKind::Ndarray =>
+        {
+            #[expect(deprecated, reason = "asked for by users who compare; flex replaces it upstream")]
+            Device::ndarray()
+        }
+        #[cfg(feature = "wgpu")]
+        DeviceKind::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
+        #[cfg(not(all(feature = "ndarray", feature = "wgpu")))]
+        other => bail!("this program was built without device {other:?}; build it with the cargo feature of that name"),
+    };
+    if experiment.run.precision == Precision::F64 && !device.supports_dtype(DType::F64) {
+        bail!("run.precision = \"f64\": this device computes in f32 only; use device = \"flex\"");
+    }
+    Ok(device)
+}
+
+/// Which learning-rate column the run's optimizer reads.
+pub(crate) fn rule(experiment: &Checked) -> UpdateRule {
+    crate::training::optimizer::update_rule(experiment.training.optimizer)
+}
+
 /// SHA-256 of a resolved configuration.
-pub(super) fn config_hash(text: &str) -> String {
+pub(crate) fn config_hash(text: &str) -> String {
     hex(&Sha256::digest(text))
 }
 
 /// Refuses to go on in `folder` where another configuration stopped.
-pub(super) fn expect_same_config(found: &str, given: &str, folder: &Path) -> Result<()> {
+pub(crate) fn expect_same_config(found: &str, given: &str, folder: &Path) -> Result<()> {
     ensure!(
         found == given,
         "{} was made by another configuration than the one given; resume with {}, or start again with --force",
@@ -211,7 +237,7 @@ fn data_hash(prepared: &Prepared) -> String {
 }
 
 /// Weights and biases of one network.
-pub(super) fn parameter_count(architecture: &Architecture) -> usize {
+pub(crate) fn parameter_count(architecture: &Architecture) -> usize {
     let layers = architecture.weight_layers().unwrap_or_default();
     let biases = |layer: &widthwise_theory::WeightLayer| if layer.init.sigma_b2 > 0.0 { layer.width } else { 0 };
     layers.iter().map(|layer| layer.fan_in * layer.branches * layer.width + biases(layer)).sum()
