@@ -1,6 +1,7 @@
 //! What the user may type, and the help that teaches it.
 
 mod bench;
+mod explain;
 mod help;
 mod kernel;
 mod monte_carlo;
@@ -16,9 +17,10 @@ use widthwise::config::DeviceKind;
 
 use crate::commands::check::Control;
 pub(crate) use bench::{BenchArguments, BenchCommand, BenchKernelsArguments};
+pub(crate) use explain::ExplainArguments;
 use help::{
-    BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, KERNEL_HELP, LONG_ABOUT,
-    MONTE_CARLO_HELP, PREDICT_HELP, REPORT_HELP, RUN_HELP, TABLE_HELP,
+    BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, EXPLAIN_HELP, KERNEL_HELP,
+    LONG_ABOUT, MONTE_CARLO_HELP, PREDICT_HELP, REPORT_HELP, RUN_HELP, TABLE_HELP,
 };
 pub(crate) use kernel::{Compared, KernelArguments, KernelName, Precision, Trained};
 pub(crate) use monte_carlo::MonteCarloArguments;
@@ -63,6 +65,9 @@ pub(crate) enum Command {
     /// Say whether a run agrees with theory, in a table and as an exit code
     #[command(after_help = CHECK_HELP)]
     Check(CheckArguments),
+    /// Say why a run differs from theory: its gap to infinite width in parts, and how far ahead its kernels foretell it
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArguments),
     /// Draw the figures and the page of a run again
     #[command(after_help = REPORT_HELP)]
     Report(ReportArguments),

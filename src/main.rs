@@ -11,7 +11,9 @@ use clap::Parser;
 
 use cli::{BenchCommand, Cli, Command};
 use commands::console::Console;
-use commands::{Exit, bench, check, completions, config, data, kernel, monte_carlo, predict, report, run, table};
+use commands::{
+    Exit, bench, check, completions, config, data, explain, kernel, monte_carlo, predict, report, run, table,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -29,6 +31,7 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
     match &cli.command {
         Command::Run(arguments) => run::execute(arguments, console),
         Command::Check(arguments) => check::execute(arguments, console),
+        Command::Explain(arguments) => explain::execute(arguments, console),
         Command::Report(arguments) => report::execute(arguments, console),
         Command::Table(arguments) => table::execute(arguments, console),
         Command::Data(arguments) => data::execute(arguments, console),

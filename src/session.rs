@@ -84,9 +84,19 @@ impl<'a> Session<'a> {
     }
 
     pub(crate) fn network(&self, member: usize) -> Result<Network> {
-        let rule = rule(self.experiment);
-        let seed = self.experiment.run.seed;
-        Ok(Network::new(&self.architecture, rule, seed, member, &self.device, self.dtype)?)
+        self.network_on(member, &self.device, self.dtype)
+    }
+
+    /// The same network on another device or in another precision.
+    pub(crate) fn network_on(&self, member: usize, device: &Device, dtype: DType) -> Result<Network> {
+        let (rule, seed) = (rule(self.experiment), self.experiment.run.seed);
+        let network = Network::new(&self.architecture, rule, seed, member, device, dtype)?;
+        Ok(if self.experiment.network.centred { network.centred() } else { network })
+    }
+
+    /// Where tensors of the run live, and their precision.
+    pub(crate) fn placement(&self) -> (&Device, DType) {
+        (&self.device, self.dtype)
     }
 
     /// The learning rate as a number: of member 0's kernel on the training set where it is relative.
@@ -175,7 +185,7 @@ impl<'a> Session<'a> {
 
 /// Flow time of one step per unit of learning rate: a batch of m of N examples has on average m/N of the gradient of the
 /// sum over all of them, and a mean loss divides by m.
-fn time_per_rate(loss: Loss, batch: usize, examples: usize) -> f64 {
+pub(crate) fn time_per_rate(loss: Loss, batch: usize, examples: usize) -> f64 {
     batch as f64 / examples as f64 / examples_per_unit(loss, batch)
 }
 

@@ -9,6 +9,7 @@ predicts for the same network at infinite width.
   widthwise run                              the default experiment, bundled data
   widthwise run my.toml --dry-run            what an experiment would take
   widthwise check runs/mnist_mlp               its verdict, as an exit code
+  widthwise explain runs/mnist_mlp             why it differs from theory
   widthwise report runs/mnist_mlp              draw its report again
   widthwise table runs/* --out all.csv       the ends of many runs in one table
   widthwise data fetch cifar10               get a data set
@@ -49,6 +50,21 @@ purpose, to see that the comparison notices: a run that agrees should disagree t
 
 Exit codes: 0 when all required claims agree; 1 when one disagrees or a network diverged; 2 when the check failed; 3 when the \
 evidence is not enough, a claim has no prediction, none is required or the run is unfinished.";
+
+pub(super) const EXPLAIN_HELP: &str = "\
+Examples:
+  widthwise explain runs/mnist_mlp
+  widthwise explain runs/mnist_mlp --members 4 --quadratic
+
+The gap between a run and infinite-width theory is a chain of trajectories, each one change away from the next: the mean over \
+initializations, the member's own initial outputs (seed), steps instead of flow (time_discretization), the member's own kernel \
+(initial_kernel), the run's optimizer and batches (optimizer), the network instead of its Taylor model (linearization), the run's \
+precision (arithmetic). Every member is trained again beside its Taylor models; error_budget.csv holds the parts, with signs, \
+explain/ the outputs of every trajectory. forecast.csv says for how many steps the tangent kernel of each snapshot, frozen, foretells \
+the rest of training. A stopped command goes on with the members that are left. `widthwise run` does the same where explain.members \
+is above 0.
+
+Exit codes: 0 when done; 2 when it failed; 130 when stopped.";
 
 pub(super) const MONTE_CARLO_HELP: &str = "\
 Examples:

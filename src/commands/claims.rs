@@ -33,6 +33,12 @@ struct VerdictLine<'a> {
     missing: &'a [String],
 }
 
+#[derive(Serialize)]
+struct ReasonLine<'a> {
+    event: &'static str,
+    text: &'a str,
+}
+
 /// Prints every claim, the required claims that have no prediction, and what the required ones come to.
 ///
 /// # Errors
@@ -54,6 +60,10 @@ pub(crate) fn print(check: &CheckReport, console: &Console) -> Result<()> {
     }
     for claim in missing {
         console.detail(format_args!("{claim} is required, but there is no prediction for it in this run"))?;
+    }
+    for reason in &check.reasons {
+        console.json(&ReasonLine { event: "reason", text: reason })?;
+        console.detail(format_args!("why: {reason}"))?;
     }
     console.line(summary(check, console))
 }
@@ -166,6 +176,7 @@ mod tests {
             missing: Vec::new(),
             outcome: Outcome::Finished,
             verdict,
+            reasons: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod config;
 pub(crate) mod console;
 pub(crate) mod data;
 mod download;
+pub(crate) mod explain;
 mod inputs;
 pub(crate) mod kernel;
 pub(crate) mod monte_carlo;

@@ -25,6 +25,8 @@ pub struct Experiment {
     pub claims: ClaimsConfig,
     /// Deliberate errors in the theory, to see that the comparison notices.
     pub control: ControlConfig,
+    /// Why theory and experiment differ.
+    pub explain: ExplainConfig,
 }
 
 /// `[run]`
@@ -355,5 +357,27 @@ pub struct ControlConfig {
 impl Default for ControlConfig {
     fn default() -> Self {
         Self { sigma_w2_factor: 1.0, time_factor: 1.0, drop_bias: false, nngp_for_ntk: false }
+    }
+}
+
+/// `[explain]`: trajectories between the finite network and infinite width.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExplainConfig {
+    /// Members whose gap to infinite width is split into parts, from the first on; 0 for none.
+    pub members: usize,
+    /// Training and test examples at which the trajectories are kept, as many of each, from the first on.
+    pub examples: usize,
+    /// Whether to forecast the rest of training from the kernel of every snapshot.
+    pub forecast: bool,
+    /// Error at which a forecast no longer holds, in units of the residual at its start (root mean squares).
+    pub forecast_tolerance: f64,
+    /// Whether to train the second-order Taylor model too.
+    pub quadratic: bool,
+}
+
+impl Default for ExplainConfig {
+    fn default() -> Self {
+        Self { members: 0, examples: 32, forecast: true, forecast_tolerance: 0.1, quadratic: false }
     }
 }

@@ -31,6 +31,8 @@ pub struct NetworkConfig {
     pub parameterization: Parameterization,
     /// Distribution of the initial weights.
     pub init: InitScheme,
+    /// Whether the network is `f(theta) - f(theta_0)`, so that its outputs start at zero.
+    pub centred: bool,
     /// Convolutions of a `cnn`; filter, stride and padding of the layers that give none.
     pub convolution: ConvolutionConfig,
     /// Gates of a `gated_deep_linear` network and of gated layers.
@@ -99,6 +101,7 @@ impl Default for NetworkConfig {
             sigma_b2: 0.2,
             parameterization: Parameterization::Ntk,
             init: InitScheme::Gaussian,
+            centred: false,
             convolution: ConvolutionConfig::default(),
             gates: GatesConfig::default(),
         }

@@ -57,6 +57,7 @@ pub(super) const EXPERIMENT: Shape = Table(&[
     key("probes", Table(PROBES)),
     key("claims", Table(CLAIMS)),
     key("control", Table(CONTROL)),
+    key("explain", Table(EXPLAIN)),
 ]);
 
 const RUN: &[Key] = &[
@@ -131,6 +132,7 @@ const NETWORK: &[Key] = &[
     key("sigma_w2", Number(Positive)),
     key("sigma_b2", Number(NotNegative)),
     key("parameterization", Choice(&["standard", "standard-layerwise", "ntk", "mean-field", "mup"])),
+    key("centred", Switch),
     key("init", Choice(&["gaussian", "orthogonal", "pytorch"])),
     key("convolution", Table(CONVOLUTION)),
     key("gates", Table(GATES)),
@@ -227,4 +229,12 @@ const CONTROL: &[Key] = &[
     key("time_factor", Number(Positive)),
     key("drop_bias", Switch),
     key("nngp_for_ntk", Switch),
+];
+
+const EXPLAIN: &[Key] = &[
+    key("members", Whole(0, 1_000_000)),
+    key("examples", EXAMPLES),
+    key("forecast", Switch),
+    key("forecast_tolerance", Number(Positive)),
+    key("quadratic", Switch),
 ];

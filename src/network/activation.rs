@@ -12,8 +12,17 @@ pub(super) fn value(function: &Activation, z: Tensor<2>) -> Tensor<2> {
 }
 
 /// `phi'(z)`, elementwise; at a kink as automatic differentiation has it.
-fn derivative(function: &Activation, z: Tensor<2>) -> Tensor<2> {
+pub(super) fn derivative(function: &Activation, z: Tensor<2>) -> Tensor<2> {
     evaluate(&function.derivative_formula(), z)
+}
+
+/// `phi''(z)`, elementwise, 0 at kinks and jumps; `None` where it vanishes altogether.
+pub(super) fn second_derivative(function: &Activation, z: Tensor<2>) -> Option<Tensor<2>> {
+    let formula = function.derivative_formula().derivative();
+    match (Interpreter { input: z.clone(), shared: HashMap::new() }).part(&formula) {
+        Part::Tensor(result) => Some(result),
+        Part::Number(c) => (c != 0.0).then(|| z.ones_like().mul_scalar(c)),
+    }
 }
 
 /// `phi'(z) * v` for copy-major cotangents `[k N, features]`.

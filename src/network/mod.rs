@@ -10,8 +10,10 @@ mod dropout;
 mod family;
 mod gates;
 mod init;
+mod jet;
 mod norm;
 mod pooling;
+mod taylor;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use widthwise_theory::{
@@ -22,6 +24,7 @@ use norm::Centering;
 
 pub use family::{FamilyError, build_architecture};
 pub use gates::draw_gates;
+pub use taylor::{Order, TaylorModel};
 
 /// Weights `[fan_in * branches, n]` (`[n, fan_in]` for a convolution) and biases `[1, n]` of one layer.
 #[derive(Debug, Clone)]
@@ -104,6 +107,8 @@ pub struct Network {
     linear_scalings: Vec<Scaling>,
     /// Parameters of every weight layer in order; outside any autodiff graph unless a training step put them there.
     pub parameters: Vec<Parameters>,
+    /// Parameters of the function that a centred network subtracts.
+    origin: Option<Vec<Parameters>>,
     device: Device,
     dtype: DType,
 }
@@ -152,9 +157,17 @@ impl Network {
             linear_scalings: architecture.scalings(UpdateRule::Linear)?,
             scalings,
             parameters,
+            origin: None,
             device: device.clone(),
             dtype,
         })
+    }
+
+    /// The network `f(theta) - f(theta_0)` with `theta_0` the present parameters: its outputs start at zero, its derivatives are
+    /// those of `f`. Pre-activations, the readout's too, are those of `f`.
+    #[must_use]
+    pub fn centred(self) -> Self {
+        Self { origin: Some(self.parameters.clone()), ..self }
     }
 
     /// The architecture.
@@ -218,40 +231,30 @@ impl Network {
 
     /// Outputs `[N, O]`.
     pub fn forward(&self, batch: &Batch, tap: &mut impl Tap) -> Tensor<2> {
+        let outputs = self.walk(&self.parameters, batch, tap);
+        match self.centre(batch) {
+            Some(centre) => outputs - centre,
+            None => outputs,
+        }
+    }
+
+    /// What a centred network subtracts from its outputs.
+    fn centre(&self, batch: &Batch) -> Option<Tensor<2>> {
+        self.origin.as_ref().map(|origin| self.walk(origin, batch, &mut NoTap))
+    }
+
+    /// One pass through the nodes.
+    fn walk(&self, parameters: &[Parameters], batch: &Batch, tap: &mut impl Tap) -> Tensor<2> {
         let mut states = States::new(&self.nodes, batch.inputs.clone());
         tap.state(&batch.inputs);
-        let mut masks = batch.masks.iter();
-        let mut numbered = self.parameters.iter().zip(&self.scalings).enumerate();
-        for node in &self.nodes {
+        for (index, node) in self.nodes.iter().enumerate() {
             let state = match &node.operation {
                 Operation::Sum { scales } => sum(node.inputs.iter().map(|&input| states.read(input)), scales),
                 Operation::Layer(layer) => {
-                    let (state, shape) = (states.read(node.inputs[0]), self.shape(node.inputs[0]));
-                    match layer {
-                        Layer::Activation { function } => activation::value(function, state),
-                        Layer::AveragePool { .. } | Layer::SumPool { .. } => {
-                            pooling::forward(state, shape, windows(layer))
-                        }
-                        Layer::GlobalAveragePool => pooling::global(state, shape),
-                        Layer::Flatten => state,
-                        Layer::LayerNorm { epsilon } => norm::forward(state, shape, *epsilon, Centering::Mean),
-                        Layer::RmsNorm { epsilon } => norm::forward(state, shape, *epsilon, Centering::None),
-                        Layer::Dropout { .. } => dropout::forward(state, masks.next()),
-                        Layer::Branches { .. } => unreachable!("unfolded into nodes"),
-                        Layer::Dense { .. } | Layer::GatedDense { .. } | Layer::Convolution { .. } => {
-                            let Some((number, (parameters, scaling))) = numbered.next() else {
-                                unreachable!("one parameter set a weight layer, by construction");
-                            };
-                            let z = match layer {
-                                Layer::Dense { .. } => dense::forward(state, parameters, scaling),
-                                Layer::GatedDense { .. } => {
-                                    let rows = dense::gated_rows(state, batch.gates.as_ref());
-                                    dense::forward(rows, parameters, scaling)
-                                }
-                                _ => convolution::forward(state, parameters, scaling, shape, layer),
-                            };
-                            tap.preactivation(number + 1, z)
-                        }
+                    let state = self.apply(index, layer, states.read(node.inputs[0]), parameters, batch);
+                    match self.weight_layer(index) {
+                        Some(number) => tap.preactivation(number + 1, state),
+                        None => state,
                     }
                 }
             };
@@ -259,6 +262,55 @@ impl Network {
             states.push(state);
         }
         states.last()
+    }
+
+    /// What the layer of node `index` makes of `state`; weight layers with theirs of `parameters`.
+    fn apply(
+        &self,
+        index: usize,
+        layer: &Layer,
+        state: Tensor<2>,
+        parameters: &[Parameters],
+        batch: &Batch,
+    ) -> Tensor<2> {
+        let shape = self.shape(self.nodes[index].inputs[0]);
+        let weights = || {
+            let Some(number) = self.weight_layer(index) else { unreachable!("a weight layer by the match below") };
+            (&parameters[number], &self.scalings[number])
+        };
+        match layer {
+            Layer::Activation { function } => activation::value(function, state),
+            Layer::AveragePool { .. } | Layer::SumPool { .. } => pooling::forward(state, shape, windows(layer)),
+            Layer::GlobalAveragePool => pooling::global(state, shape),
+            Layer::Flatten => state,
+            Layer::LayerNorm { epsilon } => norm::forward(state, shape, *epsilon, Centering::Mean),
+            Layer::RmsNorm { epsilon } => norm::forward(state, shape, *epsilon, Centering::None),
+            Layer::Dropout { .. } => dropout::forward(state, self.mask(index, batch)),
+            Layer::Branches { .. } => unreachable!("unfolded into nodes"),
+            Layer::Dense { .. } => {
+                let (parameters, scaling) = weights();
+                dense::forward(state, parameters, scaling)
+            }
+            Layer::GatedDense { .. } => {
+                let (parameters, scaling) = weights();
+                dense::forward(dense::gated_rows(state, batch.gates.as_ref()), parameters, scaling)
+            }
+            layer @ Layer::Convolution { .. } => {
+                let (parameters, scaling) = weights();
+                convolution::forward(state, parameters, scaling, shape, layer)
+            }
+        }
+    }
+
+    /// The number of the weight layer of node `index`, from 0.
+    fn weight_layer(&self, index: usize) -> Option<usize> {
+        self.weight_layers.iter().position(|layer| layer.index == index)
+    }
+
+    /// The mask of the dropout layer of node `index`, if dropout is on.
+    fn mask<'b>(&self, index: usize, batch: &'b Batch) -> Option<&'b Tensor<2>> {
+        let is_dropout = |node: &&Node| matches!(node.operation, Operation::Layer(Layer::Dropout { .. }));
+        batch.masks.get(self.nodes[..index].iter().filter(is_dropout).count())
     }
 
     /// Input rows of weight layer `layer`, `[N, P, F]`, from the state that it reads.
@@ -289,8 +341,7 @@ impl Network {
     ) -> Tensor<2> {
         let shape = self.shape(self.nodes[index].inputs[0]);
         let weights = || {
-            let number = self.weight_layers.iter().position(|layer| layer.index == index);
-            let Some(number) = number else { unreachable!("a weight layer by the match below") };
+            let Some(number) = self.weight_layer(index) else { unreachable!("a weight layer by the match below") };
             (&self.parameters[number], &self.scalings[number])
         };
         match layer {
@@ -300,11 +351,7 @@ impl Network {
             Layer::Flatten => cotangents,
             Layer::LayerNorm { epsilon } => norm::pull_back(cotangents, state, shape, *epsilon, Centering::Mean),
             Layer::RmsNorm { epsilon } => norm::pull_back(cotangents, state, shape, *epsilon, Centering::None),
-            Layer::Dropout { .. } => {
-                let is_dropout = |node: &&Node| matches!(node.operation, Operation::Layer(Layer::Dropout { .. }));
-                let number = self.nodes[..index].iter().filter(is_dropout).count();
-                dropout::pull_back(cotangents, batch.masks.get(number))
-            }
+            Layer::Dropout { .. } => dropout::pull_back(cotangents, self.mask(index, batch)),
             Layer::Branches { .. } => unreachable!("unfolded into nodes"),
             Layer::Dense { .. } => {
                 let (parameters, scaling) = weights();

@@ -16,7 +16,7 @@ pub(super) enum Centering {
 }
 
 /// Units that are normalized together, and positions: a flat state is all units.
-fn groups(shape: InputShape) -> [usize; 2] {
+pub(super) fn groups(shape: InputShape) -> [usize; 2] {
     if shape.channels == 1 && shape.height == 1 {
         [shape.width, 1]
     } else {

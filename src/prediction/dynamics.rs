@@ -54,7 +54,8 @@ pub(super) fn no_dynamics(experiment: &Experiment, has_dropout: bool, prepared: 
     }
 }
 
-fn step_rule(optimizer: Optimizer) -> Option<StepRule> {
+/// How an optimizer linear in the gradient moves parameters; `None` for the others.
+pub(crate) fn step_rule(optimizer: Optimizer) -> Option<StepRule> {
     match optimizer {
         Optimizer::GradientDescent {} => Some(StepRule::GradientDescent),
         Optimizer::Momentum { beta } => Some(StepRule::Momentum { beta }),

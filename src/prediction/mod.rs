@@ -15,6 +15,7 @@ use widthwise_theory::{
 use crate::config::{ControlConfig, Experiment};
 use crate::data::{input_shape, probe_examples};
 use crate::quantity::Quantity;
+pub(crate) use dynamics::step_rule;
 use dynamics::{Dynamics, no_dynamics};
 pub use dynamics::{InitialOutputs, Path};
 

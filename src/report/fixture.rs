@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::read::Records;
 use super::select::is_ensemble;
+use crate::explain::{BudgetRow, Part, Split};
 use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow, Verdict};
 
 /// What the made-up run looks like.
@@ -196,6 +197,36 @@ impl Run {
         csv_text(&self.training())
     }
 
+    /// Parts of a gap that grows along training.
+    pub(crate) fn budget(&self) -> Vec<BudgetRow> {
+        let total: f64 = (1..=Part::ALL.len()).map(|k| k as f64).sum();
+        let mut rows = Vec::new();
+        for (step, split) in self.steps.iter().flat_map(|&step| [(step, Split::Train), (step, Split::Test)]) {
+            let size = 1e-3 * (1.0 + step as f64).sqrt();
+            for (k, part) in (1..).zip(Part::ALL) {
+                let (from, to) = part.between();
+                rows.push(BudgetRow {
+                    step,
+                    split,
+                    part: part.name().to_owned(),
+                    from: from.name().to_owned(),
+                    to: to.name().to_owned(),
+                    members: self.members,
+                    root_mean_square: size * f64::from(k),
+                    std_error: Some(0.1 * size),
+                    absolute_share: Some(f64::from(k) / total),
+                    signed_share: Some(f64::from(k) / total),
+                });
+            }
+        }
+        rows
+    }
+
+    /// `error_budget.csv` as text.
+    pub(crate) fn budget_csv(&self) -> String {
+        csv_text(&self.budget())
+    }
+
     /// The records as if read from its files.
     pub(crate) fn records(&self) -> Records {
         let dir = tempfile::tempdir().unwrap();
@@ -203,10 +234,11 @@ impl Run {
         Records::read(dir.path()).unwrap()
     }
 
-    /// Writes all four files into `dir`.
+    /// Writes all five files into `dir`.
     pub(crate) fn write(&self, dir: &Path) {
         fs::write(dir.join("results.csv"), self.results_csv()).unwrap();
         fs::write(dir.join("training.csv"), self.training_csv()).unwrap();
+        fs::write(dir.join("error_budget.csv"), self.budget_csv()).unwrap();
         fs::write(dir.join("config.toml"), "[network]\nfamily = \"mlp\" # <b>\nwidth = 1024\n").unwrap();
         let manifest = r#"{"run": "wide & <deep>", "outcome": "finished", "seed": 7, "device": "cpu",
             "config_hash": "9f2c61d0", "versions": {"widthwise": "0.1.0", "burn": "0.22.1"},

@@ -9,6 +9,7 @@ use super::number::{exact, fixed, significant};
 use super::quantity::{self, label};
 use super::read::Records;
 use super::select::{in_order, is_ensemble, latest, subject};
+use crate::explain::largest_parts;
 use crate::record::row::{Row, Verdict};
 
 /// Outcomes of a run that came to its own end.
@@ -29,6 +30,7 @@ pub(crate) fn page(records: &Records, figures: &[Figure]) -> String {
     );
     html.push_str(&facts(records));
     html.push_str(&verdict(records, &claims));
+    html.push_str(&reasons(records));
     if !claims.rows.is_empty() {
         html.push_str("<h2>Claims</h2>\n");
         html.push_str(&claims_section(&claims));
@@ -99,6 +101,16 @@ fn verdict(records: &Records, claims: &Claims<'_>) -> String {
         ));
     }
     html
+}
+
+/// The largest part of the gap to theory, in words.
+fn reasons(records: &Records) -> String {
+    let items: Vec<String> =
+        largest_parts(&records.budget).iter().map(|reason| format!("<li>{}</li>", escape(reason))).collect();
+    if items.is_empty() {
+        return String::new();
+    }
+    format!("<div class=\"verdict\">\n<p>Why the run differs from theory:</p>\n<ul>{}</ul>\n</div>\n", items.concat())
 }
 
 fn claims_section(claims: &Claims<'_>) -> String {
@@ -256,8 +268,8 @@ fn provenance(records: &Records) -> String {
         ),
     }
     html.push_str(
-        "<p>Page and figures hold no number that is not in <code>results.csv</code>, <code>training.csv</code> or the \
-         manifest, and are redrawn from these files alone.</p>\n",
+        "<p>Page and figures hold no number that is not in <code>results.csv</code>, <code>training.csv</code>, \
+         <code>error_budget.csv</code> or the manifest, and are redrawn from these files alone.</p>\n",
     );
     html
 }
@@ -381,7 +393,8 @@ mod tests {
         assert!(!page_of(&records).contains("Outcome of the run"));
         records.manifest.insert("outcome".to_owned(), Value::String("diverged".to_owned()));
         assert!(page_of(&records).contains("Outcome of the run: diverged."));
-        let empty = Records { manifest: Map::new(), config: None, rows: Vec::new(), training: Vec::new() };
+        let empty =
+            Records { manifest: Map::new(), config: None, rows: Vec::new(), training: Vec::new(), budget: Vec::new() };
         let html = page_of(&empty);
         parse(&html);
         assert!(html.contains("there is no verdict") && html.contains("names no command"));

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::ReportError;
+use crate::explain::{self, BudgetRow};
 use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
 
 /// Everything a run left in its directory.
@@ -21,6 +22,8 @@ pub struct Records {
     pub rows: Vec<Row>,
     /// Rows of `training.csv`, in their order; empty if there is no such file.
     pub training: Vec<TrainingRow>,
+    /// Rows of `error_budget.csv`; none where the run was not explained.
+    pub budget: Vec<BudgetRow>,
 }
 
 const ROW_COLUMNS: [&str; 21] = [
@@ -61,8 +64,21 @@ const TRAINING_COLUMNS: [&str; 11] = [
     "batch_loss",
 ];
 
+const BUDGET_COLUMNS: [&str; 10] = [
+    "step",
+    "split",
+    "part",
+    "from",
+    "to",
+    "members",
+    "root_mean_square",
+    "std_error",
+    "absolute_share",
+    "signed_share",
+];
+
 impl Records {
-    /// Reads `results.csv` and `manifest.json`, and `training.csv` and `config.toml` where they exist.
+    /// Reads `results.csv` and `manifest.json`, and `training.csv`, `error_budget.csv` and `config.toml` where they exist.
     ///
     /// # Errors
     ///
@@ -76,9 +92,14 @@ impl Records {
             Some(text) => parse_csv(&text, &path, &TRAINING_COLUMNS, |row: &TrainingRow| row.schema_version)?,
             None => Vec::new(),
         };
+        let path = dir.join(explain::BUDGET_FILE);
+        let budget = match optional(&path)? {
+            Some(text) => parse_csv(&text, &path, &BUDGET_COLUMNS, |_: &BudgetRow| SCHEMA_VERSION)?,
+            None => Vec::new(),
+        };
         let manifest = read_manifest(dir)?;
         let config = optional(&dir.join("config.toml"))?;
-        Ok(Self { manifest, config, rows, training })
+        Ok(Self { manifest, config, rows, training, budget })
     }
 
     /// The text of a manifest entry; numbers and flags as JSON writes them.
@@ -199,6 +220,7 @@ mod tests {
         let records = Records::read(dir.path()).unwrap();
         assert_eq!(records.rows, run.rows());
         assert_eq!(records.training, run.training());
+        assert_eq!(records.budget, run.budget());
         assert_eq!(records.manifest_text("outcome").as_deref(), Some("finished"));
         assert_eq!(records.manifest_text("seed").as_deref(), Some("7"));
         assert!(records.config.unwrap().contains("width"));
@@ -210,6 +232,7 @@ mod tests {
         let header = |text: String| text.lines().next().unwrap().to_owned();
         assert_eq!(header(run.results_csv()), ROW_COLUMNS.join(","));
         assert_eq!(header(run.training_csv()), TRAINING_COLUMNS.join(","));
+        assert_eq!(header(run.budget_csv()), BUDGET_COLUMNS.join(","));
     }
 
     #[test]

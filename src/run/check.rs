@@ -8,6 +8,7 @@ use super::ensemble::{self, Kernels};
 use super::manifest_of;
 use crate::comparison::claim_of;
 use crate::config::{Checked, ControlConfig, load};
+use crate::explain::{largest_parts, read_budget};
 use crate::record::manifest::Outcome;
 use crate::record::row::{Row, Verdict};
 use crate::session::Session;
@@ -25,6 +26,8 @@ pub struct CheckReport {
     pub outcome: Outcome,
     /// What the required claims come to.
     pub verdict: Verdict,
+    /// The largest part of the gap between the run and theory, in words; nothing where the run was not explained.
+    pub reasons: Vec<String>,
 }
 
 /// Reads the verdict off the files of `folder`.
@@ -35,7 +38,9 @@ pub fn check(folder: &Path) -> Result<CheckReport> {
     let manifest = manifest_of(folder)?;
     let experiment = load(Some(&folder.join("config.toml")), &[])?;
     let rows = ensemble::read_rows(folder)?;
-    Ok(report(rows.into_iter().filter(|row| row.members.contains("..")).collect(), &experiment, manifest.outcome))
+    let rows = rows.into_iter().filter(|row| row.members.contains("..")).collect();
+    let reasons = largest_parts(&read_budget(folder)?);
+    Ok(CheckReport { reasons, ..report(rows, &experiment, manifest.outcome) })
 }
 
 /// Compares the members of `folder` once more, with theory misled by `control`. Nothing is written.
@@ -81,5 +86,5 @@ fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport
     } else {
         Verdict::Undecided
     };
-    CheckReport { claims, required, missing, outcome, verdict }
+    CheckReport { claims, required, missing, outcome, verdict, reasons: Vec::new() }
 }

@@ -11,6 +11,7 @@
 //! | `kernels/*.npy` | infinite-width NNGP and NTK on the probe examples |
 //! | `members/NNN/*.npy` | each member's kernels, moments and outputs at its first and last step |
 //! | `members/NNN/weights.safetensors` | its weights after training, if `run.keep_weights` asks for them |
+//! | `error_budget.csv`, `forecast.csv`, `explain/*` | why the run differs from theory, if `[explain]` asks for it |
 //! | `checkpoint.safetensors` | only while unfinished |
 //! | `figures/*.svg`, `report.html` | drawn from the files above |
 
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::RunOptions;
+use crate::explain;
 use crate::record::atomic;
 use crate::record::checkpoint::{self, ParameterSets, Position};
 use crate::record::kill_point::kill_point;
@@ -41,7 +43,7 @@ pub(super) enum Found {
 
 /// Files and folders that a run makes beside its manifest; nothing else is ever removed. The checkpoint comes first: without
 /// it what is left is a run to make from its start.
-const OURS: [&str; 10] = [
+const OURS: [&str; 13] = [
     checkpoint::FILE,
     "config.toml",
     "architecture.json",
@@ -49,6 +51,9 @@ const OURS: [&str; 10] = [
     "training.csv",
     "times.csv",
     "kernels",
+    explain::FOLDER,
+    explain::BUDGET_FILE,
+    explain::FORECAST_FILE,
     "members",
     "figures",
     "report.html",

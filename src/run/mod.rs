@@ -2,6 +2,7 @@
 
 mod check;
 mod ensemble;
+mod explain;
 mod folder;
 mod plan;
 mod recorder;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use crate::config::{Anchor, Checked};
+use crate::explain::{expect_explainable, explain_members};
 use crate::monitor::Monitor;
 use crate::network::Network;
 use crate::record::checkpoint::{self, Position};
@@ -25,6 +27,7 @@ use crate::training::{Course, Member, deadline, train};
 use recorder::Recorder;
 
 pub use check::{CheckReport, check, recheck};
+pub use explain::explain;
 pub use plan::{Plan, plan};
 
 /// What the command line says about a run beside its configuration; none of it changes a result.
@@ -77,6 +80,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         _ => (session.start(), Vec::new()),
     };
     kill_point("resume");
+    expect_explainable(&session)?;
     let learning_rate = match position.learning_rate {
         Some(rate) => rate,
         None => session.resolve_learning_rate()?,
@@ -130,6 +134,10 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         recorder.end(&member, outcome)?;
     }
     monitor.finished();
+    if !explain_members(&session, &folder, learning_rate, stop, monitor)? {
+        manifest(Outcome::Interrupted, recorder.position()).write(&folder)?;
+        return Ok(RunSummary { folder, outcome: Outcome::Interrupted, check: None });
+    }
 
     let outcome = overall(&recorder.position().member_outcomes);
     let rows = ensemble::rows(&folder, &session, &theory, ensemble::Kernels::AsRecorded)?;

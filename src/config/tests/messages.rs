@@ -25,15 +25,15 @@ fn a_key_or_value_refused_on_its_own() {
         ),
         (
             &["widht=3"][..],
-            "widht = 3 (--set) is not a known key; did you mean network.width? the tables are run, dataset, network, training, probes, claims, control",
+            "widht = 3 (--set) is not a known key; did you mean network.width? the tables are run, dataset, network, training, probes, claims, control, explain",
         ),
         (
             &["zzz=3"][..],
-            "zzz = 3 (--set) is not a known key; the tables are run, dataset, network, training, probes, claims, control",
+            "zzz = 3 (--set) is not a known key; the tables are run, dataset, network, training, probes, claims, control, explain",
         ),
         (
             &["netwrok.width=3"][..],
-            "netwrok = { width = 3 } (--set) is not a known key; did you mean network? the tables are run, dataset, network, training, probes, claims, control",
+            "netwrok = { width = 3 } (--set) is not a known key; did you mean network? the tables are run, dataset, network, training, probes, claims, control, explain",
         ),
         (
             &["dataset.source=uniform-sphere", "dataset.source.teacher_width=3"][..],

@@ -1,6 +1,7 @@
 //! The figures of a report: one file each; a figure whose quantities are missing is left out.
 
 mod agreement;
+mod error_budget;
 mod gaussianity;
 mod infinite_ntk;
 mod information;
@@ -39,13 +40,23 @@ impl Figure {
 }
 
 /// Stems of all figures that a report may have, in their order.
-pub(crate) const NAMES: [&str; 8] =
-    ["agreement", "loss", "ntk", "kernels", "infinite_ntk", "partial_jacobian", "information_plane", "gaussianity"];
+pub(crate) const NAMES: [&str; 9] = [
+    "agreement",
+    "error_budget",
+    "loss",
+    "ntk",
+    "kernels",
+    "infinite_ntk",
+    "partial_jacobian",
+    "information_plane",
+    "gaussianity",
+];
 
 /// Draws every figure for which `records` has numbers.
 pub(crate) fn draw_all(records: &Records) -> Vec<Figure> {
     let figures = [
         agreement::draw(records),
+        error_budget::draw(records),
         loss::draw(records),
         ntk::draw(records),
         kernels::draw(records),
@@ -90,6 +101,9 @@ mod tests {
                 rest.rows.iter_mut().for_each(|r| r.verdict = None);
             }
             rest.training.clear();
+            if dropped.name == "error_budget" {
+                rest.budget.clear();
+            }
             let names: Vec<_> = draw_all(&rest).iter().map(|f| f.name).collect();
             assert!(!names.contains(&dropped.name), "{}", dropped.name);
             assert!(!names.is_empty());
@@ -97,6 +111,7 @@ mod tests {
         let mut empty = records;
         empty.rows.clear();
         empty.training.clear();
+        empty.budget.clear();
         assert_eq!(draw_all(&empty), []);
     }
 
@@ -107,6 +122,7 @@ mod tests {
             .rows
             .iter()
             .flat_map(|r| [r.measured, r.std_error, r.predicted, r.z])
+            .chain(records.budget.iter().flat_map(|r| [Some(r.root_mean_square), r.std_error, r.absolute_share, None]))
             .flatten()
             .map(exact)
             .collect();
@@ -132,6 +148,7 @@ mod tests {
                     row.measured = row.measured.map(|m| m * 1.5 + row.step as f64);
                 }
             }
+            changed.budget.iter_mut().for_each(|row| row.root_mean_square *= 1.0 + row.step as f64);
             let again = draw_all(&changed);
             let same = again.iter().find(|f| f.name == figure.name).unwrap();
             assert_ne!(same.svg, figure.svg, "{}", figure.name);
@@ -152,6 +169,7 @@ mod tests {
         }
         for step in [None, Some(0), Some(100)] {
             let mut rest = records.clone();
+            rest.budget.retain(|r| step.is_none_or(|s| r.step == s));
             rest.rows.retain(|r| step.is_none_or(|s| r.step == s));
             for figure in draw_all(&rest) {
                 assert!(!figure.svg.contains("NaN"), "{}", figure.name);

@@ -11,6 +11,10 @@
 //! f(x) = f_0(x) + Theta(x, X) u
 //! ```
 //!
+//! A penalty toward another point `a` and a velocity `w_0` from earlier steps leave the span, but not the outputs: with the given
+//! `J (theta_0 - a)` and `J w_0` ([`with_anchor`](MinibatchRun::with_anchor), [`with_velocity`](MinibatchRun::with_velocity)) the
+//! same recursions hold for `f - f_0 + J (theta_0 - a)` in place of `f - f_0`.
+//!
 //! `Theta u` and `Theta v` are carried along, so that a step costs one product with the columns of `B`. As `u_t` is linear in
 //! `y - f_0(X)`, the run with the unit matrix for targets and no initial outputs is the response `S_t` of
 //! `f_t = f_0 + Theta S_t (y - f_0(X))`: the statistics of the ensemble follow from it ([`LinearResponse`]).
@@ -97,10 +101,11 @@ pub struct MinibatchRun<'a> {
     /// `Theta(X, X)` and `Theta(x, X)`.
     kernels: [MatRef<'a, f64>; 2],
     targets: Mat<f64>,
-    /// `f_0`, `f` and `Theta v`, on training and test examples.
-    initial: [Mat<f64>; 2],
+    /// `f` and `Theta v`, on training and test examples.
     outputs: [Mat<f64>; 2],
     velocities: [Mat<f64>; 2],
+    /// What the penalty pulls to zero, less `f`: `J (theta_0 - a) - f_0`.
+    offsets: [Mat<f64>; 2],
     /// `u` and `v`.
     coefficients: Mat<f64>,
     velocity: Mat<f64>,
@@ -133,17 +138,51 @@ impl<'a> MinibatchRun<'a> {
         expect_shape("initial test outputs (examples)", ntk_test.nrows(), initial_test.nrows())?;
         expect_shape("initial test outputs (outputs)", outputs, initial_test.ncols())?;
         let initial = [initial.to_owned(), initial_test.to_owned()];
+        let offsets = initial.each_ref().map(|initial| -initial);
         Ok(Self {
             training,
             kernels: [ntk, ntk_test],
             targets: targets.to_owned(),
-            outputs: initial.clone(),
+            outputs: initial,
             velocities: [Mat::zeros(size, outputs), Mat::zeros(ntk_test.nrows(), outputs)],
-            initial,
+            offsets,
             coefficients: Mat::zeros(size, outputs),
             velocity: Mat::zeros(size, outputs),
             steps: 0,
         })
+    }
+
+    /// Lets the penalty pull to parameters `a` other than the initial ones. [`coefficients`](Self::coefficients) do not follow.
+    ///
+    /// # Shapes
+    /// `J (theta_0 - a)` on the training, `N x outputs`, and on the test examples, `T x outputs`.
+    ///
+    /// # Errors
+    /// A shape mismatch.
+    pub fn with_anchor(mut self, train: MatRef<'_, f64>, test: MatRef<'_, f64>) -> Result<Self, TheoryError> {
+        for (offset, pulled) in self.offsets.iter_mut().zip([train, test]) {
+            expect_shape("penalized displacement (examples)", offset.nrows(), pulled.nrows())?;
+            expect_shape("penalized displacement (outputs)", offset.ncols(), pulled.ncols())?;
+            *offset += pulled;
+        }
+        Ok(self)
+    }
+
+    /// Starts with a velocity. [`coefficients`](Self::coefficients) do not follow.
+    ///
+    /// # Shapes
+    /// `J w_0`, the next displacement of the outputs per unit of learning rate without decay and gradient, with the sign of a
+    /// gradient (a step subtracts it): on the training, `N x outputs`, and on the test examples, `T x outputs`.
+    ///
+    /// # Errors
+    /// A shape mismatch.
+    pub fn with_velocity(mut self, train: MatRef<'_, f64>, test: MatRef<'_, f64>) -> Result<Self, TheoryError> {
+        for (velocity, pushed) in self.velocities.iter_mut().zip([train, test]) {
+            expect_shape("velocity (examples)", velocity.nrows(), pushed.nrows())?;
+            expect_shape("velocity (outputs)", velocity.ncols(), pushed.ncols())?;
+            *velocity = pushed.to_owned();
+        }
+        Ok(self)
     }
 
     /// One step on the training examples with these indices. Costs `O((N + T) |batch| outputs)`.
@@ -164,6 +203,7 @@ impl<'a> MinibatchRun<'a> {
         let misfit = Mat::from_fn(batch.len(), self.targets.ncols(), |b, o| {
             factor * (self.outputs[0][(batch[b], o)] - self.targets[(batch[b], o)])
         });
+        let is_whole = batch.len() == size && batch.iter().enumerate().all(|(place, index)| place == *index);
         // The gradient in u and what it does to outputs.
         let mut gradient = &self.coefficients * ridge;
         for (b, &index) in batch.iter().enumerate() {
@@ -173,8 +213,14 @@ impl<'a> MinibatchRun<'a> {
         }
         for part in 0..2 {
             let kernel = self.kernels[part];
-            let columns = Mat::from_fn(kernel.nrows(), batch.len(), |i, b| kernel[(i, batch[b])]);
-            let change = &columns * &misfit + (&self.outputs[part] - &self.initial[part]) * ridge;
+            let mut change = if is_whole {
+                kernel * &misfit
+            } else {
+                Mat::from_fn(kernel.nrows(), batch.len(), |i, b| kernel[(i, batch[b])]) * &misfit
+            };
+            if ridge != 0.0 {
+                change += (&self.outputs[part] + &self.offsets[part]) * ridge;
+            }
             self.outputs[part] -= rule.displacement(&change, &mut self.velocities[part]) * learning_rate;
         }
         self.coefficients -= rule.displacement(&gradient, &mut self.velocity) * learning_rate;

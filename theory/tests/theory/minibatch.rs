@@ -64,9 +64,21 @@ fn in_parameter_space(
     initial: &Mat<f64>,
     batches: &[Vec<usize>],
 ) -> Mat<f64> {
+    let zeros = Mat::<f64>::zeros(PARAMETERS, targets.ncols());
+    in_parameter_space_from(training, features, targets, initial, batches, [&zeros, &zeros, &zeros])
+}
+
+/// From displaced parameters, with a velocity, the penalty pulling to an anchor.
+fn in_parameter_space_from(
+    training: &MinibatchTraining,
+    features: &Mat<f64>,
+    targets: &Mat<f64>,
+    initial: &Mat<f64>,
+    batches: &[Vec<usize>],
+    [start, velocity, anchor]: [&Mat<f64>; 3],
+) -> Mat<f64> {
     let outputs = targets.ncols();
-    let mut moved = Mat::<f64>::zeros(PARAMETERS, outputs);
-    let mut velocity = Mat::<f64>::zeros(PARAMETERS, outputs);
+    let (mut moved, mut velocity) = (start.clone(), velocity.clone());
     for batch in batches {
         let factor = match training.loss {
             BatchLoss::Sum => 1.0,
@@ -74,7 +86,7 @@ fn in_parameter_space(
             BatchLoss::Scaled(factor) => factor,
         };
         let now = initial + features * &moved;
-        let mut gradient = &moved * training.ridge;
+        let mut gradient = (&moved - anchor) * training.ridge;
         for &i in batch {
             for o in 0..outputs {
                 for p in 0..PARAMETERS {
@@ -133,6 +145,43 @@ fn batches_equal_a_linear_model_in_parameter_space() -> Result<(), TheoryError> 
                 assert!((run.train_outputs() - rows(&initial, true)).norm_max() > 0.1);
             }
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_starts_with_a_velocity_and_is_pulled_to_an_anchor() -> Result<(), TheoryError> {
+    let (features, targets, initial) = (features(), targets(), initial());
+    let kernels = tangent_kernels(&features);
+    let parameters = |seed: usize| {
+        Mat::from_fn(PARAMETERS, targets.ncols(), |p, o| (1.0 + (seed * 31 + p * 7 + o * 3) as f64).sin() * 0.3)
+    };
+    let (start, velocity, anchor) = (parameters(1), parameters(2), parameters(3));
+    for rule in RULES {
+        let training = settings(rule, BatchLoss::Mean, 0.3);
+        let outputs = &initial + &features * &start;
+        let (pulled, pushed) = (&features * (&start - &anchor), &features * &velocity);
+        let mut run = MinibatchRun::new(
+            training,
+            kernels.train.as_ref(),
+            kernels.cross.as_ref(),
+            targets.as_ref(),
+            rows(&outputs, true),
+            rows(&outputs, false),
+        )?
+        .with_anchor(rows(&pulled, true), rows(&pulled, false))?
+        .with_velocity(rows(&pushed, true), rows(&pushed, false))?;
+        for batch in &batches() {
+            run.step(batch)?;
+        }
+        let from = [&start, &velocity, &anchor];
+        let expected = in_parameter_space_from(&training, &features, &targets, &initial, &batches(), from);
+        let bound = round_off(60 * 100);
+        assert_within((run.train_outputs() - rows(&expected, true)).norm_max(), 0.0, bound, &format!("{training:?}"));
+        assert_within((run.test_outputs() - rows(&expected, false)).norm_max(), 0.0, bound, &format!("{training:?}"));
+        let wrong = Mat::zeros(EXAMPLES + 1, targets.ncols());
+        assert!(run.clone().with_anchor(wrong.as_ref(), rows(&pulled, false)).is_err());
+        assert!(run.with_velocity(wrong.as_ref(), rows(&pushed, false)).is_err());
     }
     Ok(())
 }

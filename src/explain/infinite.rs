@@ -1,0 +1,78 @@
+//! The trajectories under the infinite-width kernel.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use faer::Mat;
+use widthwise_theory::{Inputs, KernelDynamics, TheoryError, Training, kernels};
+
+use super::budget::Trajectory;
+use super::points::{Outputs, Points};
+use super::reference::{Clock, Reference};
+use crate::data::input_shape;
+use crate::session::Session;
+
+/// The infinite-width network on the points of comparison.
+pub(super) struct Infinite {
+    dynamics: KernelDynamics,
+    goals: Mat<f64>,
+    tests: usize,
+}
+
+impl Infinite {
+    /// `None` where there is no limit.
+    pub(super) fn new(session: &Session<'_>, points: &Points) -> Result<Option<Self>> {
+        let prepared = &session.prepared;
+        let shape = input_shape(prepared);
+        let tests = points.goals.nrows() - points.n;
+        let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
+        let test = Inputs::new(prepared.test.inputs[..tests * shape.features()].to_vec(), shape)?;
+        let on_train = match kernels(&session.architecture, &train, None) {
+            Err(TheoryError::NoPrediction { .. }) => return Ok(None),
+            found => found?,
+        };
+        let mut dynamics = KernelDynamics::new(on_train.ntk.as_ref(), on_train.nngp.as_ref())?;
+        if tests > 0 {
+            let cross = kernels(&session.architecture, &test, Some(&train))?;
+            // Only paths from given outputs are asked for: the test examples' own covariance is not needed.
+            let unused = Mat::zeros(tests, tests);
+            dynamics = dynamics.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), unused.as_ref())?;
+        }
+        Ok(Some(Self { dynamics, goals: points.train_goals(), tests }))
+    }
+
+    /// The three trajectories of a member with these initial outputs, at the times of `descent`.
+    pub(super) fn paths(
+        &self,
+        initial: &Outputs,
+        descent: &Reference,
+        clock: &Clock,
+    ) -> Result<[(Trajectory, BTreeMap<u64, Outputs>); 3]> {
+        let dynamics = self.dynamics.clone().with_ridge(descent.ridge);
+        let zeros = Outputs {
+            train: Mat::zeros(initial.train.nrows(), initial.train.ncols()),
+            test: Mat::zeros(initial.test.nrows(), initial.test.ncols()),
+        };
+        let learning_rate = descent.learning_rate;
+        let flow = |steps: u64| Training::Flow { flow_time: learning_rate * steps as f64 };
+        let path = |initial: &Outputs, training: &dyn Fn(u64) -> Training| -> Result<BTreeMap<u64, Outputs>> {
+            let at = |(&step, &steps): (&u64, &u64)| Ok((step, self.outputs(&dynamics, initial, &training(steps))?));
+            clock.iter().map(at).collect()
+        };
+        Ok([
+            (Trajectory::InfiniteMeanFlow, path(&zeros, &flow)?),
+            (Trajectory::InfiniteFlow, path(initial, &flow)?),
+            (Trajectory::InfiniteDescent, path(initial, &|steps| Training::GradientDescent { learning_rate, steps })?),
+        ])
+    }
+
+    fn outputs(&self, dynamics: &KernelDynamics, initial: &Outputs, training: &Training) -> Result<Outputs> {
+        let (goals, train) = (self.goals.as_ref(), initial.train.as_ref());
+        let test = if self.tests > 0 {
+            dynamics.test_outputs(goals, train, initial.test.as_ref(), training)?
+        } else {
+            initial.test.clone()
+        };
+        Ok(Outputs { train: dynamics.train_outputs(goals, train, training)?, test })
+    }
+}

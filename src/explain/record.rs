@@ -1,0 +1,189 @@
+//! What an explanation leaves in the folder of its run:
+//!
+//! | file | what |
+//! |---|---|
+//! | `explain/settings.json` | what the members' files were made with |
+//! | `explain/member_NNN.csv` | outputs of every trajectory at the kept examples |
+//! | `explain/member_NNN.forecast.csv` | forecast horizons of one member |
+//! | `error_budget.csv` | parts of the gap over members |
+//! | `forecast.csv` | forecast horizons of all members |
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Trajectories;
+use super::budget::{BudgetRow, MemberOutputs, Split, Trajectory};
+use super::forecast::ForecastRow;
+use super::points::Points;
+use crate::config::ExplainConfig;
+use crate::record::atomic;
+
+/// Folder of the members' files in that of the run.
+pub const FOLDER: &str = "explain";
+
+/// Parts of the gap.
+pub const BUDGET_FILE: &str = "error_budget.csv";
+
+/// Forecast horizons.
+pub const FORECAST_FILE: &str = "forecast.csv";
+
+/// Outputs at one point and step; empty where a trajectory diverged or theory has none.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct PointRow {
+    step: u64,
+    split: Split,
+    example: usize,
+    output: usize,
+    target: f64,
+    infinite_mean_flow: Option<f64>,
+    infinite_flow: Option<f64>,
+    infinite_descent: Option<f64>,
+    linearized_descent: Option<f64>,
+    linearized: Option<f64>,
+    network_f64: Option<f64>,
+    network: Option<f64>,
+    quadratic: Option<f64>,
+}
+
+impl PointRow {
+    fn value(&self, trajectory: Trajectory) -> Option<f64> {
+        match trajectory {
+            Trajectory::InfiniteMeanFlow => self.infinite_mean_flow,
+            Trajectory::InfiniteFlow => self.infinite_flow,
+            Trajectory::InfiniteDescent => self.infinite_descent,
+            Trajectory::LinearizedDescent => self.linearized_descent,
+            Trajectory::Linearized => self.linearized,
+            Trajectory::NetworkF64 => self.network_f64,
+            Trajectory::Network => self.network,
+            Trajectory::Quadratic => self.quadratic,
+        }
+    }
+}
+
+fn member_file(folder: &Path, member: usize) -> PathBuf {
+    folder.join(FOLDER).join(format!("member_{member:03}.csv"))
+}
+
+fn forecast_file(folder: &Path, member: usize) -> PathBuf {
+    folder.join(FOLDER).join(format!("member_{member:03}.forecast.csv"))
+}
+
+/// Forgets members that were explained with other settings.
+pub(super) fn begin(folder: &Path, settings: &ExplainConfig) -> Result<()> {
+    let (own, path) = (folder.join(FOLDER), folder.join(FOLDER).join("settings.json"));
+    // How many members are explained is no setting of one of them.
+    let text = serde_json::to_string(&ExplainConfig { members: 0, ..settings.clone() })? + "\n";
+    if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {
+        return Ok(());
+    }
+    if own.is_dir() {
+        std::fs::remove_dir_all(&own).with_context(|| format!("cannot remove {}", own.display()))?;
+    }
+    std::fs::create_dir_all(&own).with_context(|| format!("cannot make {}", own.display()))?;
+    Ok(atomic::write(&path, text.as_bytes())?)
+}
+
+/// Whether the member was explained before: its outputs are written last.
+pub(super) fn has_member(folder: &Path, member: usize) -> bool {
+    member_file(folder, member).is_file()
+}
+
+/// Writes the files of one member.
+pub(super) fn write_member(folder: &Path, member: usize, found: &Trajectories, points: &Points) -> Result<()> {
+    write(&forecast_file(folder, member), &found.forecasts)?;
+    let mut rows = Vec::new();
+    for (&step, outputs) in &found.by_step {
+        for split in [Split::Train, Split::Test] {
+            let (count, offset) = match split {
+                Split::Train => (points.kept, 0),
+                Split::Test => (points.goals.nrows() - points.n, points.n),
+            };
+            for (example, output) in (0..count).flat_map(|i| (0..points.goals.ncols()).map(move |o| (i, o))) {
+                let at = |trajectory: Trajectory| {
+                    let outputs = outputs.get(&trajectory)?;
+                    let matrix = if split == Split::Train { &outputs.train } else { &outputs.test };
+                    Some(matrix[(example, output)])
+                };
+                rows.push(PointRow {
+                    step,
+                    split,
+                    example,
+                    output,
+                    target: points.goals[(offset + example, output)],
+                    infinite_mean_flow: at(Trajectory::InfiniteMeanFlow),
+                    infinite_flow: at(Trajectory::InfiniteFlow),
+                    infinite_descent: at(Trajectory::InfiniteDescent),
+                    linearized_descent: at(Trajectory::LinearizedDescent),
+                    linearized: at(Trajectory::Linearized),
+                    network_f64: at(Trajectory::NetworkF64),
+                    network: at(Trajectory::Network),
+                    quadratic: at(Trajectory::Quadratic),
+                });
+            }
+        }
+    }
+    write(&member_file(folder, member), &rows)
+}
+
+/// Outputs of one member, from its file.
+pub(super) fn read_member(folder: &Path, member: usize) -> Result<MemberOutputs> {
+    let mut found = MemberOutputs::new();
+    for row in read::<PointRow>(&member_file(folder, member))? {
+        let here = found.entry((row.step, row.split)).or_default();
+        for trajectory in Trajectory::ALL {
+            if let Some(value) = row.value(trajectory) {
+                here.entry(trajectory).or_default().push(value);
+            }
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn read_member_forecasts(folder: &Path, member: usize) -> Result<Vec<ForecastRow>> {
+    read(&forecast_file(folder, member))
+}
+
+pub(super) fn write_budget(folder: &Path, rows: &[BudgetRow]) -> Result<()> {
+    write(&folder.join(BUDGET_FILE), rows)
+}
+
+pub(super) fn write_forecasts(folder: &Path, rows: &[ForecastRow]) -> Result<()> {
+    write(&folder.join(FORECAST_FILE), rows)
+}
+
+/// The budget of a run; nothing if it has none.
+///
+/// # Errors
+/// A damaged file.
+pub fn read_budget(folder: &Path) -> Result<Vec<BudgetRow>> {
+    read_if_there(&folder.join(BUDGET_FILE))
+}
+
+/// The forecast horizons of a run; nothing if it has none.
+///
+/// # Errors
+/// A damaged file.
+pub fn read_forecasts(folder: &Path) -> Result<Vec<ForecastRow>> {
+    read_if_there(&folder.join(FORECAST_FILE))
+}
+
+fn read_if_there<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
+    if path.is_file() { read(path) } else { Ok(Vec::new()) }
+}
+
+fn read<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
+    let damaged = || format!("{} is damaged; remove it and explain the run again", path.display());
+    let rows = csv::Reader::from_path(path).with_context(damaged)?.into_deserialize();
+    rows.collect::<Result<_, _>>().with_context(damaged)
+}
+
+fn write<R: Serialize>(path: &Path, rows: &[R]) -> Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    rows.iter().try_for_each(|row| writer.serialize(row))?;
+    let bytes = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(atomic::write(path, &bytes)?)
+}

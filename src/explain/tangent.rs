@@ -1,0 +1,43 @@
+//! The whole tangent kernel of a network at one moment on the points of comparison, and its outputs there.
+
+use faer::Mat;
+use widthwise_probes::{empirical_ntk_full, to_matrix};
+
+use super::points::{Outputs, Points};
+use crate::network::{Network, Parameters};
+use crate::observation::Observation;
+
+/// Rows and columns count examples and outputs, example-major.
+pub(super) struct Tangent {
+    /// Training against training examples, `N O x N O`.
+    pub(super) train: Mat<f64>,
+    /// Test against training examples, `T O x N O`.
+    pub(super) test: Mat<f64>,
+    /// Outputs of the network there.
+    pub(super) outputs: Outputs,
+}
+
+impl Tangent {
+    pub(super) fn new(network: &Network, points: &Points) -> Self {
+        let kernel = empirical_ntk_full(&Observation::new(network, &points.all));
+        let outputs = points.outputs(network);
+        let side = points.n * outputs.train.ncols();
+        Self { train: kernel.get(..side, ..side).to_owned(), test: kernel.get(side.., ..side).to_owned(), outputs }
+    }
+}
+
+/// `J delta` on all examples of `points`, as outputs.
+pub(super) fn pushed(network: &Network, points: &Points, delta: &[Parameters]) -> Outputs {
+    points.split(&to_matrix(network.push_forward(&points.all, delta)))
+}
+
+/// Outputs as one column, example-major.
+pub(super) fn column(outputs: &Mat<f64>) -> Mat<f64> {
+    let width = outputs.ncols();
+    Mat::from_fn(outputs.nrows() * width, 1, |row, _| outputs[(row / width, row % width)])
+}
+
+/// The way back from [`column`].
+pub(super) fn rows(column: faer::MatRef<'_, f64>, width: usize) -> Mat<f64> {
+    Mat::from_fn(column.nrows() / width, width, |i, o| column[(i * width + o, 0)])
+}

@@ -1,0 +1,52 @@
+//! Explaining a run that has ended.
+
+use std::path::Path;
+
+use anyhow::{Result, bail, ensure};
+
+use super::check::{CheckReport, check};
+use super::manifest_of;
+use crate::config::{Checked, ExplainConfig, load};
+use crate::explain::{expect_explainable, explain_members};
+use crate::monitor::Monitor;
+use crate::record::lock::Lock;
+use crate::record::manifest::Outcome;
+use crate::report::write_report;
+use crate::session::{self, Session};
+use crate::signals::StopFlag;
+
+/// Splits the gap of the first members of the run in `folder` into parts, as `change` makes the settings of its configuration, and
+/// draws its report again. `None` when a stop was asked for; calling again goes on with the members that are left.
+///
+/// # Errors
+/// No run there or one that has not ended, data that are not to be found, a gap that cannot be split, or a failure to write.
+pub fn explain(
+    folder: &Path,
+    change: impl FnOnce(&mut ExplainConfig),
+    data_dir: Option<&Path>,
+    stop: &StopFlag,
+    monitor: &dyn Monitor,
+) -> Result<Option<CheckReport>> {
+    let manifest = manifest_of(folder)?;
+    if matches!(manifest.outcome, Outcome::Running | Outcome::Interrupted) {
+        bail!("the run in {} has not ended; finish it with `widthwise run ... --resume` first", folder.display());
+    }
+    let _lock = Lock::acquire(folder)?;
+    let mut experiment = load(Some(&folder.join("config.toml")), &[])?.into_inner();
+    change(&mut experiment.explain);
+    let experiment = Checked::new(experiment)?;
+    let session = Session::new(&experiment, data_dir, session::device(&experiment)?)?;
+    ensure!(
+        session.data_hash == manifest.data_hash,
+        "{} was made with {}, and what is found now is {}; give the same --data-dir",
+        folder.display(),
+        manifest.dataset_source,
+        session.dataset_source
+    );
+    expect_explainable(&session)?;
+    if !explain_members(&session, folder, manifest.learning_rate, stop, monitor)? {
+        return Ok(None);
+    }
+    write_report(folder)?;
+    Ok(Some(check(folder)?))
+}
