@@ -4,6 +4,7 @@ mod bench;
 mod explain;
 mod help;
 mod kernel;
+mod ladder;
 mod monte_carlo;
 mod number;
 mod predict;
@@ -20,9 +21,10 @@ pub(crate) use bench::{BenchArguments, BenchCommand, BenchKernelsArguments};
 pub(crate) use explain::ExplainArguments;
 use help::{
     BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, EXPLAIN_HELP, KERNEL_HELP,
-    LONG_ABOUT, MONTE_CARLO_HELP, PREDICT_HELP, REPORT_HELP, RUN_HELP, TABLE_HELP,
+    LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, PREDICT_HELP, REPORT_HELP, RUN_HELP, TABLE_HELP,
 };
 pub(crate) use kernel::{Compared, KernelArguments, KernelName, Precision, Trained};
+pub(crate) use ladder::LadderArguments;
 pub(crate) use monte_carlo::MonteCarloArguments;
 pub(crate) use predict::{Loss, Method, Optimizer, PredictArguments, Solver};
 
@@ -83,6 +85,9 @@ pub(crate) enum Command {
     /// Predict the outputs of infinitely wide networks on your data, after training or as a posterior
     #[command(after_help = PREDICT_HELP)]
     Predict(PredictArguments),
+    /// Train an experiment at many widths, fit the power of the width that every discrepancy follows and hold it against theory
+    #[command(after_help = LADDER_HELP)]
+    Ladder(LadderArguments),
     /// Sample the kernels of a network over finite networks and hold them against the infinite-width ones
     #[command(after_help = MONTE_CARLO_HELP)]
     MonteCarlo(MonteCarloArguments),

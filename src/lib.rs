@@ -4,6 +4,7 @@ pub mod comparison;
 pub mod config;
 pub mod data;
 pub mod explain;
+pub mod ladder;
 pub mod measurement;
 pub mod memory;
 pub mod monitor;

@@ -12,7 +12,7 @@ use clap::Parser;
 use cli::{BenchCommand, Cli, Command};
 use commands::console::Console;
 use commands::{
-    Exit, bench, check, completions, config, data, explain, kernel, monte_carlo, predict, report, run, table,
+    Exit, bench, check, completions, config, data, explain, kernel, ladder, monte_carlo, predict, report, run, table,
 };
 
 fn main() -> ExitCode {
@@ -37,6 +37,7 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
         Command::Data(arguments) => data::execute(arguments, console),
         Command::Kernel(arguments) => kernel::execute(arguments, console),
         Command::Predict(arguments) => predict::execute(arguments, console),
+        Command::Ladder(arguments) => ladder::execute(arguments, console),
         Command::MonteCarlo(arguments) => monte_carlo::execute(arguments, console),
         Command::Bench(arguments) => match &arguments.what {
             BenchCommand::Kernels(arguments) => bench::kernels_of_cases(arguments, console),

@@ -227,7 +227,7 @@ fn measure_information(
 }
 
 /// Mean over everything, summed by axis first: one order of addition for any number of threads.
-fn mean_square(z: Tensor<3>) -> f64 {
+pub(crate) fn mean_square(z: Tensor<3>) -> f64 {
     let [n, p, u] = z.dims();
     let rows = to_f64(z.square().reshape([n, p * u]).sum_dim(1));
     rows.iter().sum::<f64>() / (n * p * u) as f64

@@ -35,8 +35,8 @@ pub(crate) struct Session<'a> {
     pub(crate) columns: RunColumns,
     pub(crate) last_step: u64,
     pub(crate) probe_steps: BTreeSet<u64>,
-    device: Device,
-    dtype: DType,
+    pub(crate) device: Device,
+    pub(crate) dtype: DType,
 }
 
 impl<'a> Session<'a> {

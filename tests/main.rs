@@ -11,6 +11,7 @@ mod examples;
 mod explain;
 mod kernel_jobs;
 mod kernels;
+mod ladder;
 mod layers;
 mod linearized;
 mod networks;

@@ -16,6 +16,7 @@ predicts for the same network at infinite width.
   widthwise kernel net.toml --inputs x.npy --out k    infinite-width kernels on your inputs
   widthwise predict net.toml --train mnist:train:1000 --test mnist:test --out p    what wide networks predict
   widthwise monte-carlo net.toml --inputs x.npy --out k    the same kernels sampled over finite networks
+  widthwise ladder my.toml --widths 64..2048 --seeds 24    powers of the width, fitted and held against theory
   widthwise bench kernels                    how fast this machine is
   widthwise config init                      a commented configuration
   widthwise completions bash                 completions for your shell
@@ -24,10 +25,10 @@ Results go to standard output, progress and remarks to standard error. `widthwis
 
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
-    0  done; for `check`: theory and experiment agree
-    1  `check`: they disagree; `run`: a network diverged
+    0  done; for `check` and `ladder`: theory and experiment agree
+    1  `check`, `ladder`: they disagree; `run`: a network diverged
     2  failed: bad arguments, files or data, a full disk
-    3  `check`: undecided
+    3  `check`, `ladder`: undecided
   130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run has written a checkpoint then";
 
 pub(super) const RUN_HELP: &str = "\
@@ -74,6 +75,20 @@ Examples:
 It writes PREFIX.nngp.npy and PREFIX.ntk.npy, means over networks drawn independently, with their standard errors beside them in \
 PREFIX.nngp_std_error.npy and PREFIX.ntk_std_error.npy, and prints the largest difference from theory in standard errors. At finite \
 width the mean differs from the limit by a term of order 1/width; --extrapolate removes it with networks of half the width.";
+
+pub(super) const LADDER_HELP: &str = "\
+Examples:
+  widthwise ladder my.toml --widths 64..2048 --seeds 24
+  widthwise ladder my.toml --coordinates --set network.parameterization=mup
+  widthwise ladder my.toml --widths 64,128,512 --shard 2/4 --out shared/ladder
+
+Every network is trained beside two that a constant kernel describes: its own linearization and the one of infinite width. Of the distances from them, the change of kernel, weights and pre-activations, the power of the width is fitted to means over members, with an interval from resampling members, and held against the power that the parameterization declares. Widths at which the kernel changes by more than 10 % are left out of what holds for frozen kernels. Kernels, losses and outputs are extrapolated to infinite width and held against theory there.
+
+--coordinates takes five steps, and measures only how far the pre-activations of every layer move: the coordinate check of muP, with a slope and a verdict a layer.
+
+Networks of a finished ladder stay in its folder. The same command goes on where it was stopped, and more widths or seeds may be asked for; shards may run at the same time, on machines that share the folder.
+
+Exit codes: 0 when all exponents agree; 1 when one disagrees, a value at infinite width lies four standard errors from theory, pre-activations grow with the width or a network diverged; 2 when the ladder failed; 3 when the evidence is not enough or other shards are missing; 130 when it was stopped.";
 
 pub(super) const BENCH_HELP: &str = "\
 Examples:

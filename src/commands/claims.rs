@@ -125,7 +125,7 @@ fn summary(check: &CheckReport, console: &Console) -> String {
     format!("{}: {reason}", painted(check.verdict, console))
 }
 
-fn painted(verdict: Verdict, console: &Console) -> String {
+pub(super) fn painted(verdict: Verdict, console: &Console) -> String {
     let (colour, word) = match verdict {
         Verdict::Agrees => (Colour::Green, "agrees"),
         Verdict::Disagrees => (Colour::Red, "disagrees"),

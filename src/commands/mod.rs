@@ -15,6 +15,7 @@ mod download;
 pub(crate) mod explain;
 mod inputs;
 pub(crate) mod kernel;
+pub(crate) mod ladder;
 pub(crate) mod monte_carlo;
 mod outputs;
 pub(crate) mod predict;

@@ -35,7 +35,7 @@ pub struct Path {
 }
 
 /// Why a constant kernel says nothing about the training of `experiment`, if it does not.
-pub(super) fn no_dynamics(experiment: &Experiment, has_dropout: bool, prepared: &Prepared) -> Option<String> {
+pub(crate) fn no_dynamics(experiment: &Experiment, has_dropout: bool, prepared: &Prepared) -> Option<String> {
     let training = &experiment.training;
     let unit_rates = matches!(experiment.network.parameterization, Parameterization::Ntk | Parameterization::Standard);
     let has_batches = training.batch_size.is_some_and(|size| size < prepared.train.n);

@@ -15,9 +15,9 @@ use widthwise_theory::{
 use crate::config::{ControlConfig, Experiment};
 use crate::data::{input_shape, probe_examples};
 use crate::quantity::Quantity;
-pub(crate) use dynamics::step_rule;
-use dynamics::{Dynamics, no_dynamics};
+use dynamics::Dynamics;
 pub use dynamics::{InitialOutputs, Path};
+pub(crate) use dynamics::{no_dynamics, step_rule};
 
 /// Theory of one run.
 pub struct Theory {
@@ -218,7 +218,7 @@ fn optional<T>(result: Result<T, TheoryError>, remarks: &mut Vec<String>) -> Res
 }
 
 /// The architecture as a negative control misunderstands it.
-fn controlled(architecture: &Architecture, control: &ControlConfig) -> Architecture {
+pub(crate) fn controlled(architecture: &Architecture, control: &ControlConfig) -> Architecture {
     let mut changed = architecture.clone();
     for layer in &mut changed.layers {
         layer.change_variances(&mut |init| {
@@ -231,11 +231,11 @@ fn controlled(architecture: &Architecture, control: &ControlConfig) -> Architect
     changed
 }
 
-fn mean_diagonal(kernel: &Mat<f64>) -> f64 {
+pub(crate) fn mean_diagonal(kernel: &Mat<f64>) -> f64 {
     (0..kernel.nrows()).map(|i| kernel[(i, i)]).sum::<f64>() / kernel.nrows() as f64
 }
 
-fn mean_off_diagonal(kernel: &Mat<f64>) -> f64 {
+pub(crate) fn mean_off_diagonal(kernel: &Mat<f64>) -> f64 {
     let n = kernel.nrows();
     (kernel.sum() - mean_diagonal(kernel) * n as f64) / (n * (n - 1)) as f64
 }

@@ -12,7 +12,7 @@ pub(crate) mod fixture;
 mod html;
 mod markup;
 mod number;
-mod plot;
+pub(crate) mod plot;
 mod quantity;
 mod read;
 mod select;

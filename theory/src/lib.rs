@@ -65,6 +65,7 @@ mod parameterization;
 mod partial_jacobian;
 pub mod regression;
 mod scale_invariant;
+mod width_rates;
 
 pub use activation::formula;
 pub use activation::{Activation, Expression, FormulaError, MAX_HERMITE_DEGREE};
@@ -92,3 +93,4 @@ pub use partial_jacobian::partial_jacobian_norms;
 pub use scale_invariant::{
     LogNormalStep, exact_excess_kurtosis, kurtosis_factor, log_variance_step, ntk_second_moment,
 };
+pub use width_rates::WidthRates;

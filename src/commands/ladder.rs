@@ -1,0 +1,225 @@
+//! `widthwise ladder`: one experiment at many widths, and the powers of the width that follow.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use widthwise::config;
+use widthwise::ladder::{
+    Fit, LadderMonitor, LadderOptions, LadderOutcome, LadderReport, Statistic, growing, ladder_experiment, run_ladder,
+};
+use widthwise::record::row::Verdict;
+use widthwise::signals::StopFlag;
+
+use super::Exit;
+use super::claims::painted;
+use super::columns::{Align, columns, number};
+use super::console::{Colour, Console};
+use crate::cli::LadderArguments;
+use crate::progress::Parts;
+
+#[derive(Serialize)]
+struct FitLine<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    fit: &'a Fit,
+}
+
+#[derive(Serialize)]
+struct EndLine<'a> {
+    event: &'static str,
+    verdict: Option<Verdict>,
+    done: usize,
+    all: usize,
+    diverged: usize,
+    folder: &'a Path,
+}
+
+/// Trains, fits and ends with the verdict.
+///
+/// # Errors
+/// A configuration that is refused, a folder of something else, and whatever stops training.
+pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<Exit> {
+    let loaded = config::load(Some(&arguments.config), &arguments.set)?;
+    let members = arguments.seeds.unwrap_or(loaded.run.members).max(2);
+    let kind = if arguments.coordinates { "coordinates" } else { "ladder" };
+    let folder =
+        arguments.out.clone().unwrap_or_else(|| PathBuf::from("runs").join(format!("{}_{kind}", loaded.run.name)));
+    let experiment = ladder_experiment(&loaded, arguments.coordinates)?;
+    let options = LadderOptions {
+        widths: arguments.widths.0.clone(),
+        members,
+        shard: (arguments.shard.0, arguments.shard.1),
+        folder,
+        data_dir: arguments.data_dir.clone(),
+        is_coordinate_check: arguments.coordinates,
+        rates_of: arguments.rates_of.map(Into::into),
+    };
+    let stop = StopFlag::on_signals().context("cannot listen for Ctrl-C")?;
+    let progress = Progress { console, parts: OnceCell::new() };
+    let outcome = run_ladder(&experiment, &options, &stop, &progress);
+    // Takes the bar away, also before an error is told.
+    drop(progress);
+    let all = options.widths.len() * members;
+    let end = |verdict, done, diverged| EndLine { event: "end", verdict, done, all, diverged, folder: &options.folder };
+    match outcome? {
+        LadderOutcome::Interrupted => {
+            let stopped = console.paint(Colour::Yellow, "stopped");
+            let folder = options.folder.display();
+            console.line(format_args!(
+                "{stopped}: networks that are trained are in {folder}; give the same command again to go on"
+            ))?;
+            Ok(Exit::Interrupted)
+        }
+        LadderOutcome::Unfinished { done, all } => {
+            console.json(&end(None, done, 0))?;
+            let undecided = painted(Verdict::Undecided, console);
+            console.line(format_args!(
+                "{undecided}: {done} of {all} networks are in {}; run the other shards, then any one again",
+                options.folder.display()
+            ))?;
+            Ok(Exit::Undecided)
+        }
+        LadderOutcome::Judged(report) => {
+            print(&report, console)?;
+            console.json(&end(Some(report.verdict), all, report.diverged.len()))?;
+            console.line(format_args!("tables and figure: {}", options.folder.display()))?;
+            Ok(Exit::of_verdict(report.verdict))
+        }
+    }
+}
+
+fn print(report: &LadderReport, console: &Console) -> Result<()> {
+    for fit in &report.fits {
+        console.json(&FitLine { event: "fit", fit })?;
+    }
+    let [left, right] = [Align::Left, Align::Right];
+    let heading =
+        ["quantity", "layer", "exponent", "95 % interval", "median's", "declared", "accepted", "widths", "verdict"];
+    let mut exponents = vec![heading.map(str::to_owned)];
+    for fit in report.fits.iter().filter(|fit| fit.statistic == Statistic::ExponentOfMean) {
+        let is_median = |other: &&Fit| {
+            other.statistic == Statistic::ExponentOfMedian && (other.quantity, other.layer) == (fit.quantity, fit.layer)
+        };
+        let median = report.fits.iter().find(is_median).and_then(|median| median.value);
+        exponents.push([
+            fit.quantity.name(),
+            fit.layer.map_or_else(String::new, |layer| layer.to_string()),
+            power(fit.value),
+            range(fit.low, fit.high),
+            power(median),
+            power(fit.declared),
+            range(fit.accepted_low, fit.accepted_high),
+            ends(&fit.widths),
+            verdict(fit, console),
+        ]);
+    }
+    for line in columns([left, right, right, right, right, right, right, right, left], &exponents) {
+        console.detail(line)?;
+    }
+    let heading = ["at infinite width", "value", "std_error", "theory", "z", "verdict"];
+    let mut limits = vec![heading.map(str::to_owned)];
+    for fit in report.fits.iter().filter(|fit| fit.statistic == Statistic::Limit) {
+        let shown = |value: Option<f64>, digits| value.map_or_else(|| "-".to_owned(), |value| number(value, digits));
+        let z = fit.z.map_or_else(|| "-".to_owned(), |z| format!("{z:+.2}"));
+        let cells = [shown(fit.value, 5), shown(fit.std_error, 2), shown(fit.declared, 5), z];
+        let [value, error, theory, z] = cells;
+        limits.push([fit.quantity.name(), value, error, theory, z, verdict(fit, console)]);
+    }
+    if limits.len() > 1 {
+        console.detail("")?;
+        for line in columns([left, right, right, right, right, left], &limits) {
+            console.detail(line)?;
+        }
+    }
+    let mut remarks: Vec<&str> = report.fits.iter().map(|fit| fit.remark.as_str()).filter(|r| !r.is_empty()).collect();
+    remarks.sort_unstable();
+    remarks.dedup();
+    remarks.into_iter().for_each(|remark| console.note(remark));
+    console.line(summary(report, console))
+}
+
+fn power(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{value:+.3}"))
+}
+
+fn range(low: Option<f64>, high: Option<f64>) -> String {
+    match (low, high) {
+        (Some(low), Some(high)) => format!("{low:+.3} .. {high:+.3}"),
+        _ => "-".to_owned(),
+    }
+}
+
+/// The first and the last of a list of widths.
+fn ends(widths: &str) -> String {
+    let mut widths = widths.split(' ');
+    let first = widths.next().unwrap_or_default();
+    widths.last().map_or_else(|| first.to_owned(), |last| format!("{first}..{last}"))
+}
+
+fn verdict(fit: &Fit, console: &Console) -> String {
+    fit.verdict.map_or_else(String::new, |verdict| painted(verdict, console))
+}
+
+/// The verdict in one line, with its reason.
+fn summary(report: &LadderReport, console: &Console) -> String {
+    let count = |verdict| report.fits.iter().filter(|fit| fit.verdict == Some(verdict)).count();
+    let mut reason = format!(
+        "{} agree, {} disagree, {} undecided",
+        count(Verdict::Agrees),
+        count(Verdict::Disagrees),
+        count(Verdict::Undecided)
+    );
+    if let Some(fit) = growing(&report.fits) {
+        let layer = fit.layer.map_or_else(String::new, |layer| format!(" of layer {layer}"));
+        let exponent = fit.value.unwrap_or(f64::NAN);
+        reason.push_str(&format!(
+            "; {}{layer} grows as width^{exponent:.2}, so that no learning rate serves all widths",
+            fit.quantity.name()
+        ));
+    }
+    if let [(width, member), ..] = report.diverged[..] {
+        let others = report.diverged.len();
+        reason.push_str(&format!("; {others} networks diverged, the first of width {width}, member {member}"));
+    }
+    format!("{}: {reason}", painted(report.verdict, console))
+}
+
+/// Remarks and a bar.
+struct Progress<'a> {
+    console: &'a Console,
+    parts: OnceCell<Parts<'a>>,
+}
+
+impl LadderMonitor for Progress<'_> {
+    fn note(&self, line: &str) {
+        self.console.note(line);
+    }
+
+    fn started(&self, done: usize, all: usize) {
+        if done > 0 {
+            self.console.note(format_args!("{done} of {all} networks are there already"));
+        }
+        self.parts.get_or_init(|| Parts::new(self.console, "networks", done, all));
+    }
+
+    fn advanced(&self) {
+        if let Some(parts) = self.parts.get() {
+            parts.advance();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_short() {
+        assert_eq!(ends("64 128 256"), "64..256");
+        assert_eq!(ends("64"), "64");
+        assert_eq!((power(Some(-0.5)).as_str(), power(None).as_str()), ("-0.500", "-"));
+        assert_eq!(range(Some(-1.0), Some(0.25)), "-1.000 .. +0.250");
+    }
+}

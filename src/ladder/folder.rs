@@ -1,0 +1,220 @@
+//! The folder of a ladder.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config.toml` | the resolved configuration |
+//! | `ladder.json` | what all its networks share: hashes of configuration and data, the learning rate |
+//! | `width_00064/member_003.csv` | the numbers of one network, there whole once it is trained |
+//! | `ladder.csv` | all of them |
+//! | `means.csv` | mean, standard error and median over members |
+//! | `fits.csv` | exponents and limits, with their verdicts |
+//! | `ladder.svg` | a figure of both |
+//!
+//! A network's file is the only sign that it is done: a ladder that is run again trains what has no file, and shards or machines
+//! that share the folder need no lock.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+
+use super::limit::mean_and_error;
+use super::power_law::Center;
+use super::quantity::LadderQuantity;
+use super::unit::Measured;
+use crate::record::atomic;
+
+/// One row of the CSV files.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct UnitRow {
+    /// Units (channels) of every hidden layer.
+    pub width: usize,
+    /// Member, from 0.
+    pub member: usize,
+    /// What.
+    pub quantity: LadderQuantity,
+    /// Where, if the quantity has one number a layer.
+    pub layer: Option<usize>,
+    /// The number.
+    pub value: f64,
+}
+
+/// One row of `means.csv`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct MeanRow {
+    /// What.
+    pub quantity: LadderQuantity,
+    /// Where, if the quantity has one number a layer.
+    pub layer: Option<usize>,
+    /// Units (channels) of every hidden layer.
+    pub width: usize,
+    /// Networks that have the number.
+    pub members: usize,
+    /// Mean over them.
+    pub mean: f64,
+    /// Its standard error; `None` for one network.
+    pub std_error: Option<f64>,
+    /// Median over them.
+    pub median: f64,
+}
+
+/// `ladder.json`: what networks in one folder must share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct LadderManifest {
+    pub(super) schema_version: u32,
+    pub(super) config_hash: String,
+    pub(super) data_hash: String,
+    /// Whether only pre-activations are measured.
+    pub(super) is_coordinate_check: bool,
+    pub(super) learning_rate: f64,
+    pub(super) widthwise_version: String,
+}
+
+pub(super) const MANIFEST: &str = "ladder.json";
+const VERSION: u32 = 1;
+
+/// Finds the ladder of `folder` or begins one; `learning_rate` is asked for at the beginning only.
+pub(super) fn open(
+    folder: &Path,
+    config_text: &str,
+    hashes: (String, String),
+    is_coordinate_check: bool,
+    learning_rate: impl FnOnce() -> Result<f64>,
+) -> Result<LadderManifest> {
+    if folder.is_file() {
+        bail!("the output {} is a file; give a folder with --out", folder.display());
+    }
+    let path = folder.join(MANIFEST);
+    let (config_hash, data_hash) = hashes;
+    match fs::read(&path) {
+        Ok(text) => {
+            let found: LadderManifest = serde_json::from_slice(&text)
+                .with_context(|| format!("{} is no manifest of a ladder; choose another --out", path.display()))?;
+            ensure!(
+                found.schema_version == VERSION && found.config_hash == config_hash,
+                "{} holds a ladder of another configuration than the one given; give its own, {}, or choose another --out",
+                folder.display(),
+                folder.join("config.toml").display()
+            );
+            ensure!(
+                found.is_coordinate_check == is_coordinate_check,
+                "{} holds a ladder {} --coordinates; choose another --out",
+                folder.display(),
+                if found.is_coordinate_check { "with" } else { "without" }
+            );
+            ensure!(
+                found.data_hash == data_hash,
+                "{} was begun with other data; give the same --data-dir, or choose another --out",
+                folder.display()
+            );
+            Ok(found)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            ensure!(is_free(folder), "{} holds files that are no ladder; choose another --out", folder.display());
+            let manifest = LadderManifest {
+                schema_version: VERSION,
+                config_hash,
+                data_hash,
+                is_coordinate_check,
+                learning_rate: learning_rate()?,
+                widthwise_version: env!("CARGO_PKG_VERSION").to_owned(),
+            };
+            fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            let mut text = serde_json::to_vec_pretty(&manifest)?;
+            text.push(b'\n');
+            write_shared(&path, &text)?;
+            write_shared(&folder.join("config.toml"), config_text.as_bytes())?;
+            Ok(manifest)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Whether a folder is empty or not there; what another shard is writing at this moment does not count.
+fn is_free(folder: &Path) -> bool {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.flatten().all(|entry| entry.file_name().to_string_lossy().starts_with('.')),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
+}
+
+/// Replaces a file that shards may write at the same time, each the same bytes.
+pub(super) fn write_shared(path: &Path, bytes: &[u8]) -> Result<()> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let own = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    atomic::write(&own, bytes)?;
+    fs::rename(&own, path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The file of one network.
+pub(super) fn unit_path(folder: &Path, width: usize, member: usize) -> PathBuf {
+    folder.join(format!("width_{width:05}")).join(format!("member_{member:03}.csv"))
+}
+
+/// Writes the numbers of one network, whole or not at all.
+pub(super) fn write_unit(folder: &Path, width: usize, member: usize, measured: &[Measured]) -> Result<()> {
+    let path = unit_path(folder, width, member);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
+    }
+    let rows = measured.iter().map(|found| UnitRow {
+        width,
+        member,
+        quantity: found.quantity,
+        layer: found.layer,
+        value: found.value,
+    });
+    Ok(atomic::write(&path, &csv_of(rows)?)?)
+}
+
+/// Rows as the bytes of a CSV file.
+pub(super) fn csv_of<R: Serialize>(rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row)?;
+    }
+    writer.into_inner().context("a table in memory cannot be finished")
+}
+
+/// Reads the numbers of one network.
+pub(super) fn read_unit(folder: &Path, width: usize, member: usize) -> Result<Vec<UnitRow>> {
+    let path = unit_path(folder, width, member);
+    let damaged = || format!("{} is damaged; remove it and give the command again", path.display());
+    let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let rows = reader.deserialize().collect::<Result<Vec<UnitRow>, _>>().with_context(damaged)?;
+    ensure!(rows.iter().all(|row| (row.width, row.member) == (width, member)), "{}", damaged());
+    Ok(rows)
+}
+
+/// Values by quantity and layer, then by width, one a member in their order.
+pub(super) type Values = BTreeMap<(LadderQuantity, Option<usize>), BTreeMap<usize, Vec<f64>>>;
+
+/// Mean, standard error and median of every quantity at every width.
+pub(super) fn means(values: &Values) -> Vec<MeanRow> {
+    let of_width = |(quantity, layer): (LadderQuantity, Option<usize>), (&width, values): (&usize, &Vec<f64>)| {
+        let (mean, error) = mean_and_error(values);
+        let median = Center::Median.of(&mut values.clone());
+        MeanRow {
+            quantity,
+            layer,
+            width,
+            members: values.len(),
+            mean,
+            std_error: Some(error).filter(|e| e.is_finite()),
+            median,
+        }
+    };
+    values.iter().flat_map(|(&key, by_width)| by_width.iter().map(move |entry| of_width(key, entry))).collect()
+}
+
+/// Sorts rows into values; members without a number are left out of their width.
+pub(super) fn by_quantity(rows: &[UnitRow]) -> Values {
+    let mut values = Values::new();
+    for row in rows {
+        values.entry((row.quantity, row.layer)).or_default().entry(row.width).or_default().push(row.value);
+    }
+    values
+}

@@ -1,0 +1,243 @@
+//! Verdicts of a ladder: fitted exponents against declared ones, extrapolated values against theory.
+//!
+//! An exponent disagrees if its interval and the accepted one do not meet; it agrees if they do and the interval is no longer than
+//! the accepted one; otherwise it is undecided. Exponents of the kernel regime are fitted at widths where the kernel changes by at
+//! most [`LAZY_CHANGE`] in the mean, and undecided with fewer than [`FEWEST_WIDTHS`] of these. A limit disagrees if it lies four or
+//! more standard errors from theory, and agrees if it does not and four standard errors are at most a tenth of its size.
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use widthwise_theory::WidthRates;
+
+use super::folder::Values;
+use super::limit::extrapolate;
+use super::power_law::{Center, PowerLaw, Rung, fit};
+use super::quantity::{Declared, LadderQuantity, Question};
+use crate::record::row::Verdict;
+
+/// Mean relative change of the tangent kernel up to which a width counts as lazy.
+pub const LAZY_CHANGE: f64 = 0.1;
+
+/// Widths that an exponent takes.
+pub const FEWEST_WIDTHS: usize = 3;
+
+/// Exponent at which a pre-activation counts as growing with the width.
+const GROWTH: f64 = 0.15;
+
+/// What a row of `fits.csv` is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Statistic {
+    /// Power of the width of the mean over members.
+    ExponentOfMean,
+    /// Power of the width of the median; not judged.
+    ExponentOfMedian,
+    /// Value at infinite width.
+    Limit,
+}
+
+/// A row of `fits.csv`; an undefined number is an empty cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    /// What.
+    pub quantity: LadderQuantity,
+    /// Where, if the quantity has one number a layer.
+    pub layer: Option<usize>,
+    /// Of what.
+    pub statistic: Statistic,
+    /// The number.
+    pub value: Option<f64>,
+    /// Lower end of the interval of an exponent.
+    pub low: Option<f64>,
+    /// Its upper end.
+    pub high: Option<f64>,
+    /// Standard error.
+    pub std_error: Option<f64>,
+    /// Value at width one of the fitted power.
+    pub prefactor: Option<f64>,
+    /// What theory declares.
+    pub declared: Option<f64>,
+    /// Smallest accepted exponent.
+    pub accepted_low: Option<f64>,
+    /// Largest accepted exponent.
+    pub accepted_high: Option<f64>,
+    /// `(value - declared) / std_error` of a limit.
+    pub z: Option<f64>,
+    /// Widths behind the fit, blanks between.
+    pub widths: String,
+    /// Smallest number of members of a width.
+    pub members: usize,
+    /// The judgement, where there is one.
+    pub verdict: Option<Verdict>,
+    /// What was left out, and why.
+    pub remark: String,
+}
+
+/// What is judged by.
+pub(super) struct Rules<'a> {
+    pub(super) rates: &'a WidthRates,
+    /// Keys the streams of the resampling.
+    pub(super) seed: u64,
+}
+
+/// Fits and judges all quantities. `limit` gives theory's value of a signed quantity and the size its error is held against.
+pub(super) fn judge(
+    values: &Values,
+    rules: &Rules<'_>,
+    limit: impl Fn(LadderQuantity) -> Result<Option<(f64, f64)>>,
+) -> Result<Vec<Fit>> {
+    let mut fits = Vec::new();
+    let change = values.get(&(LadderQuantity::NtkRelativeChange, None));
+    let is_lazy = |width: usize| {
+        let values = change.and_then(|change| change.get(&width));
+        // Without kernels nothing is known of their change.
+        values.is_none_or(|values| values.iter().sum::<f64>() / values.len() as f64 <= LAZY_CHANGE)
+    };
+    for ((quantity, layer), by_width) in values {
+        let rungs: Vec<Rung> = by_width.iter().map(|(&width, values)| Rung { width, values: values.clone() }).collect();
+        match quantity.question(*layer, rules.rates) {
+            Question::Exponent(declared) => {
+                for center in [Center::Mean, Center::Median] {
+                    fits.push(exponent(*quantity, *layer, &rungs, center, declared, rules.seed, is_lazy));
+                }
+            }
+            Question::Limit => fits.push(limit_of(*quantity, &rungs, limit(*quantity)?)),
+            Question::None => {}
+        }
+    }
+    Ok(fits)
+}
+
+fn exponent(
+    quantity: LadderQuantity,
+    layer: Option<usize>,
+    rungs: &[Rung],
+    center: Center,
+    declared: Option<Declared>,
+    seed: u64,
+    is_lazy: impl Fn(usize) -> bool,
+) -> Fit {
+    let is_cut = declared.is_some_and(|declared| declared.needs_lazy_widths);
+    let (lazy, rest): (Vec<Rung>, Vec<Rung>) = rungs.iter().cloned().partition(|rung| !is_cut || is_lazy(rung.width));
+    let is_enough = lazy.len() >= FEWEST_WIDTHS;
+    let mut remark = String::new();
+    if !rest.is_empty() {
+        let share = 100.0 * LAZY_CHANGE;
+        remark = format!("the kernel changes by more than {share} % at {}", widths_of(&rest));
+        if !is_enough {
+            remark.push_str(", too many to judge a power: take wider networks, an easier task or fewer steps");
+        }
+    }
+    let used = if is_enough { &lazy } else { rungs };
+    let name = quantity.name();
+    let stream = format!("ladder.bootstrap.{name}.{}.{center:?}", layer.unwrap_or(0));
+    let found = fit(used, center, &mut widthwise_datasets::stream(seed, &stream));
+    if found.is_none() {
+        remark = "a value is zero or missing".to_owned();
+    }
+    let verdict = match (center, declared) {
+        (Center::Median, _) => None,
+        (_, None) => Some(Verdict::NoPrediction),
+        (_, Some(declared)) => Some(match found {
+            Some(found) if is_enough => verdict_of(&found, declared.accepted),
+            _ => Verdict::Undecided,
+        }),
+    };
+    let accepted = declared.filter(|_| center == Center::Mean).map(|declared| declared.accepted);
+    Fit {
+        quantity,
+        layer,
+        statistic: if center == Center::Mean { Statistic::ExponentOfMean } else { Statistic::ExponentOfMedian },
+        value: found.map(|found| found.exponent),
+        low: found.map(|found| found.interval[0]),
+        high: found.map(|found| found.interval[1]),
+        std_error: found.map(|found| found.std_error),
+        prefactor: found.map(|found| found.prefactor),
+        declared: declared.map(|declared| declared.exponent),
+        accepted_low: accepted.map(|accepted| accepted[0]),
+        accepted_high: accepted.map(|accepted| accepted[1]),
+        z: None,
+        widths: widths_of(used),
+        members: members_of(used),
+        verdict,
+        remark,
+    }
+}
+
+fn verdict_of(found: &PowerLaw, accepted: [f64; 2]) -> Verdict {
+    let [low, high] = found.interval;
+    if high < accepted[0] || low > accepted[1] {
+        Verdict::Disagrees
+    } else if high - low <= accepted[1] - accepted[0] {
+        Verdict::Agrees
+    } else {
+        Verdict::Undecided
+    }
+}
+
+fn limit_of(quantity: LadderQuantity, rungs: &[Rung], theory: Option<(f64, f64)>) -> Fit {
+    let found = extrapolate(rungs);
+    let z = found.and_then(|found| theory.map(|(declared, _)| (found.value - declared) / found.std_error));
+    let verdict = match (z, theory, found) {
+        (_, None, _) => Verdict::NoPrediction,
+        (Some(z), _, _) if z.abs() >= 4.0 => Verdict::Disagrees,
+        (Some(_), Some((_, size)), Some(found)) if 4.0 * found.std_error <= 0.1 * size => Verdict::Agrees,
+        _ => Verdict::Undecided,
+    };
+    Fit {
+        quantity,
+        layer: None,
+        statistic: Statistic::Limit,
+        value: found.map(|found| found.value),
+        low: None,
+        high: None,
+        std_error: found.map(|found| found.std_error),
+        prefactor: None,
+        declared: theory.map(|(declared, _)| declared),
+        accepted_low: None,
+        accepted_high: None,
+        z,
+        widths: widths_of(rungs),
+        members: members_of(rungs),
+        verdict: Some(verdict),
+        remark: if found.is_none() {
+            "fewer than three widths, or no spread to weigh them by".into()
+        } else {
+            String::new()
+        },
+    }
+}
+
+fn widths_of(rungs: &[Rung]) -> String {
+    rungs.iter().map(|rung| rung.width.to_string()).collect::<Vec<_>>().join(" ")
+}
+
+fn members_of(rungs: &[Rung]) -> usize {
+    rungs.iter().map(|rung| rung.values.len()).min().unwrap_or(0)
+}
+
+/// The verdict of all: the worst of the exponents of means, and a limit that disagrees. A limit that is too coarse to tell decides
+/// nothing.
+pub(super) fn overall(fits: &[Fit], has_diverged: bool) -> Verdict {
+    let judged = || fits.iter().filter(|fit| fit.statistic == Statistic::ExponentOfMean);
+    let any = |verdict| fits.iter().any(|fit| fit.verdict == Some(verdict));
+    if has_diverged || any(Verdict::Disagrees) || growing(fits).is_some() {
+        Verdict::Disagrees
+    } else if judged().any(|fit| fit.verdict == Some(Verdict::Undecided))
+        || !judged().any(|fit| fit.verdict == Some(Verdict::Agrees))
+    {
+        Verdict::Undecided
+    } else {
+        Verdict::Agrees
+    }
+}
+
+/// The fit of a pre-activation that grows with the width beyond doubt: no learning rate then serves all widths, whether or not that
+/// is what the parameterization declares.
+pub fn growing(fits: &[Fit]) -> Option<&Fit> {
+    fits.iter().find(|fit| {
+        let is_preactivation =
+            matches!(fit.quantity, LadderQuantity::FirstPreactivationChange | LadderQuantity::PreactivationChange);
+        is_preactivation && fit.statistic == Statistic::ExponentOfMean && fit.low.is_some_and(|low| low > GROWTH)
+    })
+}

@@ -1,0 +1,231 @@
+//! What all networks of a ladder share, and what those of one width do.
+
+use anyhow::{Context, Result, ensure};
+use faer::Mat;
+use rand::Rng;
+use widthwise_probes::{KernelSummary, empirical_ntk};
+use widthwise_theory::{Architecture, Inputs, KernelDynamics, Kernels, TheoryError, Training, kernels};
+
+use super::linear_path::{Problem, for_outputs};
+use super::quantity::LadderQuantity;
+use crate::config::{LearningRate, Loss, NetworkConfig};
+use crate::data::input_shape;
+use crate::network::{Network, build_architecture};
+use crate::observation::Observation;
+use crate::prediction::{controlled, mean_diagonal, mean_off_diagonal, no_dynamics, step_rule};
+use crate::session::{Session, rule};
+use crate::training::loss::examples_per_unit;
+
+/// Rows of the largest kernel that a ladder follows: examples times outputs.
+const MOST_ROWS: usize = 4096;
+
+/// Rate, data and problem, the same for all widths.
+pub(super) struct Setting<'a> {
+    pub(super) session: &'a Session<'a>,
+    pub(super) learning_rate: f64,
+    /// Inputs of all examples looked at: the training set, then the test set.
+    pub(super) inputs: Vec<f64>,
+    /// Their targets, `M x O`.
+    pub(super) targets: Mat<f64>,
+    /// What a constant kernel says about the training, where it says something and is asked for.
+    pub(super) problem: Option<Problem>,
+    /// Whether kernels are measured.
+    pub(super) has_kernels: bool,
+    /// Why some quantities are missing.
+    pub(super) remarks: Vec<String>,
+}
+
+impl<'a> Setting<'a> {
+    pub(super) fn new(session: &'a Session<'a>, learning_rate: f64, has_kernels: bool) -> Result<Self> {
+        let (experiment, prepared) = (session.experiment, &session.prepared);
+        let outputs = prepared.outputs;
+        let rows = (prepared.train.n + prepared.test.n) * outputs;
+        ensure!(
+            !has_kernels || rows <= MOST_ROWS,
+            "a ladder follows the whole kernel of (training + test examples) x outputs, {rows} rows here, and at most \
+             {MOST_ROWS} are allowed; lower dataset.preprocessing.train and dataset.preprocessing.test"
+        );
+        let values = [prepared.train.targets.as_slice(), &prepared.test.targets].concat();
+        let targets = Mat::from_fn(rows / outputs, outputs, |i, o| values[i * outputs + o]);
+        let training = &experiment.training;
+        let has_dropout = session.architecture.without_dropout() != session.architecture;
+        let refusal = match training.loss {
+            Loss::CrossEntropy => Some("cross-entropy has no linear path".to_owned()),
+            Loss::HalfSum | Loss::HalfMean => no_dynamics(experiment, has_dropout, prepared),
+        };
+        let mut remarks = Vec::new();
+        let problem = match (refusal, step_rule(training.optimizer)) {
+            (None, Some(rule)) if has_kernels => {
+                let batch = training.batch_size.unwrap_or(prepared.train.n).min(prepared.train.n);
+                Some(Problem {
+                    learning_rate,
+                    rule,
+                    loss_factor: 1.0 / examples_per_unit(training.loss, batch),
+                    ridge: training.l2.strength,
+                    targets: targets.get(..prepared.train.n, ..).to_owned(),
+                })
+            }
+            (refusal, _) => {
+                if let Some(reason) = refusal.filter(|_| has_kernels) {
+                    remarks.push(format!("no distance from the linearized network: {reason}"));
+                }
+                None
+            }
+        };
+        let inputs = [prepared.train.inputs.as_slice(), &prepared.test.inputs].concat();
+        Ok(Self { session, learning_rate, inputs, targets, problem, has_kernels, remarks })
+    }
+
+    /// Training examples.
+    pub(super) fn train(&self) -> usize {
+        self.session.prepared.train.n
+    }
+}
+
+/// The network of a session at another width.
+pub(super) fn architecture_at(session: &Session<'_>, width: usize) -> Result<Architecture> {
+    let network = NetworkConfig { width, ..session.experiment.network.clone() };
+    let gates = session.architecture.gates.clone();
+    Ok(build_architecture(&network, input_shape(&session.prepared), session.prepared.outputs, gates)?)
+}
+
+/// The base learning rate, one for all widths, so that widths can be compared: a critical one is that of the infinite-width
+/// kernel of the widest network on the training set, or where there is no such kernel, of the first of the widest networks.
+pub(super) fn learning_rate(session: &Session<'_>, widest: usize) -> Result<f64> {
+    let training = &session.experiment.training;
+    let fraction = match training.learning_rate {
+        LearningRate::Absolute(rate) => return Ok(rate),
+        LearningRate::Critical(fraction) => fraction,
+    };
+    let architecture = architecture_at(session, widest)?;
+    let inputs = Inputs::new(session.prepared.train.inputs.clone(), input_shape(&session.prepared))?;
+    let kernel = match kernels(&architecture.without_dropout(), &inputs, None) {
+        Ok(kernels) => kernels.ntk,
+        Err(TheoryError::NoPrediction { .. }) => {
+            let seed = seed_of(session.experiment.run.seed, widest);
+            let rule = rule(session.experiment);
+            let network = Network::new(&architecture, rule, seed, 0, &session.device, session.dtype)?;
+            empirical_ntk(&Observation::new(&network, &session.data.train))
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let largest = KernelSummary::new(&kernel).eigenvalues.first().copied();
+    let largest = largest.filter(|value| value.is_finite() && *value > 0.0).context(
+        "the NTK of the training set has no positive eigenvalue, so learning_rate.critical means nothing; give \
+         learning_rate.absolute",
+    )?;
+    Ok(fraction * 2.0 / largest * examples_per_unit(training.loss, session.prepared.train.n))
+}
+
+/// Seed of the networks of a width. The stream of a member would otherwise begin with the same numbers at every width, and
+/// widths would not be independent.
+pub(super) fn seed_of(seed: u64, width: usize) -> u64 {
+    widthwise_datasets::stream(seed, &format!("ladder.{width}")).next_u64()
+}
+
+/// What the networks of one width share.
+pub(super) struct Width {
+    pub(super) width: usize,
+    pub(super) seed: u64,
+    pub(super) architecture: Architecture,
+    /// Kernels of infinite width with this width's learning-rate factors, on all examples.
+    kernels: Option<Kernels>,
+    /// The tangent kernel among them over examples and outputs.
+    pub(super) infinite_ntk: Option<Mat<f64>>,
+    /// Why there is none.
+    pub(super) remark: Option<String>,
+}
+
+impl Width {
+    pub(super) fn new(setting: &Setting<'_>, width: usize) -> Result<Self> {
+        let session = setting.session;
+        let architecture = architecture_at(session, width)?;
+        let mut remark = None;
+        let found = if setting.has_kernels {
+            let control = &session.experiment.control;
+            let believed = controlled(&architecture.without_dropout(), control);
+            let inputs = Inputs::new(setting.inputs.clone(), input_shape(&session.prepared))?;
+            match kernels(&believed, &inputs, None) {
+                Ok(kernels) if control.nngp_for_ntk => Some(Kernels { ntk: kernels.nngp.clone(), ..kernels }),
+                Ok(kernels) => Some(kernels),
+                Err(TheoryError::NoPrediction { reason }) => {
+                    remark = Some(format!("no kernel of infinite width: {reason}"));
+                    None
+                }
+                Err(error) => return Err(error.into()),
+            }
+        } else {
+            None
+        };
+        Ok(Self {
+            width,
+            seed: seed_of(session.experiment.run.seed, width),
+            architecture,
+            infinite_ntk: found.as_ref().map(|kernels| for_outputs(&kernels.ntk, session.prepared.outputs)),
+            kernels: found,
+            remark,
+        })
+    }
+
+    /// What theory says of a signed quantity at infinite width, and the size that its error is held against.
+    ///
+    /// # Errors
+    /// A failed decomposition.
+    pub(super) fn limit(&self, setting: &Setting<'_>, quantity: LadderQuantity) -> Result<Option<(f64, f64)>> {
+        let Some(kernels) = &self.kernels else { return Ok(None) };
+        let rates = self.architecture.width_rates(rule(setting.session.experiment))?;
+        let of_kernel = |value: f64| Some((value, value.abs()));
+        Ok(match quantity {
+            // A kernel that grows with the width has no limit.
+            _ if !rates.is_stable() => None,
+            LadderQuantity::NtkMeanDiagonal => of_kernel(mean_diagonal(&kernels.ntk)),
+            LadderQuantity::NtkMeanOffDiagonal => of_kernel(mean_off_diagonal(&kernels.ntk)),
+            _ if !rates.is_lazy() => None,
+            LadderQuantity::TrainLoss => self.ensemble_loss(setting, kernels)?.map(|loss| (loss, loss)),
+            LadderQuantity::TrainLossGap => self.ensemble_loss(setting, kernels)?.map(|loss| (0.0, loss)),
+            LadderQuantity::TargetOverlapGap => {
+                let targets = &setting.targets;
+                Some((0.0, targets.squared_norm_l2() / (targets.nrows() * targets.ncols()) as f64))
+            }
+            _ => None,
+        })
+    }
+
+    /// Mean training loss of infinitely wide networks after the last step; full batches only.
+    fn ensemble_loss(&self, setting: &Setting<'_>, kernels: &Kernels) -> Result<Option<f64>> {
+        let (session, n) = (setting.session, setting.train());
+        let training = &session.experiment.training;
+        let Some(problem) = &setting.problem else { return Ok(None) };
+        if training.batch_size.is_some_and(|size| size < n) {
+            return Ok(None);
+        }
+        let block = |kernel: &Mat<f64>| kernel.get(..n, ..n).to_owned();
+        let per_unit = examples_per_unit(training.loss, n);
+        let dynamics = KernelDynamics::new(block(&kernels.ntk).as_ref(), block(&kernels.nngp).as_ref())?
+            .with_ridge(problem.ridge * per_unit);
+        let (learning_rate, steps) = (problem.learning_rate / per_unit, theory_step(setting, session.last_step));
+        let course = match problem.rule {
+            widthwise_theory::StepRule::GradientDescent => Training::GradientDescent { learning_rate, steps },
+            widthwise_theory::StepRule::Momentum { beta } => Training::Momentum { learning_rate, beta, steps },
+            widthwise_theory::StepRule::Nesterov { beta } => Training::Nesterov { learning_rate, beta, steps },
+        };
+        let predicted = dynamics.train_prediction(problem.targets.as_ref(), &course)?;
+        Ok(Some(predicted.expected_loss(problem.targets.as_ref())? / per_unit))
+    }
+}
+
+/// The step that infinite-width theory is asked for: another one under a control of time.
+pub(super) fn theory_step(setting: &Setting<'_>, step: u64) -> u64 {
+    (step as f64 * setting.session.experiment.control.time_factor).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_draw_from_streams_of_their_own() {
+        let seeds = [64, 128, 640].map(|width| seed_of(1, width));
+        assert!(seeds[0] != seeds[1] && seeds[1] != seeds[2] && seed_of(2, 64) != seeds[0]);
+    }
+}

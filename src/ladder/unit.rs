@@ -1,0 +1,275 @@
+//! One network of a ladder: trained beside the two networks that a constant kernel describes, and compared with its own start.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use burn::tensor::Tensor;
+use faer::Mat;
+use widthwise_probes::{Observed, empirical_ntk_full, relative_distance, to_f64, to_matrix};
+
+use super::linear_path::{LinearPath, rms_distance};
+use super::quantity::LadderQuantity;
+use super::setting::{Setting, Width, theory_step};
+use crate::config::Anchor;
+use crate::measurement::{Evaluation, Snapshot, evaluate, mean_square};
+use crate::network::{Batch, Network, Parameters};
+use crate::observation::Observation;
+use crate::prediction::{mean_diagonal, mean_off_diagonal};
+use crate::record::manifest::Outcome;
+use crate::session::rule;
+use crate::signals::StopFlag;
+use crate::training::batches::Batches;
+use crate::training::loss::examples_per_unit;
+use crate::training::optimizer::{OptimizerState, Updater};
+use crate::training::{Course, Member, Observer, train};
+
+/// One number of a network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Measured {
+    pub(super) quantity: LadderQuantity,
+    pub(super) layer: Option<usize>,
+    pub(super) value: f64,
+}
+
+/// Trains and measures `member` of a width. `None` if a stop was asked for.
+///
+/// # Errors
+/// Shapes that do not fit.
+pub(super) fn measure(
+    setting: &Setting<'_>,
+    width: &Width,
+    member: usize,
+    stop: &StopFlag,
+) -> Result<Option<Vec<Measured>>> {
+    let session = setting.session;
+    let experiment = session.experiment;
+    let rule = rule(experiment);
+    let network = Network::new(&width.architecture, rule, width.seed, member, &session.device, session.dtype)?;
+    let batch = network.batch(&setting.inputs);
+    let observation = Observation::new(&network, &batch);
+    let start = Start {
+        parameters: network.parameters.clone(),
+        outputs: to_matrix(observation.outputs()),
+        preactivations: (1..=observation.layers()).map(|layer| observation.preactivations(layer)).collect(),
+        ntk: setting.has_kernels.then(|| empirical_ntk_full(&observation)),
+    };
+    drop(observation);
+    let training = &experiment.training;
+    let batches = || Batches::new(width.seed, member, setting.train(), training.batch_size);
+    let mut looker = Looker {
+        setting,
+        width,
+        batch: &batch,
+        start: &start,
+        own: Beside::new(setting, start.ntk.as_ref(), &start.outputs, batches())?,
+        infinite: Beside::new(setting, width.infinite_ntk.as_ref(), &start.outputs, batches())?,
+        measured: Vec::new(),
+        stop,
+    };
+    looker.look_at_start();
+    // Looks at the first step, at those of the schedule and at the last.
+    let steps: BTreeSet<u64> =
+        session.probe_steps.iter().copied().chain([1]).filter(|step| *step <= session.last_step).collect();
+    let anchors_at_init = training.l2.strength > 0.0 && training.l2.toward == Anchor::Init;
+    let course = Course {
+        config: training,
+        data: &session.data,
+        updater: Updater {
+            optimizer: training.optimizer,
+            learning_rate: setting.learning_rate,
+            l2: training.l2,
+            anchor: anchors_at_init.then(|| network.parameters.clone()),
+        },
+        last_step: session.last_step,
+        seed: width.seed,
+        probe_steps: &steps,
+        checkpoint_every: u64::MAX,
+        deadline: None,
+    };
+    let state = OptimizerState::new(training.optimizer, &network.parameters);
+    let mut member = Member { member, step: 0, network, state };
+    let outcome = train(&mut member, &course, batches(), &mut looker)?;
+    let mut measured = looker.measured;
+    match outcome {
+        Outcome::Interrupted => return Ok(None),
+        Outcome::Diverged => {
+            measured.push(Measured { quantity: LadderQuantity::Diverged, layer: None, value: 1.0 });
+        }
+        _ => {}
+    }
+    measured.retain(|found| found.value.is_finite());
+    Ok(Some(measured))
+}
+
+/// A network before its first step, on all examples.
+struct Start {
+    parameters: Vec<Parameters>,
+    outputs: Mat<f64>,
+    preactivations: Vec<Tensor<3>>,
+    ntk: Option<Mat<f64>>,
+}
+
+/// A path beside the network, and the largest distance from it so far.
+struct Beside<'a> {
+    path: LinearPath<'a>,
+    gap: f64,
+}
+
+impl<'a> Beside<'a> {
+    /// `None` without a kernel, or where a constant kernel does not say how training goes.
+    fn new(
+        setting: &Setting<'_>,
+        kernel: Option<&'a Mat<f64>>,
+        initial: &Mat<f64>,
+        batches: Batches,
+    ) -> Result<Option<Self>> {
+        let (Some(problem), Some(kernel)) = (&setting.problem, kernel) else { return Ok(None) };
+        let path = LinearPath::new(problem, kernel.as_ref(), initial.as_ref(), batches)?;
+        Ok(Some(Self { path, gap: 0.0 }))
+    }
+
+    fn look(&mut self, step: u64, outputs: &Mat<f64>) -> Result<()> {
+        self.path.advance(step)?;
+        self.gap = self.gap.max(rms_distance(outputs, &self.path.outputs()));
+        Ok(())
+    }
+}
+
+/// Looks at the network while it trains.
+struct Looker<'a> {
+    setting: &'a Setting<'a>,
+    width: &'a Width,
+    batch: &'a Batch,
+    start: &'a Start,
+    own: Option<Beside<'a>>,
+    infinite: Option<Beside<'a>>,
+    measured: Vec<Measured>,
+    stop: &'a StopFlag,
+}
+
+impl Looker<'_> {
+    fn push(&mut self, quantity: LadderQuantity, layer: Option<usize>, value: f64) {
+        self.measured.push(Measured { quantity, layer, value });
+    }
+
+    fn look_at_start(&mut self) {
+        let Some(ntk) = &self.start.ntk else { return };
+        let over_outputs = outputs_averaged(ntk, self.start.outputs.ncols());
+        self.push(LadderQuantity::NtkMeanDiagonal, None, mean_diagonal(&over_outputs));
+        self.push(LadderQuantity::NtkMeanOffDiagonal, None, mean_off_diagonal(&over_outputs));
+        if let Some(infinite) = &self.width.infinite_ntk {
+            self.push(LadderQuantity::NtkDistance, None, relative_distance(ntk, infinite));
+        }
+    }
+
+    fn look_at_preactivations(&mut self, quantity: LadderQuantity, observation: &Observation<'_>) {
+        for layer in 1..=observation.layers() {
+            let change = observation.preactivations(layer) - self.start.preactivations[layer - 1].clone();
+            self.push(quantity, Some(layer), mean_square(change).sqrt());
+        }
+    }
+
+    fn look_at_end(&mut self, network: &Network, observation: &Observation<'_>, outputs: &Mat<f64>, loss: f64) {
+        self.look_at_preactivations(LadderQuantity::PreactivationChange, observation);
+        for (index, (now, before)) in network.parameters.iter().zip(&self.start.parameters).enumerate() {
+            let change = norm(now.weight.clone() - before.weight.clone()) / norm(before.weight.clone());
+            self.push(LadderQuantity::WeightChange, Some(index + 1), change);
+        }
+        if let Some(ntk) = &self.start.ntk {
+            let change = relative_distance(&empirical_ntk_full(observation), ntk);
+            self.push(LadderQuantity::NtkRelativeChange, None, change);
+            self.push(LadderQuantity::TrainLoss, None, loss);
+        }
+        if let Some(gap) = self.own.as_ref().map(|own| own.gap) {
+            self.push(LadderQuantity::LinearizationGap, None, gap);
+        }
+        if let Some(infinite) = &self.infinite {
+            let (gap, wide) = (infinite.gap, infinite.path.outputs());
+            let loss_gap = loss - self.loss_of(&wide);
+            let targets = &self.setting.targets;
+            let overlap = widthwise_probes::inner_product(targets, &(outputs - &wide));
+            self.push(LadderQuantity::InfiniteKernelGap, None, gap);
+            self.push(LadderQuantity::TrainLossGap, None, loss_gap);
+            let count = (targets.nrows() * targets.ncols()) as f64;
+            self.push(LadderQuantity::TargetOverlapGap, None, overlap / count);
+        }
+    }
+
+    /// Squared loss on the training set, as the run records it.
+    fn loss_of(&self, outputs: &Mat<f64>) -> f64 {
+        let n = self.setting.train();
+        let difference = outputs.get(..n, ..) - self.setting.targets.get(..n, ..);
+        let kind = self.setting.session.experiment.training.loss;
+        0.5 * difference.squared_norm_l2() / examples_per_unit(kind, n)
+    }
+}
+
+impl Observer for Looker<'_> {
+    fn probe(&mut self, member: &Member, is_last: bool) -> Result<Snapshot> {
+        let session = self.setting.session;
+        let evaluation = evaluate(&member.network, &session.data, session.experiment.training.loss);
+        let snapshot = Snapshot { measured: Vec::new(), evaluation, ntk: None, moments: None, units: None };
+        if member.step == 0 || !evaluation.train_loss.is_finite() {
+            return Ok(snapshot);
+        }
+        let observation = Observation::new(&member.network, self.batch);
+        let outputs = to_matrix(observation.outputs());
+        if let Some(own) = &mut self.own {
+            own.look(member.step, &outputs)?;
+        }
+        if let Some(infinite) = &mut self.infinite {
+            infinite.look(theory_step(self.setting, member.step), &outputs)?;
+        }
+        if member.step == 1 {
+            self.look_at_preactivations(LadderQuantity::FirstPreactivationChange, &observation);
+        }
+        if is_last {
+            self.look_at_end(&member.network, &observation, &outputs, evaluation.train_loss);
+        }
+        Ok(snapshot)
+    }
+
+    fn losses(&mut self, _: &Member, _: u64, _: &[f64], _: Option<Evaluation>) -> Result<()> {
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, _: &Member) -> Result<()> {
+        // A network is short work: one that was stopped is begun again.
+        Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.is_raised()
+    }
+}
+
+/// Frobenius norm, summed axis by axis: one order of addition for any number of threads.
+fn norm(weight: Tensor<2>) -> f64 {
+    to_f64(weight.square().sum_dim(1).sum_dim(0))[0].sqrt()
+}
+
+/// Mean over outputs of the diagonal blocks of a kernel over examples and outputs.
+fn outputs_averaged(ntk: &Mat<f64>, outputs: usize) -> Mat<f64> {
+    let examples = ntk.nrows() / outputs;
+    Mat::from_fn(examples, examples, |x, y| {
+        (0..outputs).map(|o| ntk[(x * outputs + o, y * outputs + o)]).sum::<f64>() / outputs as f64
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_are_averaged_block_by_block() {
+        let ntk = Mat::from_fn(4, 4, |i, j| (4 * i + j) as f64);
+        // Entries (0, 0) and (1, 1); (0, 2) and (1, 3); and so on.
+        let expected = [[2.5, 4.5], [10.5, 12.5]];
+        let found = outputs_averaged(&ntk, 2);
+        for (i, row) in expected.iter().enumerate() {
+            for (j, &value) in row.iter().enumerate() {
+                assert_eq!(found[(i, j)], value);
+            }
+        }
+    }
+}
