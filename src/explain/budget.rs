@@ -1,6 +1,7 @@
 //! The gap between a finite network and infinite width as signed parts, and what they come to over members.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -249,23 +250,59 @@ fn rows_at(members: &[MemberOutputs], (step, split): (u64, Split)) -> Option<Vec
     Some(rows)
 }
 
-/// The largest part at the last step, a sentence for the training and one for the test examples.
+/// The largest part at the last step, a sentence for the training and one for the test examples. A part that is lost in its standard
+/// error over members is named as such, and the largest that is not beside it.
 pub fn largest_parts(rows: &[BudgetRow]) -> Vec<String> {
-    let sentence = |(split, examples): (Split, &str)| {
-        let last = rows.iter().filter(|row| row.split == split).map(|row| row.step).max()?;
-        let here = rows.iter().filter(|row| row.split == split && row.step == last);
-        let parts = here.filter_map(|row| Some((row, row.absolute_share?)));
-        let (largest, share) = parts.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        let part = Part::ALL.into_iter().find(|part| part.name() == largest.part)?;
-        let error = largest.std_error.map_or_else(String::new, |error| format!(" ± {error:.1e}"));
-        Some(format!(
-            "{examples}, step {last}: {:.0} % of what separates theory from the run is {} ({:.1e}{error} an output)",
-            100.0 * share,
-            part.cause(),
-            largest.root_mean_square
-        ))
-    };
-    [(Split::Train, "training examples"), (Split::Test, "test examples")].into_iter().filter_map(sentence).collect()
+    [(Split::Train, "training examples"), (Split::Test, "test examples")]
+        .into_iter()
+        .filter_map(|(split, examples)| {
+            let last = rows.iter().filter(|row| row.split == split).map(|row| row.step).max()?;
+            let mut parts: Vec<Named<'_>> =
+                rows.iter().filter(|row| row.split == split && row.step == last).filter_map(Named::new).collect();
+            parts.sort_by(|a, b| b.share.total_cmp(&a.share));
+            let first = parts.first()?;
+            let mut sentence = format!("{examples}, step {last}: {first}");
+            if first.is_lost() {
+                sentence.push_str(", which is within its standard error of 0");
+                if let Some(clear) = parts.iter().find(|part| !part.is_lost()) {
+                    sentence.push_str(&format!("; the largest that is not: {clear}"));
+                }
+            }
+            Some(sentence)
+        })
+        .collect()
+}
+
+/// A row with its part and share.
+struct Named<'a> {
+    row: &'a BudgetRow,
+    part: Part,
+    share: f64,
+}
+
+impl<'a> Named<'a> {
+    fn new(row: &'a BudgetRow) -> Option<Self> {
+        let part = Part::ALL.into_iter().find(|part| part.name() == row.part)?;
+        Some(Self { row, part, share: row.absolute_share? })
+    }
+
+    /// A mean without a signal has about its standard error as its root mean square.
+    fn is_lost(&self) -> bool {
+        self.row.std_error.is_some_and(|error| self.row.root_mean_square < 2.0 * error)
+    }
+}
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = self.row.std_error.map_or_else(String::new, |error| format!(" ± {error:.1e}"));
+        write!(
+            f,
+            "{:.0} % of what separates theory from the run is {} ({:.1e}{error} an output)",
+            100.0 * self.share,
+            self.part.cause(),
+            self.row.root_mean_square
+        )
+    }
 }
 
 #[cfg(test)]
@@ -319,5 +356,11 @@ mod tests {
             "training examples, step 5: 29 % of what separates theory from the run is rounding in single precision";
         assert!(said[0].starts_with(expected), "{said:?}");
         assert!(largest_parts(&[]).is_empty());
+        // Of noise and a smaller part that is sure, both are named.
+        let mut noisy = rows(&[member(-1.0), member(1.0)]);
+        noisy[5].std_error = Some(noisy[5].root_mean_square);
+        let said = &largest_parts(&noisy)[0];
+        assert!(said.contains("within its standard error of 0; the largest that is not: 24 % of"), "{said}");
+        assert!(said.contains("linearization"), "{said}");
     }
 }

@@ -17,11 +17,11 @@ fn a_key_or_value_refused_on_its_own() {
     check_messages(&[
         (
             &["network.widht=512"][..],
-            "network.widht = 512 (--set) is not a known key; did you mean network.width? the keys of network are family, depth, width, widths, layers, readout, activation, sigma_w2, sigma_b2, parameterization, init, convolution, gates",
+            "network.widht = 512 (--set) is not a known key; did you mean network.width? the keys of network are family, depth, width, widths, layers, readout, activation, sigma_w2, sigma_b2, parameterization, centred, init, convolution, gates",
         ),
         (
             &["network.learning_rate=1"][..],
-            "network.learning_rate = 1 (--set) is not a known key; did you mean training.learning_rate? the keys of network are family, depth, width, widths, layers, readout, activation, sigma_w2, sigma_b2, parameterization, init, convolution, gates",
+            "network.learning_rate = 1 (--set) is not a known key; did you mean training.learning_rate? the keys of network are family, depth, width, widths, layers, readout, activation, sigma_w2, sigma_b2, parameterization, centred, init, convolution, gates",
         ),
         (
             &["widht=3"][..],
@@ -297,7 +297,7 @@ fn all_problems_are_reported_together_with_their_places() {
     let file = "[network]\nwidth = 0\ndepht = 3\n\n[training]\nlearning_rate.absolute = nan\nbatch_size = 300\n";
     let message = in_file(file, &["run.members=none", "network.init=pytorch"]).unwrap_err().to_string();
     let expected = r#"6 problems in the configuration:
-  network.depht = 3 (a.toml, line 3) is not a known key; did you mean network.depth? the keys of network are family, depth, width, widths, layers, readout, activation, sigma_w2, sigma_b2, parameterization, init, convolution, gates
+  network.depht = 3 (a.toml, line 3) is not a known key; did you mean network.depth? the keys of network are family, depth, width, widths, layers, readout, activation, sigma_w2, sigma_b2, parameterization, centred, init, convolution, gates
   network.width = 0 (a.toml, line 2), but it must be a whole number from 1 to 1000000
   run.members = "none" (--set), but it must be a whole number from 1 to 1000000
   training.learning_rate.absolute = nan (a.toml, line 6), but it must be a finite number above 0
