@@ -115,7 +115,7 @@ fn check_named(variants: &'static [Variant], table: &Table, path: &str, problems
 
 fn is_allowed(shape: Shape, value: &Value) -> bool {
     match (shape, value) {
-        (Shape::Switch, Value::Boolean(_)) => true,
+        (Shape::Switch | Shape::SwitchOr(_), Value::Boolean(_)) => true,
         (Shape::Whole(from, to), Value::Integer(n)) => u64::try_from(*n).is_ok_and(|n| (from..=to).contains(&n)),
         (Shape::Number(range), Value::Float(x)) => range.contains(*x),
         (Shape::Number(range), Value::Integer(n)) => range.contains(*n as f64),
@@ -131,7 +131,7 @@ fn is_allowed(shape: Shape, value: &Value) -> bool {
         (Shape::Numbers, Value::Array(items)) => {
             !items.is_empty() && items.iter().all(|item| is_allowed(Shape::Number(Range::Finite), item))
         }
-        (Shape::Choice(names), Value::String(name)) => names.contains(&name.as_str()),
+        (Shape::Choice(names) | Shape::SwitchOr(names), Value::String(name)) => names.contains(&name.as_str()),
         _ => false,
     }
 }
@@ -150,6 +150,7 @@ fn allowed(shape: Shape, found: &Value) -> String {
             format!("a table with the keys {}", keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", "))
         }
         Shape::Switch => "true or false".to_owned(),
+        Shape::SwitchOr(names) => format!("true, false or {}", one_of(names, found.as_str())),
         Shape::Whole(from, to) => format!("a whole number {}", range(from, to)),
         Shape::Number(range) => range.name().to_owned(),
         Shape::Text => "text in quotes that is not empty".to_owned(),

@@ -47,8 +47,8 @@ pub struct RunConfig {
     pub output: Option<PathBuf>,
     /// Steps between checkpoints inside a member, besides one at every member's end.
     pub checkpoint_every: u64,
-    /// Whether the weights of every member after training stay in its folder.
-    pub keep_weights: bool,
+    /// Which weights of every member stay in its folder.
+    pub keep_weights: KeepWeights,
 }
 
 impl RunConfig {
@@ -68,7 +68,54 @@ impl Default for RunConfig {
             precision: Precision::F32,
             output: None,
             checkpoint_every: 200,
-            keep_weights: false,
+            keep_weights: KeepWeights::None,
+        }
+    }
+}
+
+/// `run.keep_weights`: a switch, or a name. What a switch can say is written as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "KeptWritten", into = "KeptWritten")]
+pub enum KeepWeights {
+    /// None: `false` or `"none"`.
+    None,
+    /// Those after training: `true` or `"last"`.
+    Last,
+    /// Those after training and at every probe step: `"probes"`.
+    Probes,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum KeptWritten {
+    Switch(bool),
+    Name(KeptName),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KeptName {
+    None,
+    Last,
+    Probes,
+}
+
+impl From<KeptWritten> for KeepWeights {
+    fn from(written: KeptWritten) -> Self {
+        match written {
+            KeptWritten::Switch(false) | KeptWritten::Name(KeptName::None) => Self::None,
+            KeptWritten::Switch(true) | KeptWritten::Name(KeptName::Last) => Self::Last,
+            KeptWritten::Name(KeptName::Probes) => Self::Probes,
+        }
+    }
+}
+
+impl From<KeepWeights> for KeptWritten {
+    fn from(kept: KeepWeights) -> Self {
+        match kept {
+            KeepWeights::None => Self::Switch(false),
+            KeepWeights::Last => Self::Switch(true),
+            KeepWeights::Probes => Self::Name(KeptName::Probes),
         }
     }
 }

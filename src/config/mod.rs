@@ -28,8 +28,8 @@ use toml::Value;
 
 pub use claims::KNOWN_CLAIMS;
 pub use experiment::{
-    Anchor, ClaimsConfig, ControlConfig, DatasetConfig, DeviceKind, Experiment, ExplainConfig, L2, LearningRate, Loss,
-    Optimizer, Precision, ProbesConfig, RunConfig, Schedule, Stop, TrainingConfig,
+    Anchor, ClaimsConfig, ControlConfig, DatasetConfig, DeviceKind, Experiment, ExplainConfig, KeepWeights, L,
+    LearningRate, Loss, Optimizer, Precision, ProbesConfig, RunConfig, Schedule, Stop, TrainingConfig,
 };
 pub use init::COMMENTED;
 pub use layer::{

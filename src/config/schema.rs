@@ -16,7 +16,8 @@ pub(super) use shape::{Key, Range, Shape, Variant};
 
 use Range::{BelowOne, Finite, Fraction, Inside, NotNegative, Positive};
 use Shape::{
-    Choice, Formula, Layers, Name, Named, Names, Number, Numbers, Pair, Switch, Table, Text, Variants, Whole, Wholes,
+    Choice, Formula, Layers, Name, Named, Names, Number, Numbers, Pair, Switch, SwitchOr, Table, Text, Variants, Whole,
+    Wholes,
 };
 
 /// TOML has no larger whole numbers.
@@ -68,7 +69,7 @@ const RUN: &[Key] = &[
     key("precision", Choice(&["f32", "f64"])),
     key("output", Text),
     key("checkpoint_every", COUNT),
-    key("keep_weights", Switch),
+    key("keep_weights", SwitchOr(&["none", "last", "probes"])),
 ];
 
 const DATASET: &[Key] = &[key("source", Named(SOURCES)), key("preprocessing", Table(PREPROCESSING))];

@@ -1,5 +1,5 @@
 //! `checkpoint.safetensors`: one file with everything from which a run goes on to the same bytes; and `weights.safetensors`,
-//! the weights of a member that has ended.
+//! the weights of a member that has ended, or `weights_<step>.safetensors`, those on its way.
 //!
 //! Tensors are named `<set>.<layer>.weight` and `<set>.<layer>.bias` with set `parameters` or `moment<i>`; the header's
 //! metadata holds the [`Position`] as JSON and the SHA-256 of it and of all tensors. Random streams need no state: they are
@@ -52,6 +52,16 @@ pub const FILE: &str = "checkpoint.safetensors";
 
 /// Name of the file in the folder of a member.
 pub const WEIGHTS_FILE: &str = "weights.safetensors";
+
+/// Name of the file in the folder of a member that holds its weights after `step` steps.
+pub fn weights_file_at(step: u64) -> String {
+    format!("weights_{step}.safetensors")
+}
+
+/// The step of a file that [`weights_file_at`] names.
+pub fn step_of_weights_file(name: &str) -> Option<u64> {
+    name.strip_prefix("weights_")?.strip_suffix(".safetensors")?.parse().ok()
+}
 
 /// Writes parameter sets and a position to `path`.
 ///

@@ -12,6 +12,7 @@
 //! | `members/NNN/*.npy` | each member's kernels, moments and outputs at its first and last step |
 //! | `members/NNN/weights.safetensors` | its weights after training, if `run.keep_weights` asks for them |
 //! | `error_budget.csv`, `forecast.csv`, `explain/*` | why the run differs from theory, if `[explain]` asks for it |
+//! | `members/NNN/weights_STEP.safetensors` | its weights at a probe step, if `run.keep_weights` asks for those |
 //! | `checkpoint.safetensors` | only while unfinished |
 //! | `figures/*.svg`, `report.html` | drawn from the files above |
 
@@ -140,6 +141,18 @@ pub(super) fn write_resolved(folder: &Path, session: &Session<'_>) -> Result<()>
     let mut architecture = serde_json::to_vec(&session.architecture)?;
     architecture.push(b'\n');
     Ok(atomic::write(&folder.join("architecture.json"), &architecture)?)
+}
+
+/// Removes the weights that a member kept at or after `step`: those looks are still to come, or never will.
+pub(super) fn clear_weights(member: &Path, step: u64) -> Result<()> {
+    for entry in fs::read_dir(member).with_context(|| format!("cannot read {}", member.display()))? {
+        let path = entry?.path();
+        let kept = path.file_name().and_then(|name| checkpoint::step_of_weights_file(name.to_str()?));
+        if kept.is_some_and(|kept| kept >= step) {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The run is over.

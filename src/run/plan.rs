@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::RunOptions;
-use crate::config::{Checked, Precision};
+use crate::config::{Checked, KeepWeights, Precision};
 use crate::session::{Session, device, parameter_count};
 use crate::training::optimizer::moment_count;
 
@@ -35,7 +35,13 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
     let theory = 8 * (4 * train * train + 4 * train * test);
     let per_member = 8 * (2 * probes * probes + 2 * 6 * probes * session.columns.depth) + 8 * (train + test) * outputs;
     let rows = session.probe_steps.len() * 40 * (session.columns.depth + 1);
-    let kept = if experiment.run.keep_weights { bytes * parameters } else { 0 };
+    let kept = bytes
+        * parameters
+        * match experiment.run.keep_weights {
+            KeepWeights::None => 0,
+            KeepWeights::Last => 1,
+            KeepWeights::Probes => session.probe_steps.len() + 1,
+        };
     let disk = members * (per_member + 160 * rows + kept) + 2 * bytes * parameters;
     let mebibytes = |bytes: usize| format!("{:.0} MiB", bytes as f64 / 1_048_576.0);
     Ok(Plan {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use widthwise_probes::{inner_product, relative_distance, to_matrix};
 
 use super::folder;
+use crate::config::KeepWeights;
 use crate::measurement::{Evaluation, Measured, Snapshot, measure};
 use crate::monitor::Monitor;
 use crate::network::{Network, NoTap};
@@ -101,6 +102,7 @@ impl<'a> Recorder<'a> {
     pub(super) fn begin(&mut self, member: &Member) -> Result<()> {
         let folder = self.member_folder(member.member);
         std::fs::create_dir_all(&folder)?;
+        folder::clear_weights(&folder, member.step)?;
         (self.initial_ntk, self.predicted_path) = (None, None);
         if member.step > 0 {
             if self.session.experiment.probes.ntk {
@@ -115,9 +117,8 @@ impl<'a> Recorder<'a> {
     /// Closes a member: the next one starts from a checkpoint without weights.
     pub(super) fn end(&mut self, member: &Member, outcome: Outcome) -> Result<()> {
         // The weights of a diverged member are those of whatever step at which it was noticed.
-        if self.session.experiment.run.keep_weights && outcome != Outcome::Diverged {
-            let path = self.member_folder(member.member).join(checkpoint::WEIGHTS_FILE);
-            checkpoint::write_weights(&path, &self.session.architecture, &member.network.parameters)?;
+        if self.session.experiment.run.keep_weights != KeepWeights::None && outcome != Outcome::Diverged {
+            self.keep_weights(member, checkpoint::WEIGHTS_FILE)?;
         }
         self.position.member = member.member + 1;
         self.position.step = 0;
@@ -137,6 +138,11 @@ impl<'a> Recorder<'a> {
         self.position.results_bytes = self.results.sync()?;
         self.position.training_bytes = self.training.sync()?;
         Ok(checkpoint::write(&self.folder.join(checkpoint::FILE), &self.position, sets)?)
+    }
+
+    fn keep_weights(&self, member: &Member, name: &str) -> Result<()> {
+        let path = self.member_folder(member.member).join(name);
+        Ok(checkpoint::write_weights(&path, &self.session.architecture, &member.network.parameters)?)
     }
 
     fn member_folder(&self, member: usize) -> PathBuf {
@@ -210,6 +216,9 @@ impl Observer for Recorder<'_> {
             self.initial_ntk.as_ref(),
             is_end,
         )?;
+        if experiment.run.keep_weights == KeepWeights::Probes && snapshot.evaluation.train_loss.is_finite() {
+            self.keep_weights(member, &checkpoint::weights_file_at(member.step))?;
+        }
         let mut measured = snapshot.measured.clone();
         if let (Some(ntk), Some(kernels)) = (&snapshot.ntk, self.theory.kernels()) {
             measured.extend(against_infinite_width(ntk, &kernels.ntk));

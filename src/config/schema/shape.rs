@@ -9,6 +9,8 @@ pub(in crate::config) enum Shape {
     Table(&'static [Key]),
     /// `true` or `false`.
     Switch,
+    /// `true` or `false`, or one of these names.
+    SwitchOr(&'static [&'static str]),
     /// A whole number in this range.
     Whole(u64, u64),
     /// A number.

@@ -113,6 +113,10 @@ fn samples(shape: Shape) -> Vec<Value> {
     let whole = |n: u64| Value::Integer(i64::try_from(n).unwrap());
     match shape {
         Shape::Switch => vec![Value::Boolean(true)],
+        Shape::SwitchOr(names) => {
+            let named = names.iter().map(|&name| Value::String(name.into()));
+            named.chain([Value::Boolean(true), Value::Boolean(false)]).collect()
+        }
         Shape::Whole(from, to) => vec![whole(from), whole(to)],
         Shape::Number(_) => vec![Value::Float(0.5), Value::Integer(1)],
         Shape::Text | Shape::Name => vec![Value::String("text".into())],
