@@ -8,6 +8,7 @@ mod ladder;
 mod monte_carlo;
 mod number;
 mod predict;
+mod weights;
 
 use std::path::PathBuf;
 
@@ -21,12 +22,13 @@ pub(crate) use bench::{BenchArguments, BenchCommand, BenchKernelsArguments};
 pub(crate) use explain::ExplainArguments;
 use help::{
     BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, EXPLAIN_HELP, KERNEL_HELP,
-    LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, PREDICT_HELP, REPORT_HELP, RUN_HELP, TABLE_HELP,
+    LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, PREDICT_HELP, REPORT_HELP, RUN_HELP, TABLE_HELP, WEIGHTS_HELP,
 };
 pub(crate) use kernel::{Compared, KernelArguments, KernelName, Precision, Trained};
 pub(crate) use ladder::LadderArguments;
 pub(crate) use monte_carlo::MonteCarloArguments;
 pub(crate) use predict::{Loss, Method, Optimizer, PredictArguments, Solver};
+pub(crate) use weights::{ExportArguments, ImportArguments, Layout, WeightsAction, WeightsArguments};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -91,6 +93,9 @@ pub(crate) enum Command {
     /// Sample the kernels of a network over finite networks and hold them against the infinite-width ones
     #[command(after_help = MONTE_CARLO_HELP)]
     MonteCarlo(MonteCarloArguments),
+    /// Export weights, or import those of a network trained elsewhere
+    #[command(after_help = WEIGHTS_HELP)]
+    Weights(WeightsArguments),
     /// Time this machine, case by case
     #[command(after_help = BENCH_HELP)]
     Bench(BenchArguments),

@@ -13,6 +13,7 @@ use cli::{BenchCommand, Cli, Command};
 use commands::console::Console;
 use commands::{
     Exit, bench, check, completions, config, data, explain, kernel, ladder, monte_carlo, predict, report, run, table,
+    weights,
 };
 
 fn main() -> ExitCode {
@@ -39,6 +40,7 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
         Command::Predict(arguments) => predict::execute(arguments, console),
         Command::Ladder(arguments) => ladder::execute(arguments, console),
         Command::MonteCarlo(arguments) => monte_carlo::execute(arguments, console),
+        Command::Weights(arguments) => weights::execute(arguments, console),
         Command::Bench(arguments) => match &arguments.what {
             BenchCommand::Kernels(arguments) => bench::kernels_of_cases(arguments, console),
         },

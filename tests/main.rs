@@ -24,3 +24,4 @@ mod resume;
 mod taylor;
 mod trained_ensembles;
 mod two_roads;
+mod weights;

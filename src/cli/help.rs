@@ -17,6 +17,7 @@ predicts for the same network at infinite width.
   widthwise predict net.toml --train mnist:train:1000 --test mnist:test --out p    what wide networks predict
   widthwise monte-carlo net.toml --inputs x.npy --out k    the same kernels sampled over finite networks
   widthwise ladder my.toml --widths 64..2048 --seeds 24    powers of the width, fitted and held against theory
+  widthwise weights import net.pt --network net.toml --input 784 --outputs 10 --out w.safetensors    a network of PyTorch
   widthwise bench kernels                    how fast this machine is
   widthwise config init                      a commented configuration
   widthwise completions bash                 completions for your shell
@@ -89,6 +90,25 @@ Every network is trained beside two that a constant kernel describes: its own li
 Networks of a finished ladder stay in its folder. The same command goes on where it was stopped, and more widths or seeds may be asked for; shards may run at the same time, on machines that share the folder.
 
 Exit codes: 0 when all exponents agree; 1 when one disagrees, a value at infinite width lies four standard errors from theory, pre-activations grow with the width or a network diverged; 2 when the ladder failed; 3 when the evidence is not enough or other shards are missing; 130 when it was stopped.";
+
+pub(super) const WEIGHTS_HELP: &str = "\
+Examples:
+  widthwise weights export runs/mnist_mlp --out w.safetensors
+  widthwise weights export runs/mnist_mlp --member 3 --step 100 --layout pytorch --out w.safetensors
+  widthwise weights import net.pt --network net.toml --input 3,32,32 --outputs 10 --out w.safetensors
+  widthwise weights import net.safetensors --network net.toml --input 784 --outputs 10 --map 1=encoder --out w.safetensors
+
+In the layout of this program tensors are called parameters.LAYER.weight and parameters.LAYER.bias, layers counted from 1: dense \
+weights are inputs x outputs (gated ones gate by gate), filters are output channel by output channel, and the network computes \
+gain W a + gain b with the gains of its parameterization; the header holds the architecture. In that of PyTorch they are called as \
+nn.Sequential calls them, Linear weights are outputs x inputs, Conv2d weights outputs x channels x height x width, and gains are \
+multiplied in.
+
+An import reads nn.Linear and nn.Conv2d whatever their modules are called: in natural order of the names (2 before 10) the k-th weight \
+of a shape goes to the k-th layer of that shape; the table shows which, and --map LAYER=MODULE says otherwise. Numbers are divided \
+by the gains, so that the function is the same: with --set network.parameterization=standard the gains are 1. A state dict says \
+nothing about activations, strides and padding: FILE does. padding = \"same\" puts the odd cell of padding at the high side, as \
+PyTorch's does; its padding=1 with a stride above 1 may differ from it. BatchNorm is refused; LayerNorm is read where its scales are 1 and its shifts 0.";
 
 pub(super) const BENCH_HELP: &str = "\
 Examples:

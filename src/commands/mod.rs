@@ -23,6 +23,7 @@ pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod source;
 pub(crate) mod table;
+pub(crate) mod weights;
 
 use std::process::ExitCode;
 

@@ -28,7 +28,7 @@ use toml::Value;
 
 pub use claims::KNOWN_CLAIMS;
 pub use experiment::{
-    Anchor, ClaimsConfig, ControlConfig, DatasetConfig, DeviceKind, Experiment, ExplainConfig, KeepWeights, L,
+    Anchor, ClaimsConfig, ControlConfig, DatasetConfig, DeviceKind, Experiment, ExplainConfig, KeepWeights, L2,
     LearningRate, Loss, Optimizer, Precision, ProbesConfig, RunConfig, Schedule, Stop, TrainingConfig,
 };
 pub use init::COMMENTED;

@@ -127,12 +127,11 @@ impl Network {
         dtype: DType,
     ) -> Result<Self, TheoryError> {
         let nodes = architecture.nodes()?;
-        let weight_layers = architecture.weight_layers()?;
-        let scalings = architecture.scalings(rule)?;
         let mut random = widthwise_datasets::stream(seed, &format!("init.{member}"));
-        let parameters = weight_layers
+        let parameters = architecture
+            .weight_layers()?
             .iter()
-            .zip(&scalings)
+            .zip(&architecture.scalings(rule)?)
             .map(|(layer, scaling)| {
                 let transposed = matches!(nodes[layer.index].operation, Operation::Layer(Layer::Convolution { .. }));
                 let (weight, bias) = init::draw(architecture.init_scheme, layer, scaling, &mut random);
@@ -145,6 +144,22 @@ impl Network {
                 }
             })
             .collect();
+        Self::with_parameters(architecture, rule, parameters, device, dtype)
+    }
+
+    /// A network with parameters from elsewhere: one set a weight layer, in the shapes of [`Parameters`], on `device` and of
+    /// type `dtype`.
+    ///
+    /// # Errors
+    /// An architecture whose shapes do not fit.
+    pub fn with_parameters(
+        architecture: &Architecture,
+        rule: UpdateRule,
+        parameters: Vec<Parameters>,
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Self, TheoryError> {
+        let nodes = architecture.nodes()?;
         let dropouts = nodes.iter().filter_map(|node| match node.operation {
             Operation::Layer(Layer::Dropout { keep }) => Some((keep, node.shape.features())),
             _ => None,
@@ -153,9 +168,9 @@ impl Network {
             architecture: architecture.clone(),
             dropouts: dropouts.collect(),
             nodes,
-            weight_layers,
+            weight_layers: architecture.weight_layers()?,
             linear_scalings: architecture.scalings(UpdateRule::Linear)?,
-            scalings,
+            scalings: architecture.scalings(rule)?,
             parameters,
             origin: None,
             device: device.clone(),

@@ -97,7 +97,8 @@ fn named(set: &str, parameters: &[Parameters]) -> Tensors {
     tensors
 }
 
-fn bytes(tensors: &Tensors, metadata: Option<HashMap<String, String>>) -> io::Result<Vec<u8>> {
+/// A safetensors file of F32 and F64 tensors.
+pub(super) fn bytes(tensors: &Tensors, metadata: Option<HashMap<String, String>>) -> io::Result<Vec<u8>> {
     let views: Vec<(&str, TensorView<'_>)> = tensors
         .iter()
         .map(|(name, data)| {

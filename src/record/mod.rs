@@ -9,3 +9,4 @@ pub mod manifest;
 pub mod npy;
 pub mod row;
 pub mod tiles;
+pub mod weights;
