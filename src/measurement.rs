@@ -5,17 +5,18 @@ use faer::Mat;
 use widthwise_probes::gaussianity::MemberMoments;
 use widthwise_probes::information::{BinnedLayer, BinningRule, InformationError, kde_bounds};
 use widthwise_probes::{
-    KernelSummary, Observed, empirical_nngp, empirical_ntk, partial_jacobian_norms, relative_distance,
-    target_alignment, to_f32, to_f64,
+    KernelSummary, Observed, Remembering, centred_alignment, effective_rank, empirical_nngp, empirical_ntk,
+    gradient_covariance_trace, label_overlap, ntk_layer_shares, partial_jacobian_norms, relative_distance,
+    target_alignment, to_f32, to_f64, velocity,
 };
 
 use crate::config::{Loss, ProbesConfig};
 use crate::data::Data;
-use crate::network::{Network, NoTap};
+use crate::network::{Network, NoTap, Parameters};
 use crate::observation::Observation;
 use crate::quantity::Quantity;
 use crate::record::kill_point::kill_point;
-use crate::training::loss::{Targets, loss};
+use crate::training::loss::{Targets, loss, output_gradients};
 
 /// Units of one layer kept for the pooled Kolmogorov-Smirnov distance.
 const POOLED_UNITS: usize = 64;
@@ -97,8 +98,19 @@ fn score(outputs: Tensor<2>, targets: &Targets, classes: usize, kind: Loss) -> (
     (value, Some(right.count() as f64 / n as f64))
 }
 
-/// Looks at `network`. `initial_ntk` is the kernel of the same member at step 0, once there is one; `moments` asks for the
-/// sums from which the ensemble's Gaussianity is found. Random vectors come from the stream `probes.<member>.<step>`.
+/// What a look at a member is held against, where there is something.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Past<'a> {
+    /// Its empirical NTK at step 0.
+    pub ntk: Option<&'a Mat<f64>>,
+    /// Its empirical NTK at the look before, and the steps since.
+    pub previous_ntk: Option<(&'a Mat<f64>, u64)>,
+    /// Its weights at step 0.
+    pub weights: Option<&'a [Parameters]>,
+}
+
+/// Looks at `network`. `past` is that of the same member; `moments` asks for the sums from which the ensemble's Gaussianity is
+/// found. Random vectors come from the stream `probes.<member>.<step>`.
 ///
 /// # Errors
 /// Values that no estimator accepts, which a finite network does not have.
@@ -108,7 +120,7 @@ pub fn measure(
     config: &ProbesConfig,
     kind: Loss,
     (seed, member, step): (u64, usize, u64),
-    initial_ntk: Option<&Mat<f64>>,
+    past: &Past<'_>,
     moments: bool,
 ) -> Result<Snapshot, InformationError> {
     let evaluation = evaluate(network, data, kind);
@@ -127,12 +139,21 @@ pub fn measure(
     let nngp = KernelSummary::new(&empirical_nngp(&observation, readout));
     seen.push(Quantity::NngpMeanDiagonal, Some(nngp.mean_diagonal));
     seen.push(Quantity::NngpMeanOffDiagonal, Some(nngp.mean_off_diagonal));
-    let ntk = config.ntk.then(|| empirical_ntk(&observation));
+    // The outputs are pulled back once, for the kernel and for the shares of its layers.
+    let remembering = Remembering::new(&observation);
+    let ntk = config.ntk.then(|| empirical_ntk(&remembering));
     if let Some(ntk) = &ntk {
         let (_, dtype) = network.placement();
         let epsilon = if dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };
-        measure_ntk(&mut seen, ntk, initial_ntk, &data.probe_targets, epsilon);
+        measure_ntk(&mut seen, ntk, past, &data.probe_targets, epsilon);
+        for (layer, share) in (1..).zip(ntk_layer_shares(&remembering)) {
+            seen.push_layers(Quantity::NtkLayerShare, None, Some(layer), Some(share));
+        }
+        let cotangents = output_gradients(kind, observation.outputs(), &data.probe_targets_on_device);
+        seen.push(Quantity::GradientCovarianceTrace, gradient_covariance_trace(&observation, cotangents));
     }
+    drop(remembering);
+    measure_weights(&mut seen, network, past.weights.unwrap_or_default());
     kill_point("probe");
     if config.jacobian_vectors > 0 {
         let mut random = widthwise_datasets::stream(seed, &format!("probes.{member}.{step}"));
@@ -179,7 +200,7 @@ impl Seen {
     }
 }
 
-fn measure_ntk(seen: &mut Seen, ntk: &Mat<f64>, initial: Option<&Mat<f64>>, targets: &Mat<f64>, epsilon: f64) {
+fn measure_ntk(seen: &mut Seen, ntk: &Mat<f64>, past: &Past<'_>, targets: &Mat<f64>, epsilon: f64) {
     let summary = KernelSummary::new(ntk);
     seen.push(Quantity::NtkMeanDiagonal, Some(summary.mean_diagonal));
     seen.push(Quantity::NtkMeanOffDiagonal, Some(summary.mean_off_diagonal));
@@ -189,10 +210,29 @@ fn measure_ntk(seen: &mut Seen, ntk: &Mat<f64>, initial: Option<&Mat<f64>>, targ
         seen.push(quantity, Some(*eigenvalue));
     }
     seen.push(Quantity::NtkConditionNumber, summary.condition_number(epsilon));
-    if let Some(initial) = initial {
+    seen.push(Quantity::NtkEffectiveRank, Some(effective_rank(&summary.eigenvalues)));
+    if let Some(initial) = past.ntk {
         seen.push(Quantity::NtkRelativeChange, Some(relative_distance(ntk, initial)));
+        seen.push(Quantity::NtkInitialCka, Some(centred_alignment(ntk, initial)));
+    }
+    if let Some((previous, steps)) = past.previous_ntk {
+        seen.push(Quantity::NtkVelocity, Some(velocity(ntk, previous, steps)));
     }
     seen.push(Quantity::NtkTargetAlignment, Some(target_alignment(ntk, targets)));
+    seen.push(Quantity::NtkLabelOverlap, Some(label_overlap(ntk, targets)));
+}
+
+/// Distances of the weights of every layer from `initial`, biases left out; none without initial weights.
+fn measure_weights(seen: &mut Seen, network: &Network, initial: &[Parameters]) {
+    // Summed by axis first: one order of addition for any number of threads.
+    let squares = |weight: Tensor<2>| to_f64(weight.square().sum_dim(1)).iter().sum::<f64>();
+    for (layer, (now, before)) in (1..).zip(network.parameters.iter().zip(initial)) {
+        let count = now.weight.shape().num_elements() as f64;
+        let moved = squares(now.weight.clone() - before.weight.clone());
+        let distance = (moved / squares(before.weight.clone())).sqrt();
+        seen.push_layers(Quantity::WeightDistance, None, Some(layer), Some(distance));
+        seen.push_layers(Quantity::WeightRmsChange, None, Some(layer), Some((moved / count).sqrt()));
+    }
 }
 
 /// T is what the next layer receives; the outputs for the readout. The noise of the KDE bounds scales with the layer.

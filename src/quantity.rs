@@ -30,6 +30,25 @@ pub enum Quantity {
     NtkConditionNumber,
     /// `|Theta_t - Theta_0| / |Theta_0|` of one member, Frobenius norms.
     NtkRelativeChange,
+    /// `|Theta_t - Theta_s| / |Theta_s| / (t - s)` with s the look before: relative change a step.
+    NtkVelocity,
+    /// Centred alignment (CKA) of one member's kernel with its initial one.
+    NtkInitialCka,
+    /// Centred alignment (CKA) with the infinite-width kernel.
+    NtkInfiniteCka,
+    /// `exp` of the entropy of the eigenvalues over their sum (Roy and Vetterli 2007).
+    NtkEffectiveRank,
+    /// Share of a layer's parameters in the trace of the kernel.
+    NtkLayerShare,
+    /// Share of the targets in the span of the O leading eigenvectors, O the number of outputs.
+    NtkLabelOverlap,
+    /// Trace of the covariance of per-example loss gradients over the probe examples, parameters weighted with their
+    /// learning-rate factors as in the kernel.
+    GradientCovarianceTrace,
+    /// `|W_t - W_0| / |W_0|` of the weights of a layer, Frobenius norms, biases left out.
+    WeightDistance,
+    /// Root mean square of `w_t - w_0` over the weights of a layer, in the coordinates of the parameterization.
+    WeightRmsChange,
     /// `<Theta, Y Y^T> / (|Theta| |Y Y^T|)`.
     NtkTargetAlignment,
     /// `<Theta, Theta_inf> / <Theta_inf, Theta_inf>`.
@@ -66,7 +85,7 @@ pub enum Quantity {
 
 use Quantity::*;
 
-const ALL: [(Quantity, &str); 28] = [
+const ALL: [(Quantity, &str); 37] = [
     (TrainLoss, "train_loss"),
     (TestLoss, "test_loss"),
     (NngpMeanDiagonal, "nngp_mean_diagonal"),
@@ -79,6 +98,15 @@ const ALL: [(Quantity, &str); 28] = [
     (NtkThirdEigenvalue, "ntk_third_eigenvalue"),
     (NtkConditionNumber, "ntk_condition_number"),
     (NtkRelativeChange, "ntk_relative_change"),
+    (NtkVelocity, "ntk_velocity"),
+    (NtkInitialCka, "ntk_initial_cka"),
+    (NtkInfiniteCka, "ntk_infinite_cka"),
+    (NtkEffectiveRank, "ntk_effective_rank"),
+    (NtkLayerShare, "ntk_layer_share"),
+    (NtkLabelOverlap, "ntk_label_overlap"),
+    (GradientCovarianceTrace, "gradient_covariance_trace"),
+    (WeightDistance, "weight_distance"),
+    (WeightRmsChange, "weight_rms_change"),
     (NtkTargetAlignment, "ntk_target_alignment"),
     (NtkOverlap, "ntk_overlap"),
     (NtkDistance, "ntk_distance"),
@@ -113,6 +141,7 @@ impl Quantity {
             | InformationLabelKde
             | InformationInputCeiling
             | InformationLabelCeiling => "nats",
+            NtkVelocity => "1/step",
             _ => "",
         }
     }

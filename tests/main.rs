@@ -23,5 +23,6 @@ mod reproducibility;
 mod resume;
 mod taylor;
 mod trained_ensembles;
+mod training_metrics;
 mod two_roads;
 mod weights;

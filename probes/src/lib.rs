@@ -1,15 +1,21 @@
 //! Probes: measure a network seen as traces and pullbacks. They know no family, no theory and no file.
 
 pub mod gaussianity;
+mod gradient_norms;
 pub mod information;
+mod kernel_metrics;
 mod matrix;
 mod nngp;
 mod ntk;
 mod observed;
 mod partial_jacobian;
+mod remembering;
 
+pub use gradient_norms::{gradient_covariance_trace, ntk_layer_shares};
+pub use kernel_metrics::{centred_alignment, effective_rank, label_overlap, velocity};
 pub use matrix::{KernelSummary, inner_product, relative_distance, target_alignment, to_f32, to_f64, to_matrix};
 pub use nngp::empirical_nngp;
 pub use ntk::{empirical_ntk, empirical_ntk_full};
 pub use observed::{LayerGeometry, Observed};
 pub use partial_jacobian::{PartialJacobianNorm, partial_jacobian_norms};
+pub use remembering::Remembering;

@@ -174,13 +174,22 @@ impl Theory {
                     .map(|j| (layer, layer_from, j))
                     .and_then(|(layer, from, j)| Some(j[(layer? - 1, from? - 1)])),
             ),
-            // Eigenvalues and distances of random matrices are biased by their noise; information has no limit here.
+            // Eigenvalues, alignments and distances of random matrices are biased by their noise; information has no limit here.
             Quantity::NtkTopEigenvalue
             | Quantity::NtkSecondEigenvalue
             | Quantity::NtkThirdEigenvalue
             | Quantity::NtkConditionNumber
             | Quantity::NtkTargetAlignment
             | Quantity::NtkDistance
+            | Quantity::NtkVelocity
+            | Quantity::NtkInitialCka
+            | Quantity::NtkInfiniteCka
+            | Quantity::NtkEffectiveRank
+            | Quantity::NtkLayerShare
+            | Quantity::NtkLabelOverlap
+            | Quantity::GradientCovarianceTrace
+            | Quantity::WeightDistance
+            | Quantity::WeightRmsChange
             | Quantity::KsDistance
             | Quantity::InformationInputBinning
             | Quantity::InformationLabelBinning

@@ -1,15 +1,16 @@
 //! `checkpoint.safetensors`: one file with everything from which a run goes on to the same bytes; and `weights.safetensors`,
 //! the weights of a member that has ended, or `weights_<step>.safetensors`, those on its way.
 //!
-//! Tensors are named `<set>.<layer>.weight` and `<set>.<layer>.bias` with set `parameters` or `moment<i>`; the header's
-//! metadata holds the [`Position`] as JSON and the SHA-256 of it and of all tensors. Random streams need no state: they are
-//! keyed by name.
+//! Tensors are named `<set>.<layer>.weight` and `<set>.<layer>.bias` with set `parameters` or `moment<i>`; the kernel of the last
+//! look is `previous_ntk.1.weight`. The header's metadata holds the [`Position`] as JSON and the SHA-256 of it and of all
+//! tensors. Random streams need no state: they are keyed by name.
 
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use faer::Mat;
 use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use widthwise_theory::Architecture;
 
 use super::atomic;
 use super::manifest::MemberOutcome;
-use crate::network::Parameters;
+use crate::network::{Parameters, from_f64};
 
 /// Where a run stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -46,6 +47,16 @@ pub struct Position {
 
 /// Named sets of parameters: `parameters`, `moment0`, ...
 pub type ParameterSets = Vec<(String, Vec<Parameters>)>;
+
+/// Name of the set with the empirical NTK of the last look.
+pub const PREVIOUS_NTK: &str = "previous_ntk";
+
+/// A matrix as a set of one, on the host and in f64.
+pub fn of_matrix(matrix: &Mat<f64>) -> Parameters {
+    let values: Vec<f64> = matrix.row_iter().flat_map(|row| row.iter().copied().collect::<Vec<_>>()).collect();
+    let weight = from_f64(values, [matrix.nrows(), matrix.ncols()], &Device::flex(), DType::F64);
+    Parameters { weight, bias: None }
+}
 
 /// Name of the file in the folder of a run.
 pub const FILE: &str = "checkpoint.safetensors";
@@ -128,7 +139,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads a position and its parameter sets onto `device`.
+/// Reads a position and its parameter sets onto `device`; f64 numbers that it cannot hold stay on the host.
 ///
 /// # Errors
 /// No such file, or a damaged one.
@@ -148,9 +159,11 @@ pub fn read(path: &Path, device: &Device) -> io::Result<(Position, ParameterSets
     }
     let position = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
     let mut sets: HashMap<String, Vec<(usize, Parameters)>> = HashMap::new();
+    let host = Device::flex();
     let tensor = |view: &TensorView<'_>| -> Tensor<2> {
         let dtype = if view.dtype() == Dtype::F64 { DType::F64 } else { DType::F32 };
         let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
+        let device = if dtype == DType::F32 || device.supports_dtype(dtype) { device } else { &host };
         Tensor::from_data(data, (device, dtype))
     };
     for (name, view) in &tensors {

@@ -50,7 +50,8 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
         let (Ok(member), Ok(quantity)) = (row.members.parse::<usize>(), row.quantity.parse::<Quantity>()) else {
             continue;
         };
-        let depends_on_theory = matches!(quantity, Quantity::NtkOverlap | Quantity::NtkDistance);
+        let depends_on_theory =
+            matches!(quantity, Quantity::NtkOverlap | Quantity::NtkDistance | Quantity::NtkInfiniteCka);
         if depends_on_theory && kernels == Kernels::ComparedAgain {
             continue;
         }

@@ -10,6 +10,8 @@ mod recorder;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use faer::Mat;
+use widthwise_probes::to_matrix;
 
 use crate::config::{Anchor, Checked};
 use crate::explain::{expect_explainable, explain_members};
@@ -106,7 +108,8 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     while recorder.position().member < members {
         let number = recorder.position().member;
         let fresh = session.network(number)?;
-        let mut member = restored(&session, fresh.clone(), recorder.position(), std::mem::take(&mut sets))?;
+        let (mut member, previous_ntk) =
+            restored(&session, fresh.clone(), recorder.position(), std::mem::take(&mut sets))?;
         let anchors_at_init = experiment.training.l2.strength > 0.0 && experiment.training.l2.toward == Anchor::Init;
         let course = Course {
             config: &experiment.training,
@@ -115,7 +118,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
                 optimizer: experiment.training.optimizer,
                 learning_rate,
                 l2: experiment.training.l2,
-                anchor: anchors_at_init.then_some(fresh.parameters),
+                anchor: anchors_at_init.then(|| fresh.parameters.clone()),
             },
             last_step: session.last_step,
             seed: experiment.run.seed,
@@ -125,7 +128,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         };
         let batches =
             Batches::new(experiment.run.seed, number, session.prepared.train.n, experiment.training.batch_size);
-        recorder.begin(&member)?;
+        recorder.begin(&member, fresh.parameters, previous_ntk)?;
         let outcome = train(&mut member, &course, batches, &mut recorder)?;
         if outcome == Outcome::Interrupted {
             manifest(Outcome::Interrupted, recorder.position()).write(&folder)?;
@@ -150,20 +153,24 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     Ok(RunSummary { folder, outcome, check: Some(check) })
 }
 
-/// The member that `position` speaks of: fresh, or as its checkpoint left it.
+/// The member that `position` speaks of, fresh or as its checkpoint left it, and the kernel of its last look.
 fn restored(
     session: &Session,
     mut network: Network,
     position: &Position,
     sets: checkpoint::ParameterSets,
-) -> Result<Member> {
+) -> Result<(Member, Option<Mat<f64>>)> {
     let optimizer = session.experiment.training.optimizer;
     let mut state = OptimizerState::new(optimizer, &network.parameters);
+    let mut previous_ntk = None;
     if position.step > 0 {
-        let mut sets = sets.into_iter();
         let mut moments = Vec::new();
         let mut parameters = None;
-        for (name, set) in sets.by_ref() {
+        for (name, set) in sets {
+            if name == checkpoint::PREVIOUS_NTK {
+                previous_ntk = set.into_iter().next().map(|ntk| to_matrix(ntk.weight));
+                continue;
+            }
             if set.len() != network.parameters.len() {
                 bail!(
                     "the checkpoint has {} weight layers where the network has {}",
@@ -179,7 +186,7 @@ fn restored(
         }
         state.moments = moments;
     }
-    Ok(Member { member: position.member, step: position.step, network, state })
+    Ok((Member { member: position.member, step: position.step, network, state }, previous_ntk))
 }
 
 /// The worst that befell a member.

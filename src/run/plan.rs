@@ -29,8 +29,8 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
     let states: usize = session.architecture.shapes()?.iter().map(|shape| shape.features()).sum();
     let outputs = session.prepared.outputs;
     let batch = experiment.training.batch_size.unwrap_or(train).min(train);
-    // Weights, gradients and moments; states forward and backward; the pullbacks of all outputs; theory's kernels in f64.
-    let training = bytes * (parameters * (2 + moment_count(experiment.training.optimizer)) + 3 * states * batch);
+    // Weights, the initial ones, gradients and moments; states forward and backward; the pullbacks of all outputs; theory's kernels in f64.
+    let training = bytes * (parameters * (3 + moment_count(experiment.training.optimizer)) + 3 * states * batch);
     let probing = bytes * (states * probes * (outputs + 1));
     let theory = 8 * (4 * train * train + 4 * train * test);
     let per_member = 8 * (2 * probes * probes + 2 * 6 * probes * session.columns.depth) + 8 * (train + test) * outputs;

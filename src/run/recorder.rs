@@ -7,13 +7,13 @@ use std::time::Instant;
 use anyhow::Result;
 use faer::Mat;
 use serde::Serialize;
-use widthwise_probes::{inner_product, relative_distance, to_matrix};
+use widthwise_probes::{centred_alignment, inner_product, relative_distance, to_matrix};
 
 use super::folder;
 use crate::config::KeepWeights;
-use crate::measurement::{Evaluation, Measured, Snapshot, measure};
+use crate::measurement::{Evaluation, Measured, Past, Snapshot, measure};
 use crate::monitor::Monitor;
-use crate::network::{Network, NoTap};
+use crate::network::{Network, NoTap, Parameters};
 use crate::prediction::{self, InitialOutputs, Theory};
 use crate::quantity::Quantity;
 use crate::record::checkpoint::{self, Position};
@@ -48,8 +48,11 @@ pub(super) struct Recorder<'a> {
     training: CsvFile,
     times: CsvFile,
     position: Position,
-    /// Of the member in training.
+    /// Of the member in training, before its first step.
     initial_ntk: Option<Mat<f64>>,
+    initial_weights: Vec<Parameters>,
+    /// Of the look before the next one.
+    previous_ntk: Option<Mat<f64>>,
     predicted_path: Option<prediction::Path>,
     predicted_steps: BTreeSet<u64>,
     since: Instant,
@@ -77,6 +80,8 @@ impl<'a> Recorder<'a> {
             monitor,
             position,
             initial_ntk: None,
+            initial_weights: Vec::new(),
+            previous_ntk: None,
             predicted_path: None,
             predicted_steps: BTreeSet::new(),
             since: Instant::now(),
@@ -98,12 +103,19 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    /// Reads what an earlier process left of this member's first step.
-    pub(super) fn begin(&mut self, member: &Member) -> Result<()> {
+    /// Takes the weights with which this member began and the kernel of its last look, and reads what an earlier process left
+    /// of its first step.
+    pub(super) fn begin(
+        &mut self,
+        member: &Member,
+        initial_weights: Vec<Parameters>,
+        previous_ntk: Option<Mat<f64>>,
+    ) -> Result<()> {
         let folder = self.member_folder(member.member);
         std::fs::create_dir_all(&folder)?;
         folder::clear_weights(&folder, member.step)?;
         (self.initial_ntk, self.predicted_path) = (None, None);
+        (self.initial_weights, self.previous_ntk) = (initial_weights, previous_ntk);
         if member.step > 0 {
             if self.session.experiment.probes.ntk {
                 self.initial_ntk = Some(npy::read(&folder.join("ntk_initial.npy"))?);
@@ -134,7 +146,7 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
-    fn write_checkpoint(&mut self, sets: &[(String, &[crate::network::Parameters])]) -> Result<()> {
+    fn write_checkpoint(&mut self, sets: &[(String, &[Parameters])]) -> Result<()> {
         self.position.results_bytes = self.results.sync()?;
         self.position.training_bytes = self.training.sync()?;
         Ok(checkpoint::write(&self.folder.join(checkpoint::FILE), &self.position, sets)?)
@@ -143,6 +155,17 @@ impl<'a> Recorder<'a> {
     fn keep_weights(&self, member: &Member, name: &str) -> Result<()> {
         let path = self.member_folder(member.member).join(name);
         Ok(checkpoint::write_weights(&path, &self.session.architecture, &member.network.parameters)?)
+    }
+
+    /// What a look at `step` is held against.
+    fn past(&self, step: u64) -> Past<'_> {
+        // Looks between two of the schedule end their member.
+        let previous = self.session.probe_steps.range(..step).next_back();
+        Past {
+            ntk: self.initial_ntk.as_ref().filter(|_| step > 0),
+            previous_ntk: self.previous_ntk.as_ref().zip(previous.map(|previous| step - previous)),
+            weights: Some(self.initial_weights.as_slice()).filter(|_| step > 0),
+        }
     }
 
     fn member_folder(&self, member: usize) -> PathBuf {
@@ -213,7 +236,7 @@ impl Observer for Recorder<'_> {
             &experiment.probes,
             experiment.training.loss,
             (experiment.run.seed, member.member, member.step),
-            self.initial_ntk.as_ref(),
+            &self.past(member.step),
             is_end,
         )?;
         if experiment.run.keep_weights == KeepWeights::Probes && snapshot.evaluation.train_loss.is_finite() {
@@ -232,6 +255,7 @@ impl Observer for Recorder<'_> {
         if is_end {
             self.save_ends(member, &snapshot, "final")?;
         }
+        self.previous_ntk.clone_from(&snapshot.ntk);
         self.time(member, "probes")?;
         Ok(snapshot)
     }
@@ -272,6 +296,8 @@ impl Observer for Recorder<'_> {
         let mut sets = vec![("parameters".to_owned(), member.network.parameters.as_slice())];
         let moments = member.state.moments.iter().enumerate();
         sets.extend(moments.map(|(i, moment)| (format!("moment{i}"), moment.as_slice())));
+        let previous_ntk = self.previous_ntk.as_ref().map(|ntk| [checkpoint::of_matrix(ntk)]);
+        sets.extend(previous_ntk.iter().map(|ntk| (checkpoint::PREVIOUS_NTK.to_owned(), ntk.as_slice())));
         self.write_checkpoint(&sets)
     }
 
@@ -280,8 +306,8 @@ impl Observer for Recorder<'_> {
     }
 }
 
-/// Overlap with and distance from the infinite-width kernel.
-pub(super) fn against_infinite_width(ntk: &Mat<f64>, infinite: &Mat<f64>) -> [Measured; 2] {
+/// Overlap with, distance from and alignment with the infinite-width kernel.
+pub(super) fn against_infinite_width(ntk: &Mat<f64>, infinite: &Mat<f64>) -> [Measured; 3] {
     let scalar = |quantity, value: f64| Measured {
         quantity,
         layer_from: None,
@@ -291,6 +317,7 @@ pub(super) fn against_infinite_width(ntk: &Mat<f64>, infinite: &Mat<f64>) -> [Me
     [
         scalar(Quantity::NtkOverlap, inner_product(ntk, infinite) / inner_product(infinite, infinite)),
         scalar(Quantity::NtkDistance, relative_distance(ntk, infinite)),
+        scalar(Quantity::NtkInfiniteCka, centred_alignment(ntk, infinite)),
     ]
 }
 

@@ -38,6 +38,21 @@ pub fn loss(kind: Loss, outputs: Tensor<2>, targets: &Targets) -> Tensor<1> {
     }
 }
 
+/// Derivatives of the losses of single examples with respect to their outputs, `[m, O]`: `f - y` of `1/2 |f - y|^2`, for
+/// both squared losses, and `softmax(f) - e_class` of the cross-entropy.
+pub fn output_gradients(kind: Loss, outputs: Tensor<2>, targets: &Targets) -> Tensor<2> {
+    match kind {
+        Loss::HalfSum | Loss::HalfMean => outputs - targets.values.clone(),
+        Loss::CrossEntropy => {
+            let [m, columns] = outputs.dims();
+            let classes = targets.classes.clone().reshape([m, 1]).repeat_dim(1, columns);
+            let places = Tensor::<1, Int>::arange(0..columns as i64, &outputs.device()).reshape([1, columns]);
+            let hot = classes.equal(places.repeat_dim(0, m)).float().cast(outputs.dtype());
+            activation::softmax(outputs, 1) - hot
+        }
+    }
+}
+
 /// Factor that turns a learning rate of this loss into one of `1/2 sum`; the number of examples for mean losses.
 pub fn examples_per_unit(kind: Loss, batch: usize) -> f64 {
     match kind {
