@@ -1,0 +1,294 @@
+//! The kernel between two blocks of examples, tile by tile, on all threads.
+//!
+//! A tile of columns is multiplied out for one layer, multiplied in place by the Gram tile of the rows, added to the layers
+//! before it while all of that is in cache, and written once. Of a block with itself only tiles that meet the diagonal or
+//! lie above it are computed. Tiles, and the order of additions within them, do not depend on the number of threads.
+
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, Par};
+use rayon::prelude::*;
+
+use super::block::{ExampleBlock, LayerShare, Share};
+use super::columns::Columns;
+use super::number::Number;
+
+/// Products that are added in the precision of the numbers before their sum goes to the tile.
+const DEPTH: usize = 4096;
+/// Positions of an example that are paired at once.
+const POSITIONS: usize = 256;
+
+/// Room for one thread.
+#[derive(Default)]
+struct Scratch<T> {
+    total: Vec<T>,
+    layer: Vec<T>,
+    products: Vec<T>,
+    gram: Vec<T>,
+}
+
+/// Writes the kernel of `left` with `right`, or with itself if that is `None`, into `out`, row-major and example-major.
+///
+/// # Shapes
+/// `out`: one buffer for the whole kernel, or one a layer and then one for their sum; all are resized to
+/// `N R x N' R`, with `R` numbers an example.
+///
+/// # Panics
+/// Two blocks of different networks, or another number of buffers.
+pub fn block_kernel<T: Number, E: Number>(left: &ExampleBlock<T>, right: Option<&ExampleBlock<T>>, out: &mut [Vec<E>]) {
+    let is_symmetric = right.is_none();
+    let right = right.unwrap_or(left);
+    let by_layer = out.len() > 1;
+    assert!(left.layers.len() == right.layers.len() && (!by_layer || out.len() == left.layers.len() + 1));
+    let (height, width) = (left.grouping.columns(), right.grouping.columns());
+    out.iter_mut().for_each(|values| values.resize(height * width, E::default()));
+    let (above, across) = (left.grouping.groups(), right.grouping.groups());
+    let per_example = left.grouping.per_example;
+    // A strip of rows a group and matrix, so that tiles are written from any thread.
+    let strips: Vec<Vec<Mutex<&mut [E]>>> = out
+        .iter_mut()
+        .map(|values| values.chunks_mut((left.grouping.group * per_example * width).max(1)).map(Mutex::new).collect())
+        .collect();
+    let tiles: Vec<(usize, usize)> =
+        (0..above.len()).flat_map(|i| (if is_symmetric { i } else { 0 }..across.len()).map(move |j| (i, j))).collect();
+    tiles.into_par_iter().with_max_len(1).for_each_init(Scratch::default, |scratch, (i, j)| {
+        let place =
+            Place { rows: above[i].clone(), columns: across[j].clone(), per_example, width, is_mirrored: is_symmetric };
+        let store = |matrix: usize, values: &[T]| {
+            let strip = |index: usize| strips[matrix][index].lock().unwrap_or_else(PoisonError::into_inner);
+            place.write(values, &mut strip(i));
+            if place.is_mirrored {
+                place.mirror(values, &mut strip(j));
+            }
+        };
+        let Scratch { total, layer, products, gram } = scratch;
+        let size = place.rows.len() * place.columns.len() * per_example * per_example;
+        total.clear();
+        total.resize(size, T::default());
+        for (index, shares) in left.layers.iter().zip(&right.layers).enumerate() {
+            let mut tile = Tile { rows: &place.rows, columns: &place.columns, per_example, products, gram };
+            if by_layer {
+                layer.clear();
+                layer.resize(size, T::default());
+                tile.add(shares.0, shares.1, layer);
+                store(index, layer);
+                total.iter_mut().zip(layer.iter()).for_each(|(total, value)| *total += *value);
+            } else {
+                tile.add(shares.0, shares.1, total);
+            }
+        }
+        store(strips.len() - 1, total);
+    });
+}
+
+/// Every example with itself: `N x R^2`, row-major.
+pub fn block_diagonal<T: Number>(block: &ExampleBlock<T>, by_layer: bool) -> Vec<Vec<f64>> {
+    let per_example = block.grouping.per_example;
+    let size = per_example * per_example;
+    let matrices = if by_layer { block.layers.len() + 1 } else { 1 };
+    let rows: Vec<Vec<f64>> = (0..block.grouping.examples)
+        .into_par_iter()
+        .map(|x| {
+            let single = block.example(x);
+            let mut out = vec![Vec::new(); matrices];
+            block_kernel::<T, f64>(&single, None, &mut out);
+            out.concat()
+        })
+        .collect();
+    (0..matrices).map(|m| rows.iter().flat_map(|row| &row[m * size..(m + 1) * size]).copied().collect()).collect()
+}
+
+/// Where a tile stands in the kernel.
+struct Place {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    per_example: usize,
+    width: usize,
+    is_mirrored: bool,
+}
+
+impl Place {
+    /// Row-major example-major within the strip that begins with the tile's first row. Values come group by group; of a tile
+    /// on the diagonal, what is on and above it.
+    fn write<T: Number, E: Number>(&self, values: &[T], strip: &mut [E]) {
+        let (r, e, f) = (self.per_example, self.rows.len(), self.columns.len());
+        for (at, (i, o)) in (0..e).flat_map(|i| (0..r).map(move |o| (i, o))).enumerate() {
+            let row = o * e + i;
+            let from = &values[row * f * r..(row + 1) * f * r];
+            let to = &mut strip[at * self.width + self.columns.start * r..][..f * r];
+            if r == 1 {
+                to.iter_mut().zip(from).for_each(|(to, from)| *to = E::of(from.wide()));
+            } else {
+                for (j, to) in to.chunks_exact_mut(r).enumerate() {
+                    to.iter_mut().enumerate().for_each(|(o, to)| *to = E::of(from[o * f + j].wide()));
+                }
+            }
+        }
+    }
+
+    /// The same transposed, into the strip that begins with the tile's first column; a tile on the diagonal is made equal to
+    /// its own transpose.
+    fn mirror<T: Number, E: Number>(&self, values: &[T], strip: &mut [E]) {
+        let (r, e, f) = (self.per_example, self.rows.len(), self.columns.len());
+        let is_diagonal = self.rows.start == self.columns.start;
+        for j in 0..f * r {
+            let column = (j % r) * f + j / r;
+            let to = &mut strip[j * self.width + self.rows.start * r..][..e * r];
+            let count = if is_diagonal { j } else { e * r };
+            for (i, to) in to.iter_mut().enumerate().take(count) {
+                let row = (i % r) * e + i / r;
+                *to = E::of(values[row * f * r + column].wide());
+            }
+        }
+    }
+}
+
+/// A tile at work.
+struct Tile<'a, T> {
+    rows: &'a Range<usize>,
+    columns: &'a Range<usize>,
+    per_example: usize,
+    products: &'a mut Vec<T>,
+    gram: &'a mut Vec<T>,
+}
+
+impl<T: Number> Tile<'_, T> {
+    /// Adds one layer to `total`, `(R rows) x (R columns)` in the order of columns of the two groups.
+    fn add(&mut self, left: &LayerShare<T>, right: &LayerShare<T>, total: &mut [T]) {
+        let r = self.per_example;
+        let (e, f) = (self.rows.len(), self.columns.len());
+        let (above, across) = (self.rows.start * r..self.rows.end * r, self.columns.start * r..self.columns.end * r);
+        let (weight, bias) = (T::of(left.weight), T::of(left.bias));
+        match (&left.share, &right.share) {
+            (Share::Readout { rows: a }, Share::Readout { rows: b }) => {
+                scaled_gram((a, self.rows), (b, self.columns), weight, bias, self.products, self.gram);
+                for o in 0..r {
+                    for i in 0..e {
+                        let total = &mut total[(o * e + i) * f * r + o * f..][..f];
+                        total.iter_mut().zip(&self.gram[i * f..(i + 1) * f]).for_each(|(total, gram)| *total += *gram);
+                    }
+                }
+            }
+            (Share::Dense { rows: a, derivatives: d }, Share::Dense { rows: b, derivatives: c }) => {
+                scaled_gram((a, self.rows), (b, self.columns), weight, bias, self.products, self.gram);
+                let gram = &*self.gram;
+                products((d, &above), (c, &across), self.products, |products| {
+                    for (row, (total, products)) in
+                        total.chunks_exact_mut(f * r).zip(products.chunks_exact(f * r)).enumerate()
+                    {
+                        let gram = &gram[(row % e) * f..(row % e + 1) * f];
+                        for (total, products) in total.chunks_exact_mut(f).zip(products.chunks_exact(f)) {
+                            multiply_add(total, products, gram);
+                        }
+                    }
+                });
+            }
+            (Share::Gradients { gradients: d, sums: s }, Share::Gradients { gradients: c, sums: t }) => {
+                products((d, &above), (c, &across), self.products, |products| add_scaled(total, products, weight));
+                if let (Some(s), Some(t)) = (s, t) {
+                    products((s, &above), (t, &across), self.products, |products| add_scaled(total, products, bias));
+                }
+            }
+            (
+                Share::Positions { positions, rows: a, derivatives: d },
+                Share::Positions { rows: b, derivatives: c, .. },
+            ) => self.add_pairs(*positions, (a, d), (b, c), weight, bias, total),
+            _ => unreachable!("the layers of one network in blocks of one plan"),
+        }
+    }
+
+    /// `sum_{p p'} (g a_p . a_p' + h) (d_p . d_p')`.
+    fn add_pairs(
+        &mut self,
+        positions: usize,
+        (a, d): (&Columns<T>, &Columns<T>),
+        (b, c): (&Columns<T>, &Columns<T>),
+        weight: T,
+        bias: T,
+        total: &mut [T],
+    ) {
+        let r = self.per_example;
+        let (e, f) = (self.rows.len(), self.columns.len());
+        let chunks = || (0..positions).step_by(POSITIONS).map(move |p| p..(p + POSITIONS).min(positions));
+        let shifted =
+            |range: &Range<usize>, column: usize| column * positions + range.start..column * positions + range.end;
+        for (i, x) in self.rows.clone().enumerate() {
+            for (j, y) in self.columns.clone().enumerate() {
+                for (p, q) in chunks().flat_map(|p| chunks().map(move |q| (p.clone(), q))) {
+                    scaled_gram((a, &shifted(&p, x)), (b, &shifted(&q, y)), weight, bias, self.products, self.gram);
+                    let gram = &*self.gram;
+                    for (row, column) in (0..r).flat_map(|o| (0..r).map(move |u| (o * e + i, u * f + j))) {
+                        let (above, across) = (self.rows.start * r + row, self.columns.start * r + column);
+                        let mut sum = 0.0;
+                        products((d, &shifted(&p, above)), (c, &shifted(&q, across)), self.products, |products| {
+                            for (products, gram) in products.chunks_exact(q.len()).zip(gram.chunks_exact(q.len())) {
+                                let pairs = products.iter().zip(gram).map(|(product, gram)| *product * *gram);
+                                sum += pairs.fold(T::default(), |sum, pair| sum + pair).wide();
+                            }
+                        });
+                        total[row * f * r + column] += T::of(sum);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `g a . b + h` for ranges of columns into `gram`, row-major.
+fn scaled_gram<T: Number>(
+    left: (&Columns<T>, &Range<usize>),
+    right: (&Columns<T>, &Range<usize>),
+    weight: T,
+    bias: T,
+    room: &mut Vec<T>,
+    gram: &mut Vec<T>,
+) {
+    gram.clear();
+    gram.resize(left.1.len() * right.1.len(), bias);
+    products(left, right, room, |products| add_scaled(gram, products, weight));
+}
+
+/// Products of columns, added up over slabs and depth, handed on in parts of bounded depth: row-major, `left x right`.
+fn products<T: Number>(
+    (left, rows): (&Columns<T>, &Range<usize>),
+    (right, columns): (&Columns<T>, &Range<usize>),
+    room: &mut Vec<T>,
+    mut take: impl FnMut(&[T]),
+) {
+    let (height, width) = (rows.len(), columns.len());
+    if room.len() < height * width {
+        room.resize(height * width, T::default());
+    }
+    let room = &mut room[..height * width];
+    let mut pending = 0;
+    for slab in 0..left.slabs {
+        for start in (0..left.depth).step_by(DEPTH) {
+            let depth = start..(start + DEPTH).min(left.depth);
+            let accumulate = if pending == 0 { Accum::Replace } else { Accum::Add };
+            let lhs = right.view(slab, depth.clone(), columns.clone()).transpose();
+            let rhs = left.view(slab, depth.clone(), rows.clone());
+            let into = MatMut::from_column_major_slice_mut(&mut *room, width, height);
+            matmul(into, accumulate, lhs, rhs, T::of(1.0), Par::Seq);
+            pending += depth.len();
+            if pending >= DEPTH {
+                take(room);
+                pending = 0;
+            }
+        }
+    }
+    if pending > 0 {
+        take(room);
+    }
+}
+
+fn multiply_add<T: Number>(total: &mut [T], products: &[T], gram: &[T]) {
+    for ((total, product), gram) in total.iter_mut().zip(products).zip(gram) {
+        *total += *product * *gram;
+    }
+}
+
+fn add_scaled<T: Number>(total: &mut [T], products: &[T], factor: T) {
+    total.iter_mut().zip(products).for_each(|(total, product)| *total += *product * factor);
+}
