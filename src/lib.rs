@@ -10,6 +10,7 @@ pub mod memory;
 pub mod monitor;
 pub mod monte_carlo;
 pub mod network;
+pub mod ntk;
 pub mod observation;
 pub mod prediction;
 pub mod quantity;

@@ -31,6 +31,11 @@ impl<'a> Observation<'a> {
         Self { network, batch, states: recorder.0 }
     }
 
+    /// The same from the states of a forward pass that was recorded elsewhere.
+    pub(crate) fn of_states(network: &'a Network, batch: &'a Batch, states: Vec<Tensor<2>>) -> Self {
+        Self { network, batch, states }
+    }
+
     /// Outputs `[N, O]`.
     pub fn outputs(&self) -> Tensor<2> {
         self.states[self.states.len() - 1].clone()
@@ -74,20 +79,7 @@ impl Observed for Observation<'_> {
     }
 
     fn geometry(&self, layer: usize) -> LayerGeometry {
-        let geometry = &self.network.weight_layers()[layer - 1];
-        let scaling = &self.network.linear_scalings()[layer - 1];
-        let has_bias = self.network.parameters[layer - 1].bias.is_some();
-        let bias = if has_bias { scaling.bias_gain.powi(2) } else { 0.0 };
-        LayerGeometry {
-            layer,
-            positions: geometry.positions,
-            fan_in: geometry.fan_in * geometry.branches,
-            units: geometry.width,
-            weight_tangent: scaling.weight_gain.powi(2) * scaling.weight_rate,
-            bias_tangent: bias * scaling.bias_rate,
-            weight_signal: scaling.weight_gain.powi(2) * scaling.weight_variance,
-            bias_signal: bias * scaling.bias_variance,
-        }
+        geometry(self.network, layer)
     }
 
     fn rows(&self, layer: usize) -> Tensor<3> {
@@ -141,5 +133,23 @@ impl Observed for Observation<'_> {
             Tensor::zeros(shape, (&like.device(), like.dtype()))
         };
         pulled.into_iter().enumerate().map(|(number, found)| found.unwrap_or_else(|| unreached(number))).collect()
+    }
+}
+
+/// Sizes and gains of a weight layer, `1..=L+1`.
+pub(crate) fn geometry(network: &Network, layer: usize) -> LayerGeometry {
+    let geometry = &network.weight_layers()[layer - 1];
+    let scaling = &network.linear_scalings()[layer - 1];
+    let has_bias = network.parameters[layer - 1].bias.is_some();
+    let bias = if has_bias { scaling.bias_gain.powi(2) } else { 0.0 };
+    LayerGeometry {
+        layer,
+        positions: geometry.positions,
+        fan_in: geometry.fan_in * geometry.branches,
+        units: geometry.width,
+        weight_tangent: scaling.weight_gain.powi(2) * scaling.weight_rate,
+        bias_tangent: bias * scaling.bias_rate,
+        weight_signal: scaling.weight_gain.powi(2) * scaling.weight_variance,
+        bias_signal: bias * scaling.bias_variance,
     }
 }

@@ -15,6 +15,7 @@ mod ladder;
 mod layers;
 mod linearized;
 mod networks;
+mod ntk_roads;
 mod parameterizations;
 mod predict;
 mod predicted_paths;

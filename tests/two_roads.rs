@@ -10,7 +10,7 @@ use widthwise_theory::Parameterization;
 use crate::bounds::relative_difference;
 use crate::networks::{families, inputs, layered, network};
 
-const PARAMETERIZATIONS: [Parameterization; 5] = [
+pub(crate) const PARAMETERIZATIONS: [Parameterization; 5] = [
     Parameterization::Standard,
     Parameterization::StandardLayerwise,
     Parameterization::Ntk,
@@ -19,7 +19,7 @@ const PARAMETERIZATIONS: [Parameterization; 5] = [
 ];
 
 /// Examples with the masks of dropout on.
-fn masked_batch(network: &Network, examples: usize) -> Batch {
+pub(crate) fn masked_batch(network: &Network, examples: usize) -> Batch {
     let batch = network.batch(&inputs(examples, network.architecture().input.features()));
     network.with_masks(batch, &mut widthwise_datasets::stream(5, "test.masks"))
 }

@@ -12,7 +12,7 @@ pub(super) fn value(function: &Activation, z: Tensor<2>) -> Tensor<2> {
 }
 
 /// `phi'(z)`, elementwise; at a kink as automatic differentiation has it.
-pub(super) fn derivative(function: &Activation, z: Tensor<2>) -> Tensor<2> {
+pub(crate) fn derivative(function: &Activation, z: Tensor<2>) -> Tensor<2> {
     evaluate(&function.derivative_formula(), z)
 }
 

@@ -22,6 +22,8 @@ use widthwise_theory::{
 
 use norm::Centering;
 
+pub(crate) use activation::derivative as slope;
+
 pub use family::{FamilyError, build_architecture};
 pub use gates::draw_gates;
 pub use taylor::{Order, TaylorModel};
@@ -217,7 +219,7 @@ impl Network {
     }
 
     /// Shape of `state`: 0 is the input, node `i` makes state `i + 1`.
-    fn shape(&self, state: usize) -> InputShape {
+    pub(crate) fn shape(&self, state: usize) -> InputShape {
         state.checked_sub(1).map_or(self.architecture.input, |node| self.nodes[node].shape)
     }
 

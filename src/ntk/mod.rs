@@ -1,0 +1,109 @@
+//! Blocks of examples for the empirical NTK, pulled back in host memory where the layers of a network allow it.
+//!
+//! Pulling `N O` sensitivities through dense layers and convolutions is nearly all of the work, and every one of those steps is a
+//! matrix product. Here they are done in pieces that stay in cache, slopes of activations applied to a piece before it leaves.
+//! Networks with other layers go through the pullbacks of [`Observation`], which are the oracle of what is here.
+
+mod canvas;
+mod flat;
+mod flow;
+mod image;
+mod route;
+
+use burn::tensor::Tensor;
+use widthwise_probes::Observed;
+use widthwise_probes::ntk::{Columns, ExampleBlock, LayerShare, Number, Plan, Share, gather};
+use widthwise_theory::{Layer, Operation};
+
+use crate::network::{Batch, Network, Tap};
+use crate::observation::Observation;
+use image::ImageShares;
+use route::Route;
+
+/// A network with its weights in host memory, ready to make blocks.
+pub struct BlockMaker<'a, T> {
+    network: &'a Network,
+    plan: Plan,
+    /// Weights times their gains, of every layer; empty where pullbacks go through tensors.
+    weights: Vec<Vec<T>>,
+    route: Option<Route>,
+}
+
+/// The states of a forward pass.
+pub(crate) struct States(Vec<Tensor<2>>);
+
+impl Tap for States {
+    fn state(&mut self, state: &Tensor<2>) {
+        self.0.push(state.clone());
+    }
+}
+
+impl<'a, T: Number> BlockMaker<'a, T> {
+    /// Prepares a network for the kernel of `plan`.
+    pub fn new(network: &'a Network, plan: Plan) -> Self {
+        let route = Route::of(network, &plan);
+        let weight = |(index, parameters): (usize, &crate::network::Parameters)| {
+            let gain = T::of(network.linear_scalings()[index].weight_gain);
+            let mut values = T::pull(parameters.weight.clone());
+            values.iter_mut().for_each(|value| *value *= gain);
+            values
+        };
+        let weights = match route {
+            Some(_) => network.parameters.iter().enumerate().map(weight).collect(),
+            None => Vec::new(),
+        };
+        Self { network, plan, weights, route }
+    }
+
+    /// Whether pullbacks are done in host memory.
+    pub fn is_direct(&self) -> bool {
+        self.route.is_some()
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The block of some examples.
+    pub fn block(&self, batch: &Batch) -> ExampleBlock<T> {
+        let Some(route) = &self.route else { return gather(&Observation::new(self.network, batch), &self.plan) };
+        let mut states = States(Vec::new());
+        self.network.forward(batch, &mut states);
+        let grouping = self.plan.grouping(batch.examples());
+        let mut shares: Vec<Option<Share<T>>> = self.weights.iter().map(|_| None).collect();
+        let ends = flat::pull_back(self, route, &states, &grouping, &mut shares);
+        if let Some(canvas) = &route.canvas {
+            ImageShares { maker: self, route, canvas, states: &states, grouping: &grouping }
+                .pull_back(&ends, &mut shares);
+        }
+        let observation = Observation::of_states(self.network, batch, states.0);
+        let layers = shares.into_iter().enumerate().map(|(index, share)| {
+            let geometry = observation.geometry(index + 1);
+            let mean = if matches!(share, Some(Share::Readout { .. })) { 1.0 } else { self.plan.mean() };
+            let Some(share) = share else { unreachable!("every weight layer reaches the readout") };
+            LayerShare { weight: geometry.weight_tangent * mean, bias: geometry.bias_tangent * mean, share }
+        });
+        ExampleBlock { grouping, layers: layers.collect() }
+    }
+
+    /// Input rows of a layer at one position, `F x N`.
+    fn rows(&self, number: usize, states: &States) -> Columns<T> {
+        let node = &self.network.nodes()[self.network.weight_layers()[number].index];
+        let state = states.0[node.inputs[0]].clone();
+        let [examples, features] = state.dims();
+        Columns::by_column(T::pull(state), features, examples)
+    }
+
+    /// Number of the weight layer of a node.
+    fn number(&self, index: usize) -> Option<usize> {
+        self.network.weight_layers().iter().position(|layer| layer.index == index)
+    }
+
+    fn layer(&self, index: usize) -> Option<&Layer> {
+        match &self.network.nodes()[index].operation {
+            Operation::Layer(layer) => Some(layer),
+            Operation::Sum { .. } => None,
+        }
+    }
+}
