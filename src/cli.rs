@@ -6,6 +6,7 @@ mod help;
 mod kernel;
 mod ladder;
 mod monte_carlo;
+mod ntk;
 mod number;
 mod predict;
 mod weights;
@@ -18,15 +19,16 @@ use clap_complete::Shell;
 use widthwise::config::DeviceKind;
 
 use crate::commands::check::Control;
-pub(crate) use bench::{BenchArguments, BenchCommand, BenchKernelsArguments};
+pub(crate) use bench::{BenchArguments, BenchCases, BenchCommand};
 pub(crate) use explain::ExplainArguments;
 use help::{
     BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, EXPLAIN_HELP, KERNEL_HELP,
-    LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, PREDICT_HELP, REPORT_HELP, RUN_HELP, TABLE_HELP, WEIGHTS_HELP,
+    LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, NTK_HELP, PREDICT_HELP, REPORT_HELP, RUN_HELP, TABLE_HELP, WEIGHTS_HELP,
 };
 pub(crate) use kernel::{Compared, KernelArguments, KernelName, Precision, Trained};
 pub(crate) use ladder::LadderArguments;
 pub(crate) use monte_carlo::MonteCarloArguments;
+pub(crate) use ntk::NtkArguments;
 pub(crate) use predict::{Loss, Method, Optimizer, PredictArguments, Solver};
 pub(crate) use weights::{ExportArguments, ImportArguments, Layout, WeightsAction, WeightsArguments};
 
@@ -84,6 +86,9 @@ pub(crate) enum Command {
     /// Compute the infinite-width kernels (NNGP and NTK) of a network on your inputs
     #[command(after_help = KERNEL_HELP)]
     Kernel(KernelArguments),
+    /// Compute the tangent kernel of one finite network, trained or drawn, on your inputs
+    #[command(after_help = NTK_HELP)]
+    Ntk(NtkArguments),
     /// Predict the outputs of infinitely wide networks on your data, after training or as a posterior
     #[command(after_help = PREDICT_HELP)]
     Predict(PredictArguments),

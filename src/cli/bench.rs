@@ -15,12 +15,14 @@ pub(crate) struct BenchArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
     /// Infinite-width kernels, NNGP and NTK together
-    Kernels(BenchKernelsArguments),
+    Kernels(BenchCases),
+    /// Empirical tangent kernels of finite networks, in f32, beside the speed of a large matrix product
+    Ntk(BenchCases),
 }
 
-/// `widthwise bench kernels`
+/// Which cases, and how often.
 #[derive(Debug, Args)]
-pub(crate) struct BenchKernelsArguments {
+pub(crate) struct BenchCases {
     /// Only the cases whose name has this part
     #[arg(long, value_name = "PART")]
     pub(crate) case: Option<String>,

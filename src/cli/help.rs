@@ -14,6 +14,7 @@ predicts for the same network at infinite width.
   widthwise table runs/* --out all.csv       the ends of many runs in one table
   widthwise data fetch cifar10               get a data set
   widthwise kernel net.toml --inputs x.npy --out k    infinite-width kernels on your inputs
+  widthwise ntk runs/mnist_mlp --inputs mnist:test:500 --out k    the tangent kernel of a trained network
   widthwise predict net.toml --train mnist:train:1000 --test mnist:test --out p    what wide networks predict
   widthwise monte-carlo net.toml --inputs x.npy --out k    the same kernels sampled over finite networks
   widthwise ladder my.toml --widths 64..2048 --seeds 24    powers of the width, fitted and held against theory
@@ -110,9 +111,30 @@ by the gains, so that the function is the same: with --set network.parameterizat
 nothing about activations, strides and padding: FILE does. padding = \"same\" puts the odd cell of padding at the high side, as \
 PyTorch's does; its padding=1 with a stride above 1 may differ from it. BatchNorm is refused; LayerNorm is read where its scales are 1 and its shifts 0.";
 
+pub(super) const NTK_HELP: &str = "\
+Examples:
+  widthwise ntk runs/mnist_mlp --inputs mnist:test:500 --out kernels/trained
+  widthwise ntk weights.safetensors --inputs train.csv --right test.csv --output full --out kernels/cross
+  widthwise ntk network.toml --inputs mnist:train:10000 --set network.width=1024 --out kernels/large --memory 2GiB
+  widthwise ntk weights.safetensors --inputs x.npy --output logit=3 --per-layer --precision f64 --storage f64 --out k
+  widthwise ntk weights.safetensors --inputs mnist:train:5000 --top-k 20 --out k
+
+It writes PREFIX.ntk.npy: one row for each example of --inputs, one column for each of them or of --right; with --output full one \
+for each example and output, example by example; with --output diagonal O x O numbers a row. With --per-layer the shares of the \
+layers go to PREFIX.ntk.layer1.npy and so on. The same as text with --csv, or where a kernel has at most a million entries. With \
+--top-k it writes PREFIX.eigenvalues.csv and PREFIX.eigenvectors.npy instead. The kernel is that of the loss 1/2 sum |f - y|^2 for \
+each unit of the base learning rate, each layer weighted with its learning-rate factor.
+
+Kernels are written tile by tile. A job that was killed or stopped goes on when its command is given again: finished tiles are \
+held against the checksums in PREFIX.journal. Numbers do not depend on --threads; tiles of another size change their round-off.
+
+Sources of examples are those of `widthwise kernel`. A network that is drawn has the outputs of the data set.";
+
 pub(super) const BENCH_HELP: &str = "\
 Examples:
   widthwise bench kernels
+  widthwise bench ntk
+  widthwise bench ntk --case mlp_512 --repeats 3
   widthwise bench kernels --case global_average --repeats 3
   widthwise --threads 1 bench kernels --case fc_relu";
 

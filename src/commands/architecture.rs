@@ -8,7 +8,7 @@ use widthwise_theory::{Architecture, InputShape};
 use super::inputs::Examples;
 use super::source::Source;
 
-/// Kernels are of one output; the others have the same.
+/// Infinite-width kernels are of one output; the others have the same.
 const OUTPUTS: usize = 1;
 
 /// `C,H,W` as a shape.
@@ -62,6 +62,20 @@ pub(super) fn architecture(
     shape: InputShape,
     left: &Examples,
 ) -> Result<Architecture> {
+    architecture_with(network, seed, shape, left, OUTPUTS)
+}
+
+/// As [`architecture`], with as many outputs as are asked for.
+///
+/// # Errors
+/// As [`architecture`].
+pub(super) fn architecture_with(
+    network: &NetworkConfig,
+    seed: u64,
+    shape: InputShape,
+    left: &Examples,
+    outputs: usize,
+) -> Result<Architecture> {
     let gates = if network.is_gated() {
         let limit = match network.gates.kind {
             GateKind::Task => Some((left.columns, "columns")),
@@ -76,7 +90,7 @@ pub(super) fn architecture(
     } else {
         None
     };
-    build_architecture(network, shape, OUTPUTS, gates).context("the architecture does not fit the inputs")
+    build_architecture(network, shape, outputs, gates).context("the architecture does not fit the inputs")
 }
 
 #[cfg(test)]

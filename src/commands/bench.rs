@@ -1,5 +1,7 @@
 //! `widthwise bench`: how fast this machine is, case by case, with sizes in the names.
 
+pub(crate) mod ntk;
+
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
@@ -12,7 +14,7 @@ use widthwise_theory::{
 use super::Exit;
 use super::columns::{Align, columns, number};
 use super::console::Console;
-use crate::cli::BenchKernelsArguments;
+use crate::cli::BenchCases;
 
 /// Seconds that one case may take before its repeats are cut.
 const PATIENCE_S: f64 = 20.0;
@@ -114,7 +116,7 @@ fn dual_evaluations(case: &Case) -> f64 {
 ///
 /// # Errors
 /// No such case, or a kernel that cannot be computed.
-pub(crate) fn kernels_of_cases(arguments: &BenchKernelsArguments, console: &Console) -> Result<Exit> {
+pub(crate) fn kernels_of_cases(arguments: &BenchCases, console: &Console) -> Result<Exit> {
     let all = cases();
     let chosen: Vec<&Case> = all
         .iter()

@@ -17,6 +17,7 @@ mod inputs;
 pub(crate) mod kernel;
 pub(crate) mod ladder;
 pub(crate) mod monte_carlo;
+pub(crate) mod ntk;
 mod outputs;
 pub(crate) mod predict;
 pub(crate) mod report;

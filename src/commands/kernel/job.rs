@@ -1,29 +1,43 @@
 //! A kernel job from its first tile, or from where it was left, to its last.
 
 use anyhow::{Context, Result};
-use widthwise::record::tiles::{Fingerprint, MatrixFile, Storage, Target, TiledJob};
+use widthwise::record::tiles::{Block, Fingerprint, MatrixFile, Storage, Target, TiledJob};
 use widthwise::signals::StopFlag;
 use widthwise_theory::{Architecture, Inputs, TrainedLayers};
 
 use super::continued;
 use super::summary::Sums;
-use super::tiling::Tiling;
 use crate::commands::blocks::Wanted;
 use crate::commands::console::Console;
 use crate::progress::Parts;
 
 /// How a job ends.
-pub(super) enum End {
+pub(crate) enum End {
     /// All tiles are there.
     Done { matrices: Vec<MatrixFile>, sums: Vec<Sums> },
     /// A signal came.
     Stopped,
 }
 
+/// Where the numbers of a tile come from.
+pub(crate) trait TileSource {
+    /// Sees to it that tiles of `tile` rows fit the budget.
+    ///
+    /// # Errors
+    /// One sentence with the least budget that would do.
+    fn expect(&mut self, tile: usize) -> Result<()>;
+
+    /// Computes a tile of every matrix, row by row; buffers are resized.
+    ///
+    /// # Errors
+    /// A kernel that does not exist.
+    fn compute(&mut self, block: &Block, out: &mut [Vec<f64>]) -> Result<()>;
+}
+
 /// An open job.
-pub(super) struct Job<'a> {
+pub(crate) struct Job<'a, S> {
     tiles: Option<TiledJob>,
-    tiling: &'a Tiling<'a>,
+    source: S,
     sums: Vec<Sums>,
     console: &'a Console,
     done: usize,
@@ -34,7 +48,7 @@ pub(super) struct Job<'a> {
 ///
 /// # Errors
 /// An architecture that cannot be written down, which does not happen.
-pub(super) fn fingerprint(
+pub(crate) fn fingerprint(
     architecture: &Architecture,
     left: &Inputs,
     right: Option<&Inputs>,
@@ -58,16 +72,16 @@ pub(super) fn fingerprint(
         .with("trained", &format!("{trained:?}")))
 }
 
-impl<'a> Job<'a> {
+impl<'a, S: TileSource> Job<'a, S> {
     /// Opens the files and says so if an unfinished job goes on.
     ///
     /// # Errors
     /// Another job in the way, a budget too small for the tiles, a failure to read or write.
-    pub(super) fn open(target: &Target, tiling: &'a Tiling<'a>, console: &'a Console) -> Result<Self> {
+    pub(crate) fn open(target: &Target, mut source: S, console: &'a Console) -> Result<Self> {
         // Before anything is written; an unfinished job may have other tiles, which are looked at again below.
-        tiling.expect(target.grid.tile)?;
+        source.expect(target.grid.tile)?;
         let mut tiles = TiledJob::open(target)?;
-        tiling.expect(tiles.grid().tile)?;
+        source.expect(tiles.grid().tile)?;
         let all = tiles.blocks().len();
         let mut sums = vec![Sums::new(all); target.files.len()];
         let blocks = tiles.blocks().to_vec();
@@ -83,11 +97,11 @@ impl<'a> Job<'a> {
                 console.note(format_args!("computing {rows} x {columns} kernels in {all} tiles"));
             }
         }
-        Ok(Self { tiles: Some(tiles), tiling, sums, console, done, all })
+        Ok(Self { tiles: Some(tiles), source, sums, console, done, all })
     }
 
     /// Tiles done, and all.
-    pub(super) fn progress(&self) -> (usize, usize) {
+    pub(crate) fn progress(&self) -> (usize, usize) {
         (self.done, self.all)
     }
 
@@ -95,7 +109,7 @@ impl<'a> Job<'a> {
     ///
     /// # Errors
     /// A failure to compute or to write; what was done before stays.
-    pub(super) fn run(&mut self, stop: &StopFlag) -> Result<End> {
+    pub(crate) fn run(&mut self, stop: &StopFlag) -> Result<End> {
         let Some(mut tiles) = self.tiles.take() else { return Ok(End::Stopped) };
         let progress = Parts::new(self.console, "tiles", self.done, self.all);
         let mut out = vec![Vec::new(); self.sums.len()];
@@ -107,8 +121,7 @@ impl<'a> Job<'a> {
                 return Ok(End::Stopped);
             }
             let block = tiles.blocks()[tile].clone();
-            let Tiling { blocks, wanted, .. } = *self.tiling;
-            blocks.compute(block.rows.clone(), block.columns.clone(), wanted, &mut out)?;
+            self.source.compute(&block, &mut out)?;
             let values: Vec<&[f64]> = out.iter().map(Vec::as_slice).collect();
             let sums = &mut self.sums;
             tiles

@@ -1,14 +1,10 @@
-//! Extreme eigenvalues of a symmetric matrix in a file, by Lanczos iteration with full reorthogonalization.
-//!
-//! Lanczos 1950; Golub and Van Loan, Matrix Computations, 4th edition, chapter 10. The eigenvalues of the projected
-//! matrix lie within the spectrum: the largest converges within a few tens of steps, the smallest is an upper bound that
-//! is loose where small eigenvalues crowd.
+//! Extreme eigenvalues of a symmetric matrix in a file, by Lanczos iteration.
 
 use std::io;
 
-use faer::{Mat, Side};
 use rand::RngExt;
 use widthwise::record::tiles::MatrixFile;
+use widthwise_probes::lanczos::Lanczos;
 
 /// Steps, each of which reads the whole file.
 const STEPS: usize = 40;
@@ -27,44 +23,12 @@ pub(super) struct Extremes {
 /// # Errors
 /// A failure to read.
 pub(super) fn extremes(file: &MatrixFile) -> io::Result<Extremes> {
-    let size = file.rows();
     let mut random = widthwise_datasets::stream(0, "kernel.lanczos");
-    let mut basis: Vec<Vec<f64>> = Vec::new();
-    let mut next: Vec<f64> = (0..size).map(|_| random.random_range(-1.0..1.0)).collect();
-    let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
-    let mut scale: f64 = 0.0;
-    loop {
-        let length = norm(&next);
-        // What is left is rounding: the basis spans an invariant space.
-        if basis.len() == STEPS.min(size) || length <= 1e-12 * scale {
-            break;
-        }
-        if !basis.is_empty() {
-            beside.push(length);
-        }
-        next.iter_mut().for_each(|value| *value /= length);
-        basis.push(next);
-        let last = &basis[basis.len() - 1];
-        let mut image = multiply(file, last)?;
-        diagonal.push(dot(&image, last));
-        scale = scale.max(norm(&image));
-        for _ in 0..2 {
-            for vector in &basis {
-                let share = dot(&image, vector);
-                image.iter_mut().zip(vector).for_each(|(value, along)| *value -= share * along);
-            }
-        }
-        next = image;
-    }
-    let steps = diagonal.len();
-    let projected = Mat::from_fn(steps, steps, |i, j| match i.abs_diff(j) {
-        0 => diagonal[i],
-        1 => beside[i.min(j)],
-        _ => 0.0,
-    });
-    let found = projected.self_adjoint_eigenvalues(Side::Lower).unwrap_or_default();
-    let end = |value: Option<&f64>| value.copied().unwrap_or(f64::NAN);
-    Ok(Extremes { smallest: end(found.first()), largest: end(found.last()) })
+    let start = (0..file.rows()).map(|_| random.random_range(-1.0..1.0)).collect();
+    let mut lanczos = Lanczos::new(start);
+    while lanczos.steps() < STEPS && lanczos.step(|vector| multiply(file, vector))? {}
+    let [smallest, largest] = lanczos.extremes().unwrap_or([f64::NAN; 2]);
+    Ok(Extremes { smallest, largest })
 }
 
 fn multiply(file: &MatrixFile, vector: &[f64]) -> io::Result<Vec<f64>> {
@@ -83,12 +47,9 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn norm(vector: &[f64]) -> f64 {
-    dot(vector, vector).sqrt()
-}
-
 #[cfg(test)]
 mod tests {
+    use faer::{Mat, Side};
     use widthwise::record::npy;
 
     use super::*;

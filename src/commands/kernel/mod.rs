@@ -1,12 +1,12 @@
 //! `widthwise kernel`: infinite-width kernels on inputs of the user's, tile by tile within a memory budget.
 
 mod compare;
-mod job;
+pub(super) mod job;
 mod lanczos;
-mod outputs;
+pub(super) mod outputs;
 mod precision;
 mod rows;
-mod summary;
+pub(super) mod summary;
 mod tiling;
 
 use anyhow::{Context, Result};
@@ -40,7 +40,7 @@ use tiling::Tiling;
 /// kernel.
 pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<Exit> {
     let wanted = wanted(arguments.only);
-    let files = Files::new(&arguments.out, wanted)?;
+    let files = Files::new(&arguments.out, wanted.names())?;
     let compared = arguments.compare.as_ref().map(|asked| compare::open(asked, arguments.only)).transpose()?;
     let budget = Budget::new(arguments.memory);
     let (network, seed) = config::load_network(Some(&arguments.architecture), &arguments.set)?;
@@ -73,12 +73,9 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     for name in wanted.names() {
         blocks.tile(0..1, 0..1, name, Mat::zeros(1, 1).as_mut())?;
     }
-    let mut job = Job::open(&target, &tiling, console)?;
+    let mut job = Job::open(&target, tiling, console)?;
     let End::Done { matrices, sums } = job.run(&stop)? else {
-        let (done, all) = job.progress();
-        console.line(format_args!("stopped after {done} of {all} tiles; the same command goes on"))?;
-        console.json(&StoppedLine { event: "stopped", done, all })?;
-        return Ok(Exit::Interrupted);
+        return stopped(job.progress(), console);
     };
     drop(job);
 
@@ -112,11 +109,18 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     Ok(if agrees { Exit::Done } else { Exit::Disagrees })
 }
 
+/// Says that a job was stopped, and how it goes on.
+pub(super) fn stopped((done, all): (usize, usize), console: &Console) -> Result<Exit> {
+    console.line(format_args!("stopped after {done} of {all} tiles; the same command goes on"))?;
+    console.json(&StoppedLine { event: "stopped", done, all })?;
+    Ok(Exit::Interrupted)
+}
+
 fn wanted(only: Option<KernelName>) -> Wanted {
     Wanted { nngp: only != Some(KernelName::Ntk), ntk: only != Some(KernelName::Nngp) }
 }
 
-fn storage(asked: Precision) -> Storage {
+pub(super) fn storage(asked: Precision) -> Storage {
     match asked {
         Precision::F64 => Storage::F64,
         Precision::F32 => Storage::F32,

@@ -7,24 +7,23 @@ use anyhow::{Result, ensure};
 use widthwise::record::atomic;
 use widthwise::record::tiles::MatrixFile;
 
-use crate::commands::blocks::Wanted;
 use crate::commands::outputs::try_out;
 
 /// Kernels of at most this many entries are written as text too.
-pub(super) const CSV_ENTRIES: usize = 1_000_000;
+pub(crate) const CSV_ENTRIES: usize = 1_000_000;
 
 /// Rows read at once.
 const ROWS_AT_ONCE: usize = 16;
 
 /// Where everything goes.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(crate) struct Files {
     /// One `.npy` for each kernel that is wanted.
-    pub(super) npy: Vec<PathBuf>,
+    pub(crate) npy: Vec<PathBuf>,
     /// The same as text.
-    pub(super) csv: Vec<PathBuf>,
+    pub(crate) csv: Vec<PathBuf>,
     /// What is there while the job is unfinished.
-    pub(super) journal: PathBuf,
+    pub(crate) journal: PathBuf,
 }
 
 /// `prefix` with `ending` after it.
@@ -54,9 +53,11 @@ impl Files {
     ///
     /// # Errors
     /// What stands in the way.
-    pub(super) fn new(prefix: &Path, wanted: Wanted) -> Result<Self> {
+    pub(crate) fn new<N: AsRef<str>>(prefix: &Path, names: impl IntoIterator<Item = N>) -> Result<Self> {
         expect_prefix(prefix)?;
-        let all = |ending: &str| wanted.names().map(|name| with_ending(prefix, &format!(".{name}.{ending}"))).collect();
+        let names: Vec<N> = names.into_iter().collect();
+        let file = |name: &N, ending: &str| with_ending(prefix, &format!(".{}.{ending}", name.as_ref()));
+        let all = |ending: &str| names.iter().map(|name| file(name, ending)).collect();
         let files = Self { npy: all("npy"), csv: all("csv"), journal: with_ending(prefix, ".journal") };
         for file in files.npy.iter().chain(&files.csv) {
             try_out(file)?;
@@ -69,7 +70,7 @@ impl Files {
 ///
 /// # Errors
 /// A failure to read or write.
-pub(super) fn write_csv(path: &Path, matrix: &MatrixFile) -> Result<()> {
+pub(crate) fn write_csv(path: &Path, matrix: &MatrixFile) -> Result<()> {
     let (mut bytes, mut values) = (Vec::new(), Vec::new());
     Ok(atomic::write_with(path, |out| {
         let mut out = BufWriter::new(out);
@@ -93,6 +94,7 @@ mod tests {
     use widthwise::record::npy;
 
     use super::*;
+    use crate::commands::blocks::Wanted;
 
     #[test]
     fn csv_reads_back_exactly() {
@@ -114,10 +116,10 @@ mod tests {
     #[test]
     fn a_prefix_must_name_a_file_in_a_folder_that_exists() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Files::new(&folder.path().join("k"), Wanted::BOTH).is_ok());
-        let missing = Files::new(&folder.path().join("no/k"), Wanted::BOTH).unwrap_err().to_string();
+        assert!(Files::new(&folder.path().join("k"), Wanted::BOTH.names()).is_ok());
+        let missing = Files::new(&folder.path().join("no/k"), Wanted::BOTH.names()).unwrap_err().to_string();
         assert!(missing.contains("does not exist"), "{missing}");
-        let nameless = Files::new(Path::new("kernels/"), Wanted::BOTH).unwrap_err().to_string();
+        let nameless = Files::new(Path::new("kernels/"), Wanted::BOTH.names()).unwrap_err().to_string();
         assert!(nameless.contains("kernels/kernel"), "{nameless}");
     }
 }

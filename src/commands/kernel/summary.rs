@@ -12,29 +12,29 @@ use crate::commands::columns::{Align, columns, number};
 use crate::commands::console::Console;
 
 /// Up to here all eigenvalues are computed, in `O(N^3)`.
-pub(super) const DENSE: usize = 2000;
+pub(crate) const DENSE: usize = 2000;
 /// Up to here the extreme ones are estimated by Lanczos iteration, which reads the file once a step.
 const ITERATIVE: usize = 20_000;
 
 /// Bytes that computing all eigenvalues takes: the matrix, a copy, and room to work in.
-pub(super) fn dense_bytes(size: usize) -> u64 {
+pub(crate) fn dense_bytes(size: usize) -> u64 {
     3 * 8 * (size as u64).pow(2)
 }
 
 /// Sums over the entries of a kernel, tile by tile, so that neither their order nor an interruption changes a bit.
 #[derive(Debug, Clone)]
-pub(super) struct Sums {
+pub(crate) struct Sums {
     tiles: Vec<[f64; 2]>,
 }
 
 impl Sums {
     /// Nothing yet of `tiles` tiles.
-    pub(super) fn new(tiles: usize) -> Self {
+    pub(crate) fn new(tiles: usize) -> Self {
         Self { tiles: vec![[0.0; 2]; tiles] }
     }
 
     /// Takes note of a tile, whose `values` stand row by row.
-    pub(super) fn add(&mut self, tile: usize, block: &Block, values: &mut dyn Iterator<Item = f64>) {
+    pub(crate) fn add(&mut self, tile: usize, block: &Block, values: &mut dyn Iterator<Item = f64>) {
         let width = block.columns.len();
         let (mut sum, mut diagonal) = (0.0, 0.0);
         for (at, value) in values.enumerate() {
@@ -54,8 +54,8 @@ impl Sums {
 
 /// What a kernel is like. Eigenvalues and diagonal are those of a symmetric kernel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Summary {
-    kernel: &'static str,
+pub(crate) struct Summary {
+    kernel: String,
     rows: usize,
     columns: usize,
     mean: f64,
@@ -74,13 +74,7 @@ impl Summary {
     ///
     /// # Errors
     /// A failure to read.
-    pub(super) fn new(
-        kernel: &'static str,
-        file: &MatrixFile,
-        sums: &Sums,
-        is_symmetric: bool,
-        room: u64,
-    ) -> Result<Self> {
+    pub(crate) fn new(kernel: &str, file: &MatrixFile, sums: &Sums, is_symmetric: bool, room: u64) -> Result<Self> {
         let (rows, columns) = (file.rows(), file.columns());
         let [sum, diagonal] = sums.total();
         let (extremes, eigenvalues) = if !is_symmetric || rows > ITERATIVE {
@@ -94,7 +88,7 @@ impl Summary {
     }
 
     fn of(
-        kernel: &'static str,
+        kernel: &str,
         [rows, columns]: [usize; 2],
         sum: f64,
         trace: Option<f64>,
@@ -106,7 +100,7 @@ impl Summary {
             (smallest > round_off).then(|| largest / smallest)
         });
         Self {
-            kernel,
+            kernel: kernel.to_owned(),
             rows,
             columns,
             mean: sum / (rows * columns) as f64,
@@ -120,8 +114,8 @@ impl Summary {
     }
 
     /// The name of the kernel.
-    pub(super) fn kernel(&self) -> &'static str {
-        self.kernel
+    pub(crate) fn kernel(&self) -> &str {
+        &self.kernel
     }
 
     fn cells(&self) -> [String; 7] {
@@ -135,7 +129,7 @@ impl Summary {
             }
         };
         [
-            self.kernel.to_owned(),
+            self.kernel.clone(),
             format!("{} x {}", self.rows, self.columns),
             number(self.mean, 6),
             value(self.mean_diagonal),
@@ -146,7 +140,7 @@ impl Summary {
     }
 
     /// What is not in the table because of its cost, as a sentence.
-    pub(super) fn remark(&self) -> Option<String> {
+    pub(crate) fn remark(&self) -> Option<String> {
         match self.eigenvalues {
             "lanczos" => Some(format!(
                 "eigenvalues of {} examples are estimated by Lanczos iteration: the largest is sharp, the smallest an upper \
@@ -186,18 +180,18 @@ struct KernelLine<'a> {
 }
 
 /// A kernel with its files.
-pub(super) struct Made<'a> {
-    pub(super) summary: Summary,
-    pub(super) npy: &'a Path,
-    pub(super) csv: Option<&'a Path>,
-    pub(super) storage_error: Option<f64>,
+pub(crate) struct Made<'a> {
+    pub(crate) summary: Summary,
+    pub(crate) npy: &'a Path,
+    pub(crate) csv: Option<&'a Path>,
+    pub(crate) storage_error: Option<f64>,
 }
 
 /// Prints the table, and what was left out of it.
 ///
 /// # Errors
 /// Standard output refuses.
-pub(super) fn print(made: &[Made<'_>], console: &Console) -> Result<()> {
+pub(crate) fn print(made: &[Made<'_>], console: &Console) -> Result<()> {
     let heading = ["kernel", "size", "mean", "mean_diagonal", "min_eigenvalue", "max_eigenvalue", "condition_number"];
     let mut rows = vec![heading.map(str::to_owned)];
     for Made { summary, npy, csv, storage_error } in made {

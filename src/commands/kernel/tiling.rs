@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use widthwise::memory::Bytes;
-use widthwise::record::tiles::{Fingerprint, Grid, Storage, Target};
+use widthwise::record::tiles::{Block, Fingerprint, Grid, Storage, Target};
 
+use super::job::TileSource;
 use super::outputs::Files;
 use crate::commands::blocks::{Blocks, Wanted};
 use crate::commands::budget::Budget;
@@ -34,14 +35,6 @@ impl Tiling<'_> {
         (numbers + bytes + self.blocks.scratch_bytes()) as u64
     }
 
-    /// Refuses tiles that do not fit the budget.
-    ///
-    /// # Errors
-    /// One sentence with the least budget that would do.
-    pub(super) fn expect(&self, tile: usize) -> Result<()> {
-        self.budget.expect(self.bytes(tile), self.held, &format!("tiles of {tile} rows beside the inputs"))
-    }
-
     /// The job to do.
     ///
     /// # Errors
@@ -70,5 +63,15 @@ impl Tiling<'_> {
             fingerprint,
             restart,
         })
+    }
+}
+
+impl TileSource for Tiling<'_> {
+    fn expect(&mut self, tile: usize) -> Result<()> {
+        self.budget.expect(self.bytes(tile), self.held, &format!("tiles of {tile} rows beside the inputs"))
+    }
+
+    fn compute(&mut self, block: &Block, out: &mut [Vec<f64>]) -> Result<()> {
+        Ok(self.blocks.compute(block.rows.clone(), block.columns.clone(), self.wanted, out)?)
     }
 }

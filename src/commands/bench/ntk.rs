@@ -1,0 +1,291 @@
+//! `widthwise bench ntk`: empirical tangent kernels, in f32, beside the speed of a large matrix product in the same run.
+//!
+//! Counted are the operations of the structured formula, additions and multiplications each as one, with `N` examples and `O`
+//! outputs, for a layer of `n` units, fan-in `F` and `P` positions:
+//!
+//! ```text
+//! pullback through every layer but the first and the readout   2 N O P F n
+//! contraction of positions, where P > 1                        2 N O P F n
+//! products, half of them by symmetry                           trace N^2 O D,  full N^2 O^2 D
+//!                                  with D = n for P = 1 and F n for P > 1
+//! Gram of the input rows, where P = 1                          N^2 F
+//! ```
+//!
+//! The forward pass and everything elementwise are not counted. What a layer right below the readout saves, whose derivatives
+//! are a weight times a slope, is counted as if it were done: `performed` leaves it out.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use burn::tensor::{DType, Device, Distribution, Tensor};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, Par};
+use serde::Serialize;
+use widthwise::memory::peak_resident;
+use widthwise::network::Network;
+use widthwise::ntk::BlockMaker;
+use widthwise_probes::ntk::{NtkOutput, Plan, block_kernel};
+use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding, UpdateRule};
+
+use super::{DENSE_INIT, FEATURES, IMAGE, PATIENCE_S, architecture};
+use crate::cli::BenchCases;
+use crate::commands::Exit;
+use crate::commands::columns::{Align, columns, number};
+use crate::commands::console::Console;
+
+const OUTPUTS: usize = 10;
+/// Rows of the large matrices.
+const LARGE: usize = 3072;
+
+/// One kernel.
+struct Case {
+    name: String,
+    architecture: Architecture,
+    examples: usize,
+    output: NtkOutput,
+    /// Median seconds of neural-tangents 0.6.5 (structured derivatives, float32) on a 2-core machine with AVX-512.
+    neural_tangents_s: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct PeakLine {
+    event: &'static str,
+    library: &'static str,
+    gflop_per_s: f64,
+    threads: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Timing {
+    event: &'static str,
+    case: String,
+    examples: usize,
+    repeats: usize,
+    median_s: f64,
+    fastest_s: f64,
+    slowest_s: f64,
+    gflop: f64,
+    performed_gflop: f64,
+    fraction_of_peak: f64,
+    performed_fraction_of_peak: f64,
+    peak_bytes: Option<u64>,
+    neural_tangents_s: Option<f64>,
+    ratio: Option<f64>,
+}
+
+fn mlp(width: usize) -> Architecture {
+    let hidden = [Layer::Dense { width, init: DENSE_INIT }, Layer::Activation { function: Activation::Relu }];
+    let mut layers: Vec<Layer> = std::iter::repeat_n(hidden, 3).flatten().collect();
+    layers.push(Layer::Dense { width: OUTPUTS, init: DENSE_INIT });
+    architecture(InputShape::flat(FEATURES), layers)
+}
+
+fn cnn() -> Architecture {
+    let hidden = [
+        Layer::Convolution { width: 64, filter_size: [3, 3], stride: [1, 1], padding: Padding::Same, init: DENSE_INIT },
+        Layer::Activation { function: Activation::Relu },
+    ];
+    let mut layers: Vec<Layer> = std::iter::repeat_n(hidden, 3).flatten().collect();
+    layers.extend([Layer::GlobalAveragePool, Layer::Dense { width: OUTPUTS, init: DENSE_INIT }]);
+    architecture(IMAGE, layers)
+}
+
+fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut add = |name: &str, architecture: Architecture, rows: &[(usize, f64, f64)]| {
+        for &(examples, trace, full) in rows {
+            for (output, what, reference) in [(NtkOutput::Trace, "trace", trace), (NtkOutput::Full, "full", full)] {
+                cases.push(Case {
+                    name: format!("{name}_n{examples}_{what}"),
+                    architecture: architecture.clone(),
+                    examples,
+                    output,
+                    neural_tangents_s: Some(reference),
+                });
+            }
+        }
+    };
+    add("mlp_784_512x3_10", mlp(512), &[(64, 0.015, 0.034), (256, 0.11, 0.59), (512, 0.27, 3.0)]);
+    add("mlp_784_2048x3_10", mlp(2048), &[(64, 0.14, 0.24), (256, 0.80, 3.8), (512, 2.0, 17.0)]);
+    add("cnn_3_64_64_64_gap_10", cnn(), &[(16, 1.3, 1.4), (32, 2.5, 2.2)]);
+    cases
+}
+
+/// Operations counted and performed, in units of 1e9.
+fn operations(case: &Case) -> Result<[f64; 2]> {
+    let layers = case.architecture.weight_layers()?;
+    let (n, o) = (case.examples as f64, OUTPUTS as f64);
+    let across = if case.output == NtkOutput::Full { n * n * o * o } else { n * n * o };
+    let [mut counted, mut saved] = [0.0; 2];
+    for layer in &layers {
+        let (p, f, u) = (layer.positions as f64, layer.fan_in as f64, layer.width as f64);
+        if layer.is_readout {
+            counted += n * n * f;
+            continue;
+        }
+        let pull = 2.0 * n * o * p * f * u;
+        if !layer.is_first {
+            counted += pull;
+        }
+        let depth = if layer.positions == 1 { u } else { f * u };
+        let contraction = if layer.positions == 1 { n * n * f } else { pull };
+        counted += contraction + across * depth;
+        let is_last = layers.get(layer.layer).is_some_and(|next| next.is_readout);
+        if is_last {
+            let once = 1.0 - 1.0 / o;
+            saved += if layer.positions > 1 { contraction * once } else { 0.0 };
+            saved += if case.output == NtkOutput::Trace { across * depth * once } else { 0.0 };
+        }
+    }
+    Ok([counted * 1e-9, (counted - saved) * 1e-9])
+}
+
+/// Times every case whose name holds the pattern.
+///
+/// # Errors
+/// No such case.
+pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit> {
+    let mut chosen = cases();
+    let names: Vec<String> = chosen.iter().map(|case| case.name.clone()).collect();
+    chosen.retain(|case| arguments.case.as_ref().is_none_or(|pattern| case.name.contains(pattern.as_str())));
+    ensure!(
+        !chosen.is_empty(),
+        "--case {} is part of no name; the cases are {}",
+        arguments.case.as_deref().unwrap_or_default(),
+        names.join(", ")
+    );
+    let heading =
+        ["case", "median", "fastest", "slowest", "GFLOP", "of peak", "performed", "memory", "NT 0.6.5", "ratio"];
+    let mut rows = vec![heading.map(str::to_owned)];
+    let peak = peak(console)?;
+    for case in &chosen {
+        let timing = time(case, arguments.repeats, peak)?;
+        console.json(&timing)?;
+        let seconds = |value: f64| format!("{} s", number(value, 3));
+        let percent = |value: f64| format!("{:.0} %", 100.0 * value);
+        rows.push([
+            timing.case.clone(),
+            seconds(timing.median_s),
+            seconds(timing.fastest_s),
+            seconds(timing.slowest_s),
+            number(timing.gflop, 3),
+            percent(timing.fraction_of_peak),
+            percent(timing.performed_fraction_of_peak),
+            timing.peak_bytes.map_or_else(|| "-".to_owned(), |bytes| widthwise::memory::Bytes(bytes).to_string()),
+            timing.neural_tangents_s.map_or_else(|| "-".to_owned(), seconds),
+            timing.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}")),
+        ]);
+    }
+    let [left, right] = [Align::Left, Align::Right];
+    for line in columns([left, right, right, right, right, right, right, right, right, right], &rows) {
+        console.line(line)?;
+    }
+    console.detail(format_args!(
+        "peak: {} GFLOP/s in f32 with {} threads, the faster of two libraries on {LARGE} x {LARGE} matrices; NT 0.6.5: \
+         neural-tangents with jax 0.4.25, structured derivatives, on a 2-core machine with AVX-512",
+        number(peak, 3),
+        rayon::current_num_threads()
+    ))?;
+    Ok(Exit::Done)
+}
+
+/// The speed of a large product, in units of 1e9 operations a second.
+fn peak(console: &Console) -> Result<f64> {
+    let a = Mat::<f32>::from_fn(LARGE, LARGE, |i, j| ((7 * i + 3 * j) % 17) as f32 - 8.0);
+    let mut c = Mat::<f32>::zeros(LARGE, LARGE);
+    let tensor = Tensor::<2>::random([LARGE, LARGE], Distribution::Default, (&Device::flex(), DType::F32));
+    let operations = 2.0 * (LARGE as f64).powi(3) * 1e-9;
+    let mut fastest = [f64::INFINITY; 2];
+    for _ in 0..4 {
+        let start = Instant::now();
+        matmul(
+            c.as_mut(),
+            Accum::Replace,
+            a.as_ref(),
+            a.transpose(),
+            1.0_f32,
+            Par::rayon(rayon::current_num_threads()),
+        );
+        fastest[0] = fastest[0].min(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        let product = tensor.clone().matmul(tensor.clone());
+        ensure!(product.dims() == [LARGE, LARGE], "a product of another size");
+        fastest[1] = fastest[1].min(start.elapsed().as_secs_f64());
+    }
+    let threads = rayon::current_num_threads();
+    for (library, seconds) in [("faer", fastest[0]), ("burn-flex", fastest[1])] {
+        console.json(&PeakLine { event: "peak", library, gflop_per_s: operations / seconds, threads })?;
+        console.note(format_args!("{library}: {} GFLOP/s", number(operations / seconds, 3)));
+    }
+    Ok(operations / fastest[0].min(fastest[1]))
+}
+
+fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {
+    // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
+    let _ = fs::write("/proc/self/clear_refs", "5");
+    let network = Network::new(&case.architecture, UpdateRule::Linear, 1, 0, &Device::flex(), DType::F32)?;
+    // A fixed Weyl sequence: any inputs without structure do.
+    let value = |i: usize| 2.0 * (i as f64 * 0.754_877_666_246_693).fract() - 1.0;
+    let inputs: Vec<f64> = (0..case.examples * case.architecture.input.features()).map(value).collect();
+    let batch = network.batch(&inputs);
+    let plan = Plan { output: case.output, outputs: OUTPUTS, rows: case.examples, columns: case.examples };
+    let mut kernel = [Vec::<f32>::new()];
+    let mut run = || -> Result<f64> {
+        let start = Instant::now();
+        let block = BlockMaker::<f32>::new(&network, plan).block(&batch);
+        block_kernel(&block, None, &mut kernel);
+        let seconds = start.elapsed().as_secs_f64();
+        ensure!(kernel[0][0] > 0.0, "{}: the kernel makes no sense", case.name);
+        Ok(seconds)
+    };
+    // The first run warms caches and threads.
+    let mut spent = run()?;
+    let mut seconds = Vec::new();
+    while seconds.is_empty() || (seconds.len() < repeats && spent < PATIENCE_S) {
+        let last = run()?;
+        spent += last;
+        seconds.push(last);
+    }
+    seconds.sort_by(f64::total_cmp);
+    let median_s = seconds[seconds.len() / 2];
+    let [gflop, performed_gflop] = operations(case)?;
+    Ok(Timing {
+        event: "bench",
+        case: case.name.clone(),
+        examples: case.examples,
+        repeats: seconds.len(),
+        median_s,
+        fastest_s: seconds[0],
+        slowest_s: seconds[seconds.len() - 1],
+        gflop,
+        performed_gflop,
+        fraction_of_peak: gflop / median_s / peak,
+        performed_fraction_of_peak: performed_gflop / median_s / peak,
+        peak_bytes: peak_resident().map(|bytes| bytes.0),
+        neural_tangents_s: case.neural_tangents_s,
+        ratio: case.neural_tangents_s.map(|reference| reference / median_s),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_those_of_the_formula() {
+        let find = |name: &str| cases().into_iter().find(|case| case.name == name).unwrap();
+        let near = |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-12, "{found} {expected}");
+        let n2 = 64.0 * 64.0;
+        let pull = 2.0 * 2.0 * 640.0 * 512.0 * 512.0;
+        let [counted, performed] = operations(&find("mlp_784_512x3_10_n64_trace")).unwrap();
+        near(counted, (pull + n2 * (3.0 * 5120.0 + 784.0 + 3.0 * 512.0)) * 1e-9);
+        near(performed, (pull + n2 * (2.0 * 5120.0 + 512.0 + 784.0 + 3.0 * 512.0)) * 1e-9);
+        let [counted, performed] = operations(&find("mlp_784_512x3_10_n64_full")).unwrap();
+        near(counted, (pull + n2 * (3.0 * 51200.0 + 784.0 + 3.0 * 512.0)) * 1e-9);
+        assert_eq!(counted, performed);
+        // About 49 GFLOP, as the pullback of 160 sensitivities through two layers and the contraction of three.
+        let [counted, _] = operations(&find("cnn_3_64_64_64_gap_10_n16_trace")).unwrap();
+        assert!((48.0..50.0).contains(&counted), "{counted}");
+    }
+}

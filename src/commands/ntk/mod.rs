@@ -1,0 +1,132 @@
+//! `widthwise ntk`: the empirical tangent kernel of one network on inputs of the user's, tile by tile within a memory budget.
+
+mod eigen;
+mod source;
+mod subject;
+mod tiling;
+
+use anyhow::{Context, Result, ensure};
+use widthwise::memory::Bytes;
+use widthwise::network::Network;
+use widthwise::record::tiles::Fingerprint;
+use widthwise::signals::StopFlag;
+use widthwise_probes::ntk::{NtkOutput, Number, Plan};
+use widthwise_probes::to_f64;
+
+use super::Exit;
+use super::budget::Budget;
+use super::console::Console;
+use super::inputs::{Examples, expected_bytes, read};
+use super::kernel::job::{End, Job};
+use super::kernel::outputs::{CSV_ENTRIES, Files, write_csv};
+use super::kernel::summary::{Made, Summary, print};
+use super::kernel::{expect_prefix, print_memory, stopped, storage};
+use super::source::Source;
+use crate::cli::{NtkArguments, Precision};
+use source::{BlockSource, Side};
+use tiling::Tiling;
+
+/// Reads, computes, writes and prints what the kernel is like.
+///
+/// # Errors
+/// A network, inputs or outputs that are refused, or a budget that is too small.
+pub(crate) fn execute(arguments: &NtkArguments, console: &Console) -> Result<Exit> {
+    match arguments.precision {
+        Precision::F32 => compute::<f32>(arguments, console),
+        Precision::F64 => compute::<f64>(arguments, console),
+    }
+}
+
+fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exit> {
+    expect_prefix(&arguments.out)?;
+    let output = arguments.output.0;
+    ensure!(
+        output != NtkOutput::Diagonal || (arguments.right.is_none() && arguments.top_k.is_none()),
+        "--output diagonal is every example with itself; leave --right and --top-k away"
+    );
+    let budget = Budget::new(arguments.memory);
+    let sources: Vec<&Source> = [&arguments.inputs].into_iter().chain(&arguments.right).collect();
+    let data_dir = arguments.data_dir.as_deref();
+    let expected = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
+    budget.expect(expected, Bytes(0), "the inputs")?;
+    let left = read(&arguments.inputs, arguments.right.as_ref(), data_dir)?;
+    let right = arguments.right.as_ref().map(|source| read(source, Some(&arguments.inputs), data_dir)).transpose()?;
+    let examples: Vec<_> = sources.iter().copied().zip([&left].into_iter().chain(&right)).collect();
+    let network = subject::network(arguments, &examples, T::DTYPE)?;
+    let outputs = network.architecture().outputs()?;
+    if let NtkOutput::Logit(logit) = output {
+        ensure!(
+            logit < outputs,
+            "--output logit={logit}, but the network has {outputs} outputs; the last is logit={}",
+            outputs - 1
+        );
+    }
+    let held = Bytes::of(8 * (left.values.len() + right.as_ref().map_or(0, |right| right.values.len())));
+    let plan = Plan { output, outputs, rows: left.rows, columns: right.as_ref().unwrap_or(&left).rows };
+    let side = |examples| side(examples);
+    let sides = [side(&left), side(right.as_ref().unwrap_or(&left))];
+    let blocks = BlockSource::<T>::new(&network, plan, sides, right.is_none());
+    let stop = StopFlag::on_signals().context("cannot listen for signals")?;
+    if let Some(count) = arguments.top_k {
+        return eigen::execute(arguments, blocks, count, budget, &stop, console);
+    }
+
+    let names = names(&network, arguments.per_layer);
+    let files = Files::new(&arguments.out, &names)?;
+    let tiling = Tiling::new(blocks, names.len(), storage(arguments.storage), budget, held);
+    let fingerprint = fingerprint(arguments, &network, &left, right.as_ref());
+    let target = tiling.target(&files, fingerprint, arguments.tile, arguments.restart)?;
+    let mut job = Job::open(&target, tiling, console)?;
+    let End::Done { matrices, sums } = job.run(&stop)? else { return stopped(job.progress(), console) };
+    drop(job);
+
+    let with_csv = arguments.csv || matrices[0].rows() * matrices[0].columns() <= CSV_ENTRIES;
+    let is_symmetric = target.grid.is_symmetric;
+    let mut made = Vec::new();
+    for (index, file) in matrices.iter().enumerate() {
+        if with_csv {
+            write_csv(&files.csv[index], file)?;
+        }
+        let summary = Summary::new(&names[index], file, &sums[index], is_symmetric, budget.left(held))?;
+        let csv = with_csv.then_some(files.csv[index].as_path());
+        made.push(Made { summary, npy: &files.npy[index], csv, storage_error: None });
+    }
+    print(&made, console)?;
+    print_memory(arguments.memory, console)?;
+    Ok(Exit::Done)
+}
+
+fn side(examples: &Examples) -> Side<'_> {
+    Side { values: &examples.values, features: examples.columns }
+}
+
+/// Names of the matrices: every layer's share if asked for, and the kernel.
+fn names(network: &Network, per_layer: bool) -> Vec<String> {
+    let layers = if per_layer { network.weight_layers().len() } else { 0 };
+    (1..=layers).map(|layer| format!("ntk.layer{layer}")).chain(["ntk".to_owned()]).collect()
+}
+
+/// What is computed, so that nothing else is taken for it.
+fn fingerprint(arguments: &NtkArguments, network: &Network, left: &Examples, right: Option<&Examples>) -> Fingerprint {
+    // Probes see parameters through what a network does with them; gains and rates are those of the architecture.
+    let architecture = serde_json::to_vec(network.architecture()).unwrap_or_default();
+    let mut weights = Vec::new();
+    for parameters in &network.parameters {
+        weights.extend(to_f64(parameters.weight.clone()));
+        weights.extend(parameters.bias.iter().flat_map(|bias| to_f64(bias.clone())));
+    }
+    let fingerprint = Fingerprint::default()
+        .with("version", env!("CARGO_PKG_VERSION"))
+        .with_hash("architecture", [architecture.as_slice()])
+        .with_numbers("weights", &weights)
+        .with_numbers("inputs", &left.values);
+    let fingerprint = match right {
+        Some(right) => fingerprint.with_numbers("right", &right.values),
+        None => fingerprint.with("right", "none"),
+    };
+    fingerprint
+        .with("output", &format!("{:?}", arguments.output.0))
+        .with("layers", if arguments.per_layer { "each" } else { "sum" })
+        .with("precision", if arguments.precision == Precision::F32 { "f32" } else { "f64" })
+        .with("storage", storage(arguments.storage).name())
+}

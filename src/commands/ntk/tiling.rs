@@ -1,0 +1,153 @@
+//! How large tiles and how many blocks fit the budget, and the numbers of a tile.
+
+use std::ops::Range;
+
+use anyhow::Result;
+use widthwise::memory::Bytes;
+use widthwise::record::tiles::{Block, Fingerprint, Grid, Storage, Target};
+use widthwise_probes::ntk::{NtkOutput, Number, block_diagonal, block_kernel};
+
+use super::source::BlockSource;
+use crate::commands::budget::Budget;
+use crate::commands::kernel::job::TileSource;
+use crate::commands::kernel::outputs::Files;
+
+/// Examples of a tile to choose from, best first.
+const SIZES: [usize; 14] = [1024, 768, 512, 384, 256, 192, 128, 96, 64, 32, 16, 8, 4, 2];
+/// Rows of a tile at most: a stop waits for its end.
+const MOST_ROWS: usize = 5120;
+/// Bytes that a thread needs beside the result: tiles that it works on and what products pack.
+const THREAD: usize = 12 << 20;
+
+/// Everything that tiles are made of.
+pub(super) struct Tiling<'a, T> {
+    blocks: BlockSource<'a, T>,
+    matrices: usize,
+    storage: Storage,
+    budget: Budget,
+    /// Large arrays that are there already.
+    held: Bytes,
+    per_example: usize,
+    /// Bytes of one example's block, and at work while it is made.
+    example: [usize; 2],
+}
+
+impl<'a, T: Number> Tiling<'a, T> {
+    pub(super) fn new(
+        blocks: BlockSource<'a, T>,
+        matrices: usize,
+        storage: Storage,
+        budget: Budget,
+        held: Bytes,
+    ) -> Self {
+        let plan = blocks.plan();
+        let per_example = plan.output.per_example(plan.outputs);
+        let example = blocks.bytes_per_example();
+        Self { blocks, matrices, storage, budget, held, per_example, example }
+    }
+
+    fn is_diagonal(&self) -> bool {
+        self.blocks.plan().output == NtkOutput::Diagonal
+    }
+
+    /// Bytes at work on tiles of `examples` examples beside the blocks.
+    fn work(&self, examples: usize) -> usize {
+        let rows = examples * self.per_example;
+        let entries = if self.is_diagonal() { rows * self.per_example } else { rows * rows };
+        // One more matrix of rows than is stored while a diagonal is taken apart.
+        let numbers = (self.matrices + usize::from(self.is_diagonal())) * entries * size_of::<f64>();
+        let bytes = 2 * entries * self.storage.bytes();
+        numbers + bytes + examples * self.example[1] + rayon::current_num_threads() * THREAD
+    }
+
+    /// The least that tiles of `examples` examples take.
+    fn bytes(&self, examples: usize) -> u64 {
+        (self.work(examples) + self.least_blocks() * examples * self.example[0]) as u64
+    }
+
+    /// Blocks without which there is no tile.
+    fn least_blocks(&self) -> usize {
+        if self.is_diagonal() { 1 } else { 2 }
+    }
+
+    /// Examples of a tile of so many rows.
+    fn examples(&self, tile: usize) -> usize {
+        if self.is_diagonal() { tile } else { tile / self.per_example }
+    }
+
+    /// The job to do.
+    ///
+    /// # Errors
+    /// A budget that is too small.
+    pub(super) fn target(
+        &self,
+        files: &Files,
+        fingerprint: Fingerprint,
+        asked: Option<usize>,
+        restart: bool,
+    ) -> Result<Target> {
+        let plan = *self.blocks.plan();
+        let most = plan.rows.max(plan.columns);
+        let room = self.budget.left(self.held);
+        let fits = |size: &usize| {
+            (*size <= most.next_multiple_of(32) && *size * self.per_example <= MOST_ROWS)
+                && self.bytes((*size).min(most)) <= room
+        };
+        let examples = asked.unwrap_or_else(|| SIZES.into_iter().find(fits).unwrap_or(1)).min(most).max(1);
+        let own = self.per_example;
+        let (rows, columns, tile) = if self.is_diagonal() {
+            (plan.rows, own * own, examples.max(own * own))
+        } else {
+            (plan.rows * own, plan.columns * own, examples * own)
+        };
+        Ok(Target {
+            files: files.npy.clone(),
+            journal: files.journal.clone(),
+            grid: Grid { rows, columns, tile, is_symmetric: self.blocks.is_symmetric() && !self.is_diagonal() },
+            keep_tile: asked.is_some(),
+            storage: self.storage,
+            fingerprint,
+            restart,
+        })
+    }
+
+    fn of_examples(&self, rows: &Range<usize>) -> Range<usize> {
+        rows.start / self.per_example..rows.end / self.per_example
+    }
+}
+
+impl<T: Number> TileSource for Tiling<'_, T> {
+    fn expect(&mut self, tile: usize) -> Result<()> {
+        let examples = self.examples(tile);
+        self.budget.expect(
+            self.bytes(examples),
+            self.held,
+            &format!("tiles of {examples} examples beside the inputs"),
+        )?;
+        let block = (examples * self.example[0]).max(1) as u64;
+        let room = self.budget.left(self.held).saturating_sub(self.work(examples) as u64);
+        self.blocks.keep(usize::try_from(room / block).unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    fn compute(&mut self, block: &Block, out: &mut [Vec<f64>]) -> Result<()> {
+        if self.is_diagonal() {
+            let found = block_diagonal(&*self.blocks.block(false, block.rows.clone(), block.rows.start), out.len() > 1);
+            for (out, found) in out.iter_mut().zip(found) {
+                let width = found.len() / block.rows.len();
+                out.clear();
+                found.chunks_exact(width).for_each(|row| out.extend_from_slice(&row[block.columns.clone()]));
+            }
+            return Ok(());
+        }
+        let (rows, columns) = (self.of_examples(&block.rows), self.of_examples(&block.columns));
+        let left = self.blocks.block(false, rows.clone(), rows.start);
+        if self.blocks.is_symmetric() && rows == columns {
+            block_kernel(&*left, None, out);
+        } else {
+            let right = self.blocks.block(true, columns, rows.start);
+            block_kernel(&*left, Some(&*right), out);
+        }
+        Ok(())
+    }
+}
