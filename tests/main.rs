@@ -4,6 +4,7 @@
 mod arrows;
 mod bad_input;
 mod bounds;
+mod chains;
 mod cli;
 mod dynamics;
 mod ensembles;

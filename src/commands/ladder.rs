@@ -155,7 +155,7 @@ fn range(low: Option<f64>, high: Option<f64>) -> String {
 fn ends(widths: &str) -> String {
     let mut widths = widths.split(' ');
     let first = widths.next().unwrap_or_default();
-    widths.last().map_or_else(|| first.to_owned(), |last| format!("{first}..{last}"))
+    widths.next_back().map_or_else(|| first.to_owned(), |last| format!("{first}..{last}"))
 }
 
 fn verdict(fit: &Fit, console: &Console) -> String {

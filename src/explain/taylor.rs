@@ -51,9 +51,8 @@ pub(super) fn in_parameters(
 ) -> Result<Option<BTreeMap<u64, Outputs>>> {
     let mut model = TaylorModel::new(twin.network.clone(), order);
     let mut state = twin.state.clone();
-    let scalings = twin.network.scalings().to_vec();
     let look = |model: &TaylorModel, _: &_, _: u64| Ok(points.outputs(model));
-    setting.train(&mut model, twin.step, &mut state, &twin.initial, &scalings, points, stop, look)
+    setting.train(&mut model, twin.step, &mut state, &twin.initial, points, stop, look)
 }
 
 pub(super) fn in_outputs(

@@ -11,8 +11,9 @@ use crate::network::{Network, Parameters};
 use crate::session::{Session, rule, time_per_rate};
 use crate::signals::StopFlag;
 use crate::training::batches::Batches;
-use crate::training::gradient::{Model, gradient};
+use crate::training::gradient::Model;
 use crate::training::optimizer::{OptimizerState, Updater};
+use crate::training::take_step;
 
 /// What every trajectory of one member has in common.
 pub(super) struct Setting<'a> {
@@ -91,7 +92,6 @@ impl<'a> Setting<'a> {
         step: u64,
         state: &mut OptimizerState,
         anchor: &[Parameters],
-        scalings: &[Scaling],
         points: &Points,
         stop: &StopFlag,
         mut look: impl FnMut(&M, &OptimizerState, u64) -> Result<Outputs>,
@@ -112,8 +112,7 @@ impl<'a> Setting<'a> {
                 return Ok(None);
             }
             let (batch, targets) = batches.at(step, &points.train, &points.targets);
-            let (_, gradients) = gradient(model, &batch, &targets, self.training.loss);
-            updater.update(step + 1, model.parameters(), gradients, scalings, state);
+            take_step(model, (&batch, &targets, self.training.loss), &updater, step, state);
         }
         Ok(Some(path))
     }
@@ -143,13 +142,12 @@ impl Twin {
         mut at_probe: impl FnMut(&Twin) -> Result<()>,
     ) -> Result<Option<BTreeMap<u64, Outputs>>> {
         let Twin { mut network, mut state, step, initial } = self;
-        let scalings = network.scalings().to_vec();
         let look = |network: &Network, state: &OptimizerState, step: u64| {
             let twin = Twin { network: network.clone(), state: state.clone(), step, initial: initial.clone() };
             at_probe(&twin)?;
             Ok(points.outputs(network))
         };
-        setting.train(&mut network, step, &mut state, &initial, &scalings, points, stop, look)
+        setting.train(&mut network, step, &mut state, &initial, points, stop, look)
     }
 }
 

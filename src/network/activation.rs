@@ -7,7 +7,7 @@ use widthwise_theory::Activation;
 use widthwise_theory::formula::{Elementary, Formula, FormulaNode};
 
 /// `phi(z)`, elementwise.
-pub(super) fn value(function: &Activation, z: Tensor<2>) -> Tensor<2> {
+pub(crate) fn value(function: &Activation, z: Tensor<2>) -> Tensor<2> {
     evaluate(&function.formula(), z)
 }
 

@@ -22,7 +22,7 @@ use widthwise_theory::{
 
 use norm::Centering;
 
-pub(crate) use activation::derivative as slope;
+pub(crate) use activation::{derivative as slope, value as phi};
 
 pub use family::{FamilyError, build_architecture};
 pub use gates::draw_gates;
@@ -253,6 +253,11 @@ impl Network {
             Some(centre) => outputs - centre,
             None => outputs,
         }
+    }
+
+    /// Whether the network subtracts its initial function.
+    pub(crate) fn is_centred(&self) -> bool {
+        self.origin.is_some()
     }
 
     /// What a centred network subtracts from its outputs.

@@ -1,6 +1,7 @@
 //! The loss of a batch and its gradient by Burn's automatic differentiation.
 
 use burn::tensor::Tensor;
+use widthwise_theory::Scaling;
 
 use super::loss::{Targets, loss};
 use crate::config::Loss;
@@ -13,6 +14,14 @@ pub trait Model {
 
     /// Outputs `[N, O]`.
     fn outputs(&self, batch: &Batch) -> Tensor<2>;
+
+    /// Learning-rate factors of the layers.
+    fn scalings(&self) -> &[Scaling];
+
+    /// The network, if that is what it is: some of them take steps without a graph.
+    fn as_network(&mut self) -> Option<&mut Network> {
+        None
+    }
 }
 
 impl Model for Network {
@@ -23,6 +32,14 @@ impl Model for Network {
     fn outputs(&self, batch: &Batch) -> Tensor<2> {
         self.forward(batch, &mut NoTap)
     }
+
+    fn scalings(&self) -> &[Scaling] {
+        Network::scalings(self)
+    }
+
+    fn as_network(&mut self) -> Option<&mut Network> {
+        Some(self)
+    }
 }
 
 impl Model for TaylorModel {
@@ -32,6 +49,10 @@ impl Model for TaylorModel {
 
     fn outputs(&self, batch: &Batch) -> Tensor<2> {
         self.forward(batch)
+    }
+
+    fn scalings(&self) -> &[Scaling] {
+        self.base().scalings()
     }
 }
 

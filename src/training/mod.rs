@@ -1,6 +1,8 @@
 //! The training loop of one member, on one screen.
 
 pub mod batches;
+mod chain;
+mod fused;
 pub mod gradient;
 pub mod loss;
 pub mod optimizer;
@@ -13,12 +15,14 @@ use anyhow::Result;
 use burn::tensor::Tensor;
 use widthwise_probes::to_f64;
 
-use crate::config::TrainingConfig;
+use crate::config::{Loss, TrainingConfig};
 use crate::data::Data;
 use crate::measurement::{Evaluation, Snapshot};
 use crate::network::{Batch, Network};
 use crate::record::manifest::Outcome;
 use batches::Batches;
+use gradient::Model;
+use loss::Targets;
 use optimizer::{OptimizerState, Updater};
 
 /// Losses are read from the device, and divergence is noticed, at multiples of this step at the latest.
@@ -133,12 +137,36 @@ pub fn train(
         }
         let (batch, targets) = batches.at(step, &course.data.train, &course.data.train_targets);
         let batch = member.masked(batch, course.seed);
-        let (loss, gradients) = gradient::gradient(&mut member.network, &batch, &targets, course.config.loss);
-        let scalings = member.network.scalings().to_vec();
-        course.updater.update(step + 1, &mut member.network.parameters, gradients, &scalings, &mut member.state);
-        unread.push(loss);
+        let seen = (&batch, &targets, course.config.loss);
+        unread.push(take_step(&mut member.network, seen, &course.updater, step, &mut member.state));
         member.step += 1;
     }
+}
+
+/// One step down the loss on a batch; returns the loss before it, `[1]` on the device. `step` counts from 0.
+pub fn take_step<M: Model>(
+    model: &mut M,
+    seen: (&Batch, &Targets, Loss),
+    updater: &Updater,
+    step: u64,
+    state: &mut OptimizerState,
+) -> Tensor<1> {
+    let direct = model.as_network().and_then(|network| chain::step(network, seen, updater, step + 1, state));
+    direct.unwrap_or_else(|| generic_step(model, seen, updater, step, state))
+}
+
+/// [`take_step`] by automatic differentiation, for every model on every device.
+pub fn generic_step<M: Model>(
+    model: &mut M,
+    (batch, targets, kind): (&Batch, &Targets, Loss),
+    updater: &Updater,
+    step: u64,
+    state: &mut OptimizerState,
+) -> Tensor<1> {
+    let (loss, gradients) = gradient::gradient(model, batch, targets, kind);
+    let scalings = model.scalings().to_vec();
+    updater.update(step + 1, model.parameters(), gradients, &scalings, state);
+    loss
 }
 
 /// Reads pending losses in one transfer and hands on the finite ones; true if one is not a number. The member has then
