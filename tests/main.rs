@@ -16,6 +16,7 @@ mod ladder;
 mod layers;
 mod linearized;
 mod networks;
+mod ntk_jobs;
 mod ntk_roads;
 mod parameterizations;
 mod predict;

@@ -108,7 +108,7 @@ fn slopes<T: Number>(function: &widthwise_theory::Activation, state: &Tensor<2>)
 fn derivatives<T: Number>(flow: Flow<T>, order: &ColumnOrder, units: usize) -> Columns<T> {
     let (examples, columns) = (order.examples(), order.columns());
     if order.keeps_outputs() {
-        let values = flow.to_each(order, units);
+        let values = flow.into_each(order, units);
         return Columns { values, slabs: 1, depth: units, columns, order: Order::DepthMajor };
     }
     match flow {
@@ -121,10 +121,7 @@ fn derivatives<T: Number>(flow: Flow<T>, order: &ColumnOrder, units: usize) -> C
             Columns { values: slopes, slabs: 1, depth: units, columns: examples, order: Order::DepthMajor }
         }
         flow => {
-            let values = match flow {
-                Flow::Each(values) => values,
-                flow => flow.to_each(order, units),
-            };
+            let values = flow.into_each(order, units);
             let depth = units * order.outputs;
             Columns { values, slabs: 1, depth, columns: examples, order: Order::DepthMajor }
         }

@@ -98,9 +98,9 @@ pub(super) enum Flow<T> {
 
 impl<T: Number> Flow<T> {
     /// Rows of cotangents, given how many features there are.
-    pub(super) fn to_each(&self, order: &ColumnOrder, features: usize) -> Vec<T> {
+    pub(super) fn into_each(self, order: &ColumnOrder, features: usize) -> Vec<T> {
         if let Self::Each(values) = self {
-            return values.clone();
+            return values;
         }
         let columns = order.columns();
         let mut values = vec![T::default(); features * columns];
@@ -175,8 +175,8 @@ impl<T: Number> Flow<T> {
         if let (Self::Constant(a), Self::Constant(b)) = (&self, &other) {
             return Self::Constant(a.iter().zip(b).map(|(a, b)| *a + *b).collect());
         }
-        let mut sum = self.to_each(order, features);
-        sum.iter_mut().zip(other.to_each(order, features)).for_each(|(sum, value)| *sum += value);
+        let mut sum = self.into_each(order, features);
+        sum.iter_mut().zip(other.into_each(order, features)).for_each(|(sum, value)| *sum += value);
         Self::Each(sum)
     }
 }

@@ -23,10 +23,12 @@ macro_rules! number {
         impl Number for $number {
             const DTYPE: DType = $dtype;
 
+            #[inline]
             fn of(value: f64) -> Self {
                 value as $number
             }
 
+            #[inline]
             fn wide(self) -> f64 {
                 f64::from(self)
             }

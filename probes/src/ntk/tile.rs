@@ -20,6 +20,9 @@ const DEPTH: usize = 4096;
 /// Positions of an example that are paired at once.
 const POSITIONS: usize = 256;
 
+/// Rows of a tile that are transposed at once: a cache line of numbers.
+const PIECE: usize = 16;
+
 /// Room for one thread.
 #[derive(Default)]
 struct Scratch<T> {
@@ -56,11 +59,13 @@ pub fn block_kernel<T: Number, E: Number>(left: &ExampleBlock<T>, right: Option<
     tiles.into_par_iter().with_max_len(1).for_each_init(Scratch::default, |scratch, (i, j)| {
         let place =
             Place { rows: above[i].clone(), columns: across[j].clone(), per_example, width, is_mirrored: is_symmetric };
-        let store = |matrix: usize, values: &[T]| {
+        let mut ordered: Vec<E> = Vec::new();
+        let mut store = |matrix: usize, values: &[T]| {
             let strip = |index: usize| strips[matrix][index].lock().unwrap_or_else(PoisonError::into_inner);
-            place.write(values, &mut strip(i));
+            place.order(values, &mut ordered);
+            place.write(&ordered, &mut strip(i));
             if place.is_mirrored {
-                place.mirror(values, &mut strip(j));
+                place.mirror(&ordered, &mut strip(j));
             }
         };
         let Scratch { total, layer, products, gram } = scratch;
@@ -110,36 +115,46 @@ struct Place {
 }
 
 impl Place {
-    /// Row-major example-major within the strip that begins with the tile's first row. Values come group by group; of a tile
-    /// on the diagonal, what is on and above it.
-    fn write<T: Number, E: Number>(&self, values: &[T], strip: &mut [E]) {
+    /// From the order of the two groups to that of examples.
+    fn order<T: Number, E: Number>(&self, values: &[T], ordered: &mut Vec<E>) {
         let (r, e, f) = (self.per_example, self.rows.len(), self.columns.len());
-        for (at, (i, o)) in (0..e).flat_map(|i| (0..r).map(move |o| (i, o))).enumerate() {
-            let row = o * e + i;
-            let from = &values[row * f * r..(row + 1) * f * r];
-            let to = &mut strip[at * self.width + self.columns.start * r..][..f * r];
-            if r == 1 {
-                to.iter_mut().zip(from).for_each(|(to, from)| *to = E::of(from.wide()));
-            } else {
-                for (j, to) in to.chunks_exact_mut(r).enumerate() {
-                    to.iter_mut().enumerate().for_each(|(o, to)| *to = E::of(from[o * f + j].wide()));
-                }
+        ordered.clear();
+        if r == 1 {
+            ordered.extend(values.iter().map(|value| E::of(value.wide())));
+            return;
+        }
+        ordered.resize(values.len(), E::default());
+        for (at, to) in ordered.chunks_exact_mut(f * r).enumerate() {
+            let row = (at % r) * e + at / r;
+            for (o, from) in values[row * f * r..(row + 1) * f * r].chunks_exact(f).enumerate() {
+                to[o..].iter_mut().step_by(r).zip(from).for_each(|(to, from)| *to = E::of(from.wide()));
             }
         }
     }
 
-    /// The same transposed, into the strip that begins with the tile's first column; a tile on the diagonal is made equal to
-    /// its own transpose.
-    fn mirror<T: Number, E: Number>(&self, values: &[T], strip: &mut [E]) {
-        let (r, e, f) = (self.per_example, self.rows.len(), self.columns.len());
+    /// Into the strip that begins with the tile's first row.
+    fn write<E: Number>(&self, ordered: &[E], strip: &mut [E]) {
+        let across = self.columns.len() * self.per_example;
+        let start = self.columns.start * self.per_example;
+        for (row, from) in ordered.chunks_exact(across).enumerate() {
+            strip[row * self.width + start..][..across].copy_from_slice(from);
+        }
+    }
+
+    /// Transposed, into the strip that begins with the tile's first column, piece by piece; of a tile on the diagonal what lies
+    /// above it, so that the kernel equals its own transpose.
+    fn mirror<E: Number>(&self, ordered: &[E], strip: &mut [E]) {
+        let (above, across) = (self.rows.len() * self.per_example, self.columns.len() * self.per_example);
+        let start = self.rows.start * self.per_example;
         let is_diagonal = self.rows.start == self.columns.start;
-        for j in 0..f * r {
-            let column = (j % r) * f + j / r;
-            let to = &mut strip[j * self.width + self.rows.start * r..][..e * r];
-            let count = if is_diagonal { j } else { e * r };
-            for (i, to) in to.iter_mut().enumerate().take(count) {
-                let row = (i % r) * e + i / r;
-                *to = E::of(values[row * f * r + column].wide());
+        for left in (0..above).step_by(PIECE) {
+            let left = left..(left + PIECE).min(above);
+            for j in 0..across {
+                let end = if is_diagonal { left.end.min(j) } else { left.end };
+                if end > left.start {
+                    let to = &mut strip[j * self.width + start..][left.start..end];
+                    to.iter_mut().enumerate().for_each(|(i, to)| *to = ordered[(left.start + i) * across + j]);
+                }
             }
         }
     }
