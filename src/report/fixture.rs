@@ -58,6 +58,10 @@ impl Run {
             ("ntk_target_alignment", "", None, None, 0.12 + 0.03 * (1.0 + t / 50.0).ln(), 0.01, None),
             ("ntk_overlap", "", None, None, 0.996 - 1e-6 * t, 0.0012, Some(1.0)),
             ("ntk_distance", "", None, None, 0.08 + 4e-6 * t, 0.008, Some(0.0)),
+            ("ntk_infinite_cka", "", None, None, 0.99 - 1e-6 * t, 0.001, None),
+            ("ntk_effective_rank", "", None, None, 30.0 - 0.01 * t, 0.4, None),
+            ("ntk_label_overlap", "", None, None, 0.6 + 1e-4 * t, 0.01, None),
+            ("gradient_covariance_trace", "", None, None, 40.0 * decay, 1.5 * decay, None),
             ("nngp_mean_diagonal", "", None, None, 1.18, 0.03, Some(1.175)),
             ("nngp_mean_off_diagonal", "", None, None, 0.61, 0.02, Some(0.6)),
             ("gradient_norm", "", None, None, 3.0 * decay, 0.1, None),
@@ -65,6 +69,10 @@ impl Run {
         let change = 2e-4 * t.sqrt();
         let bound = (step > 0).then_some(1.1 * change);
         numbers.push(("ntk_relative_change", "", None, None, change, 0.12 * change, bound));
+        if step > 0 {
+            numbers.push(("ntk_velocity", "1/step", None, None, change / t, 0.1 * change / t, None));
+            numbers.push(("ntk_initial_cka", "", None, None, 1.0 - change, 0.1 * change, None));
+        }
         let progress = (1.0 + t).ln() / (1e4f64).ln();
         for layer in 1..=self.layers {
             let l = layer as f64;
@@ -74,6 +82,11 @@ impl Run {
                 numbers.push((name, unit, None, at, mean, spread, predicted));
             };
             push("preactivation_variance", "", 1.0 + 0.01 * l, 0.02, Some(1.0 + 0.01 * l));
+            push("ntk_layer_share", "", 1.0 / self.layers as f64 + 1e-4 * t * (l - 1.5), 0.01, None);
+            if step > 0 {
+                push("weight_distance", "", 0.01 * l * t.sqrt(), 1e-3 * l, None);
+                push("weight_rms_change", "", 0.002 * t.sqrt() / l, 1e-4, None);
+            }
             push("kurtosis", "", wide + 6e-6 * t * (l - 1.0) + 0.002, 0.012, Some(wide));
             push("skewness", "", 0.0, 0.01, Some(0.0));
             push("ks_distance", "", 0.004 + 0.001 * l, 0.001, None);

@@ -171,7 +171,7 @@ fn matched(
             (module, "weight") => modules.entry(module).or_default().weight = tensor.shape.clone(),
             (module, "bias") => modules.entry(module).or_default().has_bias = true,
             _ => {
-                let reason = "neither a weight nor a bias; only nn.Linear and nn.Conv2d can be read".to_owned();
+                let reason = "neither a weight nor a bias; only nn.Linear and nn.Conv2d can be read, saved as net.state_dict() alone".to_owned();
                 return Err(WeightsError::Refused { path: path.to_owned(), name: name.clone(), reason });
             }
         }

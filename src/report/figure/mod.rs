@@ -6,8 +6,10 @@ mod gaussianity;
 mod infinite_ntk;
 mod information;
 mod kernels;
+mod layer_motion;
 mod loss;
 mod ntk;
+mod ntk_motion;
 mod over_layers;
 mod over_steps;
 mod partial_jacobian;
@@ -40,13 +42,15 @@ impl Figure {
 }
 
 /// Stems of all figures that a report may have, in their order.
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 11] = [
     "agreement",
     "error_budget",
     "loss",
     "ntk",
+    "ntk_motion",
     "kernels",
     "infinite_ntk",
+    "layer_motion",
     "partial_jacobian",
     "information_plane",
     "gaussianity",
@@ -59,8 +63,10 @@ pub(crate) fn draw_all(records: &Records) -> Vec<Figure> {
         error_budget::draw(records),
         loss::draw(records),
         ntk::draw(records),
+        ntk_motion::draw(records),
         kernels::draw(records),
         infinite_ntk::draw(records),
+        layer_motion::draw(records),
         partial_jacobian::draw(records),
         information::draw(records),
         gaussianity::draw(records),

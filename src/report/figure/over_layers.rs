@@ -1,11 +1,15 @@
-//! A panel of one quantity over the layers, one series a step or an earlier layer.
+//! A panel of one quantity over the layers, one series a step or an earlier layer, and figures of such panels.
 
 use super::super::plot::palette;
 use super::super::plot::panel::{Mark, Panel};
 use super::super::plot::scale::Scale;
-use super::super::plot::sheet::{Entry, Sample};
+use super::super::plot::sheet::{Entry, Sample, render};
 use super::super::plot::svg::{Shape, Stroke};
-use super::super::select::{finite, tooltip};
+use super::super::quantity;
+use super::super::read::Records;
+use super::super::select::{end_steps, error_sentence, finite, tooltip};
+use super::over_steps::capitalized;
+use super::{Figure, sentences};
 use crate::record::row::Row;
 
 /// Numbers drawn in one colour.
@@ -15,6 +19,57 @@ pub(super) struct Series<'a> {
     pub(super) index: usize,
     /// Ensemble rows with a layer.
     pub(super) rows: Vec<&'a Row>,
+}
+
+/// A figure with one panel for each of `quantities` that has numbers, at the first and the last step; `about` opens its caption.
+pub(super) fn figure(
+    records: &Records,
+    name: &'static str,
+    title: &'static str,
+    about: &str,
+    quantities: &[&'static str],
+) -> Option<Figure> {
+    let mut panels = Vec::new();
+    let mut shown = Vec::new();
+    let mut drawn = Vec::new();
+    let all: Vec<_> = quantities
+        .iter()
+        .map(|&quantity| {
+            let mut rows = records.ensemble(quantity);
+            rows.retain(|r| r.layer.is_some());
+            (quantity, rows)
+        })
+        .collect();
+    let steps = end_steps(&all.iter().flat_map(|(_, rows)| rows.iter().copied()).collect::<Vec<_>>());
+    for (quantity, rows) in all {
+        let series: Vec<Series<'_>> = steps
+            .iter()
+            .enumerate()
+            .map(|(index, &step)| Series { index, rows: rows.iter().copied().filter(|r| r.step == step).collect() })
+            .filter(|s| !s.rows.is_empty())
+            .collect();
+        if let Some(panel) = panel(capitalized(quantity::label(quantity)), &series) {
+            panels.push(panel);
+            drawn.push(quantity);
+            shown.extend(series.iter().flat_map(|s| s.rows.iter().copied()));
+        }
+    }
+    if panels.is_empty() {
+        return None;
+    }
+    let mut legend: Vec<_> =
+        steps.iter().enumerate().map(|(index, step)| entry(index, format!("step {step}"))).collect();
+    legend.extend(shared_entries(shown.iter().copied()));
+    let is_predicted = shown.iter().any(|row| finite(row.predicted).is_some());
+    let marks = if is_predicted {
+        "Diamonds and dashed lines, where drawn, are the prediction; bars, one standard error either side."
+    } else {
+        "Bars are one standard error either side."
+    };
+    let caption = sentences(&[about, marks, &error_sentence(shown.iter().copied())]);
+    let columns = if panels.len() == 3 { 3 } else { 2 };
+    let svg = render(&panels, columns, &legend, title);
+    Some(Figure { name, title, caption, svg, quantities: drawn, layered: true })
 }
 
 /// A panel with `series`; none if there is no number.
