@@ -3,7 +3,8 @@
 //! An exponent disagrees if its interval and the accepted one do not meet; it agrees if they do and the interval is no longer than
 //! the accepted one; otherwise it is undecided. Exponents of the kernel regime are fitted at widths where the kernel changes by at
 //! most [`LAZY_CHANGE`] in the mean, and undecided with fewer than [`FEWEST_WIDTHS`] of these. A limit disagrees if it lies four or
-//! more standard errors from theory, and agrees if it does not and four standard errors are at most a tenth of its size.
+//! more standard errors from theory, and agrees if it does not and four standard errors are at most a tenth of its size. Neither is
+//! judged with fewer than [`FEWEST_MEMBERS`], whose spread says little of itself.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub const LAZY_CHANGE: f64 = 0.1;
 
 /// Widths that an exponent takes.
 pub const FEWEST_WIDTHS: usize = 3;
+
+/// Members of a width that a verdict takes.
+pub const FEWEST_MEMBERS: usize = 10;
 
 /// Exponent at which a pre-activation counts as growing with the width.
 const GROWTH: f64 = 0.15;
@@ -129,6 +133,9 @@ fn exponent(
         }
     }
     let used = if is_enough { &lazy } else { rungs };
+    if members_of(used) < FEWEST_MEMBERS {
+        remark = too_few_members();
+    }
     let name = quantity.name();
     let stream = format!("ladder.bootstrap.{name}.{}.{center:?}", layer.unwrap_or(0));
     let found = fit(used, center, &mut widthwise_datasets::stream(seed, &stream));
@@ -139,7 +146,7 @@ fn exponent(
         (Center::Median, _) => None,
         (_, None) => Some(Verdict::NoPrediction),
         (_, Some(declared)) => Some(match found {
-            Some(found) if is_enough => verdict_of(&found, declared.accepted),
+            Some(found) if is_enough && members_of(used) >= FEWEST_MEMBERS => verdict_of(&found, declared.accepted),
             _ => Verdict::Undecided,
         }),
     };
@@ -180,6 +187,7 @@ fn limit_of(quantity: LadderQuantity, rungs: &[Rung], theory: Option<(f64, f64)>
     let z = found.and_then(|found| theory.map(|(declared, _)| (found.value - declared) / found.std_error));
     let verdict = match (z, theory, found) {
         (_, None, _) => Verdict::NoPrediction,
+        _ if members_of(rungs) < FEWEST_MEMBERS => Verdict::Undecided,
         (Some(z), _, _) if z.abs() >= 4.0 => Verdict::Disagrees,
         (Some(_), Some((_, size)), Some(found)) if 4.0 * found.std_error <= 0.1 * size => Verdict::Agrees,
         _ => Verdict::Undecided,
@@ -208,6 +216,10 @@ fn limit_of(quantity: LadderQuantity, rungs: &[Rung], theory: Option<(f64, f64)>
     }
 }
 
+fn too_few_members() -> String {
+    format!("a verdict takes {FEWEST_MEMBERS} networks of each width or more; give more --seeds")
+}
+
 fn widths_of(rungs: &[Rung]) -> String {
     rungs.iter().map(|rung| rung.width.to_string()).collect::<Vec<_>>().join(" ")
 }
@@ -232,12 +244,118 @@ pub(super) fn overall(fits: &[Fit], has_diverged: bool) -> Verdict {
     }
 }
 
-/// The fit of a pre-activation that grows with the width beyond doubt: no learning rate then serves all widths, whether or not that
+/// The fit of the pre-activations that grow fastest with the width, if any do beyond doubt: no learning rate then serves all widths, whether or not that
 /// is what the parameterization declares.
 pub fn growing(fits: &[Fit]) -> Option<&Fit> {
-    fits.iter().find(|fit| {
+    let is_growing = |fit: &&Fit| {
         let is_preactivation =
             matches!(fit.quantity, LadderQuantity::FirstPreactivationChange | LadderQuantity::PreactivationChange);
-        is_preactivation && fit.statistic == Statistic::ExponentOfMean && fit.low.is_some_and(|low| low > GROWTH)
-    })
+        let is_judged = fit.statistic == Statistic::ExponentOfMean && fit.members >= FEWEST_MEMBERS;
+        is_preactivation && is_judged && fit.low.is_some_and(|low| low > GROWTH)
+    };
+    let exponent = |fit: &&Fit| fit.value.unwrap_or(f64::NEG_INFINITY);
+    fits.iter().filter(is_growing).max_by(|a, b| exponent(a).total_cmp(&exponent(b)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const NTK: fn() -> WidthRates =
+        || WidthRates { weight_change: vec![-0.5, -0.5], preactivation_change: vec![-0.5, 0.0] };
+
+    /// Members around `size(width)`, by `spread`.
+    fn members(widths: &[usize], count: usize, size: impl Fn(f64) -> f64, spread: f64) -> BTreeMap<usize, Vec<f64>> {
+        let value = |width: usize, member: usize| {
+            let off = (2 * member + 1) as f64 / count as f64 - 1.0;
+            size(width as f64) * (1.0 + spread * off)
+        };
+        widths.iter().map(|&width| (width, (0..count).map(|member| value(width, member)).collect())).collect()
+    }
+
+    fn judged(values: Values) -> Vec<Fit> {
+        judge(&values, &Rules { rates: &NTK(), seed: 1 }, |_| Ok(Some((2.0, 2.0)))).unwrap()
+    }
+
+    fn verdict(quantity: LadderQuantity, by_width: BTreeMap<usize, Vec<f64>>) -> Fit {
+        judged(Values::from([((quantity, None), by_width)])).remove(0)
+    }
+
+    const WIDTHS: [usize; 5] = [64, 128, 256, 512, 1024];
+
+    #[test]
+    fn an_exponent_is_judged_by_its_interval() {
+        let gap = |power: f64, count: usize, spread: f64| {
+            verdict(LadderQuantity::NtkDistance, members(&WIDTHS, count, |n| n.powf(power), spread)).verdict
+        };
+        assert_eq!(gap(-0.5, 24, 0.3), Some(Verdict::Agrees));
+        assert_eq!(gap(-0.65, 24, 0.1), Some(Verdict::Disagrees));
+        assert_eq!(gap(-0.5, 12, 0.99), Some(Verdict::Undecided), "too wide an interval");
+        assert_eq!(gap(-0.65, 9, 0.1), Some(Verdict::Undecided), "too few members");
+    }
+
+    #[test]
+    fn widths_whose_kernel_changes_are_left_out() {
+        let widths = [16, 32, 64, 128, 256, 512];
+        let change = members(&widths, 12, |n| 6.0 / n, 0.1);
+        let fit = verdict(LadderQuantity::NtkRelativeChange, change.clone());
+        assert_eq!((fit.widths.as_str(), fit.verdict), ("64 128 256 512", Some(Verdict::Agrees)));
+        assert!(fit.remark.ends_with("10 % at 16 32"), "{}", fit.remark);
+        // A power that holds whatever the kernel does is fitted everywhere.
+        let distance = members(&widths, 12, |n| n.powf(-0.5), 0.1);
+        let values = Values::from([
+            ((LadderQuantity::NtkRelativeChange, None), change),
+            ((LadderQuantity::NtkDistance, None), distance),
+        ]);
+        let fits = judged(values);
+        let distance = fits.iter().find(|fit| fit.quantity == LadderQuantity::NtkDistance).unwrap();
+        assert_eq!(distance.widths, "16 32 64 128 256 512");
+        // Two lazy widths are no ladder.
+        let fit = verdict(LadderQuantity::NtkRelativeChange, members(&widths, 12, |n| 25.0 / n, 0.1));
+        assert_eq!(fit.verdict, Some(Verdict::Undecided));
+        assert!(fit.remark.contains("take wider networks"), "{}", fit.remark);
+    }
+
+    #[test]
+    fn a_limit_is_judged_by_its_distance_from_theory() {
+        let limit = |value: f64, spread: f64, count: usize| {
+            verdict(LadderQuantity::NtkMeanDiagonal, members(&WIDTHS, count, |_| value, spread)).verdict
+        };
+        assert_eq!(limit(2.0, 0.05, 24), Some(Verdict::Agrees));
+        assert_eq!(limit(2.0, 0.9, 24), Some(Verdict::Undecided));
+        assert_eq!(limit(2.5, 0.05, 24), Some(Verdict::Disagrees));
+        assert_eq!(limit(2.5, 0.05, 9), Some(Verdict::Undecided));
+    }
+
+    #[test]
+    fn the_worst_exponent_decides_and_a_coarse_limit_does_not() {
+        let distance = |power: f64| {
+            let by_width = members(&WIDTHS, 24, |n| n.powf(power), 0.1);
+            ((LadderQuantity::NtkDistance, None), by_width)
+        };
+        let limit = |value: f64, spread: f64| {
+            ((LadderQuantity::NtkMeanDiagonal, None), members(&WIDTHS, 24, |_| value, spread))
+        };
+        let of = |values: Values| overall(&judged(values), false);
+        assert_eq!(of(Values::from([distance(-0.5), limit(2.0, 0.9)])), Verdict::Agrees);
+        assert_eq!(of(Values::from([distance(-0.5), limit(2.5, 0.05)])), Verdict::Disagrees);
+        assert_eq!(of(Values::from([distance(-0.8), limit(2.0, 0.05)])), Verdict::Disagrees);
+        assert_eq!(of(Values::from([limit(2.0, 0.05)])), Verdict::Undecided, "no exponent");
+        assert_eq!(overall(&judged(Values::from([distance(-0.5)])), true), Verdict::Disagrees, "diverged");
+    }
+
+    #[test]
+    fn what_grows_is_never_right() {
+        // Declared or not: a change that grows as n serves no width.
+        let rates = WidthRates { weight_change: vec![0.0, 0.5], preactivation_change: vec![0.5, 1.0] };
+        let change = |layer: usize, power: f64| {
+            ((LadderQuantity::FirstPreactivationChange, Some(layer)), members(&WIDTHS, 12, |n| n.powf(power), 0.1))
+        };
+        let values = Values::from([change(1, 0.5), change(2, 1.0)]);
+        let fits = judge(&values, &Rules { rates: &rates, seed: 1 }, |_| Ok(None)).unwrap();
+        assert!(fits.iter().all(|fit| matches!(fit.verdict, None | Some(Verdict::Agrees))), "{fits:?}");
+        assert_eq!(growing(&fits).and_then(|fit| fit.layer), Some(2));
+        assert_eq!(overall(&fits, false), Verdict::Disagrees);
+    }
 }

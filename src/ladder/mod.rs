@@ -22,7 +22,7 @@ use rayon::prelude::*;
 use widthwise_theory::Parameterization;
 
 pub use folder::{MeanRow, UnitRow};
-pub use judge::{FEWEST_WIDTHS, Fit, LAZY_CHANGE, Statistic, growing};
+pub use judge::{FEWEST_MEMBERS, FEWEST_WIDTHS, Fit, LAZY_CHANGE, Statistic, growing};
 pub use power_law::{COVERAGE, RESAMPLES};
 pub use quantity::LadderQuantity;
 
@@ -31,7 +31,7 @@ use crate::record::row::Verdict;
 use crate::session::{self, Session, config_hash, parameter_count, rule};
 use crate::signals::StopFlag;
 use judge::Rules;
-use setting::{Setting, Width, architecture_at, learning_rate};
+use setting::{Setting, Width, architecture_at, expect_small, learning_rate};
 
 /// Steps of a coordinate check.
 pub const COORDINATE_STEPS: u64 = 5;
@@ -137,6 +137,9 @@ pub fn run_ladder(
     let session = Session::new(experiment, options.data_dir.as_deref(), device)?;
     monitor.note(&format!("data: {}", session.dataset_source));
     ensure!(session.last_step > 0, "a ladder compares networks before and after training; give training.stop.steps");
+    if !options.is_coordinate_check {
+        expect_small(&session)?;
+    }
     let widest = options.widths.last().copied().context("a ladder without widths")?;
     let hashes = (shared_hash(experiment)?, session.data_hash.clone());
     let manifest = folder::open(&options.folder, &session.config_text, hashes, options.is_coordinate_check, || {

@@ -39,14 +39,8 @@ impl<'a> Setting<'a> {
     pub(super) fn new(session: &'a Session<'a>, learning_rate: f64, has_kernels: bool) -> Result<Self> {
         let (experiment, prepared) = (session.experiment, &session.prepared);
         let outputs = prepared.outputs;
-        let rows = (prepared.train.n + prepared.test.n) * outputs;
-        ensure!(
-            !has_kernels || rows <= MOST_ROWS,
-            "a ladder follows the whole kernel of (training + test examples) x outputs, {rows} rows here, and at most \
-             {MOST_ROWS} are allowed; lower dataset.preprocessing.train and dataset.preprocessing.test"
-        );
         let values = [prepared.train.targets.as_slice(), &prepared.test.targets].concat();
-        let targets = Mat::from_fn(rows / outputs, outputs, |i, o| values[i * outputs + o]);
+        let targets = Mat::from_fn(values.len() / outputs, outputs, |i, o| values[i * outputs + o]);
         let training = &experiment.training;
         let has_dropout = session.architecture.without_dropout() != session.architecture;
         let refusal = match training.loss {
@@ -80,6 +74,18 @@ impl<'a> Setting<'a> {
     pub(super) fn train(&self) -> usize {
         self.session.prepared.train.n
     }
+}
+
+/// Refuses data whose kernels would be too large to follow.
+pub(super) fn expect_small(session: &Session<'_>) -> Result<()> {
+    let prepared = &session.prepared;
+    let rows = (prepared.train.n + prepared.test.n) * prepared.outputs;
+    ensure!(
+        rows <= MOST_ROWS,
+        "a ladder follows the whole kernel of (training + test examples) x outputs, {rows} rows here, and at most \
+         {MOST_ROWS} are allowed; lower dataset.preprocessing.train and dataset.preprocessing.test"
+    );
+    Ok(())
 }
 
 /// The network of a session at another width.
