@@ -130,7 +130,7 @@ fn step_of<T: Real>(
             Link::Activation(function) => {
                 let Some(z) = preactivations.pop() else { unreachable!("one an activation") };
                 let slopes: Vec<T> = T::pull(network::slope(function, z));
-                cotangents.iter_mut().zip(slopes).for_each(|(c, slope)| *c = *c * slope);
+                cotangents.iter_mut().zip(slopes).for_each(|(c, slope)| *c *= slope);
             }
         }
     }
@@ -180,7 +180,7 @@ impl<T: Real> Held<T> {
             let gain = T::of(scaling.bias_gain);
             let bias: Vec<T> = bias.iter().map(|&b| b * gain).collect();
             for row in z.chunks_exact_mut(units) {
-                row.iter_mut().zip(&bias).for_each(|(z, &b)| *z = *z + b);
+                row.iter_mut().zip(&bias).for_each(|(z, &b)| *z += b);
             }
         }
         z
@@ -258,10 +258,10 @@ impl<T: Real> Held<T> {
             let mut gradient = vec![T::default(); units];
             for example in 0..examples {
                 for (sum, unit) in gradient.iter_mut().zip(0..units) {
-                    *sum = *sum + cotangents[(example, unit)];
+                    *sum += cotangents[(example, unit)];
                 }
             }
-            gradient.iter_mut().for_each(|g| *g = *g * gain);
+            gradient.iter_mut().for_each(|g| *g *= gain);
             let mut sets = moments.iter_mut().map(|set| set.bias.as_deref_mut().unwrap_or_default());
             let entries = Entries {
                 parameter: bias,

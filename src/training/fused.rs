@@ -66,7 +66,7 @@ impl Rule {
                 let beta = T::of(beta);
                 for ((p, v), &g) in parameter.iter_mut().zip(first).zip(gradient) {
                     *v = *v * beta - penalized(g, *p) * rate;
-                    *p = *p + *v;
+                    *p += *v;
                 }
             }
             Optimizer::Nesterov { beta } => {
@@ -81,7 +81,7 @@ impl Rule {
                 let adam = Adam::new(self.step, [beta1, beta2, epsilon]);
                 for (((p, m), v), &g) in parameter.iter_mut().zip(first).zip(second).zip(gradient) {
                     let g = penalized(g, *p);
-                    *p = *p - adam.direction(m, v, g, rate);
+                    *p -= adam.direction(m, v, g, rate);
                 }
             }
             Optimizer::AdamW { beta1, beta2, epsilon, weight_decay } => {
