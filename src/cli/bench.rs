@@ -18,6 +18,8 @@ pub(crate) enum BenchCommand {
     Kernels(BenchCases),
     /// Empirical tangent kernels of finite networks, in f32, beside the speed of a large matrix product
     Ntk(BenchCases),
+    /// Training steps, in f32, beside the speed of a large matrix product
+    Train(BenchCases),
 }
 
 /// Which cases, and how often.

@@ -1,6 +1,8 @@
 //! `widthwise bench`: how fast this machine is, case by case, with sizes in the names.
 
 pub(crate) mod ntk;
+mod peak;
+pub(crate) mod train;
 
 use std::time::Instant;
 
@@ -10,6 +12,8 @@ use serde::Serialize;
 use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Padding, Parameterization, kernels,
 };
+
+use peak::peak;
 
 use super::Exit;
 use super::columns::{Align, columns, number};

@@ -18,9 +18,7 @@ use std::fs;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use burn::tensor::{DType, Device, Distribution, Tensor};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, Par};
+use burn::tensor::{DType, Device};
 use serde::Serialize;
 use widthwise::memory::peak_resident;
 use widthwise::network::Network;
@@ -28,16 +26,13 @@ use widthwise::ntk::BlockMaker;
 use widthwise_probes::ntk::{NtkOutput, Plan, block_kernel};
 use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding, UpdateRule};
 
-use super::{DENSE_INIT, FEATURES, IMAGE, PATIENCE_S, architecture};
+use super::{DENSE_INIT, FEATURES, IMAGE, PATIENCE_S, architecture, peak};
 use crate::cli::BenchCases;
 use crate::commands::Exit;
 use crate::commands::columns::{Align, columns, number};
 use crate::commands::console::Console;
 
 const OUTPUTS: usize = 10;
-/// Rows of the large matrices.
-const LARGE: usize = 3072;
-
 /// One kernel.
 struct Case {
     name: String,
@@ -46,14 +41,6 @@ struct Case {
     output: NtkOutput,
     /// Median seconds of neural-tangents 0.6.5 (structured derivatives, float32) on a 2-core machine with AVX-512.
     neural_tangents_s: Option<f64>,
-}
-
-#[derive(Debug, Serialize)]
-struct PeakLine {
-    event: &'static str,
-    library: &'static str,
-    gflop_per_s: f64,
-    threads: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -182,43 +169,12 @@ pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit>
         console.line(line)?;
     }
     console.detail(format_args!(
-        "peak: {} GFLOP/s in f32 with {} threads, the faster of two libraries on {LARGE} x {LARGE} matrices; NT 0.6.5: \
+        "peak: {} GFLOP/s in f32 with {} threads, the faster of two libraries on large matrices; NT 0.6.5: \
          neural-tangents with jax 0.4.25, structured derivatives, on a 2-core machine with AVX-512",
         number(peak, 3),
         rayon::current_num_threads()
     ))?;
     Ok(Exit::Done)
-}
-
-/// The speed of a large product, in units of 1e9 operations a second.
-fn peak(console: &Console) -> Result<f64> {
-    let a = Mat::<f32>::from_fn(LARGE, LARGE, |i, j| ((7 * i + 3 * j) % 17) as f32 - 8.0);
-    let mut c = Mat::<f32>::zeros(LARGE, LARGE);
-    let tensor = Tensor::<2>::random([LARGE, LARGE], Distribution::Default, (&Device::flex(), DType::F32));
-    let operations = 2.0 * (LARGE as f64).powi(3) * 1e-9;
-    let mut fastest = [f64::INFINITY; 2];
-    for _ in 0..4 {
-        let start = Instant::now();
-        matmul(
-            c.as_mut(),
-            Accum::Replace,
-            a.as_ref(),
-            a.transpose(),
-            1.0_f32,
-            Par::rayon(rayon::current_num_threads()),
-        );
-        fastest[0] = fastest[0].min(start.elapsed().as_secs_f64());
-        let start = Instant::now();
-        let product = tensor.clone().matmul(tensor.clone());
-        ensure!(product.dims() == [LARGE, LARGE], "a product of another size");
-        fastest[1] = fastest[1].min(start.elapsed().as_secs_f64());
-    }
-    let threads = rayon::current_num_threads();
-    for (library, seconds) in [("faer", fastest[0]), ("burn-flex", fastest[1])] {
-        console.json(&PeakLine { event: "peak", library, gflop_per_s: operations / seconds, threads })?;
-        console.note(format_args!("{library}: {} GFLOP/s", number(operations / seconds, 3)));
-    }
-    Ok(operations / fastest[0].min(fastest[1]))
 }
 
 fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {

@@ -1,0 +1,249 @@
+//! `widthwise bench train`: training steps of networks, in f32, beside the speed of a large matrix product in the same run.
+//!
+//! Counted are the products of a step, additions and multiplications each as one, for a layer of `n` units, fan-in `F` and `P` positions
+//! on `B` examples: `2 B P F n` forward, as many for the gradient of the weights, and as many for the pullback through every
+//! layer but the first. Everything elementwise and the update are not counted.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use burn::tensor::{DType, Device, Tensor};
+use serde::Serialize;
+use widthwise::config::{Anchor, GatesConfig, L2, Loss, Optimizer};
+use widthwise::memory::peak_resident;
+use widthwise::network::{Batch, Network, draw_gates, from_f64};
+use widthwise::training::loss::Targets;
+use widthwise::training::optimizer::{OptimizerState, Updater};
+use widthwise::training::{generic_step, take_step};
+use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding, UpdateRule};
+
+use super::{DENSE_INIT, FEATURES, IMAGE, architecture, peak};
+use crate::cli::BenchCases;
+use crate::commands::Exit;
+use crate::commands::columns::{Align, columns, number};
+use crate::commands::console::Console;
+
+const OUTPUTS: usize = 10;
+/// Seconds of steps after the first, in which rounds are repeated.
+const ROUND_S: f64 = 0.5;
+
+/// One network, or several that are trained one after the other.
+struct Case {
+    name: String,
+    architecture: Architecture,
+    batch: usize,
+    members: usize,
+    /// Whether to take the steps by automatic differentiation although there is a shorter road.
+    is_generic: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Timing {
+    event: &'static str,
+    case: String,
+    batch: usize,
+    members: usize,
+    repeats: usize,
+    median_s: f64,
+    fastest_s: f64,
+    slowest_s: f64,
+    steps_per_s: f64,
+    gflop: f64,
+    gflop_per_s: f64,
+    fraction_of_peak: f64,
+    peak_bytes: Option<u64>,
+    threads: usize,
+}
+
+fn mlp(width: usize, function: Option<Activation>) -> Architecture {
+    let mut layers = Vec::new();
+    for _ in 0..3 {
+        layers.push(Layer::Dense { width, init: DENSE_INIT });
+        layers.extend(function.clone().map(|function| Layer::Activation { function }));
+    }
+    layers.push(Layer::Dense { width: OUTPUTS, init: DENSE_INIT });
+    architecture(InputShape::flat(FEATURES), layers)
+}
+
+fn cnn() -> Architecture {
+    let hidden = [
+        Layer::Convolution { width: 64, filter_size: [3, 3], stride: [1, 1], padding: Padding::Same, init: DENSE_INIT },
+        Layer::Activation { function: Activation::Relu },
+    ];
+    let mut layers: Vec<Layer> = std::iter::repeat_n(hidden, 3).flatten().collect();
+    layers.extend([Layer::GlobalAveragePool, Layer::Dense { width: OUTPUTS, init: DENSE_INIT }]);
+    architecture(IMAGE, layers)
+}
+
+fn gated(width: usize) -> Architecture {
+    let gates = draw_gates(&GatesConfig::default(), 1, &[], FEATURES);
+    let mut layers = vec![Layer::Dense { width, init: DENSE_INIT }];
+    layers.extend(std::iter::repeat_n(Layer::GatedDense { width, init: DENSE_INIT }, 2));
+    layers.push(Layer::GatedDense { width: OUTPUTS, init: DENSE_INIT });
+    Architecture { gates: Some(gates), ..architecture(InputShape::flat(FEATURES), layers) }
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name: String, architecture: Architecture, batch: usize| Case {
+        name,
+        architecture,
+        batch,
+        members: 1,
+        is_generic: false,
+    };
+    let relu = Some(Activation::Relu);
+    let mut cases = Vec::new();
+    for width in [128, 512, 2048, 8192] {
+        let name = format!("mlp_784_{width}x3_10_b128");
+        cases.push(case(name.clone(), mlp(width, relu.clone()), 128));
+        if width < 8192 {
+            cases.push(Case { is_generic: true, ..case(format!("{name}_generic"), mlp(width, relu.clone()), 128) });
+        }
+    }
+    cases.push(case("cnn_3_64_64_64_gap_10_b64".to_owned(), cnn(), 64));
+    cases.push(case("deep_linear_784_512x3_10_b128".to_owned(), mlp(512, None), 128));
+    cases.push(case("gated_deep_linear_784_128x3_10_b128".to_owned(), gated(128), 128));
+    cases.push(Case { members: 32, ..case("ensemble32_mlp_784_128x3_10_b128".to_owned(), mlp(128, relu), 128) });
+    cases
+}
+
+/// Operations of one step of one member, in units of 1e9.
+fn operations(case: &Case) -> Result<f64> {
+    let mut counted = 0.0;
+    for layer in case.architecture.weight_layers()? {
+        let rows = (case.batch * layer.positions) as f64;
+        let product = 2.0 * rows * (layer.fan_in * layer.branches) as f64 * layer.width as f64;
+        counted += product * if layer.is_first { 2.0 } else { 3.0 };
+    }
+    Ok(counted * 1e-9)
+}
+
+/// Times every case whose name holds the pattern.
+///
+/// # Errors
+/// No such case.
+pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit> {
+    let mut chosen = cases();
+    let names: Vec<String> = chosen.iter().map(|case| case.name.clone()).collect();
+    chosen.retain(|case| arguments.case.as_ref().is_none_or(|pattern| case.name.contains(pattern.as_str())));
+    ensure!(
+        !chosen.is_empty(),
+        "--case {} is part of no name; the cases are {}",
+        arguments.case.as_deref().unwrap_or_default(),
+        names.join(", ")
+    );
+    let mut rows =
+        vec![["case", "step", "fastest", "slowest", "steps/s", "GFLOP/s", "of peak", "memory"].map(str::to_owned)];
+    let peak = peak(console)?;
+    for case in &chosen {
+        console.note(format_args!("timing {}", case.name));
+        let timing = time(case, arguments.repeats, peak)?;
+        console.json(&timing)?;
+        let milliseconds = |seconds: f64| format!("{} ms", number(1e3 * seconds, 3));
+        rows.push([
+            timing.case.clone(),
+            milliseconds(timing.median_s),
+            milliseconds(timing.fastest_s),
+            milliseconds(timing.slowest_s),
+            number(timing.steps_per_s, 3),
+            number(timing.gflop_per_s, 3),
+            format!("{:.0} %", 100.0 * timing.fraction_of_peak),
+            timing.peak_bytes.map_or_else(|| "-".to_owned(), |bytes| widthwise::memory::Bytes(bytes).to_string()),
+        ]);
+    }
+    let [left, right] = [Align::Left, Align::Right];
+    for line in columns([left, right, right, right, right, right, right, right], &rows) {
+        console.line(line)?;
+    }
+    console.detail(format_args!(
+        "peak: {} GFLOP/s in f32 with {} threads; momentum 0.9, 1/(2m) sum of squares; a step of an ensemble is one of all its members",
+        number(peak, 3),
+        rayon::current_num_threads()
+    ))?;
+    Ok(Exit::Done)
+}
+
+fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {
+    // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let device = Device::flex();
+    let optimizer = Optimizer::Momentum { beta: 0.9 };
+    let updater =
+        Updater { optimizer, learning_rate: 1e-3, l2: L2 { strength: 0.0, toward: Anchor::Zero }, anchor: None };
+    let mut members = Vec::new();
+    for member in 0..case.members {
+        let network = Network::new(&case.architecture, UpdateRule::Linear, 1, member, &device, DType::F32)?;
+        let state = OptimizerState::new(optimizer, &network.parameters);
+        members.push((network, state));
+    }
+    // A fixed Weyl sequence: any inputs without structure do.
+    let value = |i: usize| 2.0 * (i as f64 * 0.754_877_666_246_693).fract() - 1.0;
+    let inputs: Vec<f64> = (0..case.batch * case.architecture.input.features()).map(value).collect();
+    let batch: Batch = members[0].0.batch(&inputs);
+    let values = (0..case.batch * OUTPUTS).map(|i| value(7 * i + 3)).collect();
+    let classes: Vec<i64> = (0..case.batch as i64).map(|i| i % OUTPUTS as i64).collect();
+    let targets = Targets {
+        values: from_f64(values, [case.batch, OUTPUTS], &device, DType::F32),
+        classes: Tensor::from_data(classes.as_slice(), &device),
+    };
+    let seen = (&batch, &targets, Loss::HalfMean);
+    let mut step = 0;
+    let mut round = |steps: u64| -> Result<f64> {
+        let start = Instant::now();
+        let mut last = None;
+        for _ in 0..steps {
+            for (network, state) in &mut members {
+                let take = if case.is_generic { generic_step } else { take_step };
+                last = Some(take(network, seen, &updater, step, state));
+            }
+            step += 1;
+        }
+        let loss = last.map(|loss| loss.into_data().iter::<f64>().sum::<f64>());
+        let seconds = start.elapsed().as_secs_f64();
+        ensure!(loss.is_some_and(f64::is_finite), "{}: the loss makes no sense", case.name);
+        Ok(seconds)
+    };
+    // The first round warms caches and threads, and tells how many steps fill one.
+    let first = round(2)? / 2.0;
+    let steps = ((ROUND_S / first).round() as u64).clamp(1, 1000);
+    let mut seconds = Vec::new();
+    for _ in 0..repeats {
+        seconds.push(round(steps)? / steps as f64);
+    }
+    seconds.sort_by(f64::total_cmp);
+    let median_s = seconds[seconds.len() / 2];
+    let gflop = operations(case)? * case.members as f64;
+    Ok(Timing {
+        event: "bench",
+        case: case.name.clone(),
+        batch: case.batch,
+        members: case.members,
+        repeats: seconds.len(),
+        median_s,
+        fastest_s: seconds[0],
+        slowest_s: seconds[seconds.len() - 1],
+        steps_per_s: 1.0 / median_s,
+        gflop,
+        gflop_per_s: gflop / median_s,
+        fraction_of_peak: gflop / median_s / peak,
+        peak_bytes: peak_resident().map(|bytes| bytes.0),
+        threads: rayon::current_num_threads(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_those_of_the_products() {
+        let find = |name: &str| cases().into_iter().find(|case| case.name == name).unwrap();
+        let near = |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-12, "{found} {expected}");
+        let products = 2.0 * 784.0 * 512.0 + 3.0 * (2.0 * 512.0 * 512.0 + 512.0 * 10.0);
+        near(operations(&find("mlp_784_512x3_10_b128")).unwrap(), 2.0 * 128.0 * products * 1e-9);
+        let products = 1024.0 * (2.0 * 27.0 * 64.0 + 3.0 * 2.0 * 576.0 * 64.0) + 3.0 * 640.0;
+        near(operations(&find("cnn_3_64_64_64_gap_10_b64")).unwrap(), 2.0 * 64.0 * products * 1e-9);
+        let products = 2.0 * 784.0 * 128.0 + 3.0 * 8.0 * (2.0 * 128.0 * 128.0 + 1280.0);
+        near(operations(&find("gated_deep_linear_784_128x3_10_b128")).unwrap(), 2.0 * 128.0 * products * 1e-9);
+    }
+}
