@@ -1,0 +1,151 @@
+"""Training steps of widthwise and of PyTorch (and JAX where it is installed), alternately in one run.
+
+    python benches/peers/train.py [--program target/release/widthwise] [--threads 2] [--rounds 3] [--case mlp_784_512]
+
+Every round times one case of `widthwise bench train`, then the same network in the other libraries, so that a change in the load of
+the machine meets all of them. Medians over rounds are printed with the ratio, above 1 where widthwise is faster. Not part
+of the tests; needs Python, torch, and optionally jax.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import time
+
+OUTPUTS = 10
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--program", default="target/release/widthwise")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--case", default="", help="only cases whose name has this part")
+    return parser.parse_args()
+
+
+def ours(arguments, name):
+    """Seconds of a step by case name; names that begin as `name` does, its generic road beside it."""
+    command = [arguments.program, "bench", "train", "--json", "--quiet", "--repeats", "3", "--case", name]
+    command += ["--threads", str(arguments.threads)]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    events = [json.loads(line) for line in lines if line.startswith("{")]
+    return {event["case"]: event["median_s"] for event in events if event["event"] == "bench"}
+
+
+def seconds_of(step, floor=0.5):
+    """Median of three rounds of steps that last about half a second each."""
+    step()
+    start = time.perf_counter()
+    step()
+    count = max(1, min(1000, round(floor / (time.perf_counter() - start))))
+    rounds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        for _ in range(count):
+            step()
+        rounds.append((time.perf_counter() - start) / count)
+    return statistics.median(rounds)
+
+
+def torch_model(torch, name):
+    nn = torch.nn
+    if name.startswith("cnn"):
+        layers, channels = [], 3
+        for _ in range(3):
+            layers += [nn.Conv2d(channels, 64, 3, padding=1), nn.ReLU()]
+            channels = 64
+        return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, OUTPUTS)), (64, 3, 32, 32)
+    width = int(re.search(r"784_(\d+)x3", name).group(1))
+    hidden, features = [], 784
+    for _ in range(3):
+        hidden.append(nn.Linear(features, width))
+        if not name.startswith("deep_linear"):
+            hidden.append(nn.ReLU())
+        features = width
+    return nn.Sequential(*hidden, nn.Linear(width, OUTPUTS)), (128, 784)
+
+
+def torch_step(torch, name, fused):
+    members = int((re.match(r"ensemble(\d+)", name) or [0, 1])[1])
+    models = [torch_model(torch, name) for _ in range(members)]
+    shape = models[0][1]
+    inputs, targets = torch.randn(shape), torch.randn(shape[0], OUTPUTS)
+    optimizers = [torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=fused) for model, _ in models]
+
+    def step():
+        for (model, _), optimizer in zip(models, optimizers):
+            optimizer.zero_grad(set_to_none=True)
+            loss = 0.5 * (model(inputs) - targets).square().sum(1).mean()
+            loss.backward()
+            optimizer.step()
+
+    return step
+
+
+def jax_step(jax, name):
+    jnp = jax.numpy
+    width = int(re.search(r"784_(\d+)x3", name).group(1))
+    sizes = [784, width, width, width, OUTPUTS]
+    keys = jax.random.split(jax.random.PRNGKey(0), 4)
+    weights = [jax.random.normal(k, (a, b)) / a**0.5 for k, a, b in zip(keys, sizes, sizes[1:])]
+    parameters = [(w, jnp.zeros(w.shape[1])) for w in weights]
+    inputs, targets = jnp.ones((128, 784)), jnp.ones((128, OUTPUTS))
+
+    def loss(parameters):
+        state = inputs
+        for index, (w, b) in enumerate(parameters):
+            state = state @ w + b
+            state = jax.nn.relu(state) if index < 3 else state
+        return 0.5 * jnp.mean(jnp.sum((state - targets) ** 2, 1))
+
+    @jax.jit
+    def update(parameters, velocity):
+        gradient = jax.grad(loss)(parameters)
+        velocity = jax.tree.map(lambda v, g: 0.9 * v - 1e-3 * g, velocity, gradient)
+        return jax.tree.map(lambda p, v: p + v, parameters, velocity), velocity
+
+    held = [parameters, jax.tree.map(jnp.zeros_like, parameters)]
+
+    def step():
+        held[:] = update(*held)
+        jax.block_until_ready(held[0])
+
+    return step
+
+
+def main():
+    arguments = parse()
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    try:
+        import jax
+    except ImportError:
+        jax = None
+    versions = [f"torch {torch.__version__}", f"jax {jax.__version__}" if jax else "no jax"]
+    print(f"{', '.join(versions)}; {arguments.threads} threads; {arguments.rounds} rounds")
+    cases = [f"mlp_784_{width}x3_10_b128" for width in (128, 512, 2048, 8192)]
+    cases += ["cnn_3_64_64_64_gap_10_b64", "deep_linear_784_512x3_10_b128", "ensemble32_mlp_784_128x3_10_b128"]
+    for case in (case for case in cases if arguments.case in case):
+        peers = {"torch": torch_step(torch, case, False), "torch, fused": torch_step(torch, case, True)}
+        if jax and case.startswith("mlp"):
+            peers["jax"] = jax_step(jax, case)
+        found = {}
+        for _ in range(arguments.rounds):
+            for name, seconds in ours(arguments, case).items():
+                if name in (case, f"{case}_generic"):
+                    found.setdefault("widthwise" + (", generic" if name != case else ""), []).append(seconds)
+            for name, step in peers.items():
+                found.setdefault(name, []).append(seconds_of(step))
+        medians = {name: statistics.median(rounds) for name, rounds in found.items()}
+        print(case)
+        for name, median in medians.items():
+            spread = f"{1e3 * min(found[name]):.3g} to {1e3 * max(found[name]):.3g} ms"
+            print(f"    {name:20} {1e3 * median:8.3g} ms  ({spread})  ratio {median / medians['widthwise']:.2f}")
+
+
+if __name__ == "__main__":
+    main()
