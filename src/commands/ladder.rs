@@ -29,9 +29,11 @@ struct FitLine<'a> {
 #[derive(Serialize)]
 struct EndLine<'a> {
     event: &'static str,
+    /// `judged`, `unfinished` or `interrupted`.
+    outcome: &'static str,
     verdict: Option<Verdict>,
-    done: usize,
-    all: usize,
+    /// Those of the whole ladder.
+    networks: usize,
     diverged: usize,
     folder: &'a Path,
 }
@@ -61,10 +63,18 @@ pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<
     let outcome = run_ladder(&experiment, &options, &stop, &progress);
     // Takes the bar away, also before an error is told.
     drop(progress);
-    let all = options.widths.len() * members;
-    let end = |verdict, done, diverged| EndLine { event: "end", verdict, done, all, diverged, folder: &options.folder };
+    let networks = options.widths.len() * members;
+    let end = |outcome, verdict, diverged| EndLine {
+        event: "end",
+        outcome,
+        verdict,
+        networks,
+        diverged,
+        folder: &options.folder,
+    };
     match outcome? {
         LadderOutcome::Interrupted => {
+            console.json(&end("interrupted", None, 0))?;
             let stopped = console.paint(Colour::Yellow, "stopped");
             let folder = options.folder.display();
             console.line(format_args!(
@@ -73,7 +83,7 @@ pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<
             Ok(Exit::Interrupted)
         }
         LadderOutcome::Unfinished { done, all } => {
-            console.json(&end(None, done, 0))?;
+            console.json(&end("unfinished", None, 0))?;
             let undecided = painted(Verdict::Undecided, console);
             console.line(format_args!(
                 "{undecided}: {done} of {all} networks are in {}; run the other shards, then any one again",
@@ -83,7 +93,7 @@ pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<
         }
         LadderOutcome::Judged(report) => {
             print(&report, console)?;
-            console.json(&end(Some(report.verdict), all, report.diverged.len()))?;
+            console.json(&end("judged", Some(report.verdict), report.diverged.len()))?;
             console.line(format_args!("tables and figure: {}", options.folder.display()))?;
             Ok(Exit::of_verdict(report.verdict))
         }
