@@ -136,9 +136,7 @@ mod tests {
     fn eigenpairs_are_those_of_the_dense_decomposition() {
         let matrix = matrix();
         let mut lanczos = Lanczos::new((0..60).map(|i| 1.0 + (i as f64).sin()).collect());
-        for _ in 0..45 {
-            assert!(lanczos.step(|v| Ok::<_, Infallible>(image(&matrix, v))).unwrap());
-        }
+        while lanczos.steps() < 45 && lanczos.step(|v| Ok::<_, Infallible>(image(&matrix, v))).unwrap() {}
         let all = matrix.self_adjoint_eigen(Side::Lower).unwrap();
         let largest = all.S()[59];
         // The round-off of sixty additions at the size of the largest eigenvalue.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
-use widthwise_probes::ntk::{Grouping, Number, Plan};
+use widthwise_probes::ntk::{Grouping, Number, Plan, whole_registers};
 
 /// Columns that one thread pulls back at once, at most.
 const CHUNK: usize = 256;
@@ -66,7 +66,7 @@ impl ColumnOrder {
     /// Columns of a chunk: a number of chunks that threads share evenly, and that does not depend on them.
     pub(super) fn chunk(&self) -> usize {
         let columns = self.columns();
-        columns.div_ceil(4 * columns.div_ceil(4 * CHUNK)).next_multiple_of(16)
+        whole_registers(columns.div_ceil(4 * columns.div_ceil(4 * CHUNK)))
     }
 
     /// The runs in a range of columns.

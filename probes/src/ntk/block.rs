@@ -24,7 +24,9 @@ impl Grouping {
     /// Groups of about [`TILE`] columns, and at least four of them where there are enough examples for that: the sizes do not
     /// depend on the number of threads.
     pub fn new(examples: usize, per_example: usize) -> Self {
-        let group = (TILE / per_example).min(examples.div_ceil(4).next_multiple_of(8)).max(1);
+        let quarter = examples.div_ceil(4).next_multiple_of(8);
+        let quarter = if per_example == 1 { whole_registers(quarter) } else { quarter };
+        let group = (TILE / per_example).min(quarter).max(1);
         Self { examples, per_example, group }
     }
 
@@ -51,6 +53,15 @@ impl Grouping {
         let size = self.group.min(self.examples - start);
         let within = column - start * self.per_example;
         (start + within % size, within / size)
+    }
+}
+
+/// At least this many columns, and as many as matrix products take at full speed: pieces of 96, the last one 96 or 64.
+pub fn whole_registers(columns: usize) -> usize {
+    match columns % 96 {
+        0 => columns,
+        1..=64 if columns > 32 => columns / 96 * 96 + 64,
+        _ => columns.next_multiple_of(if columns > 32 { 96 } else { 16 }),
     }
 }
 
@@ -156,6 +167,14 @@ impl<T: Copy> ExampleBlock<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn products_are_cut_at_full_registers() {
+        for (columns, expected) in [(1, 16), (17, 32), (40, 64), (64, 64), (65, 96), (97, 160), (161, 192), (214, 256)]
+        {
+            assert_eq!(whole_registers(columns), expected, "{columns}");
+        }
+    }
 
     #[test]
     fn every_column_has_one_place() {

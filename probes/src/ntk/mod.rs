@@ -24,7 +24,7 @@ mod products;
 mod tensors;
 mod tile;
 
-pub use block::{ExampleBlock, Grouping, LayerShare, Share};
+pub use block::{ExampleBlock, Grouping, LayerShare, Share, whole_registers};
 pub use columns::{Columns, Order};
 pub use gather::{Contraction, Plan, contraction, gather};
 pub use number::Number;

@@ -18,7 +18,9 @@ use std::fs;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, Distribution, Tensor};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, Par};
 use serde::Serialize;
 use widthwise::memory::peak_resident;
 use widthwise::network::Network;
@@ -26,13 +28,16 @@ use widthwise::ntk::BlockMaker;
 use widthwise_probes::ntk::{NtkOutput, Plan, block_kernel};
 use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding, UpdateRule};
 
-use super::{DENSE_INIT, FEATURES, IMAGE, PATIENCE_S, architecture, peak};
+use super::{DENSE_INIT, FEATURES, IMAGE, PATIENCE_S, architecture};
 use crate::cli::BenchCases;
 use crate::commands::Exit;
 use crate::commands::columns::{Align, columns, number};
 use crate::commands::console::Console;
 
 const OUTPUTS: usize = 10;
+/// Rows of the large matrices.
+const LARGE: usize = 3072;
+
 /// One kernel.
 struct Case {
     name: String,
@@ -41,6 +46,23 @@ struct Case {
     output: NtkOutput,
     /// Median seconds of neural-tangents 0.6.5 (structured derivatives, float32) on a 2-core machine with AVX-512.
     neural_tangents_s: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct PeakLine {
+    event: &'static str,
+    library: &'static str,
+    gflop_per_s: f64,
+    threads: usize,
+}
+
+/// How fast products are, in units of 1e9 operations.
+#[derive(Debug, Clone, Copy)]
+struct Peak {
+    /// A second, on all threads.
+    wall: f64,
+    /// A second of one processor, where the system counts those.
+    processor: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -56,6 +78,10 @@ struct Timing {
     performed_gflop: f64,
     fraction_of_peak: f64,
     performed_fraction_of_peak: f64,
+    /// Median seconds of all processors together: other work on the machine does not count.
+    processor_s: Option<f64>,
+    /// Of the peak of as many seconds of one processor.
+    fraction_of_processor_peak: Option<f64>,
     peak_bytes: Option<u64>,
     neural_tangents_s: Option<f64>,
     ratio: Option<f64>,
@@ -142,8 +168,20 @@ pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit>
         arguments.case.as_deref().unwrap_or_default(),
         names.join(", ")
     );
-    let heading =
-        ["case", "median", "fastest", "slowest", "GFLOP", "of peak", "performed", "memory", "NT 0.6.5", "ratio"];
+    let heading = [
+        "case",
+        "median",
+        "fastest",
+        "slowest",
+        "GFLOP",
+        "of peak",
+        "performed",
+        "processors",
+        "of theirs",
+        "memory",
+        "NT 0.6.5",
+        "ratio",
+    ];
     let mut rows = vec![heading.map(str::to_owned)];
     let peak = peak(console)?;
     for case in &chosen {
@@ -159,25 +197,68 @@ pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit>
             number(timing.gflop, 3),
             percent(timing.fraction_of_peak),
             percent(timing.performed_fraction_of_peak),
+            timing.processor_s.map_or_else(|| "-".to_owned(), seconds),
+            timing.fraction_of_processor_peak.map_or_else(|| "-".to_owned(), percent),
             timing.peak_bytes.map_or_else(|| "-".to_owned(), |bytes| widthwise::memory::Bytes(bytes).to_string()),
             timing.neural_tangents_s.map_or_else(|| "-".to_owned(), seconds),
             timing.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}")),
         ]);
     }
     let [left, right] = [Align::Left, Align::Right];
-    for line in columns([left, right, right, right, right, right, right, right, right, right], &rows) {
+    for line in columns([left, right, right, right, right, right, right, right, right, right, right, right], &rows) {
         console.line(line)?;
     }
     console.detail(format_args!(
-        "peak: {} GFLOP/s in f32 with {} threads, the faster of two libraries on large matrices; NT 0.6.5: \
+        "peak: {} GFLOP/s in f32 with {} threads, the faster of two libraries on {LARGE} x {LARGE} matrices; NT 0.6.5: \
          neural-tangents with jax 0.4.25, structured derivatives, on a 2-core machine with AVX-512",
-        number(peak, 3),
+        number(peak.wall, 3),
         rayon::current_num_threads()
     ))?;
     Ok(Exit::Done)
 }
 
-fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {
+/// The speed of a large product.
+fn peak(console: &Console) -> Result<Peak> {
+    let a = Mat::<f32>::from_fn(LARGE, LARGE, |i, j| ((7 * i + 3 * j) % 17) as f32 - 8.0);
+    let mut c = Mat::<f32>::zeros(LARGE, LARGE);
+    let tensor = Tensor::<2>::random([LARGE, LARGE], Distribution::Default, (&Device::flex(), DType::F32));
+    let operations = 2.0 * (LARGE as f64).powi(3) * 1e-9;
+    let threads = rayon::current_num_threads();
+    let mut fastest = [f64::INFINITY; 2];
+    let mut processor: Option<f64> = None;
+    for _ in 0..4 {
+        let start = Instant::now();
+        matmul(c.as_mut(), Accum::Replace, a.as_ref(), a.transpose(), 1.0_f32, Par::rayon(threads));
+        fastest[0] = fastest[0].min(start.elapsed().as_secs_f64());
+        let start = Instant::now();
+        let product = tensor.clone().matmul(tensor.clone());
+        ensure!(product.dims() == [LARGE, LARGE], "a product of another size");
+        fastest[1] = fastest[1].min(start.elapsed().as_secs_f64());
+        // On one thread: threads that wait for others would count as busy.
+        let start = processor_s();
+        matmul(c.as_mut(), Accum::Replace, a.as_ref(), a.transpose(), 1.0_f32, Par::Seq);
+        let spent = processor_s().zip(start).map(|(end, start)| end - start).filter(|spent| *spent > 0.0);
+        let speed = spent.map(|spent| operations / spent);
+        processor = [processor, speed].into_iter().flatten().reduce(f64::max);
+    }
+    for (library, seconds) in [("faer", fastest[0]), ("burn-flex", fastest[1])] {
+        console.json(&PeakLine { event: "peak", library, gflop_per_s: operations / seconds, threads })?;
+        console.note(format_args!("{library}: {} GFLOP/s", number(operations / seconds, 3)));
+    }
+    Ok(Peak { wall: operations / fastest[0].min(fastest[1]), processor })
+}
+
+/// Seconds that processors have spent on this process, where the system counts them.
+fn processor_s() -> Option<f64> {
+    let threads = fs::read_dir("/proc/self/task").ok()?;
+    let of_thread = |entry: std::io::Result<fs::DirEntry>| -> Option<f64> {
+        let text = fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    Some(1e-9 * threads.filter_map(of_thread).sum::<f64>()).filter(|spent| *spent > 0.0)
+}
+
+fn time(case: &Case, repeats: usize, peak: Peak) -> Result<Timing> {
     // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
     let _ = fs::write("/proc/self/clear_refs", "5");
     let network = Network::new(&case.architecture, UpdateRule::Linear, 1, 0, &Device::flex(), DType::F32)?;
@@ -187,22 +268,25 @@ fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {
     let batch = network.batch(&inputs);
     let plan = Plan { output: case.output, outputs: OUTPUTS, rows: case.examples, columns: case.examples };
     let mut kernel = [Vec::<f32>::new()];
-    let mut run = || -> Result<f64> {
-        let start = Instant::now();
+    let mut run = || -> Result<(f64, Option<f64>)> {
+        let (start, before) = (Instant::now(), processor_s());
         let block = BlockMaker::<f32>::new(&network, plan).block(&batch);
         block_kernel(&block, None, &mut kernel);
         let seconds = start.elapsed().as_secs_f64();
         ensure!(kernel[0][0] > 0.0, "{}: the kernel makes no sense", case.name);
-        Ok(seconds)
+        Ok((seconds, processor_s().zip(before).map(|(after, before)| after - before)))
     };
     // The first run warms caches and threads.
-    let mut spent = run()?;
-    let mut seconds = Vec::new();
+    let mut spent = run()?.0;
+    let (mut seconds, mut of_processors) = (Vec::new(), Vec::new());
     while seconds.is_empty() || (seconds.len() < repeats && spent < PATIENCE_S) {
-        let last = run()?;
+        let (last, processors) = run()?;
         spent += last;
         seconds.push(last);
+        of_processors.extend(processors);
     }
+    of_processors.sort_by(f64::total_cmp);
+    let processor_s = of_processors.get(of_processors.len() / 2).copied();
     seconds.sort_by(f64::total_cmp);
     let median_s = seconds[seconds.len() / 2];
     let [gflop, performed_gflop] = operations(case)?;
@@ -216,8 +300,10 @@ fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {
         slowest_s: seconds[seconds.len() - 1],
         gflop,
         performed_gflop,
-        fraction_of_peak: gflop / median_s / peak,
-        performed_fraction_of_peak: performed_gflop / median_s / peak,
+        fraction_of_peak: gflop / median_s / peak.wall,
+        performed_fraction_of_peak: performed_gflop / median_s / peak.wall,
+        processor_s,
+        fraction_of_processor_peak: processor_s.zip(peak.processor).map(|(spent, peak)| gflop / spent / peak),
         peak_bytes: peak_resident().map(|bytes| bytes.0),
         neural_tangents_s: case.neural_tangents_s,
         ratio: case.neural_tangents_s.map(|reference| reference / median_s),
