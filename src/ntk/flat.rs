@@ -75,7 +75,8 @@ pub(super) fn pull_back<T: Number>(
                         Some(Layer::Activation { function }) => Some((nodes[before].inputs[0], function)),
                         _ => None,
                     });
-                    let dense = Dense { weights: &maker.weights[number], units, order: &order };
+                    let gain = maker.gain(number);
+                    let dense = Dense { weights: &maker.weights[number], gain, units, order: &order };
                     match fused.filter(|(state, _)| route.has_weights[*state]) {
                         Some((state, function)) => {
                             arrive(
@@ -130,8 +131,9 @@ fn derivatives<T: Number>(flow: Flow<T>, order: &ColumnOrder, units: usize) -> C
 
 /// A dense layer.
 struct Dense<'a, T> {
-    /// `F x n`, gain included.
+    /// `F x n`.
     weights: &'a [T],
+    gain: T,
     units: usize,
     order: &'a ColumnOrder,
 }
@@ -143,14 +145,14 @@ impl<T: Number> Dense<'_, T> {
         let pulled = match flow {
             Flow::Identity => {
                 let rows = self.weights.chunks_exact(self.units);
-                Flow::Constant(rows.flat_map(|row| wanted.iter().map(|&output| row[output])).collect())
+                Flow::Constant(rows.flat_map(|row| wanted.iter().map(|&output| self.gain * row[output])).collect())
             }
             Flow::Constant(values) => {
                 let outputs = self.order.outputs;
                 let mut pulled = vec![T::default(); features * outputs];
                 let values = MatRef::from_row_major_slice(values, self.units, outputs);
                 let into = MatMut::from_row_major_slice_mut(&mut pulled, features, outputs);
-                matmul(into, Accum::Replace, self.matrix(), values, T::of(1.0), Par::Seq);
+                matmul(into, Accum::Replace, self.matrix(), values, self.gain, Par::Seq);
                 Flow::Constant(pulled)
             }
             Flow::Scaled { .. } | Flow::Each(_) => {
@@ -188,7 +190,7 @@ impl<T: Number> Dense<'_, T> {
                     MatRef::from_row_major_slice(&room[..], self.units, range.len())
                 }
             };
-            matmul(into.as_mut(), Accum::Replace, self.matrix(), cotangents, T::of(1.0), Par::Seq);
+            matmul(into.as_mut(), Accum::Replace, self.matrix(), cotangents, self.gain, Par::Seq);
             if let Some(slopes) = slopes {
                 multiply_chunk(&runs, slopes, into);
             }

@@ -132,14 +132,14 @@ impl<T: Number> ImageShares<'_, T> {
         let number = self.maker.number(index)?;
         let input = network.nodes()[index].inputs[0];
         let (from, to, filter) = (network.shape(input), network.shape(index + 1), *filter_size);
-        let weights = &self.maker.weights[number];
+        let (weights, gain) = (&self.maker.weights[number], self.maker.gain(number));
         let taps = filter[0] * filter[1];
         let row = |i: usize| {
             let mut values = Vec::with_capacity(filter[1] * to.channels * from.channels);
             for j in (0..filter[1]).rev() {
                 for unit in 0..to.channels {
                     let filters = &weights[unit * from.channels * taps..][..from.channels * taps];
-                    values.extend((0..from.channels).map(|channel| filters[channel * taps + i * filter[1] + j]));
+                    values.extend((0..from.channels).map(|channel| gain * filters[channel * taps + i * filter[1] + j]));
                 }
             }
             values

@@ -24,7 +24,7 @@ use route::Route;
 pub struct BlockMaker<'a, T> {
     network: &'a Network,
     plan: Plan,
-    /// Weights times their gains, of every layer; empty where pullbacks go through tensors.
+    /// Weights of every layer that is pulled back; none where pullbacks go through tensors.
     weights: Vec<Vec<T>>,
     route: Option<Route>,
 }
@@ -42,16 +42,14 @@ impl<'a, T: Number> BlockMaker<'a, T> {
     /// Prepares a network for the kernel of `plan`.
     pub fn new(network: &'a Network, plan: Plan) -> Self {
         let route = Route::of(network, &plan);
-        let weight = |(index, parameters): (usize, &crate::network::Parameters)| {
-            let gain = T::of(network.linear_scalings()[index].weight_gain);
-            let mut values = T::pull(parameters.weight.clone());
-            values.iter_mut().for_each(|value| *value *= gain);
-            values
-        };
-        let weights = match route {
-            Some(_) => network.parameters.iter().enumerate().map(weight).collect(),
-            None => Vec::new(),
-        };
+        let layers = network.weight_layers().iter().zip(&network.parameters);
+        let weights = route.iter().flat_map(|route| {
+            let is_pulled_back = |index: usize| route.has_weights[network.nodes()[index].inputs[0]];
+            layers.clone().map(move |(layer, parameters)| {
+                if is_pulled_back(layer.index) { T::pull(parameters.weight.clone()) } else { Vec::new() }
+            })
+        });
+        let weights = weights.collect();
         Self { network, plan, weights, route }
     }
 
@@ -71,7 +69,7 @@ impl<'a, T: Number> BlockMaker<'a, T> {
         let mut states = States(Vec::new());
         self.network.forward(batch, &mut states);
         let grouping = self.plan.grouping(batch.examples());
-        let mut shares: Vec<Option<Share<T>>> = self.weights.iter().map(|_| None).collect();
+        let mut shares: Vec<Option<Share<T>>> = self.network.weight_layers().iter().map(|_| None).collect();
         let ends = flat::pull_back(self, route, &states, &grouping, &mut shares);
         if let Some(canvas) = &route.canvas {
             ImageShares { maker: self, route, canvas, states: &states, grouping: &grouping }
@@ -93,6 +91,11 @@ impl<'a, T: Number> BlockMaker<'a, T> {
         let state = states.0[node.inputs[0]].clone();
         let [examples, features] = state.dims();
         Columns::by_column(T::pull(state), features, examples)
+    }
+
+    /// Factor of the weights of a layer.
+    fn gain(&self, number: usize) -> T {
+        T::of(self.network.linear_scalings()[number].weight_gain)
     }
 
     /// Number of the weight layer of a node.

@@ -21,12 +21,15 @@ pub struct Grouping {
 }
 
 impl Grouping {
-    /// Groups of about [`TILE`] columns, and at least four of them where there are enough examples for that: the sizes do not
+    /// Groups of about [`TILE`] columns, and at least three of them where there are enough examples for that: the sizes do not
     /// depend on the number of threads.
     pub fn new(examples: usize, per_example: usize) -> Self {
-        let quarter = examples.div_ceil(4).next_multiple_of(8);
-        let quarter = if per_example == 1 { whole_registers(quarter) } else { quarter };
-        let group = (TILE / per_example).min(quarter).max(1);
+        let share = if per_example == 1 {
+            whole_registers(examples.div_ceil(3))
+        } else {
+            examples.div_ceil(4).next_multiple_of(8)
+        };
+        let group = (TILE / per_example).min(share).max(1);
         Self { examples, per_example, group }
     }
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, Par};
 use rayon::prelude::*;
 
@@ -73,7 +74,8 @@ pub fn block_kernel<T: Number, E: Number>(left: &ExampleBlock<T>, right: Option<
         total.clear();
         total.resize(size, T::default());
         for (index, shares) in left.layers.iter().zip(&right.layers).enumerate() {
-            let mut tile = Tile { rows: &place.rows, columns: &place.columns, per_example, products, gram };
+            let shape = if is_symmetric && i == j && per_example == 1 { Shape::Upper } else { Shape::Whole };
+            let mut tile = Tile { rows: &place.rows, columns: &place.columns, per_example, shape, products, gram };
             if by_layer {
                 layer.clear();
                 layer.resize(size, T::default());
@@ -160,11 +162,21 @@ impl Place {
     }
 }
 
+/// Which entries of a product are wanted; the others hold anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// All.
+    Whole,
+    /// Those on and above the diagonal.
+    Upper,
+}
+
 /// A tile at work.
 struct Tile<'a, T> {
     rows: &'a Range<usize>,
     columns: &'a Range<usize>,
     per_example: usize,
+    shape: Shape,
     products: &'a mut Vec<T>,
     gram: &'a mut Vec<T>,
 }
@@ -178,7 +190,7 @@ impl<T: Number> Tile<'_, T> {
         let (weight, bias) = (T::of(left.weight), T::of(left.bias));
         match (&left.share, &right.share) {
             (Share::Readout { rows: a }, Share::Readout { rows: b }) => {
-                scaled_gram((a, self.rows), (b, self.columns), weight, bias, self.products, self.gram);
+                scaled_gram((a, self.rows), (b, self.columns), self.shape, weight, bias, self.products, self.gram);
                 for o in 0..r {
                     for i in 0..e {
                         let total = &mut total[(o * e + i) * f * r + o * f..][..f];
@@ -187,9 +199,9 @@ impl<T: Number> Tile<'_, T> {
                 }
             }
             (Share::Dense { rows: a, derivatives: d }, Share::Dense { rows: b, derivatives: c }) => {
-                scaled_gram((a, self.rows), (b, self.columns), weight, bias, self.products, self.gram);
+                scaled_gram((a, self.rows), (b, self.columns), self.shape, weight, bias, self.products, self.gram);
                 let gram = &*self.gram;
-                products((d, &above), (c, &across), self.products, |products| {
+                products((d, &above), (c, &across), self.shape, self.products, |products| {
                     for (row, (total, products)) in
                         total.chunks_exact_mut(f * r).zip(products.chunks_exact(f * r)).enumerate()
                     {
@@ -201,9 +213,13 @@ impl<T: Number> Tile<'_, T> {
                 });
             }
             (Share::Gradients { gradients: d, sums: s }, Share::Gradients { gradients: c, sums: t }) => {
-                products((d, &above), (c, &across), self.products, |products| add_scaled(total, products, weight));
+                products((d, &above), (c, &across), self.shape, self.products, |products| {
+                    add_scaled(total, products, weight)
+                });
                 if let (Some(s), Some(t)) = (s, t) {
-                    products((s, &above), (t, &across), self.products, |products| add_scaled(total, products, bias));
+                    products((s, &above), (t, &across), self.shape, self.products, |products| {
+                        add_scaled(total, products, bias)
+                    });
                 }
             }
             (
@@ -232,17 +248,31 @@ impl<T: Number> Tile<'_, T> {
         for (i, x) in self.rows.clone().enumerate() {
             for (j, y) in self.columns.clone().enumerate() {
                 for (p, q) in chunks().flat_map(|p| chunks().map(move |q| (p.clone(), q))) {
-                    scaled_gram((a, &shifted(&p, x)), (b, &shifted(&q, y)), weight, bias, self.products, self.gram);
+                    scaled_gram(
+                        (a, &shifted(&p, x)),
+                        (b, &shifted(&q, y)),
+                        Shape::Whole,
+                        weight,
+                        bias,
+                        self.products,
+                        self.gram,
+                    );
                     let gram = &*self.gram;
                     for (row, column) in (0..r).flat_map(|o| (0..r).map(move |u| (o * e + i, u * f + j))) {
                         let (above, across) = (self.rows.start * r + row, self.columns.start * r + column);
                         let mut sum = 0.0;
-                        products((d, &shifted(&p, above)), (c, &shifted(&q, across)), self.products, |products| {
-                            for (products, gram) in products.chunks_exact(q.len()).zip(gram.chunks_exact(q.len())) {
-                                let pairs = products.iter().zip(gram).map(|(product, gram)| *product * *gram);
-                                sum += pairs.fold(T::default(), |sum, pair| sum + pair).wide();
-                            }
-                        });
+                        products(
+                            (d, &shifted(&p, above)),
+                            (c, &shifted(&q, across)),
+                            Shape::Whole,
+                            self.products,
+                            |products| {
+                                for (products, gram) in products.chunks_exact(q.len()).zip(gram.chunks_exact(q.len())) {
+                                    let pairs = products.iter().zip(gram).map(|(product, gram)| *product * *gram);
+                                    sum += pairs.fold(T::default(), |sum, pair| sum + pair).wide();
+                                }
+                            },
+                        );
                         total[row * f * r + column] += T::of(sum);
                     }
                 }
@@ -255,6 +285,7 @@ impl<T: Number> Tile<'_, T> {
 fn scaled_gram<T: Number>(
     left: (&Columns<T>, &Range<usize>),
     right: (&Columns<T>, &Range<usize>),
+    shape: Shape,
     weight: T,
     bias: T,
     room: &mut Vec<T>,
@@ -262,13 +293,14 @@ fn scaled_gram<T: Number>(
 ) {
     gram.clear();
     gram.resize(left.1.len() * right.1.len(), bias);
-    products(left, right, room, |products| add_scaled(gram, products, weight));
+    products(left, right, shape, room, |products| add_scaled(gram, products, weight));
 }
 
 /// Products of columns, added up over slabs and depth, handed on in parts of bounded depth: row-major, `left x right`.
 fn products<T: Number>(
     (left, rows): (&Columns<T>, &Range<usize>),
     (right, columns): (&Columns<T>, &Range<usize>),
+    shape: Shape,
     room: &mut Vec<T>,
     mut take: impl FnMut(&[T]),
 ) {
@@ -285,7 +317,21 @@ fn products<T: Number>(
             let lhs = right.view(slab, depth.clone(), columns.clone()).transpose();
             let rhs = left.view(slab, depth.clone(), rows.clone());
             let into = MatMut::from_column_major_slice_mut(&mut *room, width, height);
-            matmul(into, accumulate, lhs, rhs, T::of(1.0), Par::Seq);
+            match shape {
+                Shape::Whole => matmul(into, accumulate, lhs, rhs, T::of(1.0), Par::Seq),
+                Shape::Upper => triangular::matmul(
+                    into,
+                    // Of the transpose, which is what is stored by columns.
+                    BlockStructure::TriangularLower,
+                    accumulate,
+                    lhs,
+                    BlockStructure::Rectangular,
+                    rhs,
+                    BlockStructure::Rectangular,
+                    T::of(1.0),
+                    Par::Seq,
+                ),
+            }
             pending += depth.len();
             if pending >= DEPTH {
                 take(room);
