@@ -61,6 +61,7 @@ fn images(parameterization: Parameterization) -> Vec<(&'static str, Architecture
             "valid, flatten, linear",
             vec![convolution(3, [3, 2], Padding::Valid), convolution(4, [1, 3], Padding::Valid), Layer::Flatten],
         ),
+        ("same, same, linear", vec![same(3), same(4), Layer::GlobalAveragePool]),
         ("residual, mean, dense", vec![same(4), skip, phi(Activation::Erf), Layer::GlobalAveragePool, dense(5)]),
     ];
     let input = InputShape { channels: 2, height: 6, width: 5 };
