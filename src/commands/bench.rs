@@ -13,8 +13,6 @@ use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Padding, Parameterization, kernels,
 };
 
-use peak::peak;
-
 use super::Exit;
 use super::columns::{Align, columns, number};
 use super::console::Console;

@@ -17,7 +17,8 @@ use widthwise::training::optimizer::{OptimizerState, Updater};
 use widthwise::training::{generic_step, take_step};
 use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding, UpdateRule};
 
-use super::{DENSE_INIT, FEATURES, IMAGE, architecture, peak};
+use super::peak::peak;
+use super::{DENSE_INIT, FEATURES, IMAGE, architecture};
 use crate::cli::BenchCases;
 use crate::commands::Exit;
 use crate::commands::columns::{Align, columns, number};
@@ -134,7 +135,7 @@ pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit>
     );
     let mut rows =
         vec![["case", "step", "fastest", "slowest", "steps/s", "GFLOP/s", "of peak", "memory"].map(str::to_owned)];
-    let peak = peak(console)?;
+    let peak = peak(console)?.wall;
     for case in &chosen {
         console.note(format_args!("timing {}", case.name));
         let timing = time(case, arguments.repeats, peak)?;
