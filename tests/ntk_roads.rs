@@ -7,7 +7,7 @@ use widthwise::network::{Batch, Network, NoTap, Parameters};
 use widthwise::ntk::BlockMaker;
 use widthwise::observation::Observation;
 use widthwise_probes::ntk::{
-    ExampleBlock, NtkOperator, NtkOutput, Plan, block_diagonal, block_kernel, empirical_ntk_by_layer, gather,
+    ExampleBlock, NtkOperator, NtkOutput, Plan, Share, block_diagonal, block_kernel, empirical_ntk_by_layer, gather,
 };
 use widthwise_probes::to_f64;
 use widthwise_theory::{
@@ -284,6 +284,38 @@ fn a_step_along_the_gradient_moves_the_outputs_by_the_kernel() {
             // The step between the two estimates bounds the error of the better one; 1e-9 is round-off over the step.
             let bound = (fine - coarse).abs().powi(2) / scale + 1e-9 * scale;
             assert!((found - extrapolated).abs() <= bound, "{name}: {found} against {extrapolated}");
+        }
+    }
+}
+
+#[test]
+fn long_sums_and_many_positions_are_taken_in_parts() {
+    let init = InitVariance { sigma_w2: 1.7, sigma_b2: 0.3 };
+    let phi = || Layer::Activation { function: Activation::Erf };
+    let dense = |width: usize| Layer::Dense { width, init };
+    let convolution =
+        || Layer::Convolution { width: 120, filter_size: [3, 3], stride: [1, 1], padding: Padding::Same, init };
+    // 9000 products for every entry of a trace; 306 positions, whose pairs cost less than gradients for one example.
+    let wide = vec![dense(900), phi(), dense(900), phi(), dense(10)];
+    let image = vec![convolution(), phi(), convolution(), phi(), Layer::GlobalAveragePool, dense(2)];
+    for (layers, height, width, examples) in [(wide, 1, 6, 40), (image, 18, 17, 1)] {
+        let input = InputShape { channels: 1, height, width };
+        let (parameterization, init_scheme) = (Parameterization::Ntk, InitScheme::Gaussian);
+        let architecture = Architecture { input, layers, gates: None, parameterization, init_scheme };
+        let network = network(&architecture, 0);
+        let batch = masked_batch(&network, examples);
+        let observed = Observation::new(&network, &batch);
+        let outputs = architecture.outputs().unwrap();
+        for output in [NtkOutput::Trace, NtkOutput::Full] {
+            let expected = empirical_ntk_by_layer(&observed, None::<&Observation<'_>>, output);
+            let plan = Plan { output, outputs, rows: examples, columns: examples };
+            let blocks = [gather(&observed, &plan), BlockMaker::<f64>::new(&network, plan).block(&batch)];
+            if height > 1 {
+                assert!(blocks[0].layers.iter().any(|layer| matches!(layer.share, Share::Positions { .. })));
+            }
+            for block in &blocks {
+                assert_layers(&of_blocks(block, None, output), &expected, &format!("{height} x {width}, {output:?}"));
+            }
         }
     }
 }
