@@ -5,12 +5,12 @@ use widthwise::config::{Anchor, L2, Loss, Optimizer};
 use widthwise::network::{Network, from_f64};
 use widthwise::training::loss::Targets;
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
-use widthwise::training::{generic_step, take_step};
+use widthwise::training::{direct_step, generic_step};
 use widthwise_probes::{to_f64, to_matrix};
 use widthwise_theory::{Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Parameterization};
 
 use crate::bounds::relative_difference;
-use crate::networks::inputs;
+use crate::networks::{inputs, layered};
 
 const EXAMPLES: usize = 7;
 const STEPS: u64 = 5;
@@ -60,7 +60,7 @@ fn both(architecture: &Architecture, dtype: DType, optimizer: Optimizer, l2: f64
         let losses: Vec<f64> = (0..STEPS)
             .map(|step| {
                 let step = if is_direct {
-                    take_step(&mut network, seen, &updater, step, &mut state)
+                    direct_step(&mut network, seen, &updater, step, &mut state).unwrap()
                 } else {
                     generic_step(&mut network, seen, &updater, step, &mut state)
                 };
@@ -122,4 +122,32 @@ fn tiles_are_joined_where_matrices_are_larger_than_one() {
     let architecture = chain(530, Activation::Relu, 0.1, Parameterization::Ntk);
     let off = both(&architecture, DType::F64, Optimizer::Nesterov { beta: 0.9 }, 0.05, Loss::HalfSum);
     assert!(off < 1e-11, "{off:e}");
+}
+
+#[test]
+fn other_networks_and_penalties_are_left_to_the_generic_road() {
+    let (device, dtype) = (Device::flex(), DType::F64);
+    let optimizer = Optimizer::GradientDescent {};
+    let refused = |architecture: &Architecture, l2: L2, is_centred: bool| {
+        let network = Network::new(architecture, update_rule(optimizer), 3, 0, &device, dtype).unwrap();
+        let mut network = if is_centred { network.centred() } else { network };
+        let features = architecture.input.features();
+        let batch = network.batch(&inputs(EXAMPLES, features));
+        let outputs = architecture.outputs().unwrap();
+        let values = from_f64(inputs(EXAMPLES, outputs), [EXAMPLES, outputs], &device, dtype);
+        let targets = Targets { values, classes: Tensor::from_data([0; EXAMPLES], &device) };
+        let before: Vec<_> = network.parameters.iter().map(|p| to_matrix(p.weight.clone())).collect();
+        let updater = Updater { optimizer, learning_rate: 0.1, l2, anchor: Some(network.parameters.clone()) };
+        let mut state = OptimizerState::new(optimizer, &network.parameters);
+        let step = direct_step(&mut network, (&batch, &targets, Loss::HalfSum), &updater, 0, &mut state);
+        let after: Vec<_> = network.parameters.iter().map(|p| to_matrix(p.weight.clone())).collect();
+        assert_eq!(before, after);
+        step.is_none()
+    };
+    let dense = chain(5, Activation::Relu, 0.1, Parameterization::Ntk);
+    assert!(refused(&dense, L2 { strength: 0.1, toward: Anchor::Init }, false));
+    assert!(refused(&dense, L2::default(), true));
+    for (name, architecture) in layered(5, Parameterization::Ntk) {
+        assert!(refused(&architecture, L2::default(), false), "{name}");
+    }
 }
