@@ -9,6 +9,7 @@ mod monte_carlo;
 mod ntk;
 mod number;
 mod predict;
+mod reproduce;
 mod weights;
 
 use std::path::PathBuf;
@@ -23,13 +24,15 @@ pub(crate) use bench::{BenchArguments, BenchCases, BenchCommand};
 pub(crate) use explain::ExplainArguments;
 use help::{
     BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, EXPLAIN_HELP, KERNEL_HELP,
-    LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, NTK_HELP, PREDICT_HELP, REPORT_HELP, RUN_HELP, TABLE_HELP, WEIGHTS_HELP,
+    LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, NTK_HELP, PREDICT_HELP, REPORT_HELP, REPRODUCE_HELP, RUN_HELP,
+    TABLE_HELP, WEIGHTS_HELP,
 };
 pub(crate) use kernel::{Compared, KernelArguments, KernelName, Precision, Trained};
 pub(crate) use ladder::LadderArguments;
 pub(crate) use monte_carlo::MonteCarloArguments;
 pub(crate) use ntk::NtkArguments;
 pub(crate) use predict::{Loss, Method, Optimizer, PredictArguments, Solver};
+pub(crate) use reproduce::{ReproduceArguments, SizeName};
 pub(crate) use weights::{ExportArguments, ImportArguments, Layout, WeightsAction, WeightsArguments};
 
 /// The command line.
@@ -95,6 +98,9 @@ pub(crate) enum Command {
     /// Train an experiment at many widths, fit the power of the width that every discrepancy follows and hold it against theory
     #[command(after_help = LADDER_HELP)]
     Ladder(LadderArguments),
+    /// Make a figure of a paper again, with a table of what the paper, theory and the networks trained here say
+    #[command(after_help = REPRODUCE_HELP)]
+    Reproduce(ReproduceArguments),
     /// Sample the kernels of a network over finite networks and hold them against the infinite-width ones
     #[command(after_help = MONTE_CARLO_HELP)]
     MonteCarlo(MonteCarloArguments),

@@ -16,6 +16,7 @@ pub mod prediction;
 pub mod quantity;
 pub mod record;
 pub mod report;
+pub mod reproduce;
 pub mod run;
 mod session;
 pub mod signals;

@@ -12,8 +12,8 @@ use clap::Parser;
 use cli::{BenchCommand, Cli, Command};
 use commands::console::Console;
 use commands::{
-    Exit, bench, check, completions, config, data, explain, kernel, ladder, monte_carlo, ntk, predict, report, run,
-    table, weights,
+    Exit, bench, check, completions, config, data, explain, kernel, ladder, monte_carlo, ntk, predict, report,
+    reproduce, run, table, weights,
 };
 
 fn main() -> ExitCode {
@@ -40,6 +40,7 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
         Command::Predict(arguments) => predict::execute(arguments, console),
         Command::Ladder(arguments) => ladder::execute(arguments, console),
         Command::Ntk(arguments) => ntk::execute(arguments, console),
+        Command::Reproduce(arguments) => reproduce::execute(arguments, console),
         Command::MonteCarlo(arguments) => monte_carlo::execute(arguments, console),
         Command::Weights(arguments) => weights::execute(arguments, console),
         Command::Bench(arguments) => match &arguments.what {

@@ -19,6 +19,7 @@ predicts for the same network at infinite width.
   widthwise monte-carlo net.toml --inputs x.npy --out k    the same kernels sampled over finite networks
   widthwise ladder my.toml --widths 64..2048 --seeds 24    powers of the width, fitted and held against theory
   widthwise weights import net.pt --network net.toml --input 784 --outputs 10 --out w.safetensors    a network of PyTorch
+  widthwise reproduce lee2019-widths         a figure of a paper again: paper, theory, here, verdict
   widthwise bench kernels                    how fast this machine is
   widthwise config init                      a commented configuration
   widthwise completions bash                 completions for your shell
@@ -27,10 +28,10 @@ Results go to standard output, progress and remarks to standard error. `widthwis
 
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
-    0  done; for `check` and `ladder`: theory and experiment agree
-    1  `check`, `ladder`: they disagree; `run`: a network diverged
+    0  done; for `check`, `ladder` and `reproduce`: theory and experiment agree
+    1  `check`, `ladder`, `reproduce`: they disagree; `run`: a network diverged
     2  failed: bad arguments, files or data, a full disk
-    3  `check`, `ladder`: undecided
+    3  `check`, `ladder`, `reproduce`: undecided
   130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run has written a checkpoint then";
 
 pub(super) const RUN_HELP: &str = "\
@@ -129,6 +130,20 @@ Kernels are written tile by tile. A job that was killed or stopped goes on when 
 held against the checksums in PREFIX.journal. Numbers do not depend on --threads; tiles of another size change their round-off.
 
 Sources of examples are those of `widthwise kernel`. A network that is drawn has the outputs of the data set.";
+
+pub(super) const REPRODUCE_HELP: &str = "\
+Examples:
+  widthwise reproduce --list
+  widthwise reproduce jacot2018-percentiles
+  widthwise reproduce lee2019-linearization --full --data-dir ~/data --out again
+
+A recipe trains what it needs and writes its configurations, every number (numbers.csv), a figure (figure.svg) and a table \
+(table.csv, table.md) with a row for each quantity: what the paper says, what theory says, what was found with its standard error, \
+and a verdict. Findings are held against theory; what was recalled of a paper and not read in it is shown and never judged by. \
+The default size takes at most a few minutes on two cores, --full that of the paper.
+
+Exit codes: 0 when all verdicts agree; 1 when one disagrees; 2 when the recipe failed; 3 when one is undecided; 130 when it was \
+stopped.";
 
 pub(super) const BENCH_HELP: &str = "\
 Examples:

@@ -21,6 +21,7 @@ pub(crate) mod ntk;
 mod outputs;
 pub(crate) mod predict;
 pub(crate) mod report;
+pub(crate) mod reproduce;
 pub(crate) mod run;
 pub(crate) mod source;
 pub(crate) mod table;

@@ -11,7 +11,7 @@ mod figure;
 pub(crate) mod fixture;
 mod html;
 mod markup;
-mod number;
+pub(crate) mod number;
 pub(crate) mod plot;
 mod quantity;
 mod read;

@@ -1,0 +1,296 @@
+//! Jacot et al. 2018, convergence along a principal component: targets `f_0 + c v`, `v` the second principal component of MNIST under the
+//! tangent kernel. In the limit the outputs move along `v` alone, and what is left of the way decays as `(1 - eta lambda_2)^t`.
+//!
+//! Networks are centred, `f - f_0`, and trained toward `c v`; `v` is an eigenvector of the infinite-width kernel on the training images,
+//! `<v^2> = 1`, and `c = 1/2`. The deviation from the line is `f - <f, v> v`, root mean square over images.
+
+use anyhow::{Context, Result, ensure};
+use faer::{Mat, Side};
+use widthwise_datasets::Examples;
+use widthwise_probes::to_f64;
+
+use super::estimate::{Estimate, power_of_width};
+use super::numbers::NumberRow;
+use super::problem::{Problem, at_rate, at_step, at_width, configured};
+use super::table::{Expected, TableRow};
+use super::{Findings, JACOT_2018, Recipe, Workplace};
+use crate::config::{Checked, Stop};
+use crate::network::{Network, NoTap};
+use crate::report::plot::palette;
+use crate::report::plot::panel::{Mark, Panel};
+use crate::report::plot::scale::Scale;
+use crate::report::plot::sheet::{Entry, Sample, render};
+use crate::report::plot::svg::Stroke;
+
+/// The recipe.
+pub(super) struct PrincipalComponent;
+
+/// The component, from 1.
+const COMPONENT: usize = 2;
+
+/// Length of the way.
+const LENGTH: f64 = 0.5;
+
+/// Share of the way that is left at the end.
+const LEFT: f64 = 0.1;
+
+/// Most steps for that.
+const MOST_STEPS: f64 = 5000.0;
+
+const CONFIG: &str = r#"
+[run]
+name = "jacot2018_mnist_pc"
+seed = 7
+members = 10
+
+[dataset]
+# The targets are those of numbers.csv: half the second principal component of the infinite-width kernel.
+source = { name = "mnist" }
+
+[dataset.preprocessing]
+train = 128
+test = 1
+normalize = "sqrt_dim"
+targets = "binary"
+positive = [1, 3, 5, 7, 9]
+
+[network]
+family = "mlp"
+depth = 3
+width = 1000
+activation = "relu"
+sigma_w2 = 2.0
+sigma_b2 = 0.01
+centred = true
+
+[training]
+learning_rate = { critical = 0.5 }
+
+[training.stop]
+steps = 100
+
+[probes]
+schedule = { log = 16 }
+examples = 4
+jacobian_examples = 4
+"#;
+
+impl Recipe for PrincipalComponent {
+    fn name(&self) -> &'static str {
+        "jacot2018-mnist-pc"
+    }
+
+    fn about(&self) -> &'static str {
+        "Convergence along the second principal component of MNIST, and deviation from it, at three widths"
+    }
+
+    fn paper(&self) -> &'static str {
+        JACOT_2018
+    }
+
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>> {
+        let (widths, members, images) =
+            place.size.of([([8, 16, 32], 3, 8), ([100, 300, 1000], 10, 128), ([100, 1000, 10_000], 10, 512)]);
+        let overrides = [format!("run.members={members}"), format!("dataset.preprocessing.train={images}")];
+        let base = configured(CONFIG, self.name(), &overrides)?;
+        let component = component(&base, place)?;
+        let mut found = Findings::default();
+        let (mut left, mut deviations, mut drawn) = (Vec::new(), Vec::new(), Vec::new());
+        for width in widths {
+            let experiment = at_steps(&at_rate(&at_width(&base, width)?, component.critical_rate)?, component.steps)?;
+            let problem = component.problem(&experiment, place)?;
+            let data = &problem.session.data;
+            let look = |network: &Network, _| way(&to_f64(network.forward(&data.train, &mut NoTap)), &component.vector);
+            let Some(paths) = problem.train(place, look)? else { return Ok(None) };
+            let mut path = Vec::new();
+            for step in problem.steps() {
+                let ways = at_step(&paths, step)?;
+                let of = |pick: fn(&Way) -> f64| ways.iter().map(|way| pick(way)).collect::<Vec<f64>>();
+                let (still, aside) = (of(|way| 1.0 - way.along / LENGTH), of(|way| way.aside));
+                let theory = component.factor.powf(step as f64);
+                for (name, values, theory) in [("left_of_the_way", &still, theory), ("deviation", &aside, 0.0)] {
+                    let number = NumberRow::mean("mnist", width, name, Estimate::mean(values));
+                    found.numbers.push(number.at(step).over("train").predicted(theory));
+                }
+                path.push((step, Estimate::mean(&still), Estimate::mean(&aside), theory));
+            }
+            let Some(&(step, still, aside, theory)) = path.last() else { continue };
+            let quantity = format!("share of the way left after {step} steps, n = {width}");
+            let row = TableRow::judged(quantity, Expected::Value { value: theory, reach: 0.5 * theory }, still);
+            found.table.push(match width == widths[2] {
+                true => row.recalled("decays as predicted"),
+                false => row.recalled("slower when narrow").not_judged("of infinite width"),
+            });
+            left.push((width, still));
+            deviations.push((width, aside));
+            drawn.push((width, path));
+            found.configs.push((format!("width_{width:05}"), experiment));
+        }
+        for (width, aside) in &deviations {
+            found.table.push(TableRow::shown(format!("deviation from the line at the end, n = {width}"), *aside));
+        }
+        let power = power_of_width(&deviations);
+        let row =
+            TableRow::judged("deviation from the line at the end: power of the width", Expected::Below(0.0), power);
+        found.table.push(row.recalled("falls with the width"));
+        found.numbers.extend(component.vector.iter().enumerate().map(|(i, &value)| {
+            NumberRow { width: None, ..NumberRow::new("mnist", 0, "target", LENGTH * value) }.on("train", i)
+        }));
+        found.figure = figure(&drawn);
+        Ok(Some(found))
+    }
+}
+
+/// The principal component and how fast it is learned.
+struct Component {
+    /// `v` on the training images, `<v^2> = 1`.
+    vector: Vec<f64>,
+    /// `1 - eta lambda_2`.
+    factor: f64,
+    /// Steps until `LEFT` of the way is left.
+    steps: u64,
+    critical_rate: f64,
+}
+
+impl Component {
+    /// The experiment with `c v` as targets.
+    fn problem<'a>(&self, experiment: &'a Checked, place: &Workplace<'_>) -> Result<Problem<'a>> {
+        let problem = Problem::new(experiment, place.data_dir)?;
+        let (train, test) = (problem.session.prepared.train.clone(), problem.session.prepared.test.clone());
+        let targets = self.vector.iter().map(|v| LENGTH * v).collect();
+        Ok(problem
+            .with_examples(Examples { targets, labels: Vec::new(), ..train }, Examples { labels: Vec::new(), ..test }))
+    }
+}
+
+/// Finds the component of the base experiment's images under the infinite-width kernel.
+fn component(base: &Checked, place: &Workplace<'_>) -> Result<Component> {
+    let draft = Problem::new(base, place.data_dir)?;
+    let kernel = draft.kernels(&draft.session.prepared.train, None)?.ntk;
+    let (eigenvalue, vector) = principal_component(&kernel, COMPONENT)?;
+    let critical_rate = draft.critical_rate(&draft.dynamics()?);
+    let experiment = at_rate(base, critical_rate)?;
+    let rate = Problem::new(&experiment, place.data_dir)?.session.resolve_learning_rate()?;
+    let factor = 1.0 - rate * eigenvalue;
+    let steps = (LEFT.ln() / factor.ln()).ceil();
+    ensure!(
+        steps.is_finite() && steps > 0.0 && steps <= MOST_STEPS,
+        "the second principal component of these images decays by {factor} a step, too slowly to be watched"
+    );
+    Ok(Component { vector, factor, steps: steps as u64, critical_rate })
+}
+
+/// The `number`-th largest eigenvalue of a kernel, from 1, and its eigenvector with mean square one, the sign chosen so that the
+/// largest entry is positive.
+fn principal_component(kernel: &Mat<f64>, number: usize) -> Result<(f64, Vec<f64>)> {
+    let n = kernel.nrows();
+    ensure!(number <= n, "{n} images have no {number}th principal component; take more");
+    let found = kernel.self_adjoint_eigen(Side::Lower).ok().context("the kernel of the images has no eigenvalues")?;
+    let (values, vectors) = (found.S().column_vector(), found.U());
+    // Eigenvalues ascend.
+    let column: Vec<f64> = (0..n).map(|i| vectors[(i, n - number)]).collect();
+    let largest = column.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(1.0);
+    let scale = (n as f64).sqrt() * largest.signum();
+    Ok((values[n - number], column.into_iter().map(|entry| entry * scale).collect()))
+}
+
+fn at_steps(experiment: &Checked, steps: u64) -> Result<Checked> {
+    let mut changed = experiment.clone().into_inner();
+    changed.training.stop = Stop { steps: Some(steps), ..Stop::default() };
+    Ok(Checked::new(changed)?)
+}
+
+/// Outputs as a way along a direction and away from it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Way {
+    /// `<f v>`.
+    along: f64,
+    /// Root mean square of `f - <f v> v`.
+    aside: f64,
+}
+
+/// Splits `outputs`; `<v^2> = 1`.
+fn way(outputs: &[f64], v: &[f64]) -> Way {
+    let n = v.len() as f64;
+    let along = outputs.iter().zip(v).map(|(f, v)| f * v).sum::<f64>() / n;
+    let aside = outputs.iter().zip(v).map(|(f, v)| (f - along * v).powi(2)).sum::<f64>() / n;
+    Way { along, aside: aside.sqrt() }
+}
+
+type Drawn = (usize, Vec<(u64, Estimate, Estimate, f64)>);
+
+fn figure(drawn: &[Drawn]) -> Option<String> {
+    let steps = || drawn.iter().flat_map(|(_, path)| path.iter().map(|row| row.0));
+    let panel = |title: &str, of: fn(&(u64, Estimate, Estimate, f64)) -> Estimate, has_theory: bool| {
+        let (mut marks, mut heights) = (Vec::new(), Vec::new());
+        for (index, (_, path)) in drawn.iter().enumerate() {
+            let color = palette::category(index);
+            let band = path
+                .iter()
+                .map(|row| (row.0 as f64, of(row).value - of(row).std_error, of(row).value + of(row).std_error));
+            let band: Vec<_> = band.collect();
+            heights.extend(band.iter().flat_map(|(_, low, high)| [*low, *high]));
+            marks.push(Mark::Band { points: band, color });
+            let points = path.iter().map(|row| (row.0 as f64, of(row).value)).collect();
+            marks.push(Mark::Line { points, stroke: Stroke::solid(color, 1.8) });
+        }
+        if let Some((_, path)) = drawn.first().filter(|_| has_theory) {
+            let points: Vec<_> = path.iter().map(|row| (row.0 as f64, row.3)).collect();
+            heights.extend(points.iter().map(|(_, height)| *height));
+            marks.push(Mark::Line { points, stroke: Stroke::dashed(palette::INK, 1.5) });
+        }
+        Some(Panel {
+            title: title.to_owned(),
+            x_label: "step".to_owned(),
+            y_label: String::new(),
+            x: Scale::steps(steps())?,
+            y: Scale::linear(heights)?,
+            marks,
+        })
+    };
+    let panels: Vec<Panel> = [
+        panel("Left of the way along the component", |row| row.1, true),
+        panel("Deviation from the component", |row| row.2, false),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut legend: Vec<Entry> = drawn
+        .iter()
+        .enumerate()
+        .map(|(index, (width, _))| {
+            Entry::new(Sample::Line(Stroke::solid(palette::category(index), 1.8)), format!("n = {width}"))
+        })
+        .collect();
+    legend.push(Entry::new(Sample::Band(palette::AXIS), "± standard error over networks"));
+    legend.push(Entry::new(Sample::Line(Stroke::dashed(palette::INK, 1.5)), "infinite width"));
+    Some(render(&panels, 2, &legend, "convergence along the second principal component of MNIST"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn principal_components_are_those_of_a_known_kernel() {
+        // Eigenvalues 3 and 2 along (1, 1, 0) and (0, 0, 1), and 1 along (1, -1, 0).
+        let kernel = Mat::from_fn(3, 3, |i, j| [[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 2.0]][i][j]);
+        let round_off = 1e2 * f64::EPSILON;
+        for (number, value, direction) in
+            [(1, 3.0, [1.5_f64.sqrt(), 1.5_f64.sqrt(), 0.0]), (2, 2.0, [0.0, 0.0, 3.0_f64.sqrt()])]
+        {
+            let (found, vector) = principal_component(&kernel, number).unwrap();
+            assert!((found - value).abs() < round_off);
+            assert!(vector.iter().zip(direction).all(|(a, b)| (a - b).abs() < round_off), "{vector:?}");
+        }
+        assert!(principal_component(&kernel, 4).unwrap_err().to_string().contains("take more"));
+    }
+
+    #[test]
+    fn a_way_is_split_at_right_angles() {
+        let v = [1.0, 1.0, -1.0, -1.0];
+        let found = way(&[3.0, 1.0, -1.0, -3.0], &v);
+        // Along 2, and (1, -1, 1, -1) aside.
+        assert_eq!(found, Way { along: 2.0, aside: 1.0 });
+    }
+}

@@ -1,0 +1,340 @@
+//! Lee et al. 2019, a network beside its linearization: five hidden ReLU layers on images of two classes, squared loss. The distance
+//! of the outputs, root mean square over examples, falls with the width.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use widthwise_datasets::DatasetSpec;
+
+use super::estimate::{Estimate, power_of_width};
+use super::folder::WORK;
+use super::numbers::NumberRow;
+use super::problem::{Problem, at_rate, at_width, configured};
+use super::table::{Expected, TableRow};
+use super::{Findings, LEE_2019, Recipe, Workplace};
+use crate::config::Checked;
+use crate::explain::{FOLDER, Split};
+use crate::monitor::Silent;
+use crate::record::manifest::Outcome;
+use crate::report::plot::palette;
+use crate::report::plot::panel::{Mark, Panel};
+use crate::report::plot::scale::Scale;
+use crate::report::plot::sheet::{Entry, Sample, render};
+use crate::report::plot::svg::Stroke;
+use crate::run::{RunOptions, run};
+
+/// The recipe.
+pub(super) struct Linearization;
+
+/// The theorem's bound on the power of the width; leading order is -1, and few networks of small width flatten it.
+const BOUND: Expected = Expected::AtMost { bound: -0.5, reach: 0.5 };
+
+const CONFIG: &str = r#"
+[run]
+name = "lee2019_linearization"
+seed = 4
+members = 4
+precision = "f64"
+
+[dataset]
+source = { name = "mnist" }
+
+[dataset.preprocessing]
+train = 32
+test = 32
+classes = [0, 1]
+normalize = "sqrt_dim"
+targets = "binary"
+
+[network]
+family = "mlp"
+depth = 5
+width = 1024
+activation = "relu"
+sigma_w2 = 2.0
+sigma_b2 = 0.1
+
+[training]
+learning_rate = { critical = 0.2 }
+
+[training.stop]
+steps = 100
+
+[probes]
+schedule = { log = 20 }
+examples = 4
+jacobian_examples = 4
+ntk = false
+jacobian_vectors = 0
+information = false
+gaussianity = false
+
+[explain]
+members = 4
+examples = 32
+forecast = false
+"#;
+
+impl Recipe for Linearization {
+    fn name(&self) -> &'static str {
+        "lee2019-linearization"
+    }
+
+    fn about(&self) -> &'static str {
+        "Outputs and loss of networks beside those of their linearization, at growing widths: five hidden ReLU layers, two classes"
+    }
+
+    fn paper(&self) -> &'static str {
+        LEE_2019
+    }
+
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>> {
+        let (widths, members, examples, steps) = place.size.of([
+            (vec![8, 16, 32], 2, 6, 4),
+            (vec![64, 256, 1024], 4, 32, 100),
+            (vec![128, 256, 512, 1024, 2048], 6, 256, 400),
+        ]);
+        let mut overrides = vec![
+            format!("run.members={members}"),
+            format!("explain.members={members}"),
+            format!("explain.examples={examples}"),
+            format!("dataset.preprocessing.train={examples}"),
+            format!("dataset.preprocessing.test={examples}"),
+            format!("training.stop.steps={steps}"),
+        ];
+        let has_cifar = widthwise_datasets::load(&DatasetSpec::Cifar10 {}, place.data_dir, 0).is_ok();
+        if has_cifar {
+            overrides.push("dataset.source.name=cifar10".to_owned());
+        }
+        let base = configured(CONFIG, self.name(), &overrides)?;
+        let critical = {
+            let problem = Problem::new(&base, place.data_dir)?;
+            problem.critical_rate(&problem.dynamics()?)
+        };
+        let mut found = Findings::default();
+        found.remarks.push(match has_cifar {
+            true => "Data: airplanes and automobiles of CIFAR-10, as in the paper.".to_owned(),
+            false => {
+                "Data: zeros and ones of MNIST; CIFAR-10, which the paper has, was not found (`widthwise data fetch cifar10`).".to_owned()
+            }
+        });
+        let mut drawn = Vec::new();
+        place.monitor.stage(self.name(), widths.len());
+        for &width in &widths {
+            let experiment = at_rate(&at_width(&base, width)?, critical)?;
+            let folder = place.folder.join(WORK).join(format!("width_{width:05}"));
+            if !trained(&experiment, place, &folder)? {
+                return Ok(None);
+            }
+            let paths = (0..members).map(|member| Beside::read(&folder, member)).collect::<Result<Vec<_>>>()?;
+            found.numbers.extend(paths.iter().enumerate().flat_map(|(member, path)| path.rows(width, member)));
+            drawn.push((width, paths));
+            found.configs.push((format!("width_{width:05}"), experiment));
+            place.monitor.advanced();
+        }
+        for split in [Split::Train, Split::Test] {
+            let at_end: Vec<(usize, Estimate)> =
+                drawn.iter().map(|(width, paths)| (*width, mean(paths, |path| path.last(split).rmse))).collect();
+            for &(width, rmse) in &at_end {
+                let (number, split) = (NumberRow::mean("linearization", width, "rmse_at_end", rmse), name(split));
+                found.numbers.push(number.at(steps).over(split));
+            }
+            let what = format!("RMSE between network and linearization, {} examples, step {steps}", name(split));
+            let [first, .., last] = at_end.as_slice() else { continue };
+            let widest = TableRow::shown(format!("{what}, n = {}", last.0), last.1);
+            found.table.push(widest.recalled("about 0.05 at n = 2048"));
+            let falls = last.1.minus(first.1);
+            let quantity = format!("{what}: n = {} less n = {}", last.0, first.0);
+            found.table.push(TableRow::judged(quantity, Expected::Below(0.0), falls));
+            let power = power_of_width(&at_end);
+            let bound = TableRow::judged(format!("{what}: power of the width"), BOUND, power);
+            found.table.push(bound.recalled("-1/2 or faster"));
+            if let Some((width, paths)) = drawn.last() {
+                let ratio = mean(paths, |path| path.last(split).network_loss / path.last(split).linearized_loss);
+                let quantity =
+                    format!("loss of the network over that of its linearization, {}, n = {width}", name(split));
+                found.table.push(TableRow::shown(quantity, ratio).recalled("the curves overlay"));
+            }
+        }
+        found.figure = figure(&drawn);
+        Ok(Some(found))
+    }
+}
+
+/// Runs the experiment with its explanation; false if a stop was asked for.
+fn trained(experiment: &Checked, place: &Workplace<'_>, folder: &Path) -> Result<bool> {
+    let options = RunOptions {
+        output: Some(folder.to_owned()),
+        data_dir: place.data_dir.map(Into::into),
+        ..RunOptions::default()
+    };
+    let summary = run(experiment, &options, place.stop, &Silent)?;
+    ensure!(summary.outcome != Outcome::Diverged, "a network of width {} diverged", experiment.network.width);
+    Ok(summary.outcome != Outcome::Interrupted)
+}
+
+fn name(split: Split) -> &'static str {
+    match split {
+        Split::Train => "train",
+        Split::Test => "test",
+    }
+}
+
+/// Mean of a number of every network.
+fn mean(paths: &[Beside], of: impl Fn(&Beside) -> f64) -> Estimate {
+    Estimate::mean(&paths.iter().map(of).collect::<Vec<_>>())
+}
+
+/// What is read of the outputs that an explanation keeps.
+#[derive(Debug, Deserialize)]
+struct OutputRow {
+    step: u64,
+    split: Split,
+    target: f64,
+    linearized: Option<f64>,
+    network: Option<f64>,
+}
+
+/// A network and its linearization at one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Look {
+    step: u64,
+    split: Split,
+    /// Root mean square of the difference of the outputs.
+    rmse: f64,
+    /// `1/2 <(f - y)^2>` of the network.
+    network_loss: f64,
+    /// The same of its linearization.
+    linearized_loss: f64,
+}
+
+/// One network beside its linearization, by step.
+struct Beside(Vec<Look>);
+
+impl Beside {
+    fn read(folder: &Path, member: usize) -> Result<Self> {
+        let path = folder.join(FOLDER).join(format!("member_{member:03}.csv"));
+        let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let rows: Vec<OutputRow> = reader.deserialize().collect::<Result<_, _>>()?;
+        Ok(Self(looks(&rows)))
+    }
+
+    fn of(&self, split: Split) -> impl Iterator<Item = &Look> {
+        self.0.iter().filter(move |look| look.split == split)
+    }
+
+    fn last(&self, split: Split) -> Look {
+        let nothing = Look { step: 0, split, rmse: f64::NAN, network_loss: f64::NAN, linearized_loss: f64::NAN };
+        self.of(split).last().copied().unwrap_or(nothing)
+    }
+
+    fn rows(&self, width: usize, member: usize) -> Vec<NumberRow> {
+        let row = |look: &Look, quantity: &str, value| {
+            NumberRow::new("linearization", width, quantity, value).of(member).at(look.step).over(name(look.split))
+        };
+        let of = |look: &Look| {
+            [
+                row(look, "rmse", look.rmse),
+                row(look, "network_loss", look.network_loss),
+                row(look, "linearized_loss", look.linearized_loss),
+            ]
+        };
+        self.0.iter().flat_map(of).collect()
+    }
+}
+
+/// Distances and losses of every step and split, rows of which stand together.
+fn looks(rows: &[OutputRow]) -> Vec<Look> {
+    let same = |a: &OutputRow, b: &OutputRow| (a.step, a.split) == (b.step, b.split);
+    rows.chunk_by(same)
+        .map(|rows| {
+            let average = |of: &dyn Fn(&OutputRow) -> Option<f64>| {
+                rows.iter().map(|row| of(row).unwrap_or(f64::NAN)).sum::<f64>() / rows.len() as f64
+            };
+            Look {
+                step: rows[0].step,
+                split: rows[0].split,
+                rmse: average(&|row| Some((row.network? - row.linearized?).powi(2))).sqrt(),
+                network_loss: average(&|row| Some(0.5 * (row.network? - row.target).powi(2))),
+                linearized_loss: average(&|row| Some(0.5 * (row.linearized? - row.target).powi(2))),
+            }
+        })
+        .collect()
+}
+
+fn figure(drawn: &[(usize, Vec<Beside>)]) -> Option<String> {
+    let mut panels = Vec::new();
+    for split in [Split::Train, Split::Test] {
+        for (what, is_loss) in [("RMSE, network and linearization", false), ("Loss", true)] {
+            let (mut marks, mut heights, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+            for (index, (_, paths)) in drawn.iter().enumerate() {
+                let color = palette::category(index);
+                let mut line = |of: &dyn Fn(&Look) -> f64, stroke| {
+                    let Some(first) = paths.first() else { return };
+                    let points: Vec<(f64, f64)> = first
+                        .of(split)
+                        .enumerate()
+                        .map(|(at, look)| {
+                            let values = paths.iter().filter_map(|path| path.of(split).nth(at)).map(of);
+                            steps.push(look.step);
+                            (look.step as f64, values.sum::<f64>() / paths.len() as f64)
+                        })
+                        .filter(|(step, value)| is_loss || *step > 0.0 && *value > 0.0)
+                        .collect();
+                    heights.extend(points.iter().map(|(_, value)| *value));
+                    marks.push(Mark::Line { points, stroke });
+                };
+                if is_loss {
+                    line(&|look| look.network_loss, Stroke::solid(color, 1.8));
+                    line(&|look| look.linearized_loss, Stroke::dashed(color, 1.8));
+                } else {
+                    line(&|look| look.rmse, Stroke::solid(color, 1.8));
+                }
+            }
+            panels.push(Panel {
+                title: format!("{what}, {} examples", name(split)),
+                x_label: "step".to_owned(),
+                y_label: String::new(),
+                x: Scale::steps(steps)?,
+                y: Scale::log_if_wide(heights)?,
+                marks,
+            });
+        }
+    }
+    let mut legend: Vec<Entry> = drawn
+        .iter()
+        .enumerate()
+        .map(|(index, (width, _))| {
+            Entry::new(Sample::Line(Stroke::solid(palette::category(index), 1.8)), format!("n = {width}"))
+        })
+        .collect();
+    legend.push(Entry::new(Sample::Line(Stroke::dashed(palette::AXIS, 1.8)), "linearization"));
+    Some(render(&panels, 2, &legend, "networks beside their linearization, means over networks"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_and_losses_are_means_over_examples() {
+        let row = |step, target, linearized, network| OutputRow {
+            step,
+            split: Split::Test,
+            target,
+            linearized: Some(linearized),
+            network,
+        };
+        let rows = [row(0, 1.0, 0.5, Some(0.5)), row(3, 1.0, 0.0, Some(3.0)), row(3, -1.0, 0.0, Some(-4.0))];
+        let found = looks(&rows);
+        assert_eq!(found.len(), 2);
+        assert_eq!((found[0].rmse, found[0].network_loss), (0.0, 0.125));
+        // Root of (9 + 16) / 2; halves of (4 + 9) / 2 and of (1 + 1) / 2.
+        let expected =
+            Look { step: 3, split: Split::Test, rmse: 12.5_f64.sqrt(), network_loss: 3.25, linearized_loss: 0.5 };
+        assert_eq!(found[1], expected);
+        // A network that has diverged has no distance.
+        assert!(looks(&[row(3, 1.0, 0.0, None)])[0].rmse.is_nan());
+    }
+}

@@ -1,0 +1,197 @@
+//! Recipes: figures of papers made again, each from one name to a table of what the paper says, what theory says and what was found.
+//!
+//! A recipe is a [`Recipe`]: configurations, numbers, a figure and a table. It trains through the program's own loop, ladder and
+//! Taylor models and writes nothing itself; its folder is written here.
+
+mod circle;
+mod estimate;
+mod finite_vs_infinite;
+mod folder;
+mod jacot2018_circle;
+mod jacot2018_mnist_pc;
+mod jacot2018_percentiles;
+mod lee2019_ensemble;
+mod lee2019_linearization;
+mod lee2019_widths;
+mod numbers;
+mod problem;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::config::Checked;
+use crate::record::row::Verdict;
+use crate::signals::StopFlag;
+
+pub use estimate::Estimate;
+pub use numbers::NumberRow;
+pub use table::TableRow;
+
+/// How much work a recipe takes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    /// Seconds: everything is there and nothing is decided.
+    Tiny,
+    /// At most a few minutes on two cores.
+    Default,
+    /// The size of the paper.
+    Full,
+}
+
+impl Size {
+    /// The entry for this size of `[tiny, default, full]`.
+    fn of<T>(self, [tiny, default, full]: [T; 3]) -> T {
+        match self {
+            Self::Tiny => tiny,
+            Self::Default => default,
+            Self::Full => full,
+        }
+    }
+}
+
+/// What the command line says about a recipe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReproduceOptions {
+    /// Folder of the results.
+    pub folder: PathBuf,
+    /// Folder of the data sets.
+    pub data_dir: Option<PathBuf>,
+    /// How much work.
+    pub size: Size,
+    /// Replace earlier results of the same recipe.
+    pub force: bool,
+}
+
+/// Hears how a recipe comes along.
+pub trait RecipeMonitor {
+    /// A line worth reading.
+    fn note(&self, line: &str);
+
+    /// `parts` equal parts of an experiment begin.
+    fn stage(&self, name: &str, parts: usize);
+
+    /// One more is done.
+    fn advanced(&self);
+}
+
+/// Where a recipe works.
+struct Workplace<'a> {
+    size: Size,
+    folder: &'a Path,
+    data_dir: Option<&'a Path>,
+    stop: &'a StopFlag,
+    monitor: &'a dyn RecipeMonitor,
+}
+
+/// What a recipe found.
+#[derive(Default)]
+struct Findings {
+    /// Configurations that were trained, each with the name of its file.
+    configs: Vec<(String, Checked)>,
+    /// Rows of `numbers.csv`.
+    numbers: Vec<NumberRow>,
+    /// Rows of the table.
+    table: Vec<TableRow>,
+    /// The figure.
+    figure: Option<String>,
+    /// What a reader of the table has to know.
+    remarks: Vec<String>,
+}
+
+/// A figure or table of a paper.
+trait Recipe: Sync {
+    /// Its name on the command line.
+    fn name(&self) -> &'static str;
+
+    /// What it shows, in a line.
+    fn about(&self) -> &'static str;
+
+    /// The paper.
+    fn paper(&self) -> &'static str;
+
+    /// Works. `None` if a stop was asked for.
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>>;
+}
+
+const LEE_2019: &str = "Lee, Xiao et al., Wide Neural Networks of Any Depth Evolve as Linear Models, 2019 (1902.06720)";
+const JACOT_2018: &str = "Jacot, Gabriel, Hongler, Neural Tangent Kernel, 2018 (1806.07572)";
+const LEE_2020: &str = "Lee, Schoenholz et al., Finite Versus Infinite Neural Networks, 2020 (2007.15801)";
+
+const RECIPES: [&dyn Recipe; 7] = [
+    &lee2019_linearization::Linearization,
+    &lee2019_widths::Widths,
+    &lee2019_ensemble::Ensemble,
+    &jacot2018_circle::Circle,
+    &jacot2018_percentiles::Percentiles,
+    &jacot2018_mnist_pc::PrincipalComponent,
+    &finite_vs_infinite::FiniteVsInfinite,
+];
+
+/// A recipe as `--list` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecipeEntry {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it shows.
+    pub about: &'static str,
+    /// The paper.
+    pub paper: &'static str,
+}
+
+/// All recipes.
+pub fn recipes() -> impl Iterator<Item = RecipeEntry> {
+    RECIPES.iter().map(|recipe| RecipeEntry { name: recipe.name(), about: recipe.about(), paper: recipe.paper() })
+}
+
+/// What a recipe came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reproduced {
+    /// Rows of the table.
+    pub table: Vec<TableRow>,
+    /// What a reader of the table has to know.
+    pub remarks: Vec<String>,
+    /// The verdict of all rows.
+    pub verdict: Verdict,
+}
+
+/// Works through the recipe of this name and writes its folder; `None` if a stop was asked for, and then nothing of the table is
+/// written.
+///
+/// # Errors
+/// An unknown name, a folder that holds something else, data that cannot be read, a network that diverged where none should.
+pub fn reproduce(
+    name: &str,
+    options: &ReproduceOptions,
+    stop: &StopFlag,
+    monitor: &dyn RecipeMonitor,
+) -> Result<Option<Reproduced>> {
+    let recipe = RECIPES.iter().find(|recipe| recipe.name() == name);
+    let names = || RECIPES.map(|recipe| recipe.name()).join(", ");
+    let recipe =
+        recipe.with_context(|| format!("there is no recipe \"{name}\"; the recipes are {}; see --list", names()))?;
+    let folder = &options.folder;
+    let _lock = folder::open(folder, name, options.force)?;
+    let place = Workplace { size: options.size, folder, data_dir: options.data_dir.as_deref(), stop, monitor };
+    let Some(findings) = recipe.reproduce(&place)? else { return Ok(None) };
+    folder::write(folder, *recipe, options.size, &findings)?;
+    let verdict = table::overall(&findings.table);
+    Ok(Some(Reproduced { table: findings.table, remarks: findings.remarks, verdict }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_can_be_typed() {
+        let mut names: Vec<_> = recipes().map(|recipe| recipe.name).collect();
+        assert!(
+            names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'))
+        );
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RECIPES.len());
+    }
+}

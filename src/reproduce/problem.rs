@@ -1,0 +1,240 @@
+//! One experiment of a recipe: its configuration, its examples, infinite-width theory for them, and an ensemble trained on them.
+//!
+//! Networks are trained by the loop of `widthwise run`. The network seed depends on the width, as in a ladder, so that ensembles of
+//! different widths are independent.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use faer::Mat;
+use rand::Rng;
+use rayon::prelude::*;
+use widthwise_datasets::Examples;
+use widthwise_theory::{Inputs, KernelDynamics, Kernels, Training, kernels};
+
+use super::Workplace;
+use crate::config::{self, Anchor, Checked, LearningRate};
+use crate::data::{Data, input_shape};
+use crate::measurement::{Evaluation, Snapshot, evaluate};
+use crate::network::Network;
+use crate::record::manifest::Outcome;
+use crate::session::{self, Session, parameter_count, rule};
+use crate::signals::StopFlag;
+use crate::training::batches::Batches;
+use crate::training::loss::examples_per_unit;
+use crate::training::optimizer::{OptimizerState, Updater};
+use crate::training::{Course, Member, Observer, train};
+
+/// Bytes that networks in training at the same time may take.
+const MEMORY: usize = 2 << 30;
+
+/// Reads a configuration of a recipe and puts `overrides` on top of it.
+pub(super) fn configured(text: &str, name: &str, overrides: &[String]) -> Result<Checked> {
+    Ok(config::parse(text, name, overrides)?)
+}
+
+/// The experiment with another width and a name that tells it.
+pub(super) fn at_width(experiment: &Checked, width: usize) -> Result<Checked> {
+    let mut changed = experiment.clone().into_inner();
+    changed.network.width = width;
+    changed.run.name = format!("{}_{width}", changed.run.name);
+    Ok(Checked::new(changed)?)
+}
+
+/// The experiment with a critical learning rate resolved against `critical`, the largest stable one.
+pub(super) fn at_rate(experiment: &Checked, critical: f64) -> Result<Checked> {
+    let mut changed = experiment.clone().into_inner();
+    if let LearningRate::Critical(share) = changed.training.learning_rate {
+        changed.training.learning_rate = LearningRate::Absolute(share * critical);
+    }
+    Ok(Checked::new(changed)?)
+}
+
+/// What is looked at in one member, by step.
+pub(super) type Looks<T> = Vec<(u64, T)>;
+
+/// An experiment with its examples.
+pub(super) struct Problem<'a> {
+    pub(super) session: Session<'a>,
+    seed: u64,
+}
+
+impl<'a> Problem<'a> {
+    /// Reads the data of the experiment.
+    pub(super) fn new(experiment: &'a Checked, data_dir: Option<&Path>) -> Result<Self> {
+        let session = Session::new(experiment, data_dir, session::device(experiment)?)?;
+        let name = format!("reproduce.{}", session.columns.width);
+        let seed = widthwise_datasets::stream(experiment.run.seed, &name).next_u64();
+        Ok(Self { session, seed })
+    }
+
+    /// The same experiment on other examples, of the same number of features and outputs.
+    pub(super) fn with_examples(mut self, train: Examples, test: Examples) -> Self {
+        let session = &mut self.session;
+        (session.prepared.train, session.prepared.test) = (train, test);
+        session.prepared.classes = 0;
+        let (device, probes) = (&session.device, session.experiment.probes.examples);
+        session.data = Data::new(&session.prepared, &session.architecture, probes, device, session.dtype);
+        self
+    }
+
+    /// Inputs of the test examples, `T x d` row-major.
+    pub(super) fn test_inputs(&self) -> &[f64] {
+        &self.session.prepared.test.inputs
+    }
+
+    /// Steps that are looked at.
+    pub(super) fn steps(&self) -> Vec<u64> {
+        self.session.probe_steps.iter().copied().collect()
+    }
+
+    /// Training targets, `N x O`.
+    pub(super) fn targets(&self) -> Mat<f64> {
+        let (examples, outputs) = (&self.session.prepared.train, self.session.prepared.outputs);
+        Mat::from_fn(examples.n, outputs, |i, o| examples.targets[i * outputs + o])
+    }
+
+    /// Infinite-width kernels of `left` against `right`, or against itself.
+    pub(super) fn kernels(&self, left: &Examples, right: Option<&Examples>) -> Result<Kernels> {
+        let shape = input_shape(&self.session.prepared);
+        let inputs = |examples: &Examples| Inputs::new(examples.inputs.clone(), shape);
+        let right = right.map(inputs).transpose()?;
+        Ok(kernels(&self.session.architecture, &inputs(left)?, right.as_ref())?)
+    }
+
+    /// Training under the infinite-width kernel, test examples included.
+    pub(super) fn dynamics(&self) -> Result<KernelDynamics> {
+        let (train, test) = (&self.session.prepared.train, &self.session.prepared.test);
+        let on_train = self.kernels(train, None)?;
+        let dynamics = KernelDynamics::new(on_train.ntk.as_ref(), on_train.nngp.as_ref())?;
+        if test.n == 0 {
+            return Ok(dynamics);
+        }
+        let (cross, on_test) = (self.kernels(test, Some(train))?, self.kernels(test, None)?);
+        Ok(dynamics.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), on_test.nngp.as_ref())?)
+    }
+
+    /// Largest stable learning rate of gradient descent under the infinite-width kernel, for the experiment's loss.
+    pub(super) fn critical_rate(&self, dynamics: &KernelDynamics) -> f64 {
+        let training = &self.session.experiment.training;
+        let unit = Training::GradientDescent { learning_rate: 1.0, steps: 1 };
+        dynamics.stable_learning_rate(&unit) * examples_per_unit(training.loss, self.session.prepared.train.n)
+    }
+
+    /// The training of the experiment up to a step, as theory reads it.
+    pub(super) fn training(&self, step: u64) -> Result<Training> {
+        let rate = self.session.resolve_learning_rate()?;
+        let unit = examples_per_unit(self.session.experiment.training.loss, self.session.prepared.train.n);
+        Ok(Training::GradientDescent { learning_rate: rate / unit, steps: step })
+    }
+
+    /// Trains the members and looks at each at every step of the schedule; `None` if a stop was asked for. A member that diverges
+    /// ends early.
+    pub(super) fn train<T: Send>(
+        &self,
+        place: &Workplace<'_>,
+        look: impl Fn(&Network, u64) -> T + Sync,
+    ) -> Result<Option<Vec<Looks<T>>>> {
+        let members: Vec<usize> = (0..self.session.experiment.run.members).collect();
+        place.monitor.stage(&self.session.columns.run, members.len());
+        let learning_rate = self.session.resolve_learning_rate()?;
+        let mut paths = Vec::with_capacity(members.len());
+        for group in members.chunks(self.at_once()) {
+            let ended: Vec<Result<Option<Looks<T>>>> =
+                group.par_iter().map(|&member| self.train_one(member, learning_rate, place.stop, &look)).collect();
+            for path in ended {
+                let Some(path) = path? else { return Ok(None) };
+                paths.push(path);
+                place.monitor.advanced();
+            }
+        }
+        ensure!(paths.iter().all(|path| !path.is_empty()), "a network had no finite loss before its first step");
+        Ok(Some(paths))
+    }
+
+    /// Networks to train side by side: one a thread, as far as memory goes.
+    fn at_once(&self) -> usize {
+        // Weights, gradients and what a step makes besides, in four or eight bytes.
+        let network = 40 * parameter_count(&self.session.architecture).max(1);
+        (MEMORY / network).clamp(1, rayon::current_num_threads())
+    }
+
+    fn train_one<T>(
+        &self,
+        member: usize,
+        learning_rate: f64,
+        stop: &StopFlag,
+        look: &(impl Fn(&Network, u64) -> T + Sync),
+    ) -> Result<Option<Looks<T>>> {
+        let (session, experiment) = (&self.session, self.session.experiment);
+        let architecture = &session.architecture;
+        let network = Network::new(architecture, rule(experiment), self.seed, member, &session.device, session.dtype)?;
+        let network = if experiment.network.centred { network.centred() } else { network };
+        let training = &experiment.training;
+        let anchors_at_init = training.l2.strength > 0.0 && training.l2.toward == Anchor::Init;
+        let course = Course {
+            config: training,
+            data: &session.data,
+            updater: Updater {
+                optimizer: training.optimizer,
+                learning_rate,
+                l2: training.l2,
+                anchor: anchors_at_init.then(|| network.parameters.clone()),
+            },
+            last_step: session.last_step,
+            seed: self.seed,
+            probe_steps: &session.probe_steps,
+            checkpoint_every: u64::MAX,
+            deadline: None,
+        };
+        let batches = Batches::new(self.seed, member, session.prepared.train.n, training.batch_size);
+        let state = OptimizerState::new(training.optimizer, &network.parameters);
+        let mut member = Member { member, step: 0, network, state };
+        let mut looker = Looker { session, look, path: Vec::new(), stop };
+        match train(&mut member, &course, batches, &mut looker)? {
+            Outcome::Interrupted => Ok(None),
+            _ => Ok(Some(looker.path)),
+        }
+    }
+}
+
+/// The values of all members at a step.
+///
+/// # Errors
+/// A member has none, because it diverged.
+pub(super) fn at_step<T>(paths: &[Looks<T>], step: u64) -> Result<Vec<&T>> {
+    let of = |path: &'_ Looks<T>| path.iter().position(|(at, _)| *at == step);
+    let found: Option<Vec<&T>> = paths.iter().map(|path| of(path).map(|index| &path[index].1)).collect();
+    found.with_context(|| format!("a network diverged before step {step}"))
+}
+
+/// Keeps what `look` sees.
+struct Looker<'a, T, F> {
+    session: &'a Session<'a>,
+    look: &'a F,
+    path: Looks<T>,
+    stop: &'a StopFlag,
+}
+
+impl<T, F: Fn(&Network, u64) -> T> Observer for Looker<'_, T, F> {
+    fn probe(&mut self, member: &Member, _: bool) -> Result<Snapshot> {
+        let evaluation = evaluate(&member.network, &self.session.data, self.session.experiment.training.loss);
+        if evaluation.train_loss.is_finite() {
+            self.path.push((member.step, (self.look)(&member.network, member.step)));
+        }
+        Ok(Snapshot { measured: Vec::new(), evaluation, ntk: None, moments: None, units: None })
+    }
+
+    fn losses(&mut self, _: &Member, _: u64, _: &[f64], _: Option<Evaluation>) -> Result<()> {
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, _: &Member) -> Result<()> {
+        // A network is short work: one that was stopped is begun again.
+        Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.is_raised()
+    }
+}
