@@ -58,7 +58,7 @@ pub(crate) fn execute(arguments: &ReproduceArguments, console: &Console) -> Resu
     drop(progress);
     let Some(found) = found? else {
         let stopped = console.paint(Colour::Yellow, "stopped");
-        console.line(format_args!("{stopped}: nothing was written; give the same command again"))?;
+        console.line(format_args!("{stopped}: no results were written; give the same command again to start anew"))?;
         return Ok(Exit::Interrupted);
     };
     print(&found, console)?;
@@ -120,7 +120,7 @@ impl RecipeMonitor for Progress<'_> {
         if self.console.is_interactive {
             self.console.note(name);
         }
-        self.parts.replace(Some(Parts::new(self.console, "networks", 0, parts)));
+        self.parts.replace(Some(Parts::new(self.console, "parts", 0, parts)));
     }
 
     fn advanced(&self) {

@@ -4,6 +4,10 @@ use std::f64::consts::PI;
 
 use widthwise_datasets::Examples;
 
+/// What a reader of the configurations has to know.
+pub(super) const REMARK: &str = "Inputs are points of the unit circle, at the multiples of the golden section for training and at the angles of \
+    numbers.csv for tests, with the target x_1 x_2; the configurations name a data set of the same shape in their place.";
+
 /// Examples at these angles.
 pub(super) fn examples(angles: &[f64]) -> Examples {
     Examples {

@@ -30,7 +30,7 @@ pub(super) struct FiniteVsInfinite;
 const RATES: [f64; 2] = [0.1, 1.5];
 
 /// Coefficient of the penalty `strength/2 |theta|^2` beside the loss `1/2 sum`.
-const PENALTY: f64 = 0.1;
+const PENALTY: f64 = 2.0;
 
 const CONFIG: &str = r#"
 [run]
@@ -202,7 +202,7 @@ impl Recipe for FiniteVsInfinite {
         let what = format!("what taking the mean of {} networks adds to that of one", all.len());
         judged(&what, Expected::Below(0.0), ensembled, "closer to the kernel");
         found.remarks.push(format!(
-            "Rates are {} and {} of the largest stable one under the infinite-width kernel, the penalty is {PENALTY}/2 |theta|^2, and all train \
+            "Rates are {} and {} of the largest stable one under the infinite-width kernel, the strength of the penalty is {PENALTY}, and all train \
              for the same flow time. The mean square of the prediction is {:.3}.",
             RATES[0],
             RATES[1],

@@ -28,27 +28,57 @@ pub(super) const WORK: &str = "work";
 #[derive(Debug, Serialize, Deserialize)]
 struct RecipeManifest {
     recipe: String,
-    size: String,
+    /// `None` while the recipe is at work for the first time.
+    size: Option<Size>,
     widthwise_version: String,
+    /// Files that it left, all in this folder.
+    files: Vec<String>,
 }
 
-/// Makes the folder and locks it. What a recipe of this name left is removed with `force`; nothing else ever is.
+impl RecipeManifest {
+    fn new(recipe: &str, size: Option<Size>, files: Vec<String>) -> Self {
+        Self { recipe: recipe.to_owned(), size, widthwise_version: env!("CARGO_PKG_VERSION").to_owned(), files }
+    }
+
+    fn read(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join(MANIFEST);
+        match fs::read(&path) {
+            Ok(text) => {
+                let damaged = || format!("{} is damaged; choose another --out", path.display());
+                Ok(Some(serde_json::from_slice(&text).with_context(damaged)?))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    fn write(&self, folder: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        Ok(atomic::write(&folder.join(MANIFEST), text.as_bytes())?)
+    }
+}
+
+/// Makes the folder and locks it. With `force`, earlier results of the recipe are replaced once there are new ones; nothing else ever
+/// is.
 pub(super) fn open(folder: &Path, recipe: &str, force: bool) -> Result<Lock> {
     let shown = folder.display();
     ensure!(!folder.is_file(), "the output {shown} is a file; give a folder with --out");
-    let found = match fs::read(folder.join(MANIFEST)) {
-        Ok(text) => serde_json::from_slice::<RecipeManifest>(&text).ok().map(|manifest| manifest.recipe),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
-    };
-    match found {
-        None => ensure!(is_free(folder), "{shown} holds files that are no recipe's; choose another --out"),
-        Some(found) if found != recipe => bail!("{shown} holds the results of {found}; choose another --out"),
-        Some(_) if !force => bail!("{shown} holds results already; replace them with --force, or choose another --out"),
+    let found = RecipeManifest::read(folder)?;
+    match &found {
+        None => ensure!(is_empty(folder), "{shown} holds files that are no recipe's; choose another --out"),
+        Some(found) if found.recipe != recipe => {
+            bail!("{shown} holds the results of {}; choose another --out", found.recipe)
+        }
+        Some(found) if found.size.is_some() && !force => {
+            bail!("{shown} holds results already; replace them with --force, or choose another --out")
+        }
         Some(_) => {}
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {shown}"))?;
     let lock = Lock::acquire(folder)?;
+    if found.is_none() {
+        RecipeManifest::new(recipe, None, Vec::new()).write(folder)?;
+    }
     // The work of a recipe that was stopped is not one that this one could go on with.
     match fs::remove_dir_all(folder.join(WORK)) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -58,43 +88,48 @@ pub(super) fn open(folder: &Path, recipe: &str, force: bool) -> Result<Lock> {
     }
 }
 
-/// Whether there is nothing but what a recipe leaves that was stopped.
-fn is_free(folder: &Path) -> bool {
+/// Whether there is nothing but a lock.
+fn is_empty(folder: &Path) -> bool {
     match fs::read_dir(folder) {
-        Ok(entries) => entries.flatten().all(|entry| {
-            let name = entry.file_name();
-            name == WORK || name.to_string_lossy().starts_with('.')
-        }),
+        Ok(entries) => entries.flatten().all(|entry| entry.file_name() == ".lock"),
         Err(error) => error.kind() == ErrorKind::NotFound,
     }
 }
 
-/// Writes what a recipe found.
+/// Writes what a recipe found and removes what it had left before.
 pub(super) fn write(folder: &Path, recipe: &dyn Recipe, size: Size, findings: &Findings) -> Result<()> {
-    let put = |name: &str, bytes: &[u8]| atomic::write(&folder.join(name), bytes);
-    let manifest = RecipeManifest {
-        recipe: recipe.name().to_owned(),
-        size: format!("{size:?}").to_lowercase(),
-        widthwise_version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    put(MANIFEST, (serde_json::to_string_pretty(&manifest)? + "\n").as_bytes())?;
-    for (name, config) in &findings.configs {
-        put(&format!("{name}.toml"), config.resolved_toml().as_bytes())?;
+    let mut files: Vec<(String, Vec<u8>)> = findings
+        .configs
+        .iter()
+        .map(|(name, config)| (format!("{name}.toml"), config.resolved_toml().into_bytes()))
+        .collect();
+    files.push(("numbers.csv".to_owned(), csv_of(&findings.numbers)?));
+    files.extend(findings.figure.iter().map(|figure| ("figure.svg".to_owned(), figure.clone().into_bytes())));
+    files.push(("table.csv".to_owned(), csv_of(&findings.table)?));
+    files.push(("table.md".to_owned(), page(recipe, size, findings).into_bytes()));
+    let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
+    let before = RecipeManifest::read(folder)?.map_or_else(Vec::new, |manifest| manifest.files);
+    let is_own = |name: &&String| Path::new(name.as_str()).file_name().is_some_and(|own| own == name.as_str());
+    for name in before.iter().filter(|name| !names.contains(name)).filter(is_own) {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("cannot remove {name} from {}", folder.display()));
+            }
+            _ => {}
+        }
     }
-    put("numbers.csv", &csv_of(&findings.numbers)?)?;
-    if let Some(figure) = &findings.figure {
-        put("figure.svg", figure.as_bytes())?;
+    RecipeManifest::new(recipe.name(), Some(size), names).write(folder)?;
+    for (name, bytes) in &files {
+        atomic::write(&folder.join(name), bytes)?;
     }
-    put("table.csv", &csv_of(&findings.table)?)?;
-    put("table.md", page(recipe, &manifest.size, findings).as_bytes())?;
     Ok(())
 }
 
 /// `table.md`: heading, table, remarks and how verdicts are reached.
-fn page(recipe: &dyn Recipe, size: &str, findings: &Findings) -> String {
+fn page(recipe: &dyn Recipe, size: Size, findings: &Findings) -> String {
     let mut text = format!("# {}\n\n{}\n\n{}.\n\n", recipe.name(), recipe.about(), recipe.paper());
     text.push_str(&table::markdown(&findings.table));
-    text.push_str(&format!("\nSize: {size}. "));
+    text.push_str(&format!("\nSize: {}. ", format!("{size:?}").to_lowercase()));
     text.push_str(
         "A value disagrees four standard errors from theory, and agrees within that if they are small enough to tell; an inequality \
          has to hold, or fail, by three. Numbers of the paper marked \"recalled\" were not read in it and are never judged by.\n",
@@ -122,14 +157,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("out");
         drop(open(&folder, "a", false).unwrap());
-        let manifest = r#"{"recipe": "a", "size": "tiny", "widthwise_version": "0"}"#;
-        fs::write(folder.join(MANIFEST), manifest).unwrap();
+        drop(open(&folder, "a", false).unwrap());
+        let left = vec!["old.toml".to_owned()];
+        RecipeManifest::new("a", Some(Size::Tiny), left).write(&folder).unwrap();
         let refusal = |recipe: &str, force| open(&folder, recipe, force).unwrap_err().to_string();
         assert!(refusal("a", false).contains("--force"));
         assert!(refusal("b", true).contains("holds the results of a"));
+        for name in ["old.toml", "thesis.tex"] {
+            fs::write(folder.join(name), "").unwrap();
+        }
         drop(open(&folder, "a", true).unwrap());
+        assert!(folder.join("old.toml").is_file(), "earlier results go when there are new ones");
+        write(&folder, super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
+        assert!(!folder.join("old.toml").exists() && folder.join("thesis.tex").is_file());
         fs::remove_file(folder.join(MANIFEST)).unwrap();
-        fs::write(folder.join("thesis.tex"), "").unwrap();
         assert!(refusal("a", true).contains("no recipe's"));
     }
 }

@@ -5,6 +5,8 @@
 //! covariance `x . x'`, every later layer at `sigma_w2 = 2`, against their closed forms: `Theta(1) = L + 1`, and at right angles numbers
 //! from an independent program.
 
+use std::f64::consts::FRAC_1_PI;
+
 use anyhow::Result;
 use faer::Mat;
 use widthwise_probes::{empirical_ntk, relative_distance};
@@ -12,7 +14,7 @@ use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Parameterization, kernels,
 };
 
-use super::circle::{equal_angles, examples, scattered_angles};
+use super::circle::{REMARK, equal_angles, examples, scattered_angles};
 use super::estimate::{Estimate, power_of_width};
 use super::numbers::NumberRow;
 use super::problem::{Problem, at_rate, at_step, at_width, configured};
@@ -37,7 +39,8 @@ const ANGLES: usize = 32;
 const CENTRE: usize = ANGLES / 2;
 
 /// Layers, `Theta(0)` and `K(0)` at right angles.
-const REFERENCE: [(usize, f64, f64); 3] = [(1, 0.318310, 0.318310), (3, 1.060388, 0.604826), (10, 3.479377, 0.871536)];
+const REFERENCE: [(usize, f64, f64); 3] =
+    [(1, FRAC_1_PI, FRAC_1_PI), (3, 1.060388, 0.604826), (10, 3.479377, 0.871536)];
 
 const CONFIG: &str = r#"
 [run]
@@ -46,7 +49,6 @@ seed = 6
 members = 10
 
 [dataset]
-# The points are those of numbers.csv: scattered ones for training, equally spaced ones for the kernel, target x_1 x_2.
 source = { name = "uniform-sphere", input_dim = 2, train = 16, test = 32 }
 
 [dataset.preprocessing]
@@ -143,6 +145,7 @@ impl Recipe for Circle {
             let row = TableRow::judged(format!("{what}: power of the width"), Expected::Below(0.0), power);
             found.table.push(row.recalled(recalled));
         }
+        found.remarks.push(REMARK.to_owned());
         found.remarks.push(format!(
             "Leading order is the power -1/2 for the distance and -1 for the change; two widths, {narrow} and {wide}, with {members} \
              networks each, decide the sign and not the power."
@@ -166,7 +169,7 @@ fn regression_values() -> Result<Vec<TableRow>> {
         let inputs = Inputs::new(vec![1.0, 0.0, 0.0, 1.0], InputShape::flat(2))?;
         let found = kernels(&relu_without_bias(depth), &inputs, None)?;
         let row = |what: &str, value, decimals, found: f64| {
-            let quantity = format!("{what}, {depth} hidden layers, ReLU without bias");
+            let quantity = format!("{what}, ReLU without bias, L = {depth}");
             TableRow::judged(quantity, Expected::Digits { value, decimals }, Estimate::exact(found))
         };
         rows.push(row("Theta(x, x)", (depth + 1) as f64, 6, found.ntk[(0, 0)]));

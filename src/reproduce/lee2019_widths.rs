@@ -66,8 +66,8 @@ impl Recipe for Widths {
     fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>> {
         let (widths, members): (Vec<usize>, usize) = place.size.of([
             (vec![8, 16, 32], 2),
-            (vec![256, 512, 1024, 2048], 16),
-            (vec![256, 512, 1024, 2048, 4096, 8192], 12),
+            (vec![256, 512, 1024, 2048], 40),
+            (vec![256, 512, 1024, 2048, 4096, 8192], 40),
         ]);
         let overrides = place.size.of([vec!["dataset.preprocessing.train=16".to_owned()], Vec::new(), Vec::new()]);
         let experiment = ladder_experiment(&configured(CONFIG, self.name(), &overrides)?, false)?;

@@ -20,6 +20,7 @@ mod table;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
 
 use crate::config::Checked;
 use crate::record::row::Verdict;
@@ -30,7 +31,8 @@ pub use numbers::NumberRow;
 pub use table::TableRow;
 
 /// How much work a recipe takes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Size {
     /// Seconds: everything is there and nothing is decided.
     Tiny,
@@ -156,8 +158,8 @@ pub struct Reproduced {
     pub verdict: Verdict,
 }
 
-/// Works through the recipe of this name and writes its folder; `None` if a stop was asked for, and then nothing of the table is
-/// written.
+/// Works through the recipe of this name and writes its folder; `None` if a stop was asked for; then
+/// earlier results are as they were.
 ///
 /// # Errors
 /// An unknown name, a folder that holds something else, data that cannot be read, a network that diverged where none should.

@@ -264,9 +264,9 @@ mod tests {
 
     #[test]
     fn digits_are_those_of_the_reference() {
-        let expected = Expected::Digits { value: 0.31831, decimals: 5 };
-        assert_eq!(expected.judge(Estimate::exact(std::f64::consts::FRAC_1_PI)), Verdict::Agrees);
-        assert_eq!(expected.judge(Estimate::exact(0.318316)), Verdict::Disagrees);
+        let expected = Expected::Digits { value: 1.2346, decimals: 4 };
+        assert_eq!(expected.judge(Estimate::exact(1.234_56)), Verdict::Agrees);
+        assert_eq!(expected.judge(Estimate::exact(1.234_66)), Verdict::Disagrees);
     }
 
     #[test]
