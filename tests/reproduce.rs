@@ -110,3 +110,25 @@ fn recipes_are_listed_and_unknown_ones_refused() {
     widthwise(["reproduce", "lee2019"]).refused_with(&["no recipe \"lee2019\"", "lee2019-widths", "--list"]);
     assert_eq!(widthwise(["reproduce"]).code, Some(2));
 }
+
+/// What is committed is small, whole, and spoken of.
+#[test]
+fn every_recipe_has_committed_results() {
+    let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    let page = fs::read_to_string(results.join("README.md")).unwrap();
+    for recipe in recipes() {
+        let folder = results.join("reproduce").join(recipe.name);
+        let table: Vec<TableRow> = read(&folder.join("table.csv"));
+        let line = page.lines().find(|line| line.contains(&format!("`widthwise reproduce {}", recipe.name)));
+        let line = line.unwrap_or_else(|| panic!("{} is not in results/README.md", recipe.name));
+        assert!(line.contains(&format!("exit {}", code_of(&table))), "{line}\n{table:?}");
+        let text = fs::read_to_string(folder.join("table.md")).unwrap();
+        assert!(table.iter().all(|row| text.contains(&row.finding()) && text.contains(row.judgement())), "{text}");
+        assert!(!read::<NumberRow>(&folder.join("numbers.csv")).is_empty());
+        roxmltree::Document::parse(&fs::read_to_string(folder.join("figure.svg")).unwrap()).unwrap();
+        for entry in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap()) {
+            let bytes = entry.metadata().unwrap().len();
+            assert!(bytes < 200_000, "{} has {bytes} bytes", entry.path().display());
+        }
+    }
+}
