@@ -4,7 +4,7 @@ use std::path::Path;
 
 use widthwise::explain::{BudgetRow, Part, Split, read_budget, read_forecasts};
 
-use crate::program::widthwise;
+use crate::program::{assert_equal_files, end, files, program, widthwise};
 
 /// Twelve examples of a small teacher, a centred network, double precision, small steps of gradient descent.
 const BASE: &str = r#"
@@ -136,4 +136,47 @@ fn a_frozen_kernel_foretells_a_lazy_network_for_longer_than_a_rich_one() {
         rows.iter().filter(|row| row.step == 0).map(|row| row.horizon_steps).sum()
     };
     assert!(first(&lazy) > first(&rich), "{} against {}", first(&lazy), first(&rich));
+}
+
+#[test]
+fn an_explanation_that_was_killed_goes_on_to_the_same_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "whole", &[]);
+    let (file, whole) = (folder.path().join("why.toml"), files(&folder.path().join("whole")));
+    for place in
+        ["member_001.csv.in_write:1", "member_002.forecast.csv.after_rename:1", "error_budget.csv.before_rename:1"]
+    {
+        let out = folder.path().join(place.replace(':', "_"));
+        let arguments = |more: &[&str]| {
+            let own = ["-q", "run", file.to_str().unwrap(), "--output", out.to_str().unwrap()];
+            own.iter().chain(more).map(|argument| (*argument).to_owned()).collect::<Vec<String>>()
+        };
+        let killed = end(program().args(arguments(&[])).env("WIDTHWISE_KILL_AT", place));
+        assert_eq!(killed.code, None, "{place}: {killed:?}");
+        widthwise(arguments(&["--resume"])).done();
+        assert_equal_files(&files(&out), &whole, place);
+    }
+}
+
+#[test]
+fn what_cannot_be_explained_is_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("nothing");
+    widthwise([Path::new("explain"), &missing]).refused_with(&["is no folder of a run"]);
+    let file = folder.path().join("why.toml");
+    std::fs::write(&file, BASE).unwrap();
+    let out = folder.path().join("run");
+    let refused = |settings: &[&str], words: &[&str]| {
+        let mut arguments = vec!["run".to_owned(), file.display().to_string()];
+        arguments.extend(["--output".to_owned(), out.display().to_string()]);
+        arguments.extend(settings.iter().flat_map(|setting| ["--set".to_owned(), (*setting).to_owned()]));
+        widthwise(&arguments).refused_with(words);
+    };
+    let classes = ["dataset.source={name=\"mnist\"}", "training.loss=cross_entropy"];
+    refused(&classes, &["explain.members", "cross_entropy", "half_sum or half_mean"]);
+    let dropout = ["network.family=layers", "network.layers=[\"dense\", { dropout = { keep = 0.5 } }]"];
+    refused(&dropout, &["explain.members", "dropout draws new masks every step"]);
+    let large =
+        ["dataset.source={name=\"mnist\"}", "dataset.preprocessing.train=500", "dataset.preprocessing.targets=one_hot"];
+    refused(&large, &["500 examples x 10 outputs = 5000 rows", "at most 4096"]);
 }

@@ -1,6 +1,6 @@
 //! Recipes: figures of papers made again, each from one name to a table of what the paper says, what theory says and what was found.
 //!
-//! A recipe is a [`Recipe`]: configurations, numbers, a figure and a table. It trains through the program's own loop, ladder and
+//! A recipe is a `Recipe`: configurations, numbers, a figure and a table. It trains through the program's own loop, ladder and
 //! Taylor models and writes nothing itself; its folder is written here.
 
 mod circle;

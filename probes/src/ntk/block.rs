@@ -21,7 +21,7 @@ pub struct Grouping {
 }
 
 impl Grouping {
-    /// Groups of about [`TILE`] columns, and at least three of them where there are enough examples for that: the sizes do not
+    /// Groups of about `TILE` columns, and at least three of them where there are enough examples for that: the sizes do not
     /// depend on the number of threads.
     pub fn new(examples: usize, per_example: usize) -> Self {
         let share = if per_example == 1 {
