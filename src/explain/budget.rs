@@ -250,6 +250,9 @@ fn rows_at(members: &[MemberOutputs], (step, split): (u64, Split)) -> Option<Vec
     Some(rows)
 }
 
+/// Share below which a part is not worth a sentence.
+const SMALLEST_SHARE: f64 = 0.01;
+
 /// The largest part at the last step, a sentence for the training and one for the test examples. A part that is lost in its standard
 /// error over members is named as such, and the largest that is not beside it.
 pub fn largest_parts(rows: &[BudgetRow]) -> Vec<String> {
@@ -264,7 +267,7 @@ pub fn largest_parts(rows: &[BudgetRow]) -> Vec<String> {
             let mut sentence = format!("{examples}, step {last}: {first}");
             if first.is_lost() {
                 sentence.push_str(", which is within its standard error of 0");
-                if let Some(clear) = parts.iter().find(|part| !part.is_lost()) {
+                if let Some(clear) = parts.iter().find(|part| !part.is_lost() && part.share >= SMALLEST_SHARE) {
                     sentence.push_str(&format!("; the largest that is not: {clear}"));
                 }
             }
