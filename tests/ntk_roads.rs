@@ -21,7 +21,7 @@ use crate::two_roads::{PARAMETERIZATIONS, jacobian, masked_batch};
 /// Rows and columns of the cross kernel, of seven examples.
 const LEFT: usize = 4;
 const EXAMPLES: usize = 7;
-/// The bound of the issue that every road is held to.
+/// The bound that every road is held to.
 const BOUND: f64 = 1e-10;
 
 fn every(parameterization: Parameterization) -> Vec<(&'static str, Architecture)> {
@@ -205,7 +205,7 @@ fn vector(length: usize) -> Vec<f64> {
 
 #[test]
 fn kernel_vector_products_are_those_of_the_kernel() {
-    for (name, architecture) in every(Parameterization::Ntk) {
+    for (name, architecture) in PARAMETERIZATIONS.into_iter().flat_map(every) {
         let network = network(&architecture, 0);
         let batch = masked_batch(&network, EXAMPLES);
         let outputs = architecture.outputs().unwrap();
@@ -245,7 +245,7 @@ fn moved(network: &Network, direction: &[Parameters], step: f64, batch: &Batch) 
 
 #[test]
 fn a_step_along_the_gradient_moves_the_outputs_by_the_kernel() {
-    for (name, architecture) in every(Parameterization::Mup) {
+    for (name, architecture) in PARAMETERIZATIONS.into_iter().flat_map(every) {
         let network = network(&architecture, 0);
         let batch = masked_batch(&network, 3);
         let outputs = architecture.outputs().unwrap();
