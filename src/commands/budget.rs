@@ -9,6 +9,9 @@ const PROGRAM: u64 = 48 << 20;
 /// Kept free for what cannot be foreseen: pages of the program not yet touched, stacks, buffers of files.
 const SLACK: u64 = 12 << 20;
 
+/// By how much the same process may hold more the next time: pages are touched in another order.
+const VARIATION: u64 = 2 << 20;
+
 /// The budget and what is known to be held.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
@@ -33,11 +36,12 @@ impl Budget {
     /// One sentence with the least budget that would do.
     pub(super) fn expect(self, more: u64, held: Bytes, what: &str) -> Result<()> {
         let now = resident().map_or(PROGRAM + held.0, |now| now.0);
-        let least = Bytes(now.saturating_add(SLACK).saturating_add(more));
+        let needed = now.saturating_add(SLACK).saturating_add(more);
         ensure!(
-            least <= self.limit,
-            "--memory {} is too little for {what}; at least --memory {least} would do",
-            self.limit
+            needed <= self.limit.0,
+            "--memory {} is too little for {what}; at least --memory {} would do",
+            self.limit,
+            Bytes(needed.saturating_add(VARIATION))
         );
         Ok(())
     }
