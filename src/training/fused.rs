@@ -121,3 +121,68 @@ impl<T: Real> Adam<T> {
         (*m / self.corrections[0]) * rate / ((*v / self.corrections[1]).root() + self.epsilon)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor, TensorData};
+
+    use super::*;
+    use crate::config::{Anchor, L2};
+    use crate::network::Parameters;
+    use crate::training::optimizer::{OptimizerState, Updater, moment_count};
+
+    /// Three steps on slices and on tensors, with gradients and rates without structure.
+    fn both<T: Real + PartialEq + std::fmt::Debug>(optimizer: Optimizer, l2: f64) {
+        let device = Device::flex();
+        let values = |seed: usize| -> Vec<T> {
+            (0..37).map(|i| T::of((1.0 + (seed * 53 + i * 17) as f64).sin() * 0.7)).collect()
+        };
+        let tensor = |values: &[T]| {
+            Tensor::<2>::from_data(TensorData::new(values.to_vec(), [1, values.len()]), (&device, T::DTYPE))
+        };
+        let mut parameter = values(1);
+        let mut moments = vec![vec![T::of(0.0); 37]; moment_count(optimizer)];
+        let mut on_tensors = vec![Parameters { weight: tensor(&parameter), bias: None }];
+        let mut state = OptimizerState::new(optimizer, &on_tensors);
+        let (learning_rate, factor) = (0.013, 1.7);
+        let updater = Updater { optimizer, learning_rate, l2: L2 { strength: l2, toward: Anchor::Zero }, anchor: None };
+        let scaling = widthwise_theory::Scaling {
+            weight_gain: 1.0,
+            bias_gain: 1.0,
+            weight_variance: 1.0,
+            bias_variance: 0.0,
+            weight_rate: factor,
+            bias_rate: 1.0,
+        };
+        for step in 1..=3 {
+            let gradient = values(step as usize + 1);
+            let rule = Rule { optimizer, rate: learning_rate * factor, l2, step };
+            let mut sets = moments.iter_mut().map(Vec::as_mut_slice);
+            let (first, second) = (sets.next().unwrap_or_default(), sets.next().unwrap_or_default());
+            rule.update(Entries { parameter: &mut parameter, first, second }, &gradient);
+            let gradients = vec![Parameters { weight: tensor(&gradient), bias: None }];
+            updater.update(step, &mut on_tensors, gradients, &[scaling], &mut state);
+            assert_eq!(parameter, T::pull(on_tensors[0].weight.clone()), "{optimizer:?}, penalty {l2}, step {step}");
+            for (found, expected) in moments.iter().zip(&state.moments) {
+                assert_eq!(*found, T::pull(expected[0].weight.clone()), "{optimizer:?}, penalty {l2}, step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn slices_are_updated_as_tensors_are_to_the_last_bit() {
+        let (beta, beta1, beta2, epsilon) = (0.8, 0.9, 0.99, 1e-6);
+        for optimizer in [
+            Optimizer::GradientDescent {},
+            Optimizer::Momentum { beta },
+            Optimizer::Nesterov { beta },
+            Optimizer::Adam { beta1, beta2, epsilon },
+            Optimizer::AdamW { beta1, beta2, epsilon, weight_decay: 0.1 },
+        ] {
+            for l2 in [0.0, 0.3] {
+                both::<f32>(optimizer, l2);
+                both::<f64>(optimizer, l2);
+            }
+        }
+    }
+}
