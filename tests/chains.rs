@@ -7,10 +7,12 @@ use widthwise::training::loss::Targets;
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
 use widthwise::training::{direct_step, generic_step};
 use widthwise_probes::{to_f64, to_matrix};
-use widthwise_theory::{Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Parameterization};
+use widthwise_theory::{
+    Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
+};
 
 use crate::bounds::relative_difference;
-use crate::networks::{inputs, layered};
+use crate::networks::{families, inputs, layered};
 
 const EXAMPLES: usize = 7;
 const STEPS: u64 = 5;
@@ -42,14 +44,27 @@ fn optimizers() -> Vec<(Optimizer, f64)> {
     ]
 }
 
-/// Parameters and losses after a few steps on both roads.
+/// Parameters, moments and losses after a few steps on both roads: the largest relative difference.
 fn both(architecture: &Architecture, dtype: DType, optimizer: Optimizer, l2: f64, kind: Loss) -> f64 {
+    on_examples(EXAMPLES, architecture, dtype, optimizer, l2, kind)
+}
+
+fn on_examples(
+    examples: usize,
+    architecture: &Architecture,
+    dtype: DType,
+    optimizer: Optimizer,
+    l2: f64,
+    kind: Loss,
+) -> f64 {
     let device = Device::flex();
     let fresh = Network::new(architecture, update_rule(optimizer), 3, 0, &device, dtype).unwrap();
-    let batch = fresh.batch(&inputs(EXAMPLES, 6));
+    let batch = fresh.batch(&inputs(examples, architecture.input.features()));
+    let outputs = architecture.outputs().unwrap();
+    let classes: Vec<i64> = (0..examples as i64).map(|i| i % outputs as i64).collect();
     let targets = Targets {
-        values: from_f64(inputs(EXAMPLES, 3), [EXAMPLES, 3], &device, dtype),
-        classes: Tensor::from_data([0, 1, 2, 0, 1, 2, 0], &device),
+        values: from_f64(inputs(examples, outputs), [examples, outputs], &device, dtype),
+        classes: Tensor::from_data(classes.as_slice(), &device),
     };
     let updater =
         Updater { optimizer, learning_rate: 0.02, l2: L2 { strength: l2, toward: Anchor::Zero }, anchor: None };
@@ -122,6 +137,106 @@ fn tiles_are_joined_where_matrices_are_larger_than_one() {
     let architecture = chain(530, Activation::Relu, 0.1, Parameterization::Ntk);
     let off = both(&architecture, DType::F64, Optimizer::Nesterov { beta: 0.9 }, 0.05, Loss::HalfSum);
     assert!(off < 1e-11, "{off:e}");
+}
+
+/// Convolutions of stride 1 with every padding, filters of even and odd sides, larger than the image where it repeats, and each readout.
+fn convolutional() -> Vec<(&'static str, Architecture)> {
+    let init = InitVariance { sigma_w2: 1.7, sigma_b2: 0.3 };
+    let layer = |width: usize, filter_size: [usize; 2], padding: Padding, sigma_b2: f64| Layer::Convolution {
+        width,
+        filter_size,
+        stride: [1, 1],
+        padding,
+        init: InitVariance { sigma_b2, ..init },
+    };
+    let phi = |function: Activation| Layer::Activation { function };
+    let dense = |width: usize| Layer::Dense { width, init };
+    let image = |channels: usize, height: usize, width: usize| InputShape { channels, height, width };
+    let (relu, erf) = (phi(Activation::Relu), phi(Activation::Erf));
+    let list = vec![
+        (
+            "same, global average",
+            image(3, 6, 5),
+            vec![
+                layer(19, [3, 3], Padding::Same, 0.3),
+                relu.clone(),
+                layer(35, [3, 2], Padding::Same, 0.0),
+                relu.clone(),
+                layer(6, [2, 4], Padding::Same, 0.2),
+                erf.clone(),
+                Layer::GlobalAveragePool,
+            ],
+        ),
+        (
+            "valid, flatten",
+            image(2, 7, 8),
+            vec![
+                layer(5, [2, 3], Padding::Valid, 0.1),
+                erf.clone(),
+                layer(9, [3, 3], Padding::Valid, 0.1),
+                relu.clone(),
+                Layer::Flatten,
+                dense(20),
+                relu.clone(),
+            ],
+        ),
+        (
+            "circular, larger than the image",
+            image(2, 3, 4),
+            vec![
+                layer(7, [3, 3], Padding::Circular, 0.3),
+                erf,
+                layer(4, [5, 6], Padding::Circular, 0.3),
+                relu.clone(),
+                Layer::Flatten,
+            ],
+        ),
+        (
+            "positions of their own",
+            image(3, 2, 5),
+            vec![layer(11, [1, 1], Padding::Same, 0.3), relu.clone(), Layer::GlobalAveragePool, dense(8), relu],
+        ),
+        ("average of the data", image(3, 4, 4), vec![Layer::GlobalAveragePool, dense(5), phi(Activation::Tanh)]),
+    ];
+    let whole = |(name, input, mut layers): (&'static str, InputShape, Vec<Layer>)| {
+        layers.push(dense(3));
+        let (parameterization, init_scheme) = (Parameterization::Ntk, InitScheme::Gaussian);
+        (name, Architecture { input, layers, gates: None, parameterization, init_scheme })
+    };
+    list.into_iter().map(whole).collect()
+}
+
+#[test]
+fn convolutions_take_the_same_step() {
+    for (name, architecture) in convolutional() {
+        // One block, several of them, several groups in each.
+        for examples in [1, EXAMPLES, 90] {
+            for (kind, optimizer) in [
+                (Loss::HalfMean, Optimizer::Momentum { beta: 0.9 }),
+                (Loss::CrossEntropy, Optimizer::GradientDescent {}),
+            ] {
+                let off = on_examples(examples, &architecture, DType::F64, optimizer, 0.01, kind);
+                assert!(off < 1e-11, "{name}, {examples} examples, {kind:?}: {off:e}");
+            }
+        }
+        let adam = Optimizer::Adam { beta1: 0.9, beta2: 0.99, epsilon: 1e-6 };
+        let off = both(&architecture, DType::F64, adam, 0.0, Loss::HalfMean);
+        assert!(off < 1e-10, "{name}, Adam: {off:e}");
+        let off = both(&architecture, DType::F32, Optimizer::Nesterov { beta: 0.9 }, 0.0, Loss::HalfMean);
+        assert!(off < 2e-4, "{name} in f32: {off:e}");
+    }
+}
+
+#[test]
+fn gated_layers_take_the_same_step() {
+    let gated = families(11, Parameterization::Mup).into_iter().filter(|(name, _)| name.starts_with("gated"));
+    for (name, architecture) in gated {
+        for examples in [EXAMPLES, 50] {
+            let momentum = Optimizer::Momentum { beta: 0.9 };
+            let off = on_examples(examples, &architecture, DType::F64, momentum, 0.1, Loss::HalfMean);
+            assert!(off < 1e-11, "{name}, {examples} examples: {off:e}");
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! The training loop of one member, on one screen.
 
 pub mod batches;
-mod chain;
-mod fused;
+mod direct;
 pub mod gradient;
 pub mod loss;
 pub mod optimizer;
@@ -143,9 +142,6 @@ pub fn train(
     }
 }
 
-/// Parameters from which on a step without a graph is the faster one.
-const WORTHWHILE: usize = 1 << 18;
-
 /// One step down the loss on a batch, on the road that is faster; returns the loss before it, `[1]` on the device. `step` counts from 0.
 pub fn take_step<M: Model>(
     model: &mut M,
@@ -154,13 +150,12 @@ pub fn take_step<M: Model>(
     step: u64,
     state: &mut OptimizerState,
 ) -> Tensor<1> {
-    let large = model.as_network().filter(|network| network.parameter_count() >= WORTHWHILE);
-    let direct = large.and_then(|network| direct_step(network, seen, updater, step, state));
+    let direct = model.as_network().and_then(|network| direct_step(network, seen, updater, step, state));
     direct.unwrap_or_else(|| generic_step(model, seen, updater, step, state))
 }
 
-/// [`take_step`] without a graph; `None`, with nothing changed, unless the network is a chain of dense layers and activations on flex and the
-/// penalty, if there is one, pulls to the origin.
+/// [`take_step`] without a graph; `None`, with nothing changed, unless the network is on flex, a chain of dense and gated layers,
+/// convolutions of stride 1, activations, flattening and global averages, and the penalty, if there is one, pulls to the origin.
 pub fn direct_step(
     network: &mut Network,
     seen: (&Batch, &Targets, Loss),
@@ -168,7 +163,7 @@ pub fn direct_step(
     step: u64,
     state: &mut OptimizerState,
 ) -> Option<Tensor<1>> {
-    chain::step(network, seen, updater, step + 1, state)
+    direct::step(network, seen, updater, step + 1, state)
 }
 
 /// [`take_step`] by automatic differentiation, for every model on every device.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device, Tensor};
+use rayon::prelude::*;
 use serde::Serialize;
 use widthwise::config::{Anchor, GatesConfig, L2, Loss, Optimizer};
 use widthwise::memory::peak_resident;
@@ -28,7 +29,7 @@ const OUTPUTS: usize = 10;
 /// Seconds of steps after the first, in which rounds are repeated.
 const ROUND_S: f64 = 0.5;
 
-/// One network, or several that are trained one after the other.
+/// One network, or several that are trained side by side.
 struct Case {
     name: String,
     architecture: Architecture,
@@ -192,11 +193,18 @@ fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {
     let mut round = |steps: u64| -> Result<f64> {
         let start = Instant::now();
         let mut last = None;
+        let take = if case.is_generic { generic_step } else { take_step };
         for _ in 0..steps {
-            for (network, state) in &mut members {
-                let take = if case.is_generic { generic_step } else { take_step };
-                last = Some(take(network, seen, &updater, step, state));
-            }
+            let mut losses: Vec<Tensor<1>> = match &mut members[..] {
+                [(network, state)] => vec![take(network, seen, &updater, step, state)],
+                // Side by side, one a thread, as ladders and recipes train theirs.
+                members => members
+                    .par_iter_mut()
+                    .with_max_len(1)
+                    .map(|(network, state)| take(network, seen, &updater, step, state))
+                    .collect(),
+            };
+            last = losses.pop();
             step += 1;
         }
         let loss = last.map(|loss| loss.into_data().iter::<f64>().sum::<f64>());

@@ -1,4 +1,4 @@
-//! The update rules of [`Updater`](super::optimizer::Updater) on slices: gradient, moments and parameters in one pass, in place.
+//! The update rules of [`Updater`](crate::training::optimizer::Updater) on slices: gradient, moments and parameters in one pass, in place.
 //!
 //! Each entry goes through the operations of the rules on tensors in their order, so that the numbers are the same to the last bit.
 
@@ -7,25 +7,49 @@ use std::ops::{Add, Div, Mul, Sub};
 use burn::tensor::Element;
 use widthwise_probes::ntk::Number;
 
+use super::product::Lanes;
 use crate::config::Optimizer;
+use crate::training::optimizer::Updater;
 
 /// A number with which updates are computed.
 pub(super) trait Real:
-    Number + Element + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+    Number + Lanes + Element + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
     /// The square root.
     fn root(self) -> Self;
+
+    /// The exponential.
+    fn exp(self) -> Self;
+
+    /// The natural logarithm.
+    fn ln(self) -> Self;
 }
 
 impl Real for f32 {
     fn root(self) -> Self {
         self.sqrt()
     }
+
+    fn exp(self) -> Self {
+        f32::exp(self)
+    }
+
+    fn ln(self) -> Self {
+        f32::ln(self)
+    }
 }
 
 impl Real for f64 {
     fn root(self) -> Self {
         self.sqrt()
+    }
+
+    fn exp(self) -> Self {
+        f64::exp(self)
+    }
+
+    fn ln(self) -> Self {
+        f64::ln(self)
     }
 }
 
@@ -49,7 +73,24 @@ pub(super) struct Entries<'a, T> {
     pub(super) second: &'a mut [T],
 }
 
+impl<'a, T> Entries<'a, T> {
+    /// Cuts them into pieces of `count`, the last one shorter.
+    pub(super) fn chunks(self, count: usize) -> impl Iterator<Item = Entries<'a, T>> {
+        let [mut first, mut second] = [self.first, self.second].map(|moment| moment.chunks_mut(count));
+        self.parameter.chunks_mut(count).map(move |parameter| Entries {
+            parameter,
+            first: first.next().unwrap_or_default(),
+            second: second.next().unwrap_or_default(),
+        })
+    }
+}
+
 impl Rule {
+    /// The rule of `updater` for a tensor whose rate is `factor` times the base rate, at `step` from 1.
+    pub(super) fn new(updater: &Updater, factor: f64, step: u64) -> Self {
+        Self { optimizer: updater.optimizer, rate: updater.learning_rate * factor, l2: updater.l2.strength, step }
+    }
+
     /// Moves `entries` down their `gradient`.
     pub(super) fn update<T: Real>(&self, entries: Entries<'_, T>, gradient: &[T]) {
         let Entries { parameter, first, second } = entries;
@@ -129,7 +170,7 @@ mod tests {
     use super::*;
     use crate::config::{Anchor, L2};
     use crate::network::Parameters;
-    use crate::training::optimizer::{OptimizerState, Updater, moment_count};
+    use crate::training::optimizer::{OptimizerState, moment_count};
 
     /// Three steps on slices and on tensors, with gradients and rates without structure.
     fn both<T: Real + PartialEq + std::fmt::Debug>(optimizer: Optimizer, l2: f64) {

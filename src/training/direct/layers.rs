@@ -1,4 +1,4 @@
-//! One step of training in host memory, for networks that are a chain of dense layers and activations.
+//! A step layer by layer, for wide dense layers: all threads share one product after the other, cut into tiles that stay in cache.
 //!
 //! ```text
 //! z_l = gain a_{l-1} W_l + gain b_l,   a_l = phi(z_l)
@@ -6,21 +6,23 @@
 //! dLoss/dW_l = gain a_{l-1}^T d_l,     dLoss/db_l = gain sum_x d_l(x)
 //! ```
 //!
-//! The same step as [`gradient`](super::gradient::gradient) and [`Updater`](super::optimizer::Updater), which are its oracle, without a graph: the
-//! gradient of a weight matrix is made tile by tile, and each tile is used up by the update while it is in cache. Weights are taken out
-//! of their tensors and put back without a copy. Tiles are cut by the shapes alone, so that no number depends on the number of threads.
+//! The gradient of a weight matrix is made tile by tile, and each tile is used up by the update while it is in cache. Tiles are cut by the
+//! shapes alone, so that no number depends on the number of threads.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
-use widthwise_theory::{Activation, Layer, Operation, Scaling};
+use widthwise_theory::Scaling;
 
+use super::activation;
 use super::fused::{Entries, Real, Rule};
-use super::loss::{Targets, loss};
-use super::optimizer::{OptimizerState, Updater};
-use crate::config::{Anchor, Loss};
-use crate::network::{self, Batch, Network, Parameters};
+use super::held::{Held, Taken};
+use super::links::Link;
+use super::rows::{Wanted, turn};
+use crate::config::Loss;
+use crate::network::Batch;
+use crate::training::loss::Targets;
+use crate::training::optimizer::Updater;
 
 /// Columns of a product that one thread makes at once.
 const COLUMNS: usize = 256;
@@ -28,72 +30,21 @@ const COLUMNS: usize = 256;
 const ROWS: usize = 256;
 const TILE_COLUMNS: usize = 512;
 
-/// One layer of a chain.
-enum Link {
-    /// A dense layer, by its number from 0.
-    Dense(usize),
-    /// An activation.
-    Activation(Activation),
-}
-
-/// The layers of `network`, if it is a chain on the CPU and the update knows no anchor.
-fn links(network: &Network, updater: &Updater) -> Option<Vec<Link>> {
-    let pulls_elsewhere = updater.l2.strength != 0.0 && updater.l2.toward == Anchor::Init;
-    if *network.placement().0 != Device::flex() || network.is_centred() || pulls_elsewhere {
-        return None;
-    }
-    let mut dense = 0;
-    let link = |(index, node): (usize, &widthwise_theory::Node)| {
-        if node.inputs != [index] {
-            return None;
-        }
-        match &node.operation {
-            Operation::Layer(Layer::Dense { .. }) => {
-                dense += 1;
-                Some(Link::Dense(dense - 1))
-            }
-            Operation::Layer(Layer::Activation { function }) => Some(Link::Activation(function.clone())),
-            _ => None,
-        }
-    };
-    network.nodes().iter().enumerate().map(link).collect()
-}
-
-/// Takes one step and returns the loss before it, `[1]` on the device; `None`, with nothing changed, where the network is no chain.
-pub(super) fn step(
-    network: &mut Network,
-    (batch, targets, kind): (&Batch, &Targets, Loss),
-    updater: &Updater,
-    step: u64,
-    state: &mut OptimizerState,
-) -> Option<Tensor<1>> {
-    let links = links(network, updater)?;
-    let loss = (targets, kind);
-    match network.placement().1 {
-        DType::F32 => Some(step_of::<f32>(network, &links, batch, loss, updater, step, state)),
-        DType::F64 => Some(step_of::<f64>(network, &links, batch, loss, updater, step, state)),
-        _ => None,
-    }
-}
-
-fn step_of<T: Real>(
-    network: &mut Network,
-    links: &[Link],
+/// Takes one step; returns the loss before it. Every link is a dense layer or an activation.
+pub(super) fn step<T: Real>(
+    taken: &mut Taken<T>,
+    (links, scalings): (&[Link], &[Scaling]),
     batch: &Batch,
     (targets, kind): (&Targets, Loss),
     updater: &Updater,
     step: u64,
-    state: &mut OptimizerState,
-) -> Tensor<1> {
-    let scalings = network.scalings().to_vec();
-    let mut layers: Vec<Held<T>> = std::mem::take(&mut network.parameters).into_iter().map(Held::take).collect();
-    let mut moments: Vec<Vec<Held<T>>> =
-        state.moments.iter_mut().map(|set| std::mem::take(set).into_iter().map(Held::take).collect()).collect();
+) -> T {
+    let Taken { layers, moments } = taken;
     let examples = batch.examples();
 
     // Forward: what each dense layer reads, and what each activation reads.
     let mut inputs: Vec<Vec<T>> = Vec::new();
-    let mut preactivations: Vec<Tensor<2>> = Vec::new();
+    let mut preactivations: Vec<Vec<T>> = Vec::new();
     let mut now: Vec<T> = T::pull(batch.inputs.clone());
     for link in links {
         now = match link {
@@ -103,25 +54,23 @@ fn step_of<T: Real>(
                 z
             }
             Link::Activation(function) => {
-                let z = as_tensor(now, examples);
-                let next = T::pull(network::phi(function, z.clone()));
+                let (next, z) = activation::forward(function, now, examples);
                 preactivations.push(z);
                 next
             }
+            _ => unreachable!("dense layers and activations only"),
         };
     }
-    let outputs = as_tensor(now, examples).autodiff().require_grad();
-    let value = loss(kind, outputs.clone(), targets);
-    let gradients = value.backward();
-    let Some(gradient) = outputs.grad(&gradients) else { unreachable!("every loss depends on the outputs") };
-    let mut cotangents: Vec<T> = T::pull(gradient);
+    let columns = now.len() / examples;
+    let losses = turn(kind, &mut now, columns, (&Wanted::of(targets, kind), 0), examples);
+    let mut cotangents = now;
 
     // Backward, each layer updated as soon as nothing below needs its old weights.
-    for (place, link) in links.iter().enumerate().rev() {
+    for link in links.iter().rev() {
         match link {
             Link::Dense(number) => {
                 let (layer, scaling) = (&mut layers[*number], &scalings[*number]);
-                let below = (place > 0).then(|| layer.pull_back(&cotangents, examples, scaling));
+                let below = (*number > 0).then(|| layer.pull_back(&cotangents, examples, scaling));
                 let Some(rows) = inputs.pop() else { unreachable!("one a dense layer") };
                 let mut moments: Vec<&mut Held<T>> = moments.iter_mut().map(|set| &mut set[*number]).collect();
                 layer.update(&mut moments, &rows, &cotangents, scaling, updater, step);
@@ -129,38 +78,15 @@ fn step_of<T: Real>(
             }
             Link::Activation(function) => {
                 let Some(z) = preactivations.pop() else { unreachable!("one an activation") };
-                let slopes: Vec<T> = T::pull(network::slope(function, z));
-                cotangents.iter_mut().zip(slopes).for_each(|(c, slope)| *c *= slope);
+                activation::backward(function, &mut cotangents, z, examples);
             }
+            _ => unreachable!("dense layers and activations only"),
         }
     }
-    network.parameters = layers.into_iter().map(Held::give).collect();
-    for (set, moments) in state.moments.iter_mut().zip(moments) {
-        *set = moments.into_iter().map(Held::give).collect();
-    }
-    value.inner()
-}
-
-/// Parameters of a dense layer, or a moment of theirs, in host memory.
-struct Held<T> {
-    /// `F x n`, row-major.
-    weight: Vec<T>,
-    shape: [usize; 2],
-    bias: Option<Vec<T>>,
+    losses.into_iter().fold(T::default(), |total, loss| total + loss)
 }
 
 impl<T: Real> Held<T> {
-    /// Takes the numbers out of the tensors, without a copy where nothing else holds them.
-    fn take(parameters: Parameters) -> Self {
-        let shape = parameters.weight.dims();
-        Self { weight: T::pull(parameters.weight), shape, bias: parameters.bias.map(T::pull) }
-    }
-
-    fn give(self) -> Parameters {
-        let [rows, _] = self.shape;
-        Parameters { weight: as_tensor(self.weight, rows), bias: self.bias.map(|bias| as_tensor(bias, 1)) }
-    }
-
     fn matrix(&self) -> MatRef<'_, T> {
         MatRef::from_row_major_slice(&self.weight, self.shape[0], self.shape[1])
     }
@@ -211,12 +137,7 @@ impl<T: Real> Held<T> {
         step: u64,
     ) {
         let [features, units] = self.shape;
-        let rule = |factor: f64| Rule {
-            optimizer: updater.optimizer,
-            rate: updater.learning_rate * factor,
-            l2: updater.l2.strength,
-            step,
-        };
+        let rule = |factor: f64| Rule::new(updater, factor, step);
         let examples = rows.len() / features;
         let rows = MatRef::from_row_major_slice(rows, examples, features);
         let cotangents = MatRef::from_row_major_slice(cotangents, examples, units);
@@ -276,10 +197,4 @@ impl<T: Real> Held<T> {
 /// Bands of a moment that there is not.
 fn none<'a, T>(count: usize) -> Vec<&'a mut [T]> {
     (0..count).map(|_| Default::default()).collect()
-}
-
-/// Row-major numbers as a tensor of `rows` rows on the CPU.
-fn as_tensor<T: Real>(values: Vec<T>, rows: usize) -> Tensor<2> {
-    let columns = values.len() / rows;
-    Tensor::from_data(TensorData::new(values, [rows, columns]), (&Device::flex(), T::DTYPE))
 }

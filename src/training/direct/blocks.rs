@@ -1,0 +1,399 @@
+//! A step by blocks of examples: a thread takes a few examples through all layers and back, so that what lies between the layers stays in
+//! its cache, and threads meet twice a step.
+//!
+//! ```text
+//! z_l = gain a_{l-1} W_l + gain b_l,   a_l = phi(z_l)
+//! d_L = dLoss/dz_L,   d_{l-1} = (gain d_l W_l^T) phi'(z_{l-1})
+//! dLoss/dW_l = gain a_{l-1}^T d_l,     dLoss/db_l = gain sum_x d_l(x)
+//! ```
+//!
+//! Sums over examples run in the order of the examples, of images in blocks that the shapes alone cut: no number depends on the number of
+//! threads. A block adds up its own gradient of convolutions, whose filters are small beside their images; of dense layers it keeps rows and
+//! cotangents, from which the update makes the gradient band by band, each used up while it is in cache.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+use rayon::prelude::*;
+use widthwise_theory::Scaling;
+
+use super::activation;
+use super::fused::{Entries, Real, Rule};
+use super::held::{Held, Taken};
+use super::links::{Link, positions};
+use super::product::{Left, Product};
+use super::rows::{Wanted, turn};
+use super::slices::{add_rows, gated, rows_times, scale, turned, ungated};
+use crate::config::Loss;
+use crate::network::Batch;
+use crate::training::loss::Targets;
+use crate::training::optimizer::Updater;
+
+/// Examples of a block of flat states, at least: rows of two tiles of a product.
+const EXAMPLES: usize = 16;
+/// Weights from which on threads turn them together.
+const MANY: usize = 1 << 17;
+/// Blocks of images, at most, and numbers in their gradients together.
+const IMAGE_BLOCKS: usize = 16;
+/// Examples of flat states that go through the layers together, at most.
+const GROUP: usize = 256;
+/// Images that go through the layers together.
+const IMAGES: usize = 4;
+const GRADIENTS: usize = 1 << 26;
+/// Numbers of a gradient that is made and used up at once.
+const BAND: usize = 1 << 12;
+
+/// What every block reads.
+struct Shared<'a, T> {
+    links: &'a [Link],
+    layers: &'a [Held<T>],
+    scalings: &'a [Scaling],
+    turned: &'a [Turned<T>],
+    batch: &'a Batch,
+    wanted: &'a Wanted<T>,
+    kind: Loss,
+}
+
+/// Weights of one layer in the orders that products read.
+#[derive(Default)]
+struct Turned<T> {
+    /// Filters, position by position; empty for a dense layer, whose weights are read where they are.
+    forward: Vec<T>,
+    /// For cotangents; empty where nothing lies below.
+    backward: Vec<T>,
+}
+
+/// What a block leaves for the update.
+#[derive(Default)]
+struct Block<T> {
+    /// What each example adds to the loss.
+    losses: Vec<T>,
+    layers: Vec<Share<T>>,
+}
+
+/// What a block knows of the gradient of one layer.
+#[derive(Default)]
+struct Share<T> {
+    /// Rows that a dense layer reads; empty for a convolution.
+    rows: Vec<T>,
+    /// Cotangents of the rows.
+    cotangents: Vec<T>,
+    /// Gradient of packed filters; empty for a dense layer.
+    filters: Vec<T>,
+    /// Gradient of the biases, without their gain.
+    bias: Vec<T>,
+}
+
+/// Takes one step; returns the loss before it.
+pub(super) fn step<T: Real>(
+    taken: &mut Taken<T>,
+    (links, scalings): (&[Link], &[Scaling]),
+    batch: &Batch,
+    (targets, kind): (&Targets, Loss),
+    updater: &Updater,
+    step: u64,
+) -> T {
+    let wanted = Wanted::of(targets, kind);
+    let weight_links: Vec<&Link> = links.iter().filter(|link| link.number().is_some()).collect();
+    let number: usize = taken.layers.iter().map(|layer| layer.weight.len()).sum();
+    let turned: Vec<Turned<T>> = weight_links
+        .par_iter()
+        .zip(&taken.layers)
+        .with_min_len(if number < MANY { weight_links.len() } else { 1 })
+        .map(|(link, layer)| turn_weights(link, layer))
+        .collect();
+    let shared = Shared { links, layers: &taken.layers, scalings, turned: &turned, batch, wanted: &wanted, kind };
+    let examples = batch.examples();
+    let [block, group] = shared.cut(examples);
+    let blocks: Vec<Block<T>> = (0..examples.div_ceil(block))
+        .into_par_iter()
+        .with_max_len(1)
+        .map(|at| shared.block(at * block..examples.min((at + 1) * block), group))
+        .collect();
+    let total = blocks.iter().flat_map(|block| &block.losses).fold(T::default(), |total, &loss| total + loss);
+    update(taken, &weight_links, scalings, &blocks, updater, step);
+    total
+}
+
+fn turn_weights<T: Real>(link: &Link, layer: &Held<T>) -> Turned<T> {
+    match link {
+        Link::Convolution(number, raster) => {
+            let [units, _] = layer.shape;
+            let backward = if *number > 0 { raster.pack_adjoint(&layer.weight, units) } else { Vec::new() };
+            Turned { forward: raster.pack(&layer.weight, units), backward }
+        }
+        Link::Dense(number) | Link::Gated(number) if *number > 0 => {
+            let [rows, columns] = layer.shape;
+            Turned { forward: Vec::new(), backward: turned(&layer.weight, rows * columns, columns) }
+        }
+        _ => Turned::default(),
+    }
+}
+
+impl<T: Real> Shared<'_, T> {
+    /// Examples of a block, and of a group that goes through the layers together.
+    fn cut(&self, examples: usize) -> [usize; 2] {
+        let filters = |link: &Link| match link {
+            Link::Convolution(number, _) => self.layers[*number].weight.len(),
+            _ => 0,
+        };
+        let numbers: usize = self.links.iter().map(filters).sum();
+        if numbers == 0 {
+            // Two blocks a thread; one in all on a thread of the pool, whose fellows have other networks to do. Every sum runs over
+            // single examples in their order, so that no number depends on the cut.
+            let threads = if rayon::current_thread_index().is_some() { 1 } else { 2 * rayon::current_num_threads() };
+            let block = examples.div_ceil(threads).next_multiple_of(8).max(EXAMPLES);
+            return [block, block.min(GROUP)];
+        }
+        [examples.div_ceil((GRADIENTS / numbers).clamp(1, IMAGE_BLOCKS)), IMAGES]
+    }
+
+    /// Forward and back, a group at a time.
+    fn block(&self, range: Range<usize>, group: usize) -> Block<T> {
+        let mut block = Block { losses: Vec::new(), layers: self.layers.iter().map(|_| Share::default()).collect() };
+        for start in range.clone().step_by(group) {
+            self.group(start..range.end.min(start + group), &mut block);
+        }
+        block
+    }
+
+    fn group(&self, range: Range<usize>, block: &mut Block<T>) {
+        let examples = range.len();
+        let of_range = |tensor: &Tensor<2>| T::pull(tensor.clone().narrow(0, range.start, examples));
+        let gates = self.batch.gates.as_ref().map(of_range).unwrap_or_default();
+        let mut state = of_range(&self.batch.inputs);
+        let mut kept = Vec::with_capacity(self.links.len());
+        for link in self.links {
+            let (next, read) = self.forward(link, state, &gates, examples);
+            kept.push(read);
+            state = next;
+        }
+        let columns = state.len() / examples;
+        let wanted = (self.wanted, range.start);
+        block.losses.extend(turn(self.kind, &mut state, columns, wanted, self.batch.examples()));
+        for link in self.links.iter().rev() {
+            let read = kept.pop().unwrap_or_default();
+            state = self.backward(link, state, read, &gates, examples, &mut block.layers);
+        }
+    }
+
+    /// What a link makes of `state`, and what it needs on the way back.
+    fn forward(&self, link: &Link, state: Vec<T>, gates: &[T], examples: usize) -> (Vec<T>, Vec<T>) {
+        match link {
+            Link::Dense(number) => {
+                let z = self.multiplied(*number, &state, examples);
+                (z, state)
+            }
+            Link::Gated(number) => {
+                let rows = gated(&state, gates, examples);
+                (self.multiplied(*number, &rows, examples), rows)
+            }
+            Link::Convolution(number, raster) => {
+                let ([image, padded, positions], units) = (raster.sizes(), self.layers[*number].shape[0]);
+                let mut room = vec![T::default(); examples * padded];
+                let mut z = vec![T::default(); examples * positions * units];
+                let images = state.chunks_exact(image).zip(room.chunks_exact_mut(padded));
+                for ((image, padded), z) in images.zip(z.chunks_exact_mut(positions * units)) {
+                    raster.pad(image, padded);
+                    raster.convolve(padded, &self.turned[*number].forward, units, z);
+                }
+                self.shift(*number, &mut z);
+                (z, room)
+            }
+            Link::Activation(function) => activation::forward(function, state, examples),
+            Link::Average(shape) => {
+                let share = T::of(1.0 / positions(shape) as f64);
+                let mut means = vec![T::default(); examples * shape.channels];
+                for (means, image) in means.chunks_exact_mut(shape.channels).zip(state.chunks_exact(shape.features())) {
+                    add_rows(means, image);
+                    means.iter_mut().for_each(|mean| *mean *= share);
+                }
+                (means, Vec::new())
+            }
+            Link::ToPositions(shape) => (turned(&state, shape.features(), positions(shape)), Vec::new()),
+            Link::ToChannels(shape) => (turned(&state, shape.features(), shape.channels), Vec::new()),
+        }
+    }
+
+    /// The cotangents of what a link read; empty where nothing below needs them.
+    fn backward(
+        &self,
+        link: &Link,
+        mut cotangents: Vec<T>,
+        read: Vec<T>,
+        gates: &[T],
+        examples: usize,
+        shares: &mut [Share<T>],
+    ) -> Vec<T> {
+        let zero = T::default();
+        match link {
+            Link::Dense(number) | Link::Gated(number) => {
+                let mut below = self.pulled_back(*number, &cotangents, examples);
+                if matches!(link, Link::Gated(_)) && !below.is_empty() {
+                    below = ungated(&below, gates, examples);
+                }
+                let share = &mut shares[*number];
+                share.rows.extend(read);
+                share.cotangents.extend(cotangents);
+                below
+            }
+            Link::Convolution(number, raster) => {
+                let [image, padded, positions] = raster.sizes();
+                let (units, share) = (self.layers[*number].shape[0], &mut shares[*number]);
+                share.filters.resize(self.layers[*number].weight.len(), zero);
+                share.bias.resize(units, zero);
+                for (padded, cotangents) in read.chunks_exact(padded).zip(cotangents.chunks_exact(positions * units)) {
+                    raster.add_gradient(padded, cotangents, units, &mut share.filters);
+                    add_rows(&mut share.bias, cotangents);
+                }
+                if *number == 0 {
+                    return Vec::new();
+                }
+                let (adjoint, channels) = (raster.adjoint(units), raster.channels());
+                let mut room = read;
+                room.resize(adjoint.sizes()[1], zero);
+                let mut below = vec![zero; examples * image];
+                for (cotangents, below) in cotangents.chunks_exact(positions * units).zip(below.chunks_exact_mut(image))
+                {
+                    adjoint.pad(cotangents, &mut room);
+                    adjoint.convolve(&room, &self.turned[*number].backward, channels, below);
+                }
+                scale(&mut below, self.scalings[*number].weight_gain);
+                below
+            }
+            _ if cotangents.is_empty() => cotangents,
+            Link::Activation(function) => {
+                activation::backward(function, &mut cotangents, read, examples);
+                cotangents
+            }
+            Link::Average(shape) => {
+                let share = T::of(1.0 / positions(shape) as f64);
+                let mut spread = Vec::with_capacity(examples * shape.features());
+                for row in cotangents.chunks_exact_mut(shape.channels) {
+                    row.iter_mut().for_each(|c| *c *= share);
+                    (0..positions(shape)).for_each(|_| spread.extend_from_slice(row));
+                }
+                spread
+            }
+            Link::ToPositions(shape) => turned(&cotangents, shape.features(), shape.channels),
+            Link::ToChannels(shape) => turned(&cotangents, shape.features(), positions(shape)),
+        }
+    }
+
+    /// `gain a W + gain b`.
+    fn multiplied(&self, number: usize, rows: &[T], examples: usize) -> Vec<T> {
+        let [features, units] = self.layers[number].shape;
+        let mut z = vec![T::default(); examples * units];
+        rows_times(rows, [examples, features], &self.layers[number].weight, units, &mut z);
+        self.shift(number, &mut z);
+        z
+    }
+
+    /// `gain d W^T`; empty for the first layer.
+    fn pulled_back(&self, number: usize, cotangents: &[T], examples: usize) -> Vec<T> {
+        if number == 0 {
+            return Vec::new();
+        }
+        let [features, units] = self.layers[number].shape;
+        let mut below = vec![T::default(); examples * features];
+        rows_times(cotangents, [examples, units], &self.turned[number].backward, features, &mut below);
+        scale(&mut below, self.scalings[number].weight_gain);
+        below
+    }
+
+    /// Multiplies by the gain and adds the biases.
+    fn shift(&self, number: usize, z: &mut [T]) {
+        let scaling = &self.scalings[number];
+        let Some(bias) = &self.layers[number].bias else {
+            return scale(z, scaling.weight_gain);
+        };
+        let (gain, bias_gain) = (T::of(scaling.weight_gain), T::of(scaling.bias_gain));
+        let bias: Vec<T> = bias.iter().map(|&b| b * bias_gain).collect();
+        for row in z.chunks_exact_mut(bias.len()) {
+            row.iter_mut().zip(&bias).for_each(|(z, &b)| *z = *z * gain + b);
+        }
+    }
+}
+
+/// Moves every layer down its gradient.
+fn update<T: Real>(
+    taken: &mut Taken<T>,
+    links: &[&Link],
+    scalings: &[Scaling],
+    blocks: &[Block<T>],
+    updater: &Updater,
+    step: u64,
+) {
+    let mut bands = Vec::new();
+    let mut sets = taken.moments.iter_mut();
+    let [mut first, mut second] = [sets.next(), sets.next()].map(|set| set.into_iter().flatten());
+    for (number, layer) in taken.layers.iter_mut().enumerate() {
+        let (scaling, shares) = (&scalings[number], || blocks.iter().map(move |block| &block.layers[number]));
+        let rule = |factor: f64| Rule::new(updater, factor, step);
+        let [first, second] = [first.next(), second.next()];
+        let [(first, first_bias), (second, second_bias)] = [first, second].map(|held| match held {
+            Some(held) => (&mut held.weight[..], held.bias.as_deref_mut().unwrap_or_default()),
+            None => Default::default(),
+        });
+        let units = layer.shape[usize::from(!matches!(links[number], Link::Convolution(..)))];
+        if let Some(bias) = &mut layer.bias {
+            let mut gradient = vec![T::default(); units];
+            for share in shares() {
+                add_rows(&mut gradient, if share.filters.is_empty() { &share.cotangents } else { &share.bias });
+            }
+            scale(&mut gradient, scaling.bias_gain);
+            let entries = Entries { parameter: bias, first: first_bias, second: second_bias };
+            rule(scaling.bias_rate).update(entries, &gradient);
+        }
+        let rule = rule(scaling.weight_rate);
+        let entries = Entries { parameter: &mut layer.weight, first, second };
+        if let Link::Convolution(_, raster) = links[number] {
+            let mut gradient = vec![T::default(); entries.parameter.len()];
+            shares().for_each(|share| add_rows(&mut gradient, &share.filters));
+            let mut gradient = raster.unpack(&gradient, units);
+            scale(&mut gradient, scaling.weight_gain);
+            rule.update(entries, &gradient);
+            continue;
+        }
+        let rows = layer.shape[0];
+        let height = (BAND / units).next_multiple_of(8);
+        for (at, entries) in entries.chunks(height * units).enumerate() {
+            bands.push(Band { number, units, rows, start: at * height, gain: scaling.weight_gain, rule, entries });
+        }
+    }
+    bands.into_par_iter().with_max_len(1).for_each_init(Vec::new, |room, band| band.update(blocks, room));
+}
+
+/// Rows of a weight matrix, to be moved down their gradient.
+struct Band<'a, T> {
+    number: usize,
+    units: usize,
+    /// Rows of the matrix.
+    rows: usize,
+    /// The first one here.
+    start: usize,
+    gain: f64,
+    rule: Rule,
+    entries: Entries<'a, T>,
+}
+
+impl<T: Real> Band<'_, T> {
+    fn update(self, blocks: &[Block<T>], room: &mut Vec<T>) {
+        let (units, height) = (self.units, self.entries.parameter.len() / self.units);
+        room.resize(height * units, T::default());
+        for (at, block) in blocks.iter().enumerate() {
+            let Share { rows, cotangents, .. } = &block.layers[self.number];
+            let product = Product {
+                size: [height, units],
+                terms: cotangents.len() / units,
+                left: Left { values: rows, starts: &[self.start], row: 1, term: self.rows },
+                right: cotangents,
+                right_row: units,
+                is_added: at > 0,
+            };
+            product.write(room, units);
+        }
+        scale(room, self.gain);
+        self.rule.update(self.entries, room);
+    }
+}

@@ -1,0 +1,79 @@
+//! What layers do to rows of numbers, beside products.
+
+use super::fused::Real;
+use super::product::{Lanes, Left, Product};
+
+/// Side of the squares in which a matrix is turned: both sides of one stay in cache.
+const SQUARE: usize = 16;
+
+/// `A B` for row-major factors.
+pub(super) fn rows_times<T: Lanes>(
+    rows: &[T],
+    [count, terms]: [usize; 2],
+    right: &[T],
+    columns: usize,
+    into: &mut [T],
+) {
+    let left = Left { values: rows, starts: &[0], row: terms, term: 1 };
+    Product { size: [count, columns], terms, left, right, right_row: columns, is_added: false }.write(into, columns);
+}
+
+/// Matrices of `numbers` numbers and `columns` columns each, transposed.
+pub(super) fn turned<T: Lanes>(matrices: &[T], numbers: usize, columns: usize) -> Vec<T> {
+    let rows = numbers / columns;
+    let mut result = vec![T::ZERO; matrices.len()];
+    for (matrix, into) in matrices.chunks_exact(numbers).zip(result.chunks_exact_mut(numbers)) {
+        for top in (0..rows).step_by(SQUARE) {
+            for left in (0..columns).step_by(SQUARE) {
+                for column in left..columns.min(left + SQUARE) {
+                    let bottom = rows.min(top + SQUARE);
+                    for (row, x) in (top..bottom).zip(&mut into[column * rows + top..column * rows + bottom]) {
+                        *x = matrix[row * columns + column];
+                    }
+                }
+            }
+        }
+    }
+    result
+}
+
+/// Adds rows of the length of `sums`, one after the other.
+pub(super) fn add_rows<T: Real>(sums: &mut [T], rows: &[T]) {
+    for row in rows.chunks_exact(sums.len()) {
+        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+    }
+}
+
+/// Multiplies, unless by one.
+pub(super) fn scale<T: Real>(numbers: &mut [T], gain: f64) {
+    if gain != 1.0 {
+        let gain = T::of(gain);
+        numbers.iter_mut().for_each(|x| *x *= gain);
+    }
+}
+
+/// `N x F` states and `N x M` gate values to rows of `M F` numbers, gate by gate.
+pub(super) fn gated<T: Real>(states: &[T], gates: &[T], examples: usize) -> Vec<T> {
+    let (features, count) = (states.len() / examples, gates.len() / examples);
+    let mut rows = Vec::with_capacity(states.len() * count);
+    for (state, gates) in states.chunks_exact(features).zip(gates.chunks_exact(count)) {
+        for &gate in gates {
+            rows.extend(state.iter().map(|&x| gate * x));
+        }
+    }
+    rows
+}
+
+/// Adjoint of [`gated`] in the states.
+pub(super) fn ungated<T: Real>(rows: &[T], gates: &[T], examples: usize) -> Vec<T> {
+    let (count, length) = (gates.len() / examples, rows.len() / examples);
+    let features = length / count;
+    let mut states = vec![T::ZERO; examples * features];
+    let each = states.chunks_exact_mut(features).zip(rows.chunks_exact(length)).zip(gates.chunks_exact(count));
+    for ((state, rows), gates) in each {
+        for (row, &gate) in rows.chunks_exact(features).zip(gates) {
+            state.iter_mut().zip(row).for_each(|(sum, &x)| *sum += gate * x);
+        }
+    }
+    states
+}
