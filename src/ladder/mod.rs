@@ -30,6 +30,7 @@ use crate::config::{Checked, NetworkConfig, Precision, Stop};
 use crate::record::row::Verdict;
 use crate::session::{self, Session, config_hash, parameter_count, rule};
 use crate::signals::StopFlag;
+use crate::training::beside_others;
 use judge::Rules;
 use setting::{Setting, Width, architecture_at, expect_small, learning_rate};
 
@@ -195,7 +196,8 @@ fn train_units(
             let ended: Vec<Result<bool>> = group
                 .par_iter()
                 .map(|&(_, member)| {
-                    let Some(measured) = unit::measure(setting, &width, member, stop)? else { return Ok(false) };
+                    let measured = beside_others(group.len(), || unit::measure(setting, &width, member, stop))?;
+                    let Some(measured) = measured else { return Ok(false) };
                     folder::write_unit(&options.folder, width.width, member, &measured)?;
                     Ok(true)
                 })

@@ -23,7 +23,7 @@ use crate::signals::StopFlag;
 use crate::training::batches::Batches;
 use crate::training::loss::examples_per_unit;
 use crate::training::optimizer::{OptimizerState, Updater};
-use crate::training::{Course, Member, Observer, train};
+use crate::training::{Course, Member, Observer, beside_others, train};
 
 /// Bytes that networks in training at the same time may take.
 const MEMORY: usize = 2 << 30;
@@ -140,8 +140,10 @@ impl<'a> Problem<'a> {
         let learning_rate = self.session.resolve_learning_rate()?;
         let mut paths = Vec::with_capacity(members.len());
         for group in members.chunks(self.at_once()) {
-            let ended: Vec<Result<Option<Looks<T>>>> =
-                group.par_iter().map(|&member| self.train_one(member, learning_rate, place.stop, &look)).collect();
+            let train = |&member: &usize| {
+                beside_others(group.len(), || self.train_one(member, learning_rate, place.stop, &look))
+            };
+            let ended: Vec<Result<Option<Looks<T>>>> = group.par_iter().map(train).collect();
             for path in ended {
                 let Some(path) = path? else { return Ok(None) };
                 paths.push(path);

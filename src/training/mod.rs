@@ -1,6 +1,7 @@
 //! The training loop of one member, on one screen.
 
 pub mod batches;
+mod company;
 mod direct;
 pub mod gradient;
 pub mod loss;
@@ -20,6 +21,7 @@ use crate::measurement::{Evaluation, Snapshot};
 use crate::network::{Batch, Network};
 use crate::record::manifest::Outcome;
 use batches::Batches;
+pub use company::beside_others;
 use gradient::Model;
 use loss::Targets;
 use optimizer::{OptimizerState, Updater};

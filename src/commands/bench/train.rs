@@ -15,7 +15,7 @@ use widthwise::memory::peak_resident;
 use widthwise::network::{Batch, Network, draw_gates, from_f64};
 use widthwise::training::loss::Targets;
 use widthwise::training::optimizer::{OptimizerState, Updater};
-use widthwise::training::{generic_step, take_step};
+use widthwise::training::{beside_others, generic_step, take_step};
 use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding, UpdateRule};
 
 use super::peak::peak;
@@ -201,7 +201,7 @@ fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {
                 members => members
                     .par_iter_mut()
                     .with_max_len(1)
-                    .map(|(network, state)| take(network, seen, &updater, step, state))
+                    .map(|(network, state)| beside_others(case.members, || take(network, seen, &updater, step, state)))
                     .collect(),
             };
             last = losses.pop();

@@ -26,6 +26,7 @@ use super::rows::{Wanted, turn};
 use super::slices::{add_rows, gated, rows_times, scale, turned, ungated};
 use crate::config::Loss;
 use crate::network::Batch;
+use crate::training::company::threads;
 use crate::training::loss::Targets;
 use crate::training::optimizer::Updater;
 
@@ -139,10 +140,13 @@ impl<T: Real> Shared<'_, T> {
         };
         let numbers: usize = self.links.iter().map(filters).sum();
         if numbers == 0 {
-            // Two blocks a thread; one in all on a thread of the pool, whose fellows have other networks to do. Every sum runs over
-            // single examples in their order, so that no number depends on the cut.
-            let threads = if rayon::current_thread_index().is_some() { 1 } else { 2 * rayon::current_num_threads() };
-            let block = examples.div_ceil(threads).next_multiple_of(8).max(EXAMPLES);
+            // Two blocks a thread, one where there is but one. Every sum runs over single examples in their order, so that no number
+            // depends on the cut.
+            let blocks = match threads() {
+                1 => 1,
+                threads => 2 * threads,
+            };
+            let block = examples.div_ceil(blocks).next_multiple_of(8).max(EXAMPLES);
             return [block, block.min(GROUP)];
         }
         [examples.div_ceil((GRADIENTS / numbers).clamp(1, IMAGE_BLOCKS)), IMAGES]

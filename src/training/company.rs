@@ -1,0 +1,38 @@
+//! How many networks train side by side on the threads of the pool: each is then cut up among its share of the threads only. No number
+//! depends on it.
+
+use std::cell::Cell;
+
+thread_local! {
+    static NETWORKS: Cell<usize> = const { Cell::new(1) };
+}
+
+/// Does `work` for one of `count` networks that are trained side by side.
+pub fn beside_others<R>(count: usize, work: impl FnOnce() -> R) -> R {
+    let before = NETWORKS.replace(count);
+    let result = work();
+    NETWORKS.set(before);
+    result
+}
+
+/// Threads for the network that this thread works for.
+pub(super) fn threads() -> usize {
+    (rayon::current_num_threads() / NETWORKS.get().max(1)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_share_the_threads_while_they_have_company() {
+        let all = rayon::current_num_threads();
+        assert_eq!(threads(), all);
+        beside_others(all, || {
+            assert_eq!(threads(), 1);
+            assert_eq!(beside_others(3 * all, threads), 1);
+            assert_eq!(beside_others(1, threads), all);
+        });
+        assert_eq!(threads(), all);
+    }
+}
