@@ -3,6 +3,7 @@
 pub mod comparison;
 pub mod config;
 pub mod data;
+pub mod device;
 pub mod explain;
 pub mod ladder;
 pub mod measurement;

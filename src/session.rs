@@ -10,7 +10,7 @@ use widthwise_datasets::Prepared;
 use widthwise_probes::{KernelSummary, empirical_ntk};
 use widthwise_theory::{Architecture, UpdateRule};
 
-use crate::config::{Checked, DeviceKind, LearningRate, Loss, Precision};
+use crate::config::{Checked, LearningRate, Loss, Precision};
 use crate::data::{Data, input_shape};
 use crate::network::{Network, build_architecture, draw_gates};
 use crate::observation::Observation;
@@ -191,21 +191,13 @@ pub(crate) fn time_per_rate(loss: Loss, batch: usize, examples: usize) -> f64 {
 
 /// The device that the configuration names.
 pub(crate) fn device(experiment: &Checked) -> Result<Device> {
-    let device = match experiment.run.device {
-        DeviceKind::Flex => Device::flex(),
-        #[cfg(feature = "ndarray")]
-        DeviceKind::Ndarray =>
-        {
-            #[expect(deprecated, reason = "asked for by users who compare; flex replaces it upstream")]
-            Device::ndarray()
-        }
-        #[cfg(feature = "wgpu")]
-        DeviceKind::Wgpu => Device::wgpu(burn::tensor::DeviceKind::DefaultDevice),
-        #[cfg(not(all(feature = "ndarray", feature = "wgpu")))]
-        other => bail!("this program was built without device {other:?}; build it with the cargo feature of that name"),
-    };
+    let kind = experiment.run.device;
+    let device = crate::device::open(kind)?;
     if experiment.run.precision == Precision::F64 && !device.supports_dtype(DType::F64) {
-        bail!("run.precision = \"f64\": this device computes in f32 only; use device = \"flex\"");
+        bail!(
+            "run.precision = \"f64\": this machine's {} computes in f32 only; set \"f32\", or run.device = \"flex\"",
+            kind.name()
+        );
     }
     Ok(device)
 }

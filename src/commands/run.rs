@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
 use serde::Serialize;
-use widthwise::config::{self, Checked, DeviceKind};
+use widthwise::config::{self, Checked};
 use widthwise::record::manifest::Outcome;
 use widthwise::run::{RunOptions, RunSummary, plan, run};
 use widthwise::signals::StopFlag;
@@ -59,12 +58,8 @@ pub(crate) fn execute(arguments: &RunArguments, console: &Console) -> Result<Exi
 
 /// What `--set` and the options that stand for one say; the latter win.
 fn overrides(arguments: &RunArguments) -> Vec<String> {
-    let device = arguments.device.map(|device| format!("run.device={}", name(device)));
+    let device = arguments.device.map(|device| format!("run.device={}", device.name()));
     arguments.set.iter().cloned().chain(device).collect()
-}
-
-fn name(device: DeviceKind) -> String {
-    device.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 fn print_plan(experiment: &Checked, options: &RunOptions, console: &Console) -> Result<Exit> {
@@ -124,6 +119,8 @@ mod tests {
     use std::path::PathBuf;
 
     use clap::Parser;
+
+    use widthwise::config::DeviceKind;
 
     use super::*;
     use crate::cli::{Cli, Command};

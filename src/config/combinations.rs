@@ -116,6 +116,7 @@ fn device(experiment: &Experiment, found: &mut Conflicts) {
         DeviceKind::Flex => None,
         DeviceKind::Ndarray => (!cfg!(feature = "ndarray")).then_some("ndarray"),
         DeviceKind::Wgpu => (!cfg!(feature = "wgpu")).then_some("wgpu"),
+        DeviceKind::Cuda => (!cfg!(feature = "cuda")).then_some("cuda"),
     };
     if let Some(feature) = feature {
         found.add(

@@ -130,6 +130,20 @@ pub enum DeviceKind {
     Ndarray,
     /// GPUs, or a software Vulkan driver (cargo feature `wgpu`).
     Wgpu,
+    /// NVIDIA's GPUs (cargo feature `cuda`).
+    Cuda,
+}
+
+impl DeviceKind {
+    /// Its name in configurations, on the command line and among cargo features.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flex => "flex",
+            Self::Ndarray => "ndarray",
+            Self::Wgpu => "wgpu",
+            Self::Cuda => "cuda",
+        }
+    }
 }
 
 /// `run.precision`

@@ -65,7 +65,7 @@ const RUN: &[Key] = &[
     key("name", Name),
     key("seed", Whole(0, MAX)),
     key("members", WIDTH),
-    key("device", Choice(&["flex", "ndarray", "wgpu"])),
+    key("device", Choice(&["flex", "ndarray", "wgpu", "cuda"])),
     key("precision", Choice(&["f32", "f64"])),
     key("output", Text),
     key("checkpoint_every", COUNT),

@@ -344,7 +344,8 @@ fn a_file_that_is_not_there() {
 
 #[test]
 fn a_device_that_was_not_built_in() {
-    for (device, built) in [("ndarray", cfg!(feature = "ndarray")), ("wgpu", cfg!(feature = "wgpu"))] {
+    let [ndarray, wgpu, cuda] = [cfg!(feature = "ndarray"), cfg!(feature = "wgpu"), cfg!(feature = "cuda")];
+    for (device, built) in [("ndarray", ndarray), ("wgpu", wgpu), ("cuda", cuda)] {
         match set(&[&format!("run.device={device}")]) {
             Ok(_) => assert!(built, "{device}"),
             Err(error) => assert_eq!(
