@@ -4,7 +4,12 @@
 //! steps at widths of 24 a number may differ by the round-off of a few hundred additions, amplified a little by training.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
+#[expect(dead_code, reason = "other tests use the rest")]
+mod networks;
+mod transfers;
+
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use widthwise::config::parse;
 use widthwise::monitor::Silent;
@@ -110,7 +115,17 @@ fn ndarray_agrees_with_flex() {
     agree("ndarray");
 }
 
+/// One test at a time on wgpu: one of them counts what the device is asked to do.
+static WGPU: Mutex<()> = Mutex::new(());
+
 #[test]
 fn wgpu_agrees_with_flex() {
+    let _alone = WGPU.lock().unwrap_or_else(PoisonError::into_inner);
     agree("wgpu");
+}
+
+#[test]
+fn training_on_wgpu_transfers_no_more_than_it_must() {
+    let _alone = WGPU.lock().unwrap_or_else(PoisonError::into_inner);
+    transfers::a_step_reads_nothing_and_sends_no_more_than_it_must();
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-use burn::tensor::{Int, Slice, Tensor};
+use burn::tensor::{Device, Int, Slice, Tensor};
 use widthwise_theory::{InputShape, Layer, Padding, Scaling};
 
 use super::Parameters;
@@ -15,7 +15,6 @@ struct Window {
     out: [usize; 2],
     low: [usize; 2],
     padded: [usize; 2],
-    padding: Padding,
 }
 
 impl Window {
@@ -31,11 +30,7 @@ impl Window {
             Padding::Valid => size[i],
             Padding::Same | Padding::Circular => size[i].max((out[i] - 1) * stride[i] + filter[i]),
         });
-        Self { filter, stride, out, low: [rows.1, columns.1], padded, padding: *padding }
-    }
-
-    fn high(&self, shape: InputShape) -> [usize; 2] {
-        [self.padded[0] - shape.height - self.low[0], self.padded[1] - shape.width - self.low[1]]
+        Self { filter, stride, out, low: [rows.1, columns.1], padded }
     }
 
     fn is_padded(&self, shape: InputShape) -> bool {
@@ -43,32 +38,31 @@ impl Window {
     }
 
     /// `[N, C, H, W]` to the padded size.
-    fn pad(&self, image: Tensor<4>, shape: InputShape) -> Tensor<4> {
+    fn pad(&self, image: Tensor<4>, shape: InputShape, wrapped: Wrapped<'_>) -> Tensor<4> {
         if !self.is_padded(shape) {
             return image;
         }
-        match self.padding {
-            Padding::Circular => {
-                let rows = self.wrapped(0, shape.height, &image);
-                let columns = self.wrapped(1, shape.width, &image);
-                image.select(2, rows).select(3, columns)
-            }
-            Padding::Same | Padding::Valid => {
-                let high = self.high(shape);
-                image.pad((self.low[1], high[1], self.low[0], high[0]), burn::tensor::ops::PadMode::Constant(0.0))
+        match wrapped {
+            Some([rows, columns]) => image.select(2, rows.clone()).select(3, columns.clone()),
+            // Not `Tensor::pad`: on a device with autodiff Burn makes its constant on the host and uploads it.
+            None => {
+                let [n, channels, ..] = image.dims();
+                let dims = [n, channels, self.padded[0], self.padded[1]];
+                let inside = |axis: usize, size: usize| self.low[axis]..self.low[axis] + size;
+                let place = [0..n, 0..channels, inside(0, shape.height), inside(1, shape.width)];
+                Tensor::zeros(dims, (&image.device(), image.dtype())).slice_assign(place, image)
             }
         }
     }
 
     /// Adjoint of [`Window::pad`].
-    fn unpad(&self, image: Tensor<4>, shape: InputShape) -> Tensor<4> {
+    fn unpad(&self, image: Tensor<4>, shape: InputShape, wrapped: Wrapped<'_>) -> Tensor<4> {
         if !self.is_padded(shape) {
             return image;
         }
-        match self.padding {
-            Padding::Circular => {
-                let rows = self.wrapped(0, shape.height, &image);
-                let columns = self.wrapped(1, shape.width, &image);
+        match wrapped {
+            Some([rows, columns]) => {
+                let (rows, columns) = (rows.clone(), columns.clone());
                 let [n, channels, _, padded_width] = image.dims();
                 let options = (&image.device(), image.dtype());
                 let folded = Tensor::zeros([n, channels, shape.height, padded_width], options);
@@ -76,18 +70,26 @@ impl Window {
                 let whole = Tensor::zeros([n, channels, shape.height, shape.width], options);
                 whole.select_assign(3, columns, folded, burn::tensor::IndexingUpdateOp::Add)
             }
-            Padding::Same | Padding::Valid => {
-                image.narrow(2, self.low[0], shape.height).narrow(3, self.low[1], shape.width)
-            }
+            None => image.narrow(2, self.low[0], shape.height).narrow(3, self.low[1], shape.width),
         }
     }
 
-    /// Source index of every padded index along one axis.
-    fn wrapped(&self, axis: usize, size: usize, like: &Tensor<4>) -> Tensor<1, Int> {
+    /// Source index of every padded index along one axis of `size`.
+    fn source(&self, axis: usize, size: usize, device: &Device) -> Tensor<1, Int> {
         let shift = size * self.low[axis].div_ceil(size) - self.low[axis];
         let indices: Vec<i64> = (0..self.padded[axis]).map(|i| ((i + shift) % size) as i64).collect();
-        Tensor::from_data(indices.as_slice(), &like.device().inner())
+        Tensor::from_data(indices.as_slice(), device)
     }
+}
+
+/// Source indices of a circular padding, an axis each.
+pub(super) type Wrapped<'a> = Option<&'a [Tensor<1, Int>; 2]>;
+
+/// Those of `layer` on images of `shape`, made and sent to the device once a network; `None` unless it pads circularly.
+pub(super) fn wrapped(shape: InputShape, layer: &Layer, device: &Device) -> Option<[Tensor<1, Int>; 2]> {
+    let Layer::Convolution { padding: Padding::Circular, .. } = layer else { return None };
+    let window = Window::new(shape, layer);
+    Some([window.source(0, shape.height, device), window.source(1, shape.width, device)])
 }
 
 fn as_image(state: Tensor<2>, shape: InputShape) -> Tensor<4> {
@@ -101,12 +103,13 @@ pub(super) fn forward(
     scaling: &Scaling,
     shape: InputShape,
     layer: &Layer,
+    wrapped: Wrapped<'_>,
 ) -> Tensor<2> {
     let window = Window::new(shape, layer);
     let n = state.dims()[0];
     let width = parameters.weight.dims()[0];
     let filters = parameters.weight.clone().reshape([width, shape.channels, window.filter[0], window.filter[1]]);
-    let padded = window.pad(as_image(state, shape), shape);
+    let padded = window.pad(as_image(state, shape), shape, wrapped);
     let z = conv2d(padded, filters, None, ConvOptions::new(window.stride, [0, 0], [1, 1], 1));
     let z = scale(z, scaling.weight_gain);
     let z = match &parameters.bias {
@@ -117,10 +120,10 @@ pub(super) fn forward(
 }
 
 /// Patches `[N, P, C k_h k_w]`, in the order of the filters.
-pub(super) fn rows(state: Tensor<2>, shape: InputShape, layer: &Layer) -> Tensor<3> {
+pub(super) fn rows(state: Tensor<2>, shape: InputShape, layer: &Layer, wrapped: Wrapped<'_>) -> Tensor<3> {
     let window = Window::new(shape, layer);
     let n = state.dims()[0];
-    let padded = window.pad(as_image(state, shape), shape);
+    let padded = window.pad(as_image(state, shape), shape, wrapped);
     let [positions, taps] = [window.out[0] * window.out[1], window.filter[0] * window.filter[1]];
     let slices = |tap: usize, axis: usize| {
         let end = tap + (window.out[axis] - 1) * window.stride[axis] + 1;
@@ -142,6 +145,7 @@ pub(super) fn pull_back(
     scaling: &Scaling,
     shape: InputShape,
     layer: &Layer,
+    wrapped: Wrapped<'_>,
 ) -> Tensor<2> {
     let window = Window::new(shape, layer);
     let copies = cotangents.dims()[0];
@@ -152,5 +156,5 @@ pub(super) fn pull_back(
     let rest = std::array::from_fn(|i| window.padded[i] - ((window.out[i] - 1) * window.stride[i] + window.filter[i]));
     let options = ConvTransposeOptions::new(window.stride, [0, 0], rest, [1, 1], 1);
     let pulled = conv_transpose2d(cotangents, filters, None, options);
-    window.unpad(pulled, shape).reshape([copies, shape.features()])
+    window.unpad(pulled, shape, wrapped).reshape([copies, shape.features()])
 }

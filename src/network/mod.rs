@@ -15,7 +15,7 @@ mod norm;
 mod pooling;
 mod taylor;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use widthwise_theory::{
     Architecture, InputShape, Layer, Node, Operation, Scaling, TheoryError, UpdateRule, WeightLayer,
 };
@@ -57,7 +57,7 @@ pub struct Batch {
 
 impl Batch {
     /// The examples with the given indices, `[n]` integers.
-    pub fn select(&self, indices: Tensor<1, burn::tensor::Int>) -> Self {
+    pub fn select(&self, indices: Tensor<1, Int>) -> Self {
         Self {
             inputs: self.inputs.clone().select(0, indices.clone()),
             gates: self.gates.clone().map(|gates| gates.select(0, indices.clone())),
@@ -111,6 +111,10 @@ pub struct Network {
     pub parameters: Vec<Parameters>,
     /// Parameters of the function that a centred network subtracts.
     origin: Option<Vec<Parameters>>,
+    /// The matrices of every pooling layer, by node.
+    poolings: Vec<Option<[Tensor<2>; 2]>>,
+    /// The source indices of every circular convolution, by node.
+    wrapped: Vec<Option<[Tensor<1, Int>; 2]>>,
     device: Device,
     dtype: DType,
 }
@@ -166,8 +170,20 @@ impl Network {
             Operation::Layer(Layer::Dropout { keep }) => Some((keep, node.shape.features())),
             _ => None,
         });
+        let shape = |state: usize| state.checked_sub(1).map_or(architecture.input, |node| nodes[node].shape);
+        let layers = nodes.iter().map(|node| match &node.operation {
+            Operation::Layer(layer) => Some((layer, shape(node.inputs[0]))),
+            Operation::Sum { .. } => None,
+        });
+        let poolings = layers.clone().map(|layer| {
+            let (layer, shape) = layer?;
+            pooling::Windows::of(layer).map(|windows| windows.matrices(shape, device, dtype))
+        });
+        let wrapped = layers.map(|layer| layer.and_then(|(layer, shape)| convolution::wrapped(shape, layer, device)));
         Ok(Self {
             architecture: architecture.clone(),
+            poolings: poolings.collect(),
+            wrapped: wrapped.collect(),
             dropouts: dropouts.collect(),
             nodes,
             weight_layers: architecture.weight_layers()?,
@@ -302,7 +318,7 @@ impl Network {
         };
         match layer {
             Layer::Activation { function } => activation::value(function, state),
-            Layer::AveragePool { .. } | Layer::SumPool { .. } => pooling::forward(state, shape, windows(layer)),
+            Layer::AveragePool { .. } | Layer::SumPool { .. } => pooling::forward(state, shape, self.pooling(index)),
             Layer::GlobalAveragePool => pooling::global(state, shape),
             Layer::Flatten => state,
             Layer::LayerNorm { epsilon } => norm::forward(state, shape, *epsilon, Centering::Mean),
@@ -319,7 +335,7 @@ impl Network {
             }
             layer @ Layer::Convolution { .. } => {
                 let (parameters, scaling) = weights();
-                convolution::forward(state, parameters, scaling, shape, layer)
+                convolution::forward(state, parameters, scaling, shape, layer, self.wrapped[index].as_ref())
             }
         }
     }
@@ -327,6 +343,12 @@ impl Network {
     /// The number of the weight layer of node `index`, from 0.
     fn weight_layer(&self, index: usize) -> Option<usize> {
         self.weight_layers.iter().position(|layer| layer.index == index)
+    }
+
+    /// The matrices of the pooling layer of node `index`.
+    fn pooling(&self, index: usize) -> [Tensor<2>; 2] {
+        let Some(matrices) = &self.poolings[index] else { unreachable!("called for pooling layers only") };
+        matrices.clone()
     }
 
     /// The mask of the dropout layer of node `index`, if dropout is on.
@@ -337,13 +359,14 @@ impl Network {
 
     /// Input rows of weight layer `layer`, `[N, P, F]`, from the state that it reads.
     pub(crate) fn rows(&self, layer: usize, state: Tensor<2>, batch: &Batch) -> Tensor<3> {
-        let node = &self.nodes[self.weight_layers[layer - 1].index];
+        let index = self.weight_layers[layer - 1].index;
+        let node = &self.nodes[index];
         match &node.operation {
             Operation::Layer(Layer::GatedDense { .. }) => {
                 dense::gated_rows(state, batch.gates.as_ref()).unsqueeze_dim(1)
             }
             Operation::Layer(convolution @ Layer::Convolution { .. }) => {
-                convolution::rows(state, self.shape(node.inputs[0]), convolution)
+                convolution::rows(state, self.shape(node.inputs[0]), convolution, self.wrapped[index].as_ref())
             }
             _ => state.unsqueeze_dim(1),
         }
@@ -368,7 +391,9 @@ impl Network {
         };
         match layer {
             Layer::Activation { function } => activation::pull_back(function, cotangents, state),
-            Layer::AveragePool { .. } | Layer::SumPool { .. } => pooling::pull_back(cotangents, shape, windows(layer)),
+            Layer::AveragePool { .. } | Layer::SumPool { .. } => {
+                pooling::pull_back(cotangents, shape, self.pooling(index))
+            }
             Layer::GlobalAveragePool => pooling::global_pull_back(cotangents, shape),
             Layer::Flatten => cotangents,
             Layer::LayerNorm { epsilon } => norm::pull_back(cotangents, state, shape, *epsilon, Centering::Mean),
@@ -386,7 +411,7 @@ impl Network {
             }
             layer @ Layer::Convolution { .. } => {
                 let (parameters, scaling) = weights();
-                convolution::pull_back(cotangents, parameters, scaling, shape, layer)
+                convolution::pull_back(cotangents, parameters, scaling, shape, layer, self.wrapped[index].as_ref())
             }
         }
     }
@@ -427,14 +452,6 @@ fn sum(states: impl Iterator<Item = Tensor<2>>, scales: &[f64]) -> Tensor<2> {
     let scaled = states.zip(scales).map(|(state, &scale)| dense::scale(state, scale));
     let Some(total) = scaled.reduce(|total, state| total + state) else { unreachable!("at least one branch") };
     total
-}
-
-fn windows(layer: &Layer) -> pooling::Windows {
-    match *layer {
-        Layer::AveragePool { window, stride, padding } => pooling::Windows { window, stride, padding, sums: false },
-        Layer::SumPool { window, stride, padding } => pooling::Windows { window, stride, padding, sums: true },
-        _ => unreachable!("called for pooling layers only"),
-    }
 }
 
 /// A tensor from f64 values.

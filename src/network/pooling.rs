@@ -1,30 +1,40 @@
-//! Average and sum pooling as two small matrices, one an axis: `M_h x M_w^T`, with the transposes as the exact adjoint.
+//! Average and sum pooling as two small matrices, one an axis: `M_h x M_w^T`, with the transposes as the exact adjoint. They are made
+//! and sent to the device once a network.
 
 use burn::tensor::{DType, Device, Tensor};
-use widthwise_theory::{InputShape, Padding};
+use widthwise_theory::{InputShape, Layer, Padding};
 
 use super::from_f64;
 
 /// Windows of one pooling layer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Windows {
-    pub(super) window: [usize; 2],
-    pub(super) stride: [usize; 2],
-    pub(super) padding: Padding,
+    window: [usize; 2],
+    stride: [usize; 2],
+    padding: Padding,
     /// Whether cells are added rather than averaged.
-    pub(super) sums: bool,
+    sums: bool,
 }
 
 impl Windows {
+    /// Those of `layer`, if it is a pooling layer.
+    pub(super) fn of(layer: &Layer) -> Option<Self> {
+        match *layer {
+            Layer::AveragePool { window, stride, padding } => Some(Self { window, stride, padding, sums: false }),
+            Layer::SumPool { window, stride, padding } => Some(Self { window, stride, padding, sums: true }),
+            _ => None,
+        }
+    }
+
     /// `size x out` along `axis`: column `p` weighs the window of output `p`; outside cells count as zeros.
     fn matrix(self, size: usize, axis: usize, device: &Device, dtype: DType) -> Tensor<2> {
         let share = if self.sums { 1.0 } else { 1.0 / self.window[axis] as f64 };
         weights(size, self.window[axis], self.stride[axis], self.padding, share, device, dtype)
     }
 
-    fn matrices(self, like: &Tensor<2>, shape: InputShape) -> [Tensor<2>; 2] {
-        let device = like.device().inner();
-        [self.matrix(shape.height, 0, &device, like.dtype()), self.matrix(shape.width, 1, &device, like.dtype())]
+    /// The matrices of the two axes for images of `shape`.
+    pub(super) fn matrices(self, shape: InputShape, device: &Device, dtype: DType) -> [Tensor<2>; 2] {
+        [self.matrix(shape.height, 0, device, dtype), self.matrix(shape.width, 1, device, dtype)]
     }
 }
 
@@ -54,9 +64,8 @@ fn weights(
     from_f64(values, [size, out], device, dtype)
 }
 
-pub(super) fn forward(state: Tensor<2>, shape: InputShape, windows: Windows) -> Tensor<2> {
+pub(super) fn forward(state: Tensor<2>, shape: InputShape, [rows, columns]: [Tensor<2>; 2]) -> Tensor<2> {
     let n = state.dims()[0];
-    let [rows, columns] = windows.matrices(&state, shape);
     let (out_h, out_w) = (rows.dims()[1], columns.dims()[1]);
     let images = n * shape.channels;
     let pooled = state.reshape([images * shape.height, shape.width]).matmul(columns);
@@ -65,9 +74,8 @@ pub(super) fn forward(state: Tensor<2>, shape: InputShape, windows: Windows) -> 
     pooled.reshape([images, out_w, out_h]).swap_dims(1, 2).reshape([n, shape.channels * out_h * out_w])
 }
 
-pub(super) fn pull_back(cotangents: Tensor<2>, shape: InputShape, windows: Windows) -> Tensor<2> {
+pub(super) fn pull_back(cotangents: Tensor<2>, shape: InputShape, [rows, columns]: [Tensor<2>; 2]) -> Tensor<2> {
     let copies = cotangents.dims()[0];
-    let [rows, columns] = windows.matrices(&cotangents, shape);
     let (out_h, out_w) = (rows.dims()[1], columns.dims()[1]);
     let images = copies * shape.channels;
     let spread = cotangents.reshape([images * out_h, out_w]).matmul(columns.transpose());

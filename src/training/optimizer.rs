@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use widthwise_theory::{Scaling, UpdateRule};
 
 use crate::config::{Anchor, L2, Optimizer};
-use crate::network::Parameters;
+use crate::network::{Parameters, from_f64};
 
 /// Which column of the parameterization table an optimizer reads.
 pub fn update_rule(optimizer: Optimizer) -> UpdateRule {
@@ -61,20 +61,33 @@ impl Updater {
         scalings: &[Scaling],
         state: &mut OptimizerState,
     ) {
+        let corrections = self.corrections(step, parameters);
         for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
             let anchor = self.anchor.as_ref().map(|anchor| &anchor[index]);
             let mut moments: Vec<&mut Parameters> = state.moments.iter_mut().map(|m| &mut m[index]).collect();
             let rate = self.learning_rate * scalings[index].weight_rate;
             let gradient_weight = self.penalized(gradient.weight, &parameter.weight, anchor.map(|a| &a.weight));
             let weights: Vec<&mut Tensor<2>> = moments.iter_mut().map(|m| &mut m.weight).collect();
-            self.step(step, rate, &mut parameter.weight, gradient_weight, weights);
+            self.step(rate, &corrections, &mut parameter.weight, gradient_weight, weights);
             if let (Some(bias), Some(gradient)) = (&mut parameter.bias, gradient.bias) {
                 let rate = self.learning_rate * scalings[index].bias_rate;
                 let gradient = self.penalized(gradient, bias, anchor.and_then(|a| a.bias.as_ref()));
                 let biases: Vec<&mut Tensor<2>> = moments.iter_mut().filter_map(|m| m.bias.as_mut()).collect();
-                self.step(step, rate, bias, gradient, biases);
+                self.step(rate, &corrections, bias, gradient, biases);
             }
         }
+    }
+
+    /// `1 - beta^step`, by which Adam divides its moments, `[1, 1]` each; nothing for other rules. As numbers they would be sent to a
+    /// GPU with every launch of a kernel that reads them; as tensors they are sent once a step.
+    fn corrections(&self, step: u64, parameters: &[Parameters]) -> Vec<Tensor<2>> {
+        let (Optimizer::Adam { beta1, beta2, .. } | Optimizer::AdamW { beta1, beta2, .. }) = self.optimizer else {
+            return Vec::new();
+        };
+        let Some(Parameters { weight, .. }) = parameters.first() else { return Vec::new() };
+        let values = [beta1, beta2].map(|beta| 1.0 - beta.powf(step as f64));
+        let both = from_f64(values.to_vec(), [2, 1], &weight.device(), weight.dtype());
+        vec![both.clone().narrow(0, 0, 1), both.narrow(0, 1, 1)]
     }
 
     fn penalized(&self, gradient: Tensor<2>, parameter: &Tensor<2>, anchor: Option<&Tensor<2>>) -> Tensor<2> {
@@ -90,8 +103,8 @@ impl Updater {
 
     fn step(
         &self,
-        step: u64,
         rate: f64,
+        corrections: &[Tensor<2>],
         parameter: &mut Tensor<2>,
         gradient: Tensor<2>,
         mut moments: Vec<&mut Tensor<2>>,
@@ -108,11 +121,11 @@ impl Updater {
                 parameter.inplace(|p| p + moments[0].clone().mul_scalar(beta) - push);
             }
             Optimizer::Adam { beta1, beta2, epsilon } => {
-                adam(step, rate, [beta1, beta2, epsilon], parameter, gradient, &mut moments);
+                adam(rate, [beta1, beta2, epsilon], corrections, parameter, gradient, &mut moments);
             }
             Optimizer::AdamW { beta1, beta2, epsilon, weight_decay } => {
                 parameter.inplace(|p| p.mul_scalar(1.0 - rate * weight_decay));
-                adam(step, rate, [beta1, beta2, epsilon], parameter, gradient, &mut moments);
+                adam(rate, [beta1, beta2, epsilon], corrections, parameter, gradient, &mut moments);
             }
         }
     }
@@ -120,17 +133,16 @@ impl Updater {
 
 /// Kingma and Ba 2015 (1412.6980), algorithm 1.
 fn adam(
-    step: u64,
     rate: f64,
     [beta1, beta2, epsilon]: [f64; 3],
+    corrections: &[Tensor<2>],
     parameter: &mut Tensor<2>,
     gradient: Tensor<2>,
     moments: &mut [&mut Tensor<2>],
 ) {
     moments[0].inplace(|m| m.mul_scalar(beta1) + gradient.clone().mul_scalar(1.0 - beta1));
     moments[1].inplace(|v| v.mul_scalar(beta2) + gradient.square().mul_scalar(1.0 - beta2));
-    let corrected = |beta: f64| 1.0 - beta.powf(step as f64);
-    let first = moments[0].clone().div_scalar(corrected(beta1));
-    let root = moments[1].clone().div_scalar(corrected(beta2)).sqrt();
+    let corrected = |moment: usize| moments[moment].clone() / corrections[moment].clone();
+    let (first, root) = (corrected(0), corrected(1).sqrt());
     parameter.inplace(|p| p - first.mul_scalar(rate) / root.add_scalar(epsilon));
 }
