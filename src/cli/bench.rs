@@ -2,6 +2,7 @@
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
+use widthwise::config::DeviceKind;
 
 /// `widthwise bench`
 #[derive(Debug, Args)]
@@ -17,9 +18,9 @@ pub(crate) enum BenchCommand {
     /// Infinite-width kernels, NNGP and NTK together
     Kernels(BenchCases),
     /// Empirical tangent kernels of finite networks, in f32, beside the speed of a large matrix product
-    Ntk(BenchCases),
+    Ntk(DeviceCases),
     /// Training steps, in f32, beside the speed of a large matrix product
-    Train(BenchCases),
+    Train(DeviceCases),
 }
 
 /// Which cases, and how often.
@@ -31,4 +32,15 @@ pub(crate) struct BenchCases {
     /// Timed repeats of a case, after one that warms up; fewer where they would take more than 20 s
     #[arg(long, value_name = "N", default_value = "7", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1000))]
     pub(crate) repeats: usize,
+}
+
+/// Which cases, how often and where.
+#[derive(Debug, Args)]
+pub(crate) struct DeviceCases {
+    /// Which and how often
+    #[command(flatten)]
+    pub(crate) cases: BenchCases,
+    /// Where to compute
+    #[arg(long, value_enum, default_value = "flex")]
+    pub(crate) device: DeviceKind,
 }

@@ -149,7 +149,8 @@ pub(super) const BENCH_HELP: &str = "\
 Examples:
   widthwise bench kernels
   widthwise bench ntk
-  widthwise bench ntk --case mlp_512 --repeats 3
+  widthwise bench ntk --case mlp_784_512 --repeats 3
+  widthwise bench train --case mlp --device wgpu
   widthwise bench kernels --case global_average --repeats 3
   widthwise --threads 1 bench kernels --case fc_relu";
 

@@ -19,16 +19,19 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device};
+use faer::Mat;
 use serde::Serialize;
+use widthwise::device;
 use widthwise::memory::peak_resident;
 use widthwise::network::Network;
 use widthwise::ntk::BlockMaker;
-use widthwise_probes::ntk::{NtkOutput, Plan, block_kernel};
+use widthwise::observation::Observation;
+use widthwise_probes::ntk::{NtkOutput, Plan, block_kernel, empirical_ntk, empirical_ntk_full};
 use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding, UpdateRule};
 
 use super::peak::{Peak, peak, processor_s};
 use super::{DENSE_INIT, FEATURES, IMAGE, PATIENCE_S, architecture};
-use crate::cli::BenchCases;
+use crate::cli::DeviceCases;
 use crate::commands::Exit;
 use crate::commands::columns::{Align, columns, number};
 use crate::commands::console::Console;
@@ -137,8 +140,9 @@ fn operations(case: &Case) -> Result<[f64; 2]> {
 /// Times every case whose name holds the pattern.
 ///
 /// # Errors
-/// No such case.
-pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit> {
+/// No such case, or no such device.
+pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCases, console: &Console) -> Result<Exit> {
+    let device = device::open(*kind)?;
     let mut chosen = cases();
     let names: Vec<String> = chosen.iter().map(|case| case.name.clone()).collect();
     chosen.retain(|case| arguments.case.as_ref().is_none_or(|pattern| case.name.contains(pattern.as_str())));
@@ -163,9 +167,9 @@ pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit>
         "ratio",
     ];
     let mut rows = vec![heading.map(str::to_owned)];
-    let peak = peak(console)?;
+    let peak = peak(&device, console)?;
     for case in &chosen {
-        let timing = time(case, arguments.repeats, peak)?;
+        let timing = time(case, arguments.repeats, peak, &device)?;
         console.json(&timing)?;
         let seconds = |value: f64| format!("{} s", number(value, 3));
         let percent = |value: f64| format!("{:.0} %", 100.0 * value);
@@ -189,18 +193,19 @@ pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit>
         console.line(line)?;
     }
     console.detail(format_args!(
-        "peak: {} GFLOP/s in f32 with {} threads, the faster of two libraries on large matrices; NT 0.6.5: \
+        "on {}, kernels end in host memory; peak: {} GFLOP/s in f32 with {} threads, of large matrices; NT 0.6.5: \
          neural-tangents with jax 0.4.25, structured derivatives, on a 2-core machine with AVX-512",
+        device::label(*kind, &device),
         number(peak.wall, 3),
         rayon::current_num_threads()
     ))?;
     Ok(Exit::Done)
 }
 
-fn time(case: &Case, repeats: usize, peak: Peak) -> Result<Timing> {
+fn time(case: &Case, repeats: usize, peak: Peak, device: &Device) -> Result<Timing> {
     // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
     let _ = fs::write("/proc/self/clear_refs", "5");
-    let network = Network::new(&case.architecture, UpdateRule::Linear, 1, 0, &Device::flex(), DType::F32)?;
+    let network = Network::new(&case.architecture, UpdateRule::Linear, 1, 0, device, DType::F32)?;
     // A fixed Weyl sequence: any inputs without structure do.
     let value = |i: usize| 2.0 * (i as f64 * 0.754_877_666_246_693).fract() - 1.0;
     let inputs: Vec<f64> = (0..case.examples * case.architecture.input.features()).map(value).collect();
@@ -209,10 +214,15 @@ fn time(case: &Case, repeats: usize, peak: Peak) -> Result<Timing> {
     let mut kernel = [Vec::<f32>::new()];
     let mut run = || -> Result<(f64, Option<f64>)> {
         let (start, before) = (Instant::now(), processor_s());
-        let block = BlockMaker::<f32>::new(&network, plan).block(&batch);
-        block_kernel(&block, None, &mut kernel);
+        let corner = if *device == Device::flex() {
+            let block = BlockMaker::<f32>::new(&network, plan).block(&batch);
+            block_kernel(&block, None, &mut kernel);
+            f64::from(kernel[0][0])
+        } else {
+            on_device(&Observation::new(&network, &batch), case.output)[(0, 0)]
+        };
         let seconds = start.elapsed().as_secs_f64();
-        ensure!(kernel[0][0] > 0.0, "{}: the kernel makes no sense", case.name);
+        ensure!(corner > 0.0, "{}: the kernel makes no sense", case.name);
         Ok((seconds, processor_s().zip(before).map(|(after, before)| after - before)))
     };
     // The first run warms caches and threads.
@@ -247,6 +257,11 @@ fn time(case: &Case, repeats: usize, peak: Peak) -> Result<Timing> {
         neural_tangents_s: case.neural_tangents_s,
         ratio: case.neural_tangents_s.map(|reference| reference / median_s),
     })
+}
+
+/// The kernel in tensors, the road of every device but flex; it ends in host memory.
+fn on_device(observation: &Observation<'_>, output: NtkOutput) -> Mat<f64> {
+    if output == NtkOutput::Full { empirical_ntk_full(observation) } else { empirical_ntk(observation) }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use burn::tensor::{DType, Device, Distribution, Tensor};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use serde::Serialize;
+use widthwise::device;
 
 use crate::commands::columns::number;
 use crate::commands::console::Console;
@@ -27,13 +28,25 @@ pub(super) struct Peak {
 #[derive(Debug, Serialize)]
 struct PeakLine {
     event: &'static str,
+    /// Name of the hardware; none for the processors of this machine.
+    device: Option<String>,
     library: &'static str,
     gflop_per_s: f64,
     threads: usize,
 }
 
-/// The speed of a large product.
-pub(super) fn peak(console: &Console) -> Result<Peak> {
+/// Seconds of products between two reads, and of a first product below which a larger one is tried.
+const ROUND_S: f64 = 0.2;
+/// Rows of the largest matrices on devices other than flex.
+const LARGEST: usize = 8192;
+
+/// The speed of a large product on `device`.
+pub(super) fn peak(device: &Device, console: &Console) -> Result<Peak> {
+    if *device == Device::flex() { peak_on_host(console) } else { peak_in_tensors(device, console) }
+}
+
+/// On the threads of this machine, the faster of two libraries.
+fn peak_on_host(console: &Console) -> Result<Peak> {
     let a = Mat::<f32>::from_fn(LARGE, LARGE, |i, j| ((7 * i + 3 * j) % 17) as f32 - 8.0);
     let mut c = Mat::<f32>::zeros(LARGE, LARGE);
     let tensor = Tensor::<2>::random([LARGE, LARGE], Distribution::Default, (&Device::flex(), DType::F32));
@@ -57,10 +70,47 @@ pub(super) fn peak(console: &Console) -> Result<Peak> {
         processor = [processor, speed].into_iter().flatten().reduce(f64::max);
     }
     for (library, seconds) in [("faer", fastest[0]), ("burn-flex", fastest[1])] {
-        console.json(&PeakLine { event: "peak", library, gflop_per_s: operations / seconds, threads })?;
+        console.json(&PeakLine { event: "peak", device: None, library, gflop_per_s: operations / seconds, threads })?;
         console.note(format_args!("{library}: {} GFLOP/s", number(operations / seconds, 3)));
     }
     Ok(Peak { wall: operations / fastest[0].min(fastest[1]), processor })
+}
+
+/// On `device`, of matrices that keep it busy.
+fn peak_in_tensors(device: &Device, console: &Console) -> Result<Peak> {
+    let mut size = 1024;
+    loop {
+        let matrix = Tensor::<2>::random([size, size], Distribution::Default, (device, DType::F32));
+        let seconds = |count: usize| -> Result<f64> {
+            let start = Instant::now();
+            let mut product = matrix.clone();
+            for _ in 0..count {
+                product = matrix.clone().matmul(matrix.clone());
+            }
+            // Reading one number waits for all products before.
+            let corner: f64 = product.slice([0..1, 0..1]).into_data().iter::<f64>().sum();
+            ensure!(corner.is_finite(), "a product that makes no sense");
+            Ok(start.elapsed().as_secs_f64() / count as f64)
+        };
+        // The first one compiles and tunes kernels.
+        seconds(1)?;
+        let one = seconds(1)?;
+        if one < ROUND_S && size < LARGEST {
+            size *= 2;
+            continue;
+        }
+        let count = ((ROUND_S / one) as usize).clamp(1, 100);
+        let mut fastest = f64::INFINITY;
+        for _ in 0..4 {
+            fastest = fastest.min(seconds(count)?);
+        }
+        let wall = 2.0 * (size as f64).powi(3) * 1e-9 / fastest;
+        let threads = rayon::current_num_threads();
+        let device = device::hardware(device);
+        console.json(&PeakLine { event: "peak", device, library: "burn", gflop_per_s: wall, threads })?;
+        console.note(format_args!("products of {size} rows: {} GFLOP/s", number(wall, 3)));
+        return Ok(Peak { wall, processor: None });
+    }
 }
 
 /// Seconds that processors have spent on this process, where the system counts them.

@@ -10,7 +10,8 @@ use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device, Tensor};
 use rayon::prelude::*;
 use serde::Serialize;
-use widthwise::config::{Anchor, GatesConfig, L2, Loss, Optimizer};
+use widthwise::config::{Anchor, DeviceKind, GatesConfig, L2, Loss, Optimizer};
+use widthwise::device;
 use widthwise::memory::peak_resident;
 use widthwise::network::{Batch, Network, draw_gates, from_f64};
 use widthwise::training::loss::Targets;
@@ -20,7 +21,7 @@ use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding, Upd
 
 use super::peak::peak;
 use super::{DENSE_INIT, FEATURES, IMAGE, architecture};
-use crate::cli::BenchCases;
+use crate::cli::DeviceCases;
 use crate::commands::Exit;
 use crate::commands::columns::{Align, columns, number};
 use crate::commands::console::Console;
@@ -123,9 +124,12 @@ fn operations(case: &Case) -> Result<f64> {
 /// Times every case whose name holds the pattern.
 ///
 /// # Errors
-/// No such case.
-pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit> {
+/// No such case, or no such device.
+pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCases, console: &Console) -> Result<Exit> {
+    let device = device::open(*kind)?;
     let mut chosen = cases();
+    // There is no other road on the other devices.
+    chosen.retain(|case| *kind == DeviceKind::Flex || !case.is_generic);
     let names: Vec<String> = chosen.iter().map(|case| case.name.clone()).collect();
     chosen.retain(|case| arguments.case.as_ref().is_none_or(|pattern| case.name.contains(pattern.as_str())));
     ensure!(
@@ -136,10 +140,10 @@ pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit>
     );
     let mut rows =
         vec![["case", "step", "fastest", "slowest", "steps/s", "GFLOP/s", "of peak", "memory"].map(str::to_owned)];
-    let peak = peak(console)?.wall;
+    let peak = peak(&device, console)?.wall;
     for case in &chosen {
         console.note(format_args!("timing {}", case.name));
-        let timing = time(case, arguments.repeats, peak)?;
+        let timing = time(case, arguments.repeats, peak, &device)?;
         console.json(&timing)?;
         let milliseconds = |seconds: f64| format!("{} ms", number(1e3 * seconds, 3));
         rows.push([
@@ -158,23 +162,23 @@ pub(crate) fn execute(arguments: &BenchCases, console: &Console) -> Result<Exit>
         console.line(line)?;
     }
     console.detail(format_args!(
-        "peak: {} GFLOP/s in f32 with {} threads; momentum 0.9, 1/(2m) sum of squares; a step of an ensemble is one of all its members",
+        "on {}; peak: {} GFLOP/s in f32 with {} threads; momentum 0.9, 1/(2m) sum of squares; a step of an ensemble is one of all its members",
+        device::label(*kind, &device),
         number(peak, 3),
         rayon::current_num_threads()
     ))?;
     Ok(Exit::Done)
 }
 
-fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {
+fn time(case: &Case, repeats: usize, peak: f64, device: &Device) -> Result<Timing> {
     // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
-    let device = Device::flex();
     let optimizer = Optimizer::Momentum { beta: 0.9 };
     let updater =
         Updater { optimizer, learning_rate: 1e-3, l2: L2 { strength: 0.0, toward: Anchor::Zero }, anchor: None };
     let mut members = Vec::new();
     for member in 0..case.members {
-        let network = Network::new(&case.architecture, UpdateRule::Linear, 1, member, &device, DType::F32)?;
+        let network = Network::new(&case.architecture, UpdateRule::Linear, 1, member, device, DType::F32)?;
         let state = OptimizerState::new(optimizer, &network.parameters);
         members.push((network, state));
     }
@@ -185,8 +189,8 @@ fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {
     let values = (0..case.batch * OUTPUTS).map(|i| value(7 * i + 3)).collect();
     let classes: Vec<i64> = (0..case.batch as i64).map(|i| i % OUTPUTS as i64).collect();
     let targets = Targets {
-        values: from_f64(values, [case.batch, OUTPUTS], &device, DType::F32),
-        classes: Tensor::from_data(classes.as_slice(), &device),
+        values: from_f64(values, [case.batch, OUTPUTS], device, DType::F32),
+        classes: Tensor::from_data(classes.as_slice(), device),
     };
     let seen = (&batch, &targets, Loss::HalfMean);
     let mut step = 0;
@@ -207,12 +211,14 @@ fn time(case: &Case, repeats: usize, peak: f64) -> Result<Timing> {
             last = losses.pop();
             step += 1;
         }
+        // Reading the loss waits for every step before.
         let loss = last.map(|loss| loss.into_data().iter::<f64>().sum::<f64>());
         let seconds = start.elapsed().as_secs_f64();
         ensure!(loss.is_some_and(f64::is_finite), "{}: the loss makes no sense", case.name);
         Ok(seconds)
     };
-    // The first round warms caches and threads, and tells how many steps fill one.
+    // The first round warms caches and threads, compiles and tunes kernels; the second tells how many steps fill one.
+    round(2)?;
     let first = round(2)? / 2.0;
     let steps = ((ROUND_S / first).round() as u64).clamp(1, 1000);
     let mut seconds = Vec::new();
