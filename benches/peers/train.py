@@ -1,10 +1,11 @@
 """Training steps of widthwise and of PyTorch (and JAX where it is installed), alternately in one run.
 
-    python benches/peers/train.py [--program target/release/widthwise] [--threads 2] [--rounds 3] [--case mlp_784_512]
+    python benches/peers/train.py [--program target/release/widthwise] [--device flex] [--threads 2] [--rounds 3] [--case mlp_784_512]
 
 Every round times one case of `widthwise bench train`, then the same network in the other libraries, so that a change in the load of
 the machine meets all of them. Medians over rounds are printed with the ratio, above 1 where widthwise is faster. Not part
-of the tests; needs Python, torch, and optionally jax.
+of the tests; needs Python, torch, and optionally jax. With `--device cuda` or `wgpu` torch computes on its CUDA device, with products in
+full float32 and once more with TF32; clocks are read when the device has finished.
 """
 
 import argparse
@@ -20,6 +21,7 @@ OUTPUTS = 10
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", default="target/release/widthwise")
+    parser.add_argument("--device", default="flex", choices=["flex", "ndarray", "wgpu", "cuda"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--case", default="", help="only cases whose name has this part")
@@ -29,25 +31,36 @@ def parse():
 def ours(arguments, name):
     """Seconds of a step by case name; names that begin as `name` does, its generic road beside it."""
     command = [arguments.program, "bench", "train", "--json", "--quiet", "--repeats", "3", "--case", name]
-    command += ["--threads", str(arguments.threads)]
+    command += ["--threads", str(arguments.threads), "--device", arguments.device]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     events = [json.loads(line) for line in lines if line.startswith("{")]
     return {event["case"]: event["median_s"] for event in events if event["event"] == "bench"}
 
 
-def seconds_of(step, floor=0.5):
-    """Median of three rounds of steps that last about half a second each."""
-    step()
+def seconds_of(step, wait, floor=0.5):
+    """Median of three rounds of steps that last about half a second each; `wait` until the device has finished."""
+    for _ in range(3):
+        step()
+    wait()
     start = time.perf_counter()
     step()
+    wait()
     count = max(1, min(1000, round(floor / (time.perf_counter() - start))))
     rounds = []
     for _ in range(3):
         start = time.perf_counter()
         for _ in range(count):
             step()
+        wait()
         rounds.append((time.perf_counter() - start) / count)
     return statistics.median(rounds)
+
+
+def place(torch, device):
+    """Torch's device beside ours, how to wait for it, and the name of its hardware."""
+    if device in ("wgpu", "cuda"):
+        return "cuda", torch.cuda.synchronize, f"{torch.cuda.get_device_name()} (CUDA {torch.version.cuda})"
+    return "cpu", lambda: None, "the processors"
 
 
 def torch_model(torch, name):
@@ -68,14 +81,17 @@ def torch_model(torch, name):
     return nn.Sequential(*hidden, nn.Linear(width, OUTPUTS)), (128, 784)
 
 
-def torch_step(torch, name, fused):
+def torch_step(torch, name, device, fused, tf32=False):
     members = int((re.match(r"ensemble(\d+)", name) or [0, 1])[1])
     models = [torch_model(torch, name) for _ in range(members)]
+    models = [(model.to(device), shape) for model, shape in models]
     shape = models[0][1]
-    inputs, targets = torch.randn(shape), torch.randn(shape[0], OUTPUTS)
+    inputs, targets = torch.randn(shape, device=device), torch.randn(shape[0], OUTPUTS, device=device)
     optimizers = [torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=fused) for model, _ in models]
 
     def step():
+        torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.backends.cudnn.allow_tf32 = tf32
         for (model, _), optimizer in zip(models, optimizers):
             optimizer.zero_grad(set_to_none=True)
             loss = 0.5 * (model(inputs) - targets).square().sum(1).mean()
@@ -125,12 +141,20 @@ def main():
         import jax
     except ImportError:
         jax = None
+    device, wait, hardware = place(torch, arguments.device)
     versions = [f"torch {torch.__version__}", f"jax {jax.__version__}" if jax else "no jax"]
-    print(f"{', '.join(versions)}; {arguments.threads} threads; {arguments.rounds} rounds")
+    print(f"{', '.join(versions)}; widthwise on {arguments.device}, torch on {hardware}; ", end="")
+    print(f"{arguments.threads} threads; {arguments.rounds} rounds")
     cases = [f"mlp_784_{width}x3_10_b128" for width in (128, 512, 2048, 8192)]
     cases += ["cnn_3_64_64_64_gap_10_b64", "deep_linear_784_512x3_10_b128", "ensemble32_mlp_784_128x3_10_b128"]
     for case in (case for case in cases if arguments.case in case):
-        peers = {"torch": torch_step(torch, case, False), "torch, fused": torch_step(torch, case, True)}
+        peers = {
+            "torch": torch_step(torch, case, device, False),
+            "torch, fused": torch_step(torch, case, device, True),
+        }
+        if device == "cuda":
+            peers["torch, TF32"] = torch_step(torch, case, device, False, True)
+            peers["torch, fused, TF32"] = torch_step(torch, case, device, True, True)
         if jax and case.startswith("mlp"):
             peers["jax"] = jax_step(jax, case)
         found = {}
@@ -139,7 +163,7 @@ def main():
                 if name in (case, f"{case}_generic"):
                     found.setdefault("widthwise" + (", generic" if name != case else ""), []).append(seconds)
             for name, step in peers.items():
-                found.setdefault(name, []).append(seconds_of(step))
+                found.setdefault(name, []).append(seconds_of(step, wait))
         medians = {name: statistics.median(rounds) for name, rounds in found.items()}
         print(case)
         for name, median in medians.items():
