@@ -46,10 +46,6 @@ pub fn hardware(_: &Device) -> Option<String> {
     None
 }
 
-#[cfg_attr(
-    all(feature = "ndarray", feature = "wgpu", feature = "cuda"),
-    expect(clippy::unnecessary_wraps, reason = "with fewer features it refuses")
-)]
 fn built_in(kind: DeviceKind) -> Result<Device> {
     Ok(match kind {
         DeviceKind::Flex => Device::flex(),

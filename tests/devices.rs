@@ -6,6 +6,8 @@
 
 #[expect(dead_code, reason = "other tests use the rest")]
 mod networks;
+#[expect(dead_code, reason = "other tests use the rest")]
+mod program;
 mod transfers;
 
 use std::path::Path;
@@ -128,4 +130,15 @@ fn wgpu_agrees_with_flex() {
 fn training_on_wgpu_transfers_no_more_than_it_must() {
     let _alone = WGPU.lock().unwrap_or_else(PoisonError::into_inner);
     transfers::a_step_reads_nothing_and_sends_no_more_than_it_must();
+}
+
+#[test]
+fn a_machine_without_a_gpu_is_told_so_in_a_sentence() {
+    let mut command = program::program();
+    // Where Vulkan and EGL look for drivers.
+    for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "__EGL_VENDOR_LIBRARY_FILENAMES"] {
+        command.env(variable, "/nonexistent.json");
+    }
+    let ended = program::end(command.args(["bench", "train", "--device", "wgpu", "--repeats", "1"]));
+    ended.refused_with(&["device wgpu", "no GPU", "install a driver", "use device flex"]);
 }
