@@ -23,7 +23,7 @@ use super::held::{Held, Taken};
 use super::links::{Link, positions};
 use super::product::{Left, Product};
 use super::rows::{Wanted, turn};
-use super::slices::{add_rows, gated, rows_times, scale, turned, ungated};
+use super::slices::{add_rows, append, gated, rows_times, scale, turned, ungated};
 use crate::config::Loss;
 use crate::network::Batch;
 use crate::training::company::threads;
@@ -237,8 +237,8 @@ impl<T: Real> Shared<'_, T> {
                     below = ungated(&below, gates, examples);
                 }
                 let share = &mut shares[*number];
-                share.rows.extend(read);
-                share.cotangents.extend(cotangents);
+                append(&mut share.rows, read);
+                append(&mut share.cotangents, cotangents);
                 below
             }
             Link::Convolution(number, raster) => {

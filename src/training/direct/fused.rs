@@ -5,6 +5,7 @@
 use std::ops::{Add, Div, Mul, Sub};
 
 use burn::tensor::Element;
+use pulp::{Arch, Simd, WithSimd};
 use widthwise_probes::ntk::Number;
 
 use super::product::Lanes;
@@ -73,6 +74,21 @@ pub(super) struct Entries<'a, T> {
     pub(super) second: &'a mut [T],
 }
 
+struct Pass<'a, T> {
+    rule: &'a Rule,
+    entries: Entries<'a, T>,
+    gradient: &'a [T],
+}
+
+impl<T: Real> WithSimd for Pass<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        self.rule.pass(self.entries, self.gradient);
+    }
+}
+
 impl<'a, T> Entries<'a, T> {
     /// Cuts them into pieces of `count`, the last one shorter.
     pub(super) fn chunks(self, count: usize) -> impl Iterator<Item = Entries<'a, T>> {
@@ -93,6 +109,12 @@ impl Rule {
 
     /// Moves `entries` down their `gradient`.
     pub(super) fn update<T: Real>(&self, entries: Entries<'_, T>, gradient: &[T]) {
+        Arch::new().dispatch(Pass { rule: self, entries, gradient });
+    }
+
+    /// In plain loops, which are compiled for every instruction set.
+    #[inline(always)]
+    fn pass<T: Real>(&self, entries: Entries<'_, T>, gradient: &[T]) {
         let Entries { parameter, first, second } = entries;
         let (rate, l2) = (T::of(self.rate), T::of(self.l2));
         let has_penalty = self.l2 != 0.0;
@@ -156,6 +178,7 @@ impl<T: Real> Adam<T> {
         }
     }
 
+    #[inline(always)]
     fn direction(&self, m: &mut T, v: &mut T, g: T, rate: T) -> T {
         *m = *m * self.kept[0] + g * self.new[0];
         *v = *v * self.kept[1] + g * g * self.new[1];

@@ -44,6 +44,15 @@ pub(super) fn add_rows<T: Real>(sums: &mut [T], rows: &[T]) {
     }
 }
 
+/// Puts `more` behind `numbers`; without a copy where there is nothing yet.
+pub(super) fn append<T: Copy>(numbers: &mut Vec<T>, more: Vec<T>) {
+    if numbers.is_empty() {
+        *numbers = more;
+    } else {
+        numbers.extend_from_slice(&more);
+    }
+}
+
 /// Multiplies, unless by one.
 pub(super) fn scale<T: Real>(numbers: &mut [T], gain: f64) {
     if gain != 1.0 {
