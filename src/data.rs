@@ -18,6 +18,8 @@ pub struct Data {
     pub test: Option<(Batch, Targets)>,
     /// The probe examples: see [`probe_examples`].
     pub probe: Batch,
+    /// Whether they are the whole training set, in its order.
+    pub probe_is_train: bool,
     /// Their targets on the device.
     pub probe_targets_on_device: Targets,
     /// Their targets, `N x O`.
@@ -65,6 +67,7 @@ impl Data {
         let outputs = prepared.outputs;
         Self {
             probe: train.select(Tensor::from_data(indices.as_slice(), device)),
+            probe_is_train: chosen.iter().copied().eq(0..prepared.train.n),
             probe_targets_on_device: train_targets.select(Tensor::from_data(indices.as_slice(), device)),
             probe_targets: Mat::from_fn(chosen.len(), outputs, |i, o| prepared.train.targets[chosen[i] * outputs + o]),
             probe_labels: chosen.iter().filter_map(|&i| prepared.train.labels.get(i)).copied().collect(),

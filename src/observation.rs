@@ -1,5 +1,7 @@
 //! A network at one moment as the probes see it: implements [`Observed`] for every family at once.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 use widthwise_probes::{LayerGeometry, Observed};
 
@@ -31,9 +33,28 @@ impl<'a> Observation<'a> {
         Self { network, batch, states: recorder.0 }
     }
 
-    /// The same from the states of a forward pass that was recorded elsewhere.
-    pub(crate) fn of_states(network: &'a Network, batch: &'a Batch, states: Vec<Tensor<2>>) -> Self {
-        Self { network, batch, states }
+    /// The network.
+    pub(crate) fn network(&self) -> &'a Network {
+        self.network
+    }
+
+    /// State 0 is the input; node `i` makes state `i + 1`.
+    pub(crate) fn states(&self) -> &[Tensor<2>] {
+        &self.states
+    }
+
+    /// The examples of `range`, which are those of `batch`, without another forward pass.
+    pub(crate) fn narrowed<'b>(&self, range: Range<usize>, batch: &'b Batch) -> Observation<'b>
+    where
+        'a: 'b,
+    {
+        let states = self.states.iter().map(|state| state.clone().narrow(0, range.start, range.len())).collect();
+        Observation { network: self.network, batch, states }
+    }
+
+    /// The examples.
+    pub(crate) fn batch(&self) -> &'a Batch {
+        self.batch
     }
 
     /// Outputs `[N, O]`.

@@ -7,12 +7,13 @@ use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Device};
 use sha2::{Digest, Sha256};
 use widthwise_datasets::Prepared;
-use widthwise_probes::{KernelSummary, empirical_ntk};
+use widthwise_probes::KernelSummary;
 use widthwise_theory::{Architecture, UpdateRule};
 
 use crate::config::{Checked, LearningRate, Loss, Precision};
 use crate::data::{Data, input_shape};
 use crate::network::{Network, build_architecture, draw_gates};
+use crate::ntk::ntk;
 use crate::observation::Observation;
 use crate::prediction::Theory;
 use crate::record::checkpoint::{Position, hex};
@@ -106,7 +107,7 @@ impl<'a> Session<'a> {
             LearningRate::Absolute(rate) => Ok(rate),
             LearningRate::Critical(fraction) => {
                 let network = self.network(0)?;
-                let kernel = empirical_ntk(&Observation::new(&network, &self.data.train));
+                let kernel = ntk(&Observation::new(&network, &self.data.train));
                 let eigenvalues = KernelSummary::new(&kernel).eigenvalues;
                 let largest = eigenvalues.first().copied().filter(|value| value.is_finite() && *value > 0.0);
                 let largest = largest.context(

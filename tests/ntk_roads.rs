@@ -4,7 +4,7 @@
 use faer::Mat;
 use rand_distr::{Distribution, StandardNormal};
 use widthwise::network::{Batch, Network, NoTap, Parameters};
-use widthwise::ntk::BlockMaker;
+use widthwise::ntk::{BlockMaker, ntk, ntk_by_layer};
 use widthwise::observation::Observation;
 use widthwise_probes::ntk::{
     ExampleBlock, NtkOperator, NtkOutput, Plan, Share, block_diagonal, block_kernel, empirical_ntk_by_layer, gather,
@@ -170,6 +170,11 @@ fn all_roads_lead_to_the_gram_of_the_jacobian() {
                     expected.iter().map(|layer| reduced(layer, outputs, output, rows, columns)).collect()
                 };
                 let what = format!("{name}, {parameterization:?}, {output:?}");
+                if output == NtkOutput::Trace {
+                    let looked_at = ntk_by_layer(&observed[0]);
+                    assert_layers(&looked_at, &of(&all, &all), &format!("{what}, as a run takes it"));
+                    assert_eq!(ntk(&observed[0]), sum(&looked_at));
+                }
                 let tensors = empirical_ntk_by_layer(&observed[0], None::<&Observation<'_>>, output);
                 assert_layers(&tensors, &of(&all, &all), &format!("{what}, tensors"));
                 let plan = Plan { output, outputs, rows: EXAMPLES, columns: EXAMPLES };

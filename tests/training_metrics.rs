@@ -7,6 +7,7 @@ use burn::tensor::{DType, Device, Int, Tensor};
 use faer::{Mat, Side};
 use widthwise::config::{Loss, parse};
 use widthwise::data::Data;
+use widthwise::ntk::ntk_by_layer;
 use widthwise::observation::Observation;
 use widthwise::record::checkpoint::weights_file_at;
 use widthwise::record::npy;
@@ -14,7 +15,7 @@ use widthwise::record::row::Row;
 use widthwise::record::weights::Weights;
 use widthwise::training::gradient::gradient;
 use widthwise::training::loss::{Targets, output_gradients};
-use widthwise_probes::{Observed, Remembering, empirical_ntk, gradient_covariance_trace, ntk_layer_shares, to_f64};
+use widthwise_probes::{gradient_covariance_trace, gradient_covariance_trace_of_kernel, to_f64, trace_shares};
 use widthwise_theory::{Parameterization, UpdateRule};
 
 use crate::bounds::round_off;
@@ -36,7 +37,7 @@ fn layer_shares_are_those_of_the_jacobian() {
             let batch = network.batch(&inputs(4, architecture.input.features()));
             let rows = jacobian(&network, &batch, architecture.outputs().unwrap());
             let total: f64 = rows.iter().flatten().map(|g| g * g).sum();
-            let shares = ntk_layer_shares(&Observation::new(&network, &batch));
+            let shares = trace_shares(&ntk_by_layer(&Observation::new(&network, &batch)));
             let mut first = 0;
             for (share, count) in shares.iter().zip(parameters_by_layer(&network)) {
                 let squares: f64 = rows.iter().flat_map(|row| &row[first..first + count]).map(|g| g * g).sum();
@@ -82,6 +83,14 @@ fn the_covariance_of_gradients_is_that_of_the_jacobian() {
             let observation = Observation::new(&network, &batch);
             let found = gradient_covariance_trace(&observation, tensor.reshape([5, outputs])).unwrap();
             assert!((found - expected).abs() <= 1e4 * f64::EPSILON * expected, "{name}: {found} {expected}");
+            // One output, from the kernel.
+            let cotangents = &cotangents[..5];
+            let first: Vec<Vec<f64>> = rows.iter().step_by(outputs).cloned().collect();
+            let expected = covariance_trace(&loss_gradients(&first, cotangents, 1));
+            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+            let kernel = Mat::from_fn(5, 5, |i, j| dot(&first[i], &first[j]));
+            let found = gradient_covariance_trace_of_kernel(&kernel, cotangents).unwrap();
+            assert!((found - expected).abs() <= 1e4 * f64::EPSILON * expected, "{name}: {found} {expected}");
         }
     }
 }
@@ -93,6 +102,7 @@ fn one_example_has_no_covariance() {
     let batch = network.batch(&inputs(1, architecture.input.features()));
     let cotangents = Tensor::<2>::ones([1, 3], (&Device::flex(), DType::F64));
     assert_eq!(gradient_covariance_trace(&Observation::new(&network, &batch), cotangents), None);
+    assert_eq!(gradient_covariance_trace_of_kernel(&Mat::from_fn(1, 1, |_, _| 1.0), &[1.0]), None);
 }
 
 #[test]
@@ -119,27 +129,6 @@ fn gradients_of_losses_at_the_outputs_lead_to_those_of_the_weights() {
                 round_off(*found, *expected, scale, 100);
             }
         }
-    }
-}
-
-#[test]
-fn a_pullback_is_remembered_and_another_is_not_taken_for_it() {
-    let (_, architecture) = families(6, Parameterization::Ntk).swap_remove(0);
-    let network = network(&architecture, 0);
-    let batch = network.batch(&inputs(3, architecture.input.features()));
-    let observation = Observation::new(&network, &batch);
-    let remembering = Remembering::new(&observation);
-    assert_eq!(empirical_ntk(&remembering), empirical_ntk(&observation));
-    assert_eq!(ntk_layer_shares(&remembering), ntk_layer_shares(&observation));
-    let cotangents = |layer: usize, factor: f64| {
-        let units = observation.geometry(layer).units;
-        Tensor::<4>::ones([1, 3, 1, units], (&Device::flex(), DType::F64)).mul_scalar(factor)
-    };
-    for (layer, factor) in [(3, 1.0), (3, 1.0), (3, 2.0), (2, 2.0), (3, 2.0)] {
-        let found = remembering.pull_back(layer, cotangents(layer, factor));
-        let expected = observation.pull_back(layer, cotangents(layer, factor));
-        let values = |pulled: Vec<Tensor<4>>| pulled.into_iter().map(to_f64).collect::<Vec<_>>();
-        assert_eq!(values(found), values(expected), "layer {layer}, {factor}");
     }
 }
 

@@ -7,26 +7,13 @@
 //! ```
 //!
 //! with the squared gains times learning-rate factors `g_l`, `h_l` of the tangent kernel. Without positions the first norm is
-//! `|a|^2 |d|^2` (Goodfellow 2015, 1510.01799). For the cotangents of all outputs, `s_l(x)` is the layer's share of the diagonal of
-//! the tangent kernel, traced over outputs; for that of a loss it is a squared gradient norm.
+//! `|a|^2 |d|^2` (Goodfellow 2015, 1510.01799). For the cotangent of a loss it is a squared gradient norm.
 
 use burn::tensor::Tensor;
+use faer::Mat;
 
 use crate::matrix::to_f64;
 use crate::observed::{LayerGeometry, Observed};
-
-/// The share of every layer in the trace of the empirical NTK; the shares add up to 1.
-pub fn ntk_layer_shares(network: &impl Observed) -> Vec<f64> {
-    let readout = network.layers();
-    let outputs = network.geometry(readout).units;
-    let like = network.preactivations(readout);
-    let identity = Tensor::<2>::eye(outputs, &like.device()).cast(like.dtype());
-    let cotangents = identity.reshape([outputs, 1, 1, outputs]).repeat_dim(1, network.examples());
-    let traces: Vec<f64> =
-        layer_norms(network, cotangents).into_iter().map(|layer| to_f64(layer).iter().sum()).collect();
-    let total: f64 = traces.iter().sum();
-    traces.into_iter().map(|trace| trace / total).collect()
-}
 
 /// Trace of the covariance over examples of the gradients `g(x)` of their losses,
 /// `(sum_x |g(x)|^2 - N |mean g|^2) / (N - 1)`, parameters weighted as in the tangent kernel. `None` for one example.
@@ -45,12 +32,17 @@ pub fn gradient_covariance_trace(network: &impl Observed, cotangents: Tensor<2>)
     (n > 1).then(|| (squares - of_sum / n as f64) / (n - 1) as f64)
 }
 
-/// `s_l(x)` of every layer, `[N]` each, for cotangents `[K, N, 1, O]` at the outputs.
-fn layer_norms(network: &impl Observed, cotangents: Tensor<4>) -> Vec<Tensor<1>> {
-    let pulled = network.pull_back(network.layers(), cotangents);
-    let of_layer =
-        |(index, sensitivities)| squared_norms(network.rows(index + 1), sensitivities, &network.geometry(index + 1));
-    pulled.into_iter().enumerate().map(of_layer).collect()
+/// The same for networks of one output, from their tangent kernel and the derivatives `c` of the losses: `g(x) = c(x) df(x)`, so that
+/// `sum_x |g(x)|^2 = sum_x c(x)^2 Theta(x, x)` and `|sum_x g(x)|^2 = c^T Theta c`.
+///
+/// # Shapes
+/// `kernel`: `N x N`; `cotangents`: N of them.
+pub fn gradient_covariance_trace_of_kernel(kernel: &Mat<f64>, cotangents: &[f64]) -> Option<f64> {
+    let n = cotangents.len();
+    let squares: f64 = (0..n).map(|x| cotangents[x].powi(2) * kernel[(x, x)]).sum();
+    let column = |y: usize| (0..n).map(|x| cotangents[x] * kernel[(x, y)]).sum::<f64>();
+    let of_sum: f64 = (0..n).map(|y| cotangents[y] * column(y)).sum();
+    (n > 1).then(|| (squares - of_sum / n as f64) / (n - 1) as f64)
 }
 
 /// `s_l(x)` of one layer for `rows` `[N, P, F]` and `sensitivities` `[K, N, P, n]`; sums go axis by axis, so that their order
@@ -88,9 +80,17 @@ fn squared_norms(rows: Tensor<3>, sensitivities: Tensor<4>, geometry: &LayerGeom
 /// `g_l |sum_x G(x)|^2` plus the same of the biases, for one cotangent an example.
 fn summed_gradient_norm(rows: Tensor<3>, sensitivities: Tensor<4>, geometry: &LayerGeometry) -> f64 {
     let [_, n, positions, units] = sensitivities.dims();
-    let rows = rows.reshape([n * positions, geometry.fan_in]);
-    let sensitivities = sensitivities.reshape([n * positions, units]);
-    let norm = |tensor: Tensor<2>| to_f64(tensor.square().sum_dim(1)).iter().sum::<f64>();
+    let (count, fan_in) = (n * positions, geometry.fan_in);
+    let rows = rows.reshape([count, fan_in]);
+    let sensitivities = sensitivities.reshape([count, units]);
+    let sum = |tensor: Tensor<2>| to_f64(tensor.sum_dim(1)).iter().sum::<f64>();
+    let norm = |tensor: Tensor<2>| sum(tensor.square());
+    if count * (fan_in + units) < fan_in * units {
+        // sum_{x x'} (g a . a' + h) (d . d'), where that takes fewer multiplications than the gradient itself.
+        let gram = |tensor: Tensor<2>| tensor.clone().matmul(tensor.transpose());
+        let inputs = gram(rows).mul_scalar(geometry.weight_tangent).add_scalar(geometry.bias_tangent);
+        return sum(inputs * gram(sensitivities));
+    }
     let biases = geometry.bias_tangent * norm(sensitivities.clone().sum_dim(0));
     geometry.weight_tangent * norm(rows.transpose().matmul(sensitivities)) + biases
 }

@@ -1,6 +1,6 @@
 //! Numbers read off kernel matrices along training: alignment of two kernels, effective rank, overlap with targets, velocity.
 
-use faer::{Mat, Side};
+use faer::Mat;
 
 use crate::matrix::{inner_product, relative_distance};
 
@@ -35,17 +35,25 @@ pub fn effective_rank(eigenvalues: &[f64]) -> f64 {
 
 /// Share of the targets that lies in the span of the O leading eigenvectors of the kernel, `sum_{k <= O} |v_k^T Y|^2 / |Y|^2`,
 /// with O the number of outputs, the columns of Y: from 0 to 1, and 1 where the leading eigenvectors span the targets. Not a
-/// number if all targets are 0 or the decomposition fails.
+/// number if all targets are 0.
 ///
 /// # Shapes
-/// `kernel`: `N x N`, symmetric; `targets`: `N x O`.
-pub fn label_overlap(kernel: &Mat<f64>, targets: &Mat<f64>) -> f64 {
-    let Ok(decomposed) = kernel.self_adjoint_eigen(Side::Lower) else { return f64::NAN };
-    let (n, outputs) = (kernel.nrows(), targets.ncols());
-    // Eigenvalues ascend.
-    let leading = decomposed.U().subcols(n - outputs.min(n), outputs.min(n)).to_owned();
+/// `leading`: `N x O`, the eigenvectors of the largest eigenvalues, as [`KernelSummary::with_leading`](crate::KernelSummary::with_leading)
+/// has them; `targets`: `N x O`.
+pub fn label_overlap(leading: &Mat<f64>, targets: &Mat<f64>) -> f64 {
     let projected = leading.transpose() * targets;
     inner_product(&projected, &projected) / inner_product(targets, targets)
+}
+
+/// The share of every layer in the trace of the empirical NTK, from the layers' kernels; the shares add up to 1.
+///
+/// # Shapes
+/// `by_layer`: one `N x N` a layer.
+pub fn trace_shares(by_layer: &[Mat<f64>]) -> Vec<f64> {
+    let trace = |kernel: &Mat<f64>| (0..kernel.nrows()).map(|i| kernel[(i, i)]).sum::<f64>();
+    let traces: Vec<f64> = by_layer.iter().map(trace).collect();
+    let total: f64 = traces.iter().sum();
+    traces.into_iter().map(|trace| trace / total).collect()
 }
 
 /// Relative change of the kernel in one step, on average over the `steps` steps from `earlier` to `kernel`:
@@ -57,6 +65,7 @@ pub fn velocity(kernel: &Mat<f64>, earlier: &Mat<f64>, steps: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matrix::KernelSummary;
 
     /// Symmetric, positive definite, of no particular structure.
     fn kernel(shift: f64) -> Mat<f64> {
@@ -97,11 +106,15 @@ mod tests {
         let kernel = Mat::from_fn(3, 3, |i, j| [[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 2.0]][i][j]);
         let one = Mat::from_fn(3, 1, |i, _| [3.0, 1.0, 2.0][i]);
         // (3 + 1)^2 / 2 of 14.
-        assert!((label_overlap(&kernel, &one) - 8.0 / 14.0).abs() < 32.0 * f64::EPSILON);
+        let label_overlap = |targets: &Mat<f64>| {
+            let (_, leading) = KernelSummary::with_leading(&kernel, targets.ncols());
+            label_overlap(&leading.unwrap(), targets)
+        };
+        assert!((label_overlap(&one) - 8.0 / 14.0).abs() < 32.0 * f64::EPSILON);
         // Two outputs: only the part along (1, -1, 0) is left out, (3 - 1)^2 / 2 of 14 + 4.
         let two = Mat::from_fn(3, 2, |i, o| if o == 0 { one[(i, 0)] } else { [0.0, 0.0, 2.0][i] });
-        assert!((label_overlap(&kernel, &two) - 16.0 / 18.0).abs() < 32.0 * f64::EPSILON);
-        assert!(label_overlap(&kernel, &Mat::zeros(3, 1)).is_nan());
+        assert!((label_overlap(&two) - 16.0 / 18.0).abs() < 32.0 * f64::EPSILON);
+        assert!(label_overlap(&Mat::zeros(3, 1)).is_nan());
     }
 
     #[test]

@@ -10,13 +10,13 @@ mod nngp;
 pub mod ntk;
 mod observed;
 mod partial_jacobian;
-mod remembering;
 
-pub use gradient_norms::{gradient_covariance_trace, ntk_layer_shares};
-pub use kernel_metrics::{centred_alignment, effective_rank, label_overlap, velocity};
-pub use matrix::{KernelSummary, inner_product, relative_distance, target_alignment, to_f32, to_f64, to_matrix};
+pub use gradient_norms::{gradient_covariance_trace, gradient_covariance_trace_of_kernel};
+pub use kernel_metrics::{centred_alignment, effective_rank, label_overlap, trace_shares, velocity};
+pub use matrix::{
+    KernelSummary, inner_product, mean_entries, relative_distance, target_alignment, to_f32, to_f64, to_matrix,
+};
 pub use nngp::empirical_nngp;
 pub use ntk::{empirical_ntk, empirical_ntk_full};
 pub use observed::{LayerGeometry, Observed};
 pub use partial_jacobian::{PartialJacobianNorm, partial_jacobian_norms};
-pub use remembering::Remembering;

@@ -1,7 +1,9 @@
 //! From a device tensor to an f64 matrix on the host, and what is read off a symmetric kernel.
 
-use burn::tensor::Tensor;
-use faer::Mat;
+use burn::tensor::{DType, Tensor};
+use faer::{Mat, Side};
+
+use crate::ntk::Number;
 
 /// Copies a tensor to an f64 matrix of the same shape.
 pub fn to_matrix(tensor: Tensor<2>) -> Mat<f64> {
@@ -12,12 +14,25 @@ pub fn to_matrix(tensor: Tensor<2>) -> Mat<f64> {
 
 /// Row-major values of a tensor in f64.
 pub fn to_f64<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    tensor.into_data().iter::<f64>().collect()
+    // What is narrower than f64 fits f32 without loss.
+    if tensor.dtype() == DType::F64 {
+        f64::pull(tensor)
+    } else {
+        f32::pull(tensor).into_iter().map(f64::from).collect()
+    }
 }
 
 /// Row-major values of a tensor in f32.
 pub fn to_f32<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.into_data().iter::<f32>().collect()
+    f32::pull(tensor)
+}
+
+/// Mean of the diagonal of a square matrix, and mean of what is off it; not a number where there is nothing.
+pub fn mean_entries(kernel: &Mat<f64>) -> [f64; 2] {
+    let n = kernel.nrows();
+    let diagonal: f64 = (0..n).map(|i| kernel[(i, i)]).sum();
+    let total: f64 = (0..n).flat_map(|j| (0..n).map(move |i| (i, j))).map(|(i, j)| kernel[(i, j)]).sum();
+    [diagonal / n as f64, if n > 1 { (total - diagonal) / (n * (n - 1)) as f64 } else { f64::NAN }]
 }
 
 /// Scalars of one symmetric positive semi-definite kernel matrix.
@@ -34,16 +49,23 @@ pub struct KernelSummary {
 impl KernelSummary {
     /// Reads the summary off a kernel.
     pub fn new(kernel: &Mat<f64>) -> Self {
-        let n = kernel.nrows();
-        let diagonal: f64 = (0..n).map(|i| kernel[(i, i)]).sum();
-        let total: f64 = (0..n).flat_map(|j| (0..n).map(move |i| (i, j))).map(|(i, j)| kernel[(i, j)]).sum();
-        let mut eigenvalues = kernel.self_adjoint_eigenvalues(faer::Side::Lower).unwrap_or_default();
+        let [mean_diagonal, mean_off_diagonal] = mean_entries(kernel);
+        let mut eigenvalues = kernel.self_adjoint_eigenvalues(Side::Lower).unwrap_or_default();
         eigenvalues.reverse();
-        Self {
-            mean_diagonal: diagonal / n as f64,
-            mean_off_diagonal: if n > 1 { (total - diagonal) / (n * (n - 1)) as f64 } else { f64::NAN },
-            eigenvalues,
+        Self { mean_diagonal, mean_off_diagonal, eigenvalues }
+    }
+
+    /// The same, and the `leading` eigenvectors of the largest eigenvalues, `N x leading`, from one decomposition; `None` if it failed.
+    pub fn with_leading(kernel: &Mat<f64>, leading: usize) -> (Self, Option<Mat<f64>>) {
+        let [mean_diagonal, mean_off_diagonal] = mean_entries(kernel);
+        let (mut eigenvalues, mut vectors) = (Vec::new(), None);
+        if let Ok(decomposed) = kernel.self_adjoint_eigen(Side::Lower) {
+            // They ascend.
+            let n = kernel.nrows();
+            eigenvalues = (0..n).rev().map(|i| decomposed.S()[i]).collect();
+            vectors = Some(decomposed.U().subcols(n - leading.min(n), leading.min(n)).to_owned());
         }
+        (Self { mean_diagonal, mean_off_diagonal, eigenvalues }, vectors)
     }
 
     /// Largest over smallest eigenvalue; `None` when the smallest is lost in the round-off `N epsilon` of the largest, with
@@ -89,6 +111,21 @@ mod tests {
             assert!((found - expected).abs() < 16.0 * f64::EPSILON);
         }
         assert!((summary.condition_number(f64::EPSILON).unwrap() - 3.0).abs() < 64.0 * f64::EPSILON);
+    }
+
+    #[test]
+    fn leading_eigenvectors_belong_to_the_largest_eigenvalues() {
+        let (summary, vectors) = KernelSummary::with_leading(&kernel(), 1);
+        let vectors = vectors.unwrap();
+        assert_eq!((summary.mean_diagonal, summary.mean_off_diagonal), (2.0, 1.0));
+        for (found, expected) in summary.eigenvalues.iter().zip([3.0, 1.0]) {
+            assert!((found - expected).abs() < 16.0 * f64::EPSILON);
+        }
+        let image = kernel() * &vectors;
+        for i in 0..2 {
+            assert!((image[(i, 0)] - 3.0 * vectors[(i, 0)]).abs() < 16.0 * f64::EPSILON);
+        }
+        assert!((inner_product(&vectors, &vectors) - 1.0).abs() < 16.0 * f64::EPSILON);
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod norm;
 mod pooling;
 mod taylor;
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use widthwise_theory::{
     Architecture, InputShape, Layer, Node, Operation, Scaling, TheoryError, UpdateRule, WeightLayer,
@@ -67,10 +69,16 @@ impl Batch {
 
     /// The first `n` examples.
     pub fn first(&self, n: usize) -> Self {
+        self.range(0..n)
+    }
+
+    /// Some neighbouring examples.
+    pub fn range(&self, range: Range<usize>) -> Self {
+        let part = |tensor: &Tensor<2>| tensor.clone().narrow(0, range.start, range.len());
         Self {
-            inputs: self.inputs.clone().narrow(0, 0, n),
-            gates: self.gates.clone().map(|gates| gates.narrow(0, 0, n)),
-            masks: self.masks.iter().map(|mask| mask.clone().narrow(0, 0, n)).collect(),
+            inputs: part(&self.inputs),
+            gates: self.gates.as_ref().map(part),
+            masks: self.masks.iter().map(part).collect(),
         }
     }
 

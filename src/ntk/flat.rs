@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use widthwise_probes::ntk::{Columns, Grouping, Number, Order, Share};
 use widthwise_theory::{Layer, Operation};
 
+use super::BlockMaker;
 use super::flow::{ColumnOrder, Flow, multiply_chunk};
 use super::route::Route;
-use super::{BlockMaker, States};
 use crate::network::slope;
 
 /// Cotangents that have come down to an image.
@@ -28,7 +28,7 @@ pub(super) struct ImageEnd<T> {
 pub(super) fn pull_back<T: Number>(
     maker: &BlockMaker<'_, T>,
     route: &Route,
-    states: &States,
+    states: &[Tensor<2>],
     grouping: &Grouping,
     shares: &mut [Option<Share<T>>],
 ) -> Vec<ImageEnd<T>> {
@@ -44,7 +44,7 @@ pub(super) fn pull_back<T: Number>(
                 ends.push(ImageEnd { state, flow, is_pooled });
                 return;
             }
-            let features = states.0[state].dims()[1];
+            let features = states[state].dims()[1];
             waiting[state] = Some(match waiting[state].take() {
                 Some(other) => other.plus(flow, &order, features),
                 None => flow,
@@ -58,7 +58,7 @@ pub(super) fn pull_back<T: Number>(
                 }
             }
             Operation::Layer(Layer::Activation { function }) if route.has_weights[input] => {
-                arrive(input, flow.times(&order, slopes(function, &states.0[input])), false);
+                arrive(input, flow.times(&order, slopes(function, &states[input])), false);
             }
             Operation::Layer(Layer::Flatten) if route.has_weights[input] => arrive(input, flow, false),
             Operation::Layer(Layer::GlobalAveragePool) if route.has_weights[input] => {
@@ -81,7 +81,7 @@ pub(super) fn pull_back<T: Number>(
                         Some((state, function)) => {
                             arrive(
                                 state,
-                                dense.pull_back(&flow, &maker.plan.wanted(), Some(slopes(function, &states.0[state]))),
+                                dense.pull_back(&flow, &maker.plan.wanted(), Some(slopes(function, &states[state]))),
                                 false,
                             );
                         }

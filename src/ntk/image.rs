@@ -3,17 +3,18 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use burn::tensor::Tensor;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 use widthwise_probes::ntk::{Columns, Grouping, Number, Share};
 use widthwise_theory::{InputShape, Layer, Operation};
 
+use super::BlockMaker;
 use super::canvas::Canvas;
 use super::flat::{ImageEnd, span};
 use super::flow::{ColumnOrder, Flow};
 use super::route::{Route, low};
-use super::{BlockMaker, States};
 use crate::network::slope;
 
 /// A convolution of a network.
@@ -41,7 +42,7 @@ pub(super) struct ImageShares<'a, T> {
     pub(super) maker: &'a BlockMaker<'a, T>,
     pub(super) route: &'a Route,
     pub(super) canvas: &'a Canvas,
-    pub(super) states: &'a States,
+    pub(super) states: &'a [Tensor<2>],
     pub(super) grouping: &'a Grouping,
 }
 
@@ -173,8 +174,8 @@ impl<T: Number> ImageShares<'_, T> {
                 node.inputs[0] == state && matches!(self.maker.layer(index), Some(Layer::Convolution { .. }))
             })
         };
-        let pull = |state: usize| if is_read(state) { T::pull(self.states.0[state].clone()) } else { Vec::new() };
-        (0..self.states.0.len()).map(pull).collect()
+        let pull = |state: usize| if is_read(state) { T::pull(self.states[state].clone()) } else { Vec::new() };
+        (0..self.states.len()).map(pull).collect()
     }
 
     /// `phi'` of an activation among images, `[N, features]`; nothing for other nodes.
@@ -182,7 +183,7 @@ impl<T: Number> ImageShares<'_, T> {
         let input = self.maker.network.nodes()[index].inputs[0];
         match self.maker.layer(index) {
             Some(Layer::Activation { function }) if self.route.is_image[input] => {
-                T::pull(slope(function, self.states.0[input].clone()))
+                T::pull(slope(function, self.states[input].clone()))
             }
             _ => Vec::new(),
         }

@@ -8,6 +8,7 @@ mod canvas;
 mod flat;
 mod flow;
 mod image;
+mod kernel;
 mod route;
 
 use burn::tensor::Tensor;
@@ -15,9 +16,11 @@ use widthwise_probes::Observed;
 use widthwise_probes::ntk::{Columns, ExampleBlock, LayerShare, Number, Plan, Share, gather};
 use widthwise_theory::{Layer, Operation};
 
-use crate::network::{Batch, Network, Tap};
+use crate::network::{Batch, Network};
 use crate::observation::Observation;
 use image::ImageShares;
+pub(crate) use kernel::total;
+pub use kernel::{ntk, ntk_by_layer};
 use route::Route;
 
 /// A network with its weights in host memory, ready to make blocks.
@@ -27,15 +30,6 @@ pub struct BlockMaker<'a, T> {
     /// Weights of every layer that is pulled back; none where pullbacks go through tensors.
     weights: Vec<Vec<T>>,
     route: Option<Route>,
-}
-
-/// The states of a forward pass.
-pub(crate) struct States(Vec<Tensor<2>>);
-
-impl Tap for States {
-    fn state(&mut self, state: &Tensor<2>) {
-        self.0.push(state.clone());
-    }
 }
 
 impl<'a, T: Number> BlockMaker<'a, T> {
@@ -65,17 +59,19 @@ impl<'a, T: Number> BlockMaker<'a, T> {
 
     /// The block of some examples.
     pub fn block(&self, batch: &Batch) -> ExampleBlock<T> {
-        let Some(route) = &self.route else { return gather(&Observation::new(self.network, batch), &self.plan) };
-        let mut states = States(Vec::new());
-        self.network.forward(batch, &mut states);
-        let grouping = self.plan.grouping(batch.examples());
+        self.block_of(&Observation::new(self.network, batch))
+    }
+
+    /// The same of examples that have gone through the network already.
+    pub(crate) fn block_of(&self, observation: &Observation<'_>) -> ExampleBlock<T> {
+        let Some(route) = &self.route else { return gather(observation, &self.plan) };
+        let states = observation.states();
+        let grouping = self.plan.grouping(observation.examples());
         let mut shares: Vec<Option<Share<T>>> = self.network.weight_layers().iter().map(|_| None).collect();
-        let ends = flat::pull_back(self, route, &states, &grouping, &mut shares);
+        let ends = flat::pull_back(self, route, states, &grouping, &mut shares);
         if let Some(canvas) = &route.canvas {
-            ImageShares { maker: self, route, canvas, states: &states, grouping: &grouping }
-                .pull_back(&ends, &mut shares);
+            ImageShares { maker: self, route, canvas, states, grouping: &grouping }.pull_back(&ends, &mut shares);
         }
-        let observation = Observation::of_states(self.network, batch, states.0);
         let layers = shares.into_iter().enumerate().map(|(index, share)| {
             let geometry = observation.geometry(index + 1);
             let mean = if matches!(share, Some(Share::Readout { .. })) { 1.0 } else { self.plan.mean() };
@@ -86,9 +82,9 @@ impl<'a, T: Number> BlockMaker<'a, T> {
     }
 
     /// Input rows of a layer at one position, `F x N`.
-    fn rows(&self, number: usize, states: &States) -> Columns<T> {
+    fn rows(&self, number: usize, states: &[Tensor<2>]) -> Columns<T> {
         let node = &self.network.nodes()[self.network.weight_layers()[number].index];
-        let state = states.0[node.inputs[0]].clone();
+        let state = states[node.inputs[0]].clone();
         let [examples, features] = state.dims();
         Columns::by_column(T::pull(state), features, examples)
     }

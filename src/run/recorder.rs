@@ -11,7 +11,7 @@ use widthwise_probes::{centred_alignment, inner_product, relative_distance, to_m
 
 use super::folder;
 use crate::config::KeepWeights;
-use crate::measurement::{Evaluation, Measured, Past, Snapshot, measure};
+use crate::measurement::{Evaluation, InitialWeights, Measured, Past, Snapshot, measure};
 use crate::monitor::Monitor;
 use crate::network::{Network, NoTap, Parameters};
 use crate::prediction::{self, InitialOutputs, Theory};
@@ -50,7 +50,7 @@ pub(super) struct Recorder<'a> {
     position: Position,
     /// Of the member in training, before its first step.
     initial_ntk: Option<Mat<f64>>,
-    initial_weights: Vec<Parameters>,
+    initial_weights: InitialWeights,
     /// Of the look before the next one.
     previous_ntk: Option<Mat<f64>>,
     predicted_path: Option<prediction::Path>,
@@ -80,7 +80,7 @@ impl<'a> Recorder<'a> {
             monitor,
             position,
             initial_ntk: None,
-            initial_weights: Vec::new(),
+            initial_weights: InitialWeights::default(),
             previous_ntk: None,
             predicted_path: None,
             predicted_steps: BTreeSet::new(),
@@ -115,7 +115,7 @@ impl<'a> Recorder<'a> {
         std::fs::create_dir_all(&folder)?;
         folder::clear_weights(&folder, member.step)?;
         (self.initial_ntk, self.predicted_path) = (None, None);
-        (self.initial_weights, self.previous_ntk) = (initial_weights, previous_ntk);
+        (self.initial_weights, self.previous_ntk) = (InitialWeights::new(initial_weights), previous_ntk);
         if member.step > 0 {
             if self.session.experiment.probes.ntk {
                 self.initial_ntk = Some(npy::read(&folder.join("ntk_initial.npy"))?);
@@ -164,7 +164,7 @@ impl<'a> Recorder<'a> {
         Past {
             ntk: self.initial_ntk.as_ref().filter(|_| step > 0),
             previous_ntk: self.previous_ntk.as_ref().zip(previous.map(|previous| step - previous)),
-            weights: Some(self.initial_weights.as_slice()).filter(|_| step > 0),
+            weights: Some(&self.initial_weights).filter(|_| step > 0),
         }
     }
 
