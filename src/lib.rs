@@ -21,4 +21,5 @@ pub mod reproduce;
 pub mod run;
 mod session;
 pub mod signals;
+pub mod threads;
 pub mod training;

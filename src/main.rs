@@ -28,7 +28,8 @@ fn main() -> ExitCode {
 
 fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
     widthwise::signals::survive_size_limits().context("cannot listen for signals")?;
-    set_threads(cli.global.threads)?;
+    // The pool is made once a process, so this comes before anything that computes.
+    widthwise::threads::start(cli.global.threads)?;
     match &cli.command {
         Command::Run(arguments) => run::execute(arguments, console),
         Command::Check(arguments) => check::execute(arguments, console),
@@ -51,11 +52,4 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
         Command::Config(arguments) => config::execute(arguments, console),
         Command::Completions(arguments) => completions::execute(arguments, console),
     }
-}
-
-/// The pool is made once a process, so this comes before anything that computes.
-fn set_threads(threads: Option<usize>) -> Result<()> {
-    let Some(threads) = threads else { return Ok(()) };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
-    pool.build_global().with_context(|| format!("--threads {threads}: the threads cannot be started; ask for fewer"))
 }

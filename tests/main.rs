@@ -26,6 +26,7 @@ mod reproduce;
 mod reproducibility;
 mod resume;
 mod taylor;
+mod threads;
 mod trained_ensembles;
 mod training_metrics;
 mod two_roads;

@@ -34,14 +34,15 @@ examples = 24
 jacobian_vectors = 3
 "#;
 
-/// Wide enough that matrix products are shared among threads, and small enough that a run takes seconds.
+/// Wide enough that matrix products are shared among threads and that steps are taken without a graph, on kernels large enough that their
+/// decompositions are shared too, and small enough that a run takes seconds.
 const WIDE: &str = r#"
 [run]
 name = "wide"
 members = 2
 keep_weights = true
 [dataset.preprocessing]
-train = 256
+train = 340
 test = 128
 [network]
 depth = 2
@@ -54,7 +55,57 @@ batch_size = 128
 steps = 6
 [probes]
 schedule = { every = 3 }
-examples = 64
+examples = 330
+"#;
+
+/// Without activations, on the road without a graph, by the other rule.
+const DEEP_LINEAR: &str = r#"
+[run]
+name = "deep_linear"
+members = 1
+keep_weights = true
+[dataset.preprocessing]
+train = 140
+test = 20
+[network]
+family = "deep_linear"
+depth = 2
+width = 300
+[training]
+optimizer = "adam"
+loss = "cross_entropy"
+learning_rate = { absolute = 1e-3 }
+batch_size = 70
+[training.stop]
+steps = 6
+[probes]
+schedule = { every = 3 }
+examples = 130
+"#;
+
+/// Gates, by automatic differentiation.
+const GATED: &str = r#"
+[run]
+name = "gated"
+members = 1
+keep_weights = true
+[dataset.preprocessing]
+train = 140
+test = 20
+[network]
+family = "gated_deep_linear"
+depth = 2
+width = 40
+sigma_b2 = 0.0
+[training]
+optimizer = "momentum"
+learning_rate = { critical = 0.1 }
+batch_size = 35
+[training.stop]
+steps = 8
+[probes]
+schedule = { every = 4 }
+examples = 130
 "#;
 
 /// Convolutions of a few hundred thousand rows.
@@ -171,10 +222,10 @@ fn the_seed_decides_everything() {
 
 #[test]
 fn the_number_of_threads_changes_no_byte() {
-    for text in [WIDE, IMAGES, MANY] {
+    for text in [SMALL, WIDE, IMAGES, DEEP_LINEAR, GATED, MANY] {
         let runs = Runs::of(text);
         let one = files(&runs.run("1", &["--threads", "1"]));
-        for threads in ["2", "3", "8"] {
+        for threads in ["2", "3", "5"] {
             let many = files(&runs.run(threads, &["--threads", threads]));
             assert_equal_files(&many, &one, &format!("{threads} threads"));
         }
