@@ -20,7 +20,7 @@ use clap_complete::Shell;
 use widthwise::config::DeviceKind;
 
 use crate::commands::check::Control;
-pub(crate) use bench::{BenchArguments, BenchCases, BenchCommand, DeviceCases};
+pub(crate) use bench::{BenchArguments, BenchCases, BenchCommand, DeviceCases, ProbeCases};
 pub(crate) use explain::ExplainArguments;
 use help::{
     BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, EXPLAIN_HELP, KERNEL_HELP,

@@ -48,6 +48,7 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
             BenchCommand::Kernels(arguments) => bench::kernels_of_cases(arguments, console),
             BenchCommand::Ntk(arguments) => bench::ntk::execute(arguments, console),
             BenchCommand::Train(arguments) => bench::train::execute(arguments, console),
+            BenchCommand::Probes(arguments) => bench::probes::execute(arguments, console),
         },
         Command::Config(arguments) => config::execute(arguments, console),
         Command::Completions(arguments) => completions::execute(arguments, console),

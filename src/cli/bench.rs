@@ -1,5 +1,7 @@
 //! What `widthwise bench` may be told.
 
+use std::path::PathBuf;
+
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 use widthwise::config::DeviceKind;
@@ -21,6 +23,18 @@ pub(crate) enum BenchCommand {
     Ntk(DeviceCases),
     /// Training steps, in f32, beside the speed of a large matrix product
     Train(DeviceCases),
+    /// Looks at networks while they train, probe by probe, beside their training steps
+    Probes(ProbeCases),
+}
+
+/// `widthwise bench probes`
+#[derive(Debug, Args)]
+pub(crate) struct ProbeCases {
+    #[command(flatten)]
+    pub(crate) cases: BenchCases,
+    /// Also write every number to this CSV file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Which cases, and how often.

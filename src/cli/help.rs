@@ -151,6 +151,7 @@ Examples:
   widthwise bench ntk
   widthwise bench ntk --case mlp_784_512 --repeats 3
   widthwise bench train --case mlp --device wgpu
+  widthwise bench probes --case cnn
   widthwise bench kernels --case global_average --repeats 3
   widthwise --threads 1 bench kernels --case fc_relu";
 

@@ -1,7 +1,9 @@
 //! `widthwise bench`: how fast this machine is, case by case, with sizes in the names.
 
+mod networks;
 pub(crate) mod ntk;
 mod peak;
+pub(crate) mod probes;
 pub(crate) mod train;
 
 use std::time::Instant;
@@ -12,6 +14,8 @@ use serde::Serialize;
 use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Padding, Parameterization, kernels,
 };
+
+use networks::value;
 
 use super::Exit;
 use super::columns::{Align, columns, number};
@@ -114,26 +118,27 @@ fn dual_evaluations(case: &Case) -> f64 {
     activations * 0.5 * n * (n + 1.0) * per_pair
 }
 
+/// The cases whose names hold the pattern.
+///
+/// # Errors
+/// No such case.
+fn chosen<C>(mut cases: Vec<C>, name: impl Fn(&C) -> &str, arguments: &BenchCases) -> Result<Vec<C>> {
+    let names: Vec<String> = cases.iter().map(|case| name(case).to_owned()).collect();
+    let Some(pattern) = &arguments.case else { return Ok(cases) };
+    cases.retain(|case| name(case).contains(pattern.as_str()));
+    ensure!(!cases.is_empty(), "--case {pattern} is part of no name; the cases are {}", names.join(", "));
+    Ok(cases)
+}
+
 /// Times every case whose name holds the pattern.
 ///
 /// # Errors
 /// No such case, or a kernel that cannot be computed.
 pub(crate) fn kernels_of_cases(arguments: &BenchCases, console: &Console) -> Result<Exit> {
-    let all = cases();
-    let chosen: Vec<&Case> = all
-        .iter()
-        .filter(|case| arguments.case.as_ref().is_none_or(|pattern| case.name.contains(pattern.as_str())))
-        .collect();
-    let names: Vec<&str> = all.iter().map(|case| case.name).collect();
-    ensure!(
-        !chosen.is_empty(),
-        "--case {} is part of no name; the cases are {}",
-        arguments.case.as_deref().unwrap_or_default(),
-        names.join(", ")
-    );
+    let chosen = chosen(cases(), |case| case.name, arguments)?;
     let heading = ["case", "median", "fastest", "slowest", "duals/s/thread", "neural-tangents", "ratio"];
     let mut rows = vec![heading.map(str::to_owned)];
-    for case in chosen {
+    for case in &chosen {
         console.note(format_args!("timing {}", case.name));
         let timing = time(case, arguments.repeats)?;
         console.json(&timing)?;
@@ -161,8 +166,6 @@ pub(crate) fn kernels_of_cases(arguments: &BenchCases, console: &Console) -> Res
 
 fn time(case: &Case, repeats: usize) -> Result<Timing> {
     let features = case.architecture.input.features();
-    // A fixed Weyl sequence: any inputs without structure do.
-    let value = |i: usize| 2.0 * (i as f64 * 0.754_877_666_246_693).fract() - 1.0;
     let inputs = Inputs::new((0..case.examples * features).map(value).collect(), case.architecture.input)?;
     let run = || -> Result<f64> {
         let start = Instant::now();

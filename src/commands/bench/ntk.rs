@@ -27,16 +27,15 @@ use widthwise::network::Network;
 use widthwise::ntk::BlockMaker;
 use widthwise::observation::Observation;
 use widthwise_probes::ntk::{NtkOutput, Plan, block_kernel, empirical_ntk, empirical_ntk_full};
-use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding, UpdateRule};
+use widthwise_theory::{Activation, Architecture, UpdateRule};
 
+use super::networks::{OUTPUTS, cnn, inputs, mlp};
 use super::peak::{Peak, peak, processor_s};
-use super::{DENSE_INIT, FEATURES, IMAGE, PATIENCE_S, architecture};
+use super::{PATIENCE_S, chosen};
 use crate::cli::DeviceCases;
 use crate::commands::Exit;
 use crate::commands::columns::{Align, columns, number};
 use crate::commands::console::Console;
-
-const OUTPUTS: usize = 10;
 
 /// One kernel.
 struct Case {
@@ -70,24 +69,8 @@ struct Timing {
     ratio: Option<f64>,
 }
 
-fn mlp(width: usize) -> Architecture {
-    let hidden = [Layer::Dense { width, init: DENSE_INIT }, Layer::Activation { function: Activation::Relu }];
-    let mut layers: Vec<Layer> = std::iter::repeat_n(hidden, 3).flatten().collect();
-    layers.push(Layer::Dense { width: OUTPUTS, init: DENSE_INIT });
-    architecture(InputShape::flat(FEATURES), layers)
-}
-
-fn cnn() -> Architecture {
-    let hidden = [
-        Layer::Convolution { width: 64, filter_size: [3, 3], stride: [1, 1], padding: Padding::Same, init: DENSE_INIT },
-        Layer::Activation { function: Activation::Relu },
-    ];
-    let mut layers: Vec<Layer> = std::iter::repeat_n(hidden, 3).flatten().collect();
-    layers.extend([Layer::GlobalAveragePool, Layer::Dense { width: OUTPUTS, init: DENSE_INIT }]);
-    architecture(IMAGE, layers)
-}
-
 fn cases() -> Vec<Case> {
+    let relu = || Some(Activation::Relu);
     let mut cases = Vec::new();
     let mut add = |name: &str, architecture: Architecture, rows: &[(usize, f64, f64)]| {
         for &(examples, trace, full) in rows {
@@ -102,9 +85,9 @@ fn cases() -> Vec<Case> {
             }
         }
     };
-    add("mlp_784_512x3_10", mlp(512), &[(64, 0.015, 0.034), (256, 0.11, 0.59), (512, 0.27, 3.0)]);
-    add("mlp_784_2048x3_10", mlp(2048), &[(64, 0.14, 0.24), (256, 0.80, 3.8), (512, 2.0, 17.0)]);
-    add("cnn_3_64_64_64_gap_10", cnn(), &[(16, 1.3, 1.4), (32, 2.5, 2.2)]);
+    add("mlp_784_512x3_10", mlp(512, OUTPUTS, relu()), &[(64, 0.015, 0.034), (256, 0.11, 0.59), (512, 0.27, 3.0)]);
+    add("mlp_784_2048x3_10", mlp(2048, OUTPUTS, relu()), &[(64, 0.14, 0.24), (256, 0.80, 3.8), (512, 2.0, 17.0)]);
+    add("cnn_3_64_64_64_gap_10", cnn(64), &[(16, 1.3, 1.4), (32, 2.5, 2.2)]);
     cases
 }
 
@@ -143,15 +126,7 @@ fn operations(case: &Case) -> Result<[f64; 2]> {
 /// No such case, or no such device.
 pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCases, console: &Console) -> Result<Exit> {
     let device = device::open(*kind)?;
-    let mut chosen = cases();
-    let names: Vec<String> = chosen.iter().map(|case| case.name.clone()).collect();
-    chosen.retain(|case| arguments.case.as_ref().is_none_or(|pattern| case.name.contains(pattern.as_str())));
-    ensure!(
-        !chosen.is_empty(),
-        "--case {} is part of no name; the cases are {}",
-        arguments.case.as_deref().unwrap_or_default(),
-        names.join(", ")
-    );
+    let chosen = chosen(cases(), |case| &case.name, arguments)?;
     let heading = [
         "case",
         "median",
@@ -206,10 +181,7 @@ fn time(case: &Case, repeats: usize, peak: Peak, device: &Device) -> Result<Timi
     // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
     let _ = fs::write("/proc/self/clear_refs", "5");
     let network = Network::new(&case.architecture, UpdateRule::Linear, 1, 0, device, DType::F32)?;
-    // A fixed Weyl sequence: any inputs without structure do.
-    let value = |i: usize| 2.0 * (i as f64 * 0.754_877_666_246_693).fract() - 1.0;
-    let inputs: Vec<f64> = (0..case.examples * case.architecture.input.features()).map(value).collect();
-    let batch = network.batch(&inputs);
+    let batch = network.batch(&inputs(&network, case.examples, 0));
     let plan = Plan { output: case.output, outputs: OUTPUTS, rows: case.examples, columns: case.examples };
     let mut kernel = [Vec::<f32>::new()];
     let mut run = || -> Result<(f64, Option<f64>)> {

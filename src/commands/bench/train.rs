@@ -10,23 +10,22 @@ use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device, Tensor};
 use rayon::prelude::*;
 use serde::Serialize;
-use widthwise::config::{Anchor, DeviceKind, GatesConfig, L2, Loss, Optimizer};
+use widthwise::config::{Anchor, DeviceKind, L2, Loss, Optimizer};
 use widthwise::device;
 use widthwise::memory::peak_resident;
-use widthwise::network::{Batch, Network, draw_gates, from_f64};
-use widthwise::training::loss::Targets;
+use widthwise::network::Network;
 use widthwise::training::optimizer::{OptimizerState, Updater};
 use widthwise::training::{beside_others, generic_step, take_step};
-use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding, UpdateRule};
+use widthwise_theory::{Activation, Architecture, UpdateRule};
 
+use super::chosen;
+use super::networks::{OUTPUTS, cnn, examples, gated, mlp};
 use super::peak::peak;
-use super::{DENSE_INIT, FEATURES, IMAGE, architecture};
 use crate::cli::DeviceCases;
 use crate::commands::Exit;
 use crate::commands::columns::{Align, columns, number};
 use crate::commands::console::Console;
 
-const OUTPUTS: usize = 10;
 /// Seconds of steps after the first, in which rounds are repeated.
 const ROUND_S: f64 = 0.5;
 
@@ -58,34 +57,6 @@ struct Timing {
     threads: usize,
 }
 
-fn mlp(width: usize, function: Option<Activation>) -> Architecture {
-    let mut layers = Vec::new();
-    for _ in 0..3 {
-        layers.push(Layer::Dense { width, init: DENSE_INIT });
-        layers.extend(function.clone().map(|function| Layer::Activation { function }));
-    }
-    layers.push(Layer::Dense { width: OUTPUTS, init: DENSE_INIT });
-    architecture(InputShape::flat(FEATURES), layers)
-}
-
-fn cnn() -> Architecture {
-    let hidden = [
-        Layer::Convolution { width: 64, filter_size: [3, 3], stride: [1, 1], padding: Padding::Same, init: DENSE_INIT },
-        Layer::Activation { function: Activation::Relu },
-    ];
-    let mut layers: Vec<Layer> = std::iter::repeat_n(hidden, 3).flatten().collect();
-    layers.extend([Layer::GlobalAveragePool, Layer::Dense { width: OUTPUTS, init: DENSE_INIT }]);
-    architecture(IMAGE, layers)
-}
-
-fn gated(width: usize) -> Architecture {
-    let gates = draw_gates(&GatesConfig::default(), 1, &[], FEATURES);
-    let mut layers = vec![Layer::Dense { width, init: DENSE_INIT }];
-    layers.extend(std::iter::repeat_n(Layer::GatedDense { width, init: DENSE_INIT }, 2));
-    layers.push(Layer::GatedDense { width: OUTPUTS, init: DENSE_INIT });
-    Architecture { gates: Some(gates), ..architecture(InputShape::flat(FEATURES), layers) }
-}
-
 fn cases() -> Vec<Case> {
     let case = |name: String, architecture: Architecture, batch: usize| Case {
         name,
@@ -98,15 +69,21 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for width in [128, 512, 2048, 8192] {
         let name = format!("mlp_784_{width}x3_10_b128");
-        cases.push(case(name.clone(), mlp(width, relu.clone()), 128));
+        cases.push(case(name.clone(), mlp(width, OUTPUTS, relu.clone()), 128));
         if width < 8192 {
-            cases.push(Case { is_generic: true, ..case(format!("{name}_generic"), mlp(width, relu.clone()), 128) });
+            cases.push(Case {
+                is_generic: true,
+                ..case(format!("{name}_generic"), mlp(width, OUTPUTS, relu.clone()), 128)
+            });
         }
     }
-    cases.push(case("cnn_3_64_64_64_gap_10_b64".to_owned(), cnn(), 64));
-    cases.push(case("deep_linear_784_512x3_10_b128".to_owned(), mlp(512, None), 128));
+    cases.push(case("cnn_3_64_64_64_gap_10_b64".to_owned(), cnn(64), 64));
+    cases.push(case("deep_linear_784_512x3_10_b128".to_owned(), mlp(512, OUTPUTS, None), 128));
     cases.push(case("gated_deep_linear_784_128x3_10_b128".to_owned(), gated(128), 128));
-    cases.push(Case { members: 32, ..case("ensemble32_mlp_784_128x3_10_b128".to_owned(), mlp(128, relu), 128) });
+    cases.push(Case {
+        members: 32,
+        ..case("ensemble32_mlp_784_128x3_10_b128".to_owned(), mlp(128, OUTPUTS, relu), 128)
+    });
     cases
 }
 
@@ -127,17 +104,9 @@ fn operations(case: &Case) -> Result<f64> {
 /// No such case, or no such device.
 pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCases, console: &Console) -> Result<Exit> {
     let device = device::open(*kind)?;
-    let mut chosen = cases();
     // There is no other road on the other devices.
-    chosen.retain(|case| *kind == DeviceKind::Flex || !case.is_generic);
-    let names: Vec<String> = chosen.iter().map(|case| case.name.clone()).collect();
-    chosen.retain(|case| arguments.case.as_ref().is_none_or(|pattern| case.name.contains(pattern.as_str())));
-    ensure!(
-        !chosen.is_empty(),
-        "--case {} is part of no name; the cases are {}",
-        arguments.case.as_deref().unwrap_or_default(),
-        names.join(", ")
-    );
+    let cases = cases().into_iter().filter(|case| *kind == DeviceKind::Flex || !case.is_generic).collect();
+    let chosen = chosen(cases, |case: &Case| &case.name, arguments)?;
     let mut rows =
         vec![["case", "step", "fastest", "slowest", "steps/s", "GFLOP/s", "of peak", "memory"].map(str::to_owned)];
     let peak = peak(&device, console)?.wall;
@@ -182,16 +151,7 @@ fn time(case: &Case, repeats: usize, peak: f64, device: &Device) -> Result<Timin
         let state = OptimizerState::new(optimizer, &network.parameters);
         members.push((network, state));
     }
-    // A fixed Weyl sequence: any inputs without structure do.
-    let value = |i: usize| 2.0 * (i as f64 * 0.754_877_666_246_693).fract() - 1.0;
-    let inputs: Vec<f64> = (0..case.batch * case.architecture.input.features()).map(value).collect();
-    let batch: Batch = members[0].0.batch(&inputs);
-    let values = (0..case.batch * OUTPUTS).map(|i| value(7 * i + 3)).collect();
-    let classes: Vec<i64> = (0..case.batch as i64).map(|i| i % OUTPUTS as i64).collect();
-    let targets = Targets {
-        values: from_f64(values, [case.batch, OUTPUTS], device, DType::F32),
-        classes: Tensor::from_data(classes.as_slice(), device),
-    };
+    let (batch, targets) = examples(&members[0].0, case.batch, 0);
     let seen = (&batch, &targets, Loss::HalfMean);
     let mut step = 0;
     let mut round = |steps: u64| -> Result<f64> {

@@ -1,0 +1,66 @@
+//! The finite networks that are timed, and examples for them.
+
+use burn::tensor::Tensor;
+use widthwise::config::GatesConfig;
+use widthwise::network::{Batch, Network, draw_gates, from_f64};
+use widthwise::training::loss::Targets;
+use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding};
+
+use super::{DENSE_INIT, FEATURES, IMAGE, architecture};
+
+/// Outputs of a classifier.
+pub(super) const OUTPUTS: usize = 10;
+
+/// Three hidden layers on a flat input, without activations if `function` is `None`.
+pub(super) fn mlp(width: usize, outputs: usize, function: Option<Activation>) -> Architecture {
+    let mut layers = Vec::new();
+    for _ in 0..3 {
+        layers.push(Layer::Dense { width, init: DENSE_INIT });
+        layers.extend(function.clone().map(|function| Layer::Activation { function }));
+    }
+    layers.push(Layer::Dense { width: outputs, init: DENSE_INIT });
+    architecture(InputShape::flat(FEATURES), layers)
+}
+
+/// Three convolutions of an image below a global average.
+pub(super) fn cnn(width: usize) -> Architecture {
+    let hidden = [
+        Layer::Convolution { width, filter_size: [3, 3], stride: [1, 1], padding: Padding::Same, init: DENSE_INIT },
+        Layer::Activation { function: Activation::Relu },
+    ];
+    let mut layers: Vec<Layer> = std::iter::repeat_n(hidden, 3).flatten().collect();
+    layers.extend([Layer::GlobalAveragePool, Layer::Dense { width: OUTPUTS, init: DENSE_INIT }]);
+    architecture(IMAGE, layers)
+}
+
+/// Three hidden layers, all but the first gated.
+pub(super) fn gated(width: usize) -> Architecture {
+    let gates = draw_gates(&GatesConfig::default(), 1, &[], FEATURES);
+    let mut layers = vec![Layer::Dense { width, init: DENSE_INIT }];
+    layers.extend(std::iter::repeat_n(Layer::GatedDense { width, init: DENSE_INIT }, 2));
+    layers.push(Layer::GatedDense { width: OUTPUTS, init: DENSE_INIT });
+    Architecture { gates: Some(gates), ..architecture(InputShape::flat(FEATURES), layers) }
+}
+
+/// Numbers between -1 and 1 of a fixed Weyl sequence: any inputs without structure do.
+pub(super) fn value(i: usize) -> f64 {
+    2.0 * (i as f64 * 0.754_877_666_246_693).fract() - 1.0
+}
+
+/// `count` inputs of `network` one after the other, from the `start`-th number of the sequence on.
+pub(super) fn inputs(network: &Network, count: usize, start: usize) -> Vec<f64> {
+    (start..start + count * network.architecture().input.features()).map(value).collect()
+}
+
+/// Inputs and targets on the device of `network`.
+pub(super) fn examples(network: &Network, count: usize, start: usize) -> (Batch, Targets) {
+    let (device, dtype) = network.placement();
+    let outputs = network.weight_layers().last().map_or(0, |readout| readout.width);
+    let values = (0..count * outputs).map(|i| value(start + 7 * i + 3)).collect();
+    let classes: Vec<i64> = (0..count).map(|i| (i % OUTPUTS) as i64).collect();
+    let targets = Targets {
+        values: from_f64(values, [count, outputs], device, dtype),
+        classes: Tensor::from_data(classes.as_slice(), device),
+    };
+    (network.batch(&inputs(network, count, start)), targets)
+}

@@ -1,0 +1,236 @@
+//! `widthwise bench probes`: what a look at a network costs, probe by probe, in seconds and in training steps.
+//!
+//! Looks and steps are those of a run: `Probe::ALL` in f32 with the default settings of `[probes]`, at step 1 with the kernel and the
+//! weights of step 0 behind it, and steps of momentum as `widthwise bench train` takes them. They are timed in turn. The snapshot is
+//! all of it but `gaussianity`, which is taken at the first and last look alone. `ntk_on_tensors` is no part of a look: it is the
+//! road of other devices to the same kernel.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use burn::tensor::{DType, Device};
+use faer::Mat;
+use serde::Serialize;
+use widthwise::config::{Anchor, L2, Loss, Optimizer, ProbesConfig};
+use widthwise::data::Data;
+use widthwise::measurement::{InitialWeights, Look, Past, Probe};
+use widthwise::network::{Batch, Network};
+use widthwise::observation::Observation;
+use widthwise::training::loss::Targets;
+use widthwise::training::optimizer::{OptimizerState, Updater};
+use widthwise::training::schedule::probe_steps;
+use widthwise::training::take_step;
+use widthwise_probes::ntk::empirical_ntk;
+use widthwise_probes::{to_f64, to_matrix};
+use widthwise_theory::{Activation, Architecture, UpdateRule};
+
+use super::networks::{OUTPUTS, cnn, examples, gated, mlp};
+use super::{PATIENCE_S, chosen};
+use crate::cli::ProbeCases;
+use crate::commands::Exit;
+use crate::commands::columns::{Align, columns, number};
+use crate::commands::console::Console;
+
+/// Examples of a test set, and of a training set unless a case has its own, as configurations have by default.
+const TEST: usize = 256;
+const TRAIN: usize = 256;
+/// Examples of a batch.
+const BATCH: usize = 128;
+/// Steps of the default run.
+const STEPS: u64 = 200;
+/// Seconds of steps between looks.
+const ROUND_S: f64 = 0.2;
+
+/// One network.
+struct Case {
+    name: String,
+    architecture: Architecture,
+    batch: usize,
+    train: usize,
+}
+
+/// What one probe of one network takes.
+#[derive(Debug, Serialize)]
+struct Timing {
+    event: &'static str,
+    case: String,
+    probe: &'static str,
+    batch: usize,
+    train_examples: usize,
+    test_examples: usize,
+    probe_examples: usize,
+    threads: usize,
+    repeats: usize,
+    median_s: f64,
+    fastest_s: f64,
+    slowest_s: f64,
+    /// Median in units of that of one training step.
+    in_steps: f64,
+}
+
+fn cases() -> Vec<Case> {
+    let relu = || Some(Activation::Relu);
+    let case =
+        |name: String, architecture: Architecture, batch: usize| Case { name, architecture, batch, train: TRAIN };
+    let mut cases =
+        vec![Case { train: BATCH, ..case("default_mlp_784_1024x3_1_b128".to_owned(), mlp(1024, 1, relu()), BATCH) }];
+    for width in [128, 512, 2048] {
+        cases.push(case(format!("mlp_784_{width}x3_10_b128"), mlp(width, OUTPUTS, relu()), BATCH));
+    }
+    for width in [16, 64] {
+        cases.push(case(format!("cnn_3_{width}_{width}_{width}_gap_10_b64"), cnn(width), 64));
+    }
+    for width in [128, 512, 2048] {
+        cases.push(case(format!("deep_linear_784_{width}x3_10_b128"), mlp(width, OUTPUTS, None), BATCH));
+    }
+    for width in [32, 128, 256] {
+        cases.push(case(format!("gated_deep_linear_784_{width}x3_10_b128"), gated(width), BATCH));
+    }
+    cases
+}
+
+/// Times every case whose name holds the pattern.
+///
+/// # Errors
+/// No such case, or a table that cannot be written.
+pub(crate) fn execute(arguments: &ProbeCases, console: &Console) -> Result<Exit> {
+    let chosen = chosen(cases(), |case| &case.name, &arguments.cases)?;
+    let mut table = arguments.out.as_ref().map(|path| open(path)).transpose()?;
+    let config = ProbesConfig::default();
+    let looks = probe_steps(config.schedule, STEPS).len();
+    let mut rows = vec![["case", "probe", "median", "fastest", "slowest", "steps", "of a run"].map(str::to_owned)];
+    for case in &chosen {
+        console.note(format_args!("timing {}", case.name));
+        let timings = time(case, arguments.cases.repeats)?;
+        let step = timings.iter().find(|timing| timing.probe == "step").map_or(f64::NAN, |timing| timing.median_s);
+        for timing in &timings {
+            console.json(timing)?;
+            if let Some((writer, path)) = &mut table {
+                let written = writer.serialize(timing).and_then(|()| Ok(writer.flush()?));
+                written.with_context(|| format!("cannot write {}", path.display()))?;
+            }
+            let milliseconds = |seconds: f64| format!("{} ms", number(1e3 * seconds, 3));
+            // Of the time that the steps of the default run and so many looks take.
+            let share = looks as f64 * timing.median_s;
+            let share = share / (STEPS as f64 * step + share);
+            rows.push([
+                timing.case.clone(),
+                timing.probe.to_owned(),
+                milliseconds(timing.median_s),
+                milliseconds(timing.fastest_s),
+                milliseconds(timing.slowest_s),
+                number(timing.in_steps, 2),
+                if timing.probe == "snapshot" { format!("{:.0} %", 100.0 * share) } else { String::new() },
+            ]);
+        }
+    }
+    let [left, right] = [Align::Left, Align::Right];
+    for line in columns([left, left, right, right, right, right, right], &rows) {
+        console.line(line)?;
+    }
+    console.detail(format_args!(
+        "f32, {} threads; {} probe examples, {} of them and {} vector(s) for partial Jacobians, {} bins; {TRAIN} training (default: {BATCH}) and \
+         {TEST} test examples; of a run: {looks} looks on {STEPS} steps",
+        rayon::current_num_threads(),
+        config.examples,
+        config.jacobian_examples,
+        config.jacobian_vectors,
+        config.information_bins,
+    ))?;
+    Ok(Exit::Done)
+}
+
+fn open(path: &PathBuf) -> Result<(csv::Writer<std::fs::File>, &PathBuf)> {
+    Ok((csv::Writer::from_path(path).with_context(|| format!("cannot write {}", path.display()))?, path))
+}
+
+/// Training and test sets of random inputs, the first of which the probes look at.
+fn data(network: &Network, train: usize, probes: usize) -> Data {
+    let labelled = |count: usize, start: usize| -> (Batch, Targets) { examples(network, count, start) };
+    let (train_batch, train_targets) = labelled(train, 0);
+    let (probe, probe_targets) = labelled(probes, 0);
+    Data {
+        test: Some(labelled(TEST, 12345)),
+        probe_targets: to_matrix(probe_targets.values.clone()),
+        probe_labels: (0..probes).map(|i| (i % OUTPUTS) as u8).collect(),
+        probe_targets_on_device: probe_targets,
+        classes: OUTPUTS,
+        probe_is_train: probes == train,
+        train: train_batch,
+        train_targets,
+        probe,
+    }
+}
+
+fn time(case: &Case, repeats: usize) -> Result<Vec<Timing>> {
+    let (optimizer, kind, config) = (Optimizer::Momentum { beta: 0.9 }, Loss::HalfMean, ProbesConfig::default());
+    let l2 = L2 { strength: 0.0, toward: Anchor::Zero };
+    let updater = Updater { optimizer, learning_rate: 1e-3, l2, anchor: None };
+    let mut network = Network::new(&case.architecture, UpdateRule::Linear, 1, 0, &Device::flex(), DType::F32)?;
+    let mut state = OptimizerState::new(optimizer, &network.parameters);
+    let data = data(&network, case.train, config.examples);
+    let (batch, targets) = examples(&network, case.batch, 0);
+    let seen = (&batch, &targets, kind);
+
+    let initial = InitialWeights::new(network.parameters.clone());
+    let nothing = Past::default();
+    let mut first = Look::new(&network, &data, &config, kind, (1, 0, 0), &nothing);
+    Probe::ALL.into_iter().try_for_each(|probe| first.take(probe))?;
+    let ntk: Mat<f64> = first.finish().ntk.context("the default settings have the kernel")?;
+    let past = Past { ntk: Some(&ntk), previous_ntk: Some((&ntk, 1)), weights: Some(&initial) };
+
+    let mut round = |network: &mut Network, steps: usize| -> Result<f64> {
+        let start = Instant::now();
+        let losses: Vec<_> = (0..steps).map(|_| take_step(network, seen, &updater, 0, &mut state)).collect();
+        let loss: f64 = losses.last().map_or(f64::NAN, |loss| to_f64(loss.clone())[0]);
+        let seconds = start.elapsed().as_secs_f64();
+        ensure!(loss.is_finite(), "{}: the loss makes no sense", case.name);
+        Ok(seconds / steps as f64)
+    };
+    // The first rounds warm caches and threads, and tell how many steps fill one.
+    round(&mut network, 1)?;
+    let steps = ((ROUND_S / round(&mut network, 2)?).round() as usize).clamp(1, 1000);
+    let names: Vec<&str> = ["step", "snapshot"].into_iter().chain(Probe::ALL.map(Probe::name)).collect();
+    let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); names.len() + 1];
+    let start = Instant::now();
+    for _ in 0..repeats {
+        seconds[0].push(round(&mut network, steps)?);
+        let mut snapshot = 0.0;
+        let mut look = Look::new(&network, &data, &config, kind, (1, 0, 1), &past);
+        for (place, probe) in (2..).zip(Probe::ALL) {
+            let start = Instant::now();
+            look.take(probe)?;
+            let spent = start.elapsed().as_secs_f64();
+            seconds[place].push(spent);
+            snapshot += if probe == Probe::Gaussianity { 0.0 } else { spent };
+        }
+        seconds[1].push(snapshot);
+        let start_tensors = Instant::now();
+        let on_tensors = empirical_ntk(&Observation::new(&network, &data.probe));
+        seconds[names.len()].push(start_tensors.elapsed().as_secs_f64());
+        ensure!(on_tensors[(0, 0)] > 0.0, "{}: the kernel makes no sense", case.name);
+        if start.elapsed().as_secs_f64() > PATIENCE_S {
+            break;
+        }
+    }
+    seconds.iter_mut().for_each(|seconds| seconds.sort_by(f64::total_cmp));
+    let median = |seconds: &[f64]| seconds[seconds.len() / 2];
+    let step = median(&seconds[0]);
+    let timing = |(probe, seconds): (&'static str, &Vec<f64>)| Timing {
+        event: "bench",
+        case: case.name.clone(),
+        probe,
+        batch: case.batch,
+        train_examples: case.train,
+        test_examples: TEST,
+        probe_examples: config.examples,
+        threads: rayon::current_num_threads(),
+        repeats: seconds.len(),
+        median_s: median(seconds),
+        fastest_s: seconds[0],
+        slowest_s: seconds[seconds.len() - 1],
+        in_steps: median(seconds) / step,
+    };
+    Ok(names.into_iter().chain(["ntk_on_tensors"]).zip(&seconds).map(timing).collect())
+}
