@@ -5,6 +5,7 @@ pub mod config;
 pub mod data;
 pub mod device;
 pub mod explain;
+mod host;
 pub mod ladder;
 pub mod measurement;
 pub mod memory;

@@ -2,13 +2,13 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use widthwise::config::{Anchor, L2, Loss, Optimizer};
-use widthwise::network::{Network, from_f64};
+use widthwise::network::{Network, NoTap, from_f64};
 use widthwise::training::loss::Targets;
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
 use widthwise::training::{direct_step, generic_step};
 use widthwise_probes::{to_f64, to_matrix};
 use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
+    Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization, UpdateRule,
 };
 
 use crate::bounds::relative_difference;
@@ -224,6 +224,22 @@ fn convolutions_take_the_same_step() {
         assert!(off < 1e-10, "{name}, Adam: {off:e}");
         let off = both(&architecture, DType::F32, Optimizer::Nesterov { beta: 0.9 }, 0.0, Loss::HalfMean);
         assert!(off < 2e-4, "{name} in f32: {off:e}");
+    }
+}
+
+#[test]
+fn images_without_a_graph_are_convolved_as_those_with_one() {
+    for (name, architecture) in convolutional() {
+        for dtype in [DType::F64, DType::F32] {
+            let plain = Network::new(&architecture, UpdateRule::Linear, 3, 0, &Device::flex(), dtype).unwrap();
+            let mut with_graph = plain.clone();
+            with_graph.parameters.iter_mut().for_each(|p| *p = p.map(|t| t.clone().autodiff()));
+            let batch = plain.batch(&inputs(EXAMPLES, architecture.input.features()));
+            let outputs = |network: &Network| to_matrix(network.forward(&batch, &mut NoTap).inner());
+            let off = relative_difference(&outputs(&plain), &outputs(&with_graph));
+            let bound = if dtype == DType::F64 { 1e-13 } else { 1e-5 };
+            assert!(off < bound, "{name}, {dtype:?}: {off:e}");
+        }
     }
 }
 

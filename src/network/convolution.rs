@@ -6,6 +6,7 @@ use burn::tensor::{Device, Int, Slice, Tensor};
 use widthwise_theory::{InputShape, Layer, Padding, Scaling};
 
 use super::Parameters;
+use super::convolved::{Way, convolved};
 use super::dense::scale;
 
 /// Filter, stride, output size and padding of a convolution on an image.
@@ -92,6 +93,14 @@ pub(super) fn wrapped(shape: InputShape, layer: &Layer, device: &Device) -> Opti
     Some([window.source(0, shape.height, device), window.source(1, shape.width, device)])
 }
 
+impl Window {
+    /// `[n, C, k_h, k_w]`.
+    fn filters(&self, parameters: &Parameters, shape: InputShape) -> Tensor<4> {
+        let width = parameters.weight.dims()[0];
+        parameters.weight.clone().reshape([width, shape.channels, self.filter[0], self.filter[1]])
+    }
+}
+
 fn as_image(state: Tensor<2>, shape: InputShape) -> Tensor<4> {
     let n = state.dims()[0];
     state.reshape([n, shape.channels, shape.height, shape.width])
@@ -108,9 +117,14 @@ pub(super) fn forward(
     let window = Window::new(shape, layer);
     let n = state.dims()[0];
     let width = parameters.weight.dims()[0];
-    let filters = parameters.weight.clone().reshape([width, shape.channels, window.filter[0], window.filter[1]]);
-    let padded = window.pad(as_image(state, shape), shape, wrapped);
-    let z = conv2d(padded, filters, None, ConvOptions::new(window.stride, [0, 0], [1, 1], 1));
+    let z = match convolved(state, &parameters.weight, shape, layer, Way::Up) {
+        Ok(z) => z.reshape([n, width, window.out[0], window.out[1]]),
+        Err(state) => {
+            let filters = window.filters(parameters, shape);
+            let padded = window.pad(as_image(state, shape), shape, wrapped);
+            conv2d(padded, filters, None, ConvOptions::new(window.stride, [0, 0], [1, 1], 1))
+        }
+    };
     let z = scale(z, scaling.weight_gain);
     let z = match &parameters.bias {
         Some(bias) => z + scale(bias.clone(), scaling.bias_gain).reshape([1, width, 1, 1]),
@@ -150,7 +164,11 @@ pub(super) fn pull_back(
     let window = Window::new(shape, layer);
     let copies = cotangents.dims()[0];
     let width = parameters.weight.dims()[0];
-    let filters = parameters.weight.clone().reshape([width, shape.channels, window.filter[0], window.filter[1]]);
+    let cotangents = match convolved(cotangents, &parameters.weight, shape, layer, Way::Down) {
+        Ok(pulled) => return scale(pulled, scaling.weight_gain),
+        Err(cotangents) => cotangents,
+    };
+    let filters = window.filters(parameters, shape);
     let cotangents = scale(cotangents, scaling.weight_gain).reshape([copies, width, window.out[0], window.out[1]]);
     // Padded rows that no window reaches.
     let rest = std::array::from_fn(|i| window.padded[i] - ((window.out[i] - 1) * window.stride[i] + window.filter[i]));

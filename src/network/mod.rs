@@ -5,6 +5,7 @@
 
 mod activation;
 mod convolution;
+mod convolved;
 mod dense;
 mod dropout;
 mod family;

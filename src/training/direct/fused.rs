@@ -8,8 +8,8 @@ use burn::tensor::Element;
 use pulp::{Arch, Simd, WithSimd};
 use widthwise_probes::ntk::Number;
 
-use super::product::Lanes;
 use crate::config::Optimizer;
+use crate::host::product::Lanes;
 use crate::training::optimizer::Updater;
 
 /// A number with which updates are computed.

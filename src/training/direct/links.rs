@@ -3,8 +3,8 @@
 use burn::tensor::Device;
 use widthwise_theory::{Activation, InputShape, Layer, Node, Operation};
 
-use super::raster::Raster;
 use crate::config::Anchor;
+use crate::host::raster::Raster;
 use crate::network::Network;
 use crate::training::optimizer::Updater;
 

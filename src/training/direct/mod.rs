@@ -10,8 +10,6 @@ mod fused;
 mod held;
 mod layers;
 mod links;
-mod product;
-mod raster;
 mod rows;
 mod slices;
 

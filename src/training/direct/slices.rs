@@ -1,10 +1,7 @@
 //! What layers do to rows of numbers, beside products.
 
 use super::fused::Real;
-use super::product::{Lanes, Left, Product};
-
-/// Side of the squares in which a matrix is turned: both sides of one stay in cache.
-const SQUARE: usize = 16;
+use crate::host::product::{Lanes, Left, Product};
 
 /// `A B` for row-major factors.
 pub(super) fn rows_times<T: Lanes>(
@@ -16,25 +13,6 @@ pub(super) fn rows_times<T: Lanes>(
 ) {
     let left = Left { values: rows, starts: &[0], row: terms, term: 1 };
     Product { size: [count, columns], terms, left, right, right_row: columns, is_added: false }.write(into, columns);
-}
-
-/// Matrices of `numbers` numbers and `columns` columns each, transposed.
-pub(super) fn turned<T: Lanes>(matrices: &[T], numbers: usize, columns: usize) -> Vec<T> {
-    let rows = numbers / columns;
-    let mut result = vec![T::ZERO; matrices.len()];
-    for (matrix, into) in matrices.chunks_exact(numbers).zip(result.chunks_exact_mut(numbers)) {
-        for top in (0..rows).step_by(SQUARE) {
-            for left in (0..columns).step_by(SQUARE) {
-                for column in left..columns.min(left + SQUARE) {
-                    let bottom = rows.min(top + SQUARE);
-                    for (row, x) in (top..bottom).zip(&mut into[column * rows + top..column * rows + bottom]) {
-                        *x = matrix[row * columns + column];
-                    }
-                }
-            }
-        }
-    }
-    result
 }
 
 /// Adds rows of the length of `sums`, one after the other.

@@ -16,7 +16,7 @@ use super::product::{Lanes, Left, Product};
 
 /// The geometry of one convolution.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Raster {
+pub(crate) struct Raster {
     /// Rows and columns of the image.
     image: [usize; 2],
     /// Channels of the image.
@@ -32,7 +32,7 @@ pub(super) struct Raster {
 
 impl Raster {
     /// `None` for layers that are no convolution of stride 1.
-    pub(super) fn new(shape: InputShape, layer: &Layer) -> Option<Self> {
+    pub(crate) fn new(shape: InputShape, layer: &Layer) -> Option<Self> {
         let Layer::Convolution { filter_size, stride: [1, 1], padding, .. } = layer else { return None };
         let image = [shape.height, shape.width];
         let axis = |i: usize| padding.geometry(image[i], filter_size[i], 1);
@@ -48,7 +48,7 @@ impl Raster {
     }
 
     /// The adjoint in the image, for cotangents of `units` channels.
-    pub(super) fn adjoint(&self, units: usize) -> Self {
+    pub(crate) fn adjoint(&self, units: usize) -> Self {
         Self {
             image: self.out,
             channels: units,
@@ -59,13 +59,13 @@ impl Raster {
     }
 
     /// Numbers of an image, of a padded image, and positions of the result.
-    pub(super) fn sizes(&self) -> [usize; 3] {
+    pub(crate) fn sizes(&self) -> [usize; 3] {
         let [height, width] = self.padded();
         [self.image[0] * self.image[1] * self.channels, height * width * self.channels, self.out[0] * self.out[1]]
     }
 
     /// Channels of the image.
-    pub(super) fn channels(&self) -> usize {
+    pub(crate) fn channels(&self) -> usize {
         self.channels
     }
 
@@ -83,7 +83,7 @@ impl Raster {
     }
 
     /// Writes the padded image.
-    pub(super) fn pad<T: Lanes>(&self, image: &[T], into: &mut [T]) {
+    pub(crate) fn pad<T: Lanes>(&self, image: &[T], into: &mut [T]) {
         let ([height, width], channels) = (self.padded(), self.channels);
         // Where nothing repeats, columns of the image stay side by side.
         let low = self.low[1];
@@ -110,7 +110,7 @@ impl Raster {
     }
 
     /// The convolution of a padded image with packed filters of `units` channels, `positions x units`.
-    pub(super) fn convolve<T: Lanes>(&self, padded: &[T], filters: &[T], units: usize, into: &mut [T]) {
+    pub(crate) fn convolve<T: Lanes>(&self, padded: &[T], filters: &[T], units: usize, into: &mut [T]) {
         let line = self.padded()[1] * self.channels;
         let mut starts = vec![0; self.filter[0]];
         for (row, into) in into.chunks_exact_mut(self.out[1] * units).enumerate() {
@@ -128,7 +128,7 @@ impl Raster {
     }
 
     /// Adds the gradient of the packed filters, given a padded image and cotangents, `positions x units`.
-    pub(super) fn add_gradient<T: Lanes>(&self, padded: &[T], cotangents: &[T], units: usize, into: &mut [T]) {
+    pub(crate) fn add_gradient<T: Lanes>(&self, padded: &[T], cotangents: &[T], units: usize, into: &mut [T]) {
         let (line, rows) = (self.padded()[1] * self.channels, self.filter[1] * self.channels);
         for (i, into) in into.chunks_exact_mut(rows * units).enumerate() {
             let starts: Vec<usize> = (0..self.out[0]).map(|row| (row + i) * line).collect();
@@ -151,7 +151,7 @@ impl Raster {
     }
 
     /// Weights `units x (c, i, j)` as filters `(i, j, c) x units`.
-    pub(super) fn pack<T: Lanes>(&self, weights: &[T], units: usize) -> Vec<T> {
+    pub(crate) fn pack<T: Lanes>(&self, weights: &[T], units: usize) -> Vec<T> {
         let entries = weights.len() / units;
         let mut packed = vec![T::ZERO; weights.len()];
         for (entry, row) in packed.chunks_exact_mut(units).enumerate() {
@@ -162,7 +162,7 @@ impl Raster {
     }
 
     /// Weights `units x (c, i, j)` as the filters of the adjoint, `(i, j, unit) x c`, turned by 180 degrees.
-    pub(super) fn pack_adjoint<T: Lanes>(&self, weights: &[T], units: usize) -> Vec<T> {
+    pub(crate) fn pack_adjoint<T: Lanes>(&self, weights: &[T], units: usize) -> Vec<T> {
         let taps = self.filter[0] * self.filter[1];
         let mut packed = vec![T::ZERO; weights.len()];
         for (row, into) in packed.chunks_exact_mut(self.channels).enumerate() {
@@ -174,7 +174,7 @@ impl Raster {
     }
 
     /// Adjoint of [`Raster::pack`]: the gradient in the order of the weights.
-    pub(super) fn unpack<T: Lanes>(&self, packed: &[T], units: usize) -> Vec<T> {
+    pub(crate) fn unpack<T: Lanes>(&self, packed: &[T], units: usize) -> Vec<T> {
         let entries = packed.len() / units;
         let mut weights = vec![T::ZERO; packed.len()];
         for (entry, row) in packed.chunks_exact(units).enumerate() {

@@ -8,7 +8,7 @@
 use pulp::{Arch, Simd, WithSimd};
 
 /// A number in vector registers.
-pub(super) trait Lanes: Copy + Send + Sync + 'static {
+pub(crate) trait Lanes: Copy + Send + Sync + 'static {
     /// Nought.
     const ZERO: Self;
     /// A register.
@@ -77,36 +77,36 @@ lanes!(f64, f64s, splat_f64s, mul_add_e_f64s, as_simd_f64s, as_mut_simd_f64s, pa
 
 /// The left factor of a product, where it lies.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Left<'a, T> {
+pub(crate) struct Left<'a, T> {
     /// The numbers.
-    pub(super) values: &'a [T],
+    pub(crate) values: &'a [T],
     /// Where the first row begins, for every run of terms.
-    pub(super) starts: &'a [usize],
+    pub(crate) starts: &'a [usize],
     /// From one row to the next.
-    pub(super) row: usize,
+    pub(crate) row: usize,
     /// From one term to the next. One of the two strides is 1.
-    pub(super) term: usize,
+    pub(crate) term: usize,
 }
 
 /// One product.
-pub(super) struct Product<'a, T> {
+pub(crate) struct Product<'a, T> {
     /// Rows and columns of the result.
-    pub(super) size: [usize; 2],
+    pub(crate) size: [usize; 2],
     /// Terms of a run.
-    pub(super) terms: usize,
+    pub(crate) terms: usize,
     /// The left factor.
-    pub(super) left: Left<'a, T>,
+    pub(crate) left: Left<'a, T>,
     /// The right factor: a row a term, run after run.
-    pub(super) right: &'a [T],
+    pub(crate) right: &'a [T],
     /// From one row of the right factor to the next.
-    pub(super) right_row: usize,
+    pub(crate) right_row: usize,
     /// Whether the result is added to what is there.
-    pub(super) is_added: bool,
+    pub(crate) is_added: bool,
 }
 
 impl<T: Lanes> Product<'_, T> {
     /// Writes the result, `into_row` numbers from one row to the next.
-    pub(super) fn write(self, into: &mut [T], into_row: usize) {
+    pub(crate) fn write(self, into: &mut [T], into_row: usize) {
         Arch::new().dispatch(Tiles { product: self, into, into_row });
     }
 }

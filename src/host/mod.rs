@@ -1,0 +1,5 @@
+//! Products and convolutions on slices in host memory, for the CPU.
+
+pub(crate) mod product;
+pub(crate) mod raster;
+pub(crate) mod turn;

@@ -1,0 +1,59 @@
+//! Convolutions of stride 1 on flex outside any graph: image by image, as products of shifted views.
+
+use burn::tensor::{DType, Device, Element, Tensor, TensorData};
+use rayon::prelude::*;
+use widthwise_probes::ntk::Number;
+use widthwise_theory::{InputShape, Layer};
+
+use crate::host::product::Lanes;
+use crate::host::raster::Raster;
+use crate::host::turn::turn;
+
+/// Which of two maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Images to pre-activations.
+    Up,
+    /// Cotangents of pre-activations to those of images.
+    Down,
+}
+
+/// Images convolved with `weight`, or the adjoint, without gain and bias; the images again where another road has to be taken.
+pub(super) fn convolved(
+    images: Tensor<2>,
+    weight: &Tensor<2>,
+    shape: InputShape,
+    layer: &Layer,
+    way: Way,
+) -> Result<Tensor<2>, Tensor<2>> {
+    let is_plain = |tensor: &Tensor<2>| !tensor.is_autodiff() && tensor.device() == Device::flex();
+    let Some(raster) = Raster::new(shape, layer).filter(|_| is_plain(&images) && is_plain(weight)) else {
+        return Err(images);
+    };
+    match images.dtype() {
+        DType::F32 => Ok(on_host::<f32>(images, weight, raster, way)),
+        DType::F64 => Ok(on_host::<f64>(images, weight, raster, way)),
+        _ => Err(images),
+    }
+}
+
+fn on_host<T: Number + Lanes + Element>(images: Tensor<2>, weight: &Tensor<2>, raster: Raster, way: Way) -> Tensor<2> {
+    let (examples, units) = (images.dims()[0], weight.dims()[0]);
+    let weights = T::pull(weight.clone());
+    let (raster, filters, channels) = match way {
+        Way::Up => (raster, raster.pack(&weights, units), units),
+        Way::Down => (raster.adjoint(units), raster.pack_adjoint(&weights, units), raster.channels()),
+    };
+    let [image, padded, positions] = raster.sizes();
+    let rooms = || [image, padded, positions * channels].map(|count| vec![T::ZERO; count]);
+    let images = T::pull(images);
+    let mut made = vec![T::ZERO; examples * positions * channels];
+    let each = images.par_chunks_exact(image).zip(made.par_chunks_exact_mut(positions * channels));
+    each.for_each_init(rooms, |[turned, padded, z], (image, into)| {
+        turn(image, image.len() / raster.channels(), turned);
+        raster.pad(turned, padded);
+        raster.convolve(padded, &filters, channels, z);
+        turn(z, channels, into);
+    });
+    Tensor::from_data(TensorData::new(made, [examples, positions * channels]), (&Device::flex(), T::DTYPE))
+}
