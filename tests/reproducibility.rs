@@ -58,7 +58,7 @@ schedule = { every = 3 }
 examples = 330
 "#;
 
-/// Without activations, on the road without a graph, by the other rule.
+/// Without activations, in such blocks too, by another rule.
 const DEEP_LINEAR: &str = r#"
 [run]
 name = "deep_linear"
@@ -83,7 +83,7 @@ schedule = { every = 3 }
 examples = 130
 "#;
 
-/// Gates, by automatic differentiation.
+/// Gates, in blocks of examples that the number of threads cuts.
 const GATED: &str = r#"
 [run]
 name = "gated"
