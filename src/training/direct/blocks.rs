@@ -18,13 +18,13 @@ use rayon::prelude::*;
 use widthwise_theory::Scaling;
 
 use super::activation;
-use super::fused::{Entries, Real, Rule};
+use super::bands::{Block, Share, update};
+use super::fused::Real;
 use super::held::{Held, Taken};
 use super::links::{Link, positions};
 use super::rows::{Wanted, turn};
 use super::slices::{add_rows, append, gated, rows_times, scale, ungated};
 use crate::config::Loss;
-use crate::host::product::{Left, Product};
 use crate::host::turn::turned;
 use crate::network::Batch;
 use crate::training::company::threads;
@@ -35,15 +35,13 @@ use crate::training::optimizer::Updater;
 const EXAMPLES: usize = 16;
 /// Weights from which on threads turn them together.
 const MANY: usize = 1 << 17;
-/// Blocks of images, at most, and numbers in their gradients together.
-const IMAGE_BLOCKS: usize = 16;
 /// Examples of flat states that go through the layers together, at most.
 const GROUP: usize = 256;
 /// Images that go through the layers together.
 const IMAGES: usize = 4;
+/// Blocks of images, at most, and numbers in their gradients together.
+const IMAGE_BLOCKS: usize = 16;
 const GRADIENTS: usize = 1 << 26;
-/// Numbers of a gradient that is made and used up at once.
-const BAND: usize = 1 << 12;
 
 /// What every block reads.
 struct Shared<'a, T> {
@@ -63,27 +61,6 @@ struct Turned<T> {
     forward: Vec<T>,
     /// For cotangents; empty where nothing lies below.
     backward: Vec<T>,
-}
-
-/// What a block leaves for the update.
-#[derive(Default)]
-struct Block<T> {
-    /// What each example adds to the loss.
-    losses: Vec<T>,
-    layers: Vec<Share<T>>,
-}
-
-/// What a block knows of the gradient of one layer.
-#[derive(Default)]
-struct Share<T> {
-    /// Rows that a dense layer reads; empty for a convolution.
-    rows: Vec<T>,
-    /// Cotangents of the rows.
-    cotangents: Vec<T>,
-    /// Gradient of packed filters; empty for a dense layer.
-    filters: Vec<T>,
-    /// Gradient of the biases, without their gain.
-    bias: Vec<T>,
 }
 
 /// Takes one step; returns the loss before it.
@@ -317,88 +294,5 @@ impl<T: Real> Shared<'_, T> {
         for row in z.chunks_exact_mut(bias.len()) {
             row.iter_mut().zip(&bias).for_each(|(z, &b)| *z = *z * gain + b);
         }
-    }
-}
-
-/// Moves every layer down its gradient.
-fn update<T: Real>(
-    taken: &mut Taken<T>,
-    links: &[&Link],
-    scalings: &[Scaling],
-    blocks: &[Block<T>],
-    updater: &Updater,
-    step: u64,
-) {
-    let mut bands = Vec::new();
-    let mut sets = taken.moments.iter_mut();
-    let [mut first, mut second] = [sets.next(), sets.next()].map(|set| set.into_iter().flatten());
-    for (number, layer) in taken.layers.iter_mut().enumerate() {
-        let (scaling, shares) = (&scalings[number], || blocks.iter().map(move |block| &block.layers[number]));
-        let rule = |factor: f64| Rule::new(updater, factor, step);
-        let [first, second] = [first.next(), second.next()];
-        let [(first, first_bias), (second, second_bias)] = [first, second].map(|held| match held {
-            Some(held) => (&mut held.weight[..], held.bias.as_deref_mut().unwrap_or_default()),
-            None => Default::default(),
-        });
-        let units = layer.shape[usize::from(!matches!(links[number], Link::Convolution(..)))];
-        if let Some(bias) = &mut layer.bias {
-            let mut gradient = vec![T::default(); units];
-            for share in shares() {
-                add_rows(&mut gradient, if share.filters.is_empty() { &share.cotangents } else { &share.bias });
-            }
-            scale(&mut gradient, scaling.bias_gain);
-            let entries = Entries { parameter: bias, first: first_bias, second: second_bias };
-            rule(scaling.bias_rate).update(entries, &gradient);
-        }
-        let rule = rule(scaling.weight_rate);
-        let entries = Entries { parameter: &mut layer.weight, first, second };
-        if let Link::Convolution(_, raster) = links[number] {
-            let mut gradient = vec![T::default(); entries.parameter.len()];
-            shares().for_each(|share| add_rows(&mut gradient, &share.filters));
-            let mut gradient = raster.unpack(&gradient, units);
-            scale(&mut gradient, scaling.weight_gain);
-            rule.update(entries, &gradient);
-            continue;
-        }
-        let rows = layer.shape[0];
-        let height = (BAND / units).next_multiple_of(8);
-        for (at, entries) in entries.chunks(height * units).enumerate() {
-            bands.push(Band { number, units, rows, start: at * height, gain: scaling.weight_gain, rule, entries });
-        }
-    }
-    bands.into_par_iter().with_max_len(1).for_each_init(Vec::new, |room, band| band.update(blocks, room));
-}
-
-/// Rows of a weight matrix, to be moved down their gradient.
-struct Band<'a, T> {
-    number: usize,
-    units: usize,
-    /// Rows of the matrix.
-    rows: usize,
-    /// The first one here.
-    start: usize,
-    gain: f64,
-    rule: Rule,
-    entries: Entries<'a, T>,
-}
-
-impl<T: Real> Band<'_, T> {
-    fn update(self, blocks: &[Block<T>], room: &mut Vec<T>) {
-        let (units, height) = (self.units, self.entries.parameter.len() / self.units);
-        room.resize(height * units, T::default());
-        for (at, block) in blocks.iter().enumerate() {
-            let Share { rows, cotangents, .. } = &block.layers[self.number];
-            let product = Product {
-                size: [height, units],
-                terms: cotangents.len() / units,
-                left: Left { values: rows, starts: &[self.start], row: 1, term: self.rows },
-                right: cotangents,
-                right_row: units,
-                is_added: at > 0,
-            };
-            product.write(room, units);
-        }
-        scale(room, self.gain);
-        self.rule.update(self.entries, room);
     }
 }

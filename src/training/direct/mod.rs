@@ -5,6 +5,7 @@
 //! from memory, and [`blocks`] for everything whose weights stay in cache.
 
 mod activation;
+mod bands;
 mod blocks;
 mod fused;
 mod held;

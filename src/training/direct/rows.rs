@@ -66,3 +66,43 @@ pub(super) fn turn<T: Real>(
     };
     rows.map(of_row).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Tensor};
+    use widthwise_probes::ntk::Number;
+
+    use super::*;
+    use crate::training::direct::held::as_tensor;
+    use crate::training::loss::{loss, output_gradients};
+
+    #[test]
+    fn values_and_derivatives_are_those_of_the_losses_on_tensors() {
+        let (examples, columns) = (5, 4);
+        // Large enough that exponentials would overflow without the shift.
+        let outputs: Vec<f64> = (0..examples * columns).map(|i| 900.0 * ((7 * i) as f64).sin()).collect();
+        let values: Vec<f64> = (0..examples * columns).map(|i| ((3 * i) as f64).cos()).collect();
+        let classes = [0_i64, 3, 1, 2, 3];
+        let targets =
+            Targets { values: as_tensor(values, examples), classes: Tensor::from_data(classes, &Device::flex()) };
+        for kind in [Loss::HalfSum, Loss::HalfMean, Loss::CrossEntropy] {
+            let tensor = as_tensor(outputs.clone(), examples);
+            let expected = f64::pull(loss(kind, tensor.clone(), &targets))[0];
+            let share = if kind == Loss::HalfSum { 1.0 } else { examples as f64 };
+            let slopes = f64::pull(output_gradients(kind, tensor, &targets).div_scalar(share));
+            let mut found = outputs.clone();
+            // In two pieces, as blocks take them.
+            let wanted = Wanted::of(&targets, kind);
+            let (head, rest) = found.split_at_mut(2 * columns);
+            let mut losses = turn(kind, head, columns, (&wanted, 0), examples);
+            losses.extend(turn(kind, rest, columns, (&wanted, 2), examples));
+            assert_eq!(losses.len(), examples);
+            let total: f64 = losses.iter().sum();
+            assert!((total - expected).abs() <= 20.0 * f64::EPSILON * expected, "{kind:?}: {total} {expected}");
+            for (found, expected) in found.iter().zip(slopes) {
+                let bound = 20.0 * f64::EPSILON * expected.abs().max(1.0);
+                assert!((found - expected).abs() <= bound, "{kind:?}: {found} {expected}");
+            }
+        }
+    }
+}

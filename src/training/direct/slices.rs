@@ -64,3 +64,31 @@ pub(super) fn ungated<T: Real>(rows: &[T], gates: &[T], examples: usize) -> Vec<
     }
     states
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gated_rows_are_products_and_ungating_is_their_adjoint() {
+        let numbers =
+            |seed: usize, count: usize| -> Vec<f64> { (0..count).map(|i| ((seed + 3 * i) as f64).sin()).collect() };
+        let (examples, features, count) = (3, 5, 4);
+        let (states, gates) = (numbers(1, examples * features), numbers(2, examples * count));
+        let rows = gated(&states, &gates, examples);
+        for (i, &row) in rows.iter().enumerate() {
+            let (example, gate, feature) = (i / (count * features), i / features % count, i % features);
+            assert_eq!(row, gates[example * count + gate] * states[example * features + feature]);
+        }
+        // <g(x), r> = <x, g*(r)>, in each example.
+        let r = numbers(3, rows.len());
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let pulled = ungated(&r, &gates, examples);
+        for example in 0..examples {
+            let (long, short) = (count * features, features);
+            let above = dot(&rows[example * long..][..long], &r[example * long..][..long]);
+            let below = dot(&states[example * short..][..short], &pulled[example * short..][..short]);
+            assert!((above - below).abs() < 20.0 * f64::EPSILON, "{above} {below}");
+        }
+    }
+}
