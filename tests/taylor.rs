@@ -104,7 +104,9 @@ fn at_its_centre_a_model_is_the_network_and_has_its_gradient() {
         for order in [Order::First, Order::Second] {
             let mut model = TaylorModel::new(network.clone(), order);
             let (found, of_model) = gradient(&mut model, &batch, &targets, Loss::HalfSum);
-            assert_eq!(to_f64(found), to_f64(expected.clone()), "{name}");
+            // Images are convolved on another road where there is no graph: sums of a few dozen terms in another order.
+            let (found, expected) = (to_f64(found)[0], to_f64(expected.clone())[0]);
+            assert!((found - expected).abs() <= 64.0 * f64::EPSILON * expected, "{name}: {found} {expected}");
             for (found, expected) in of_model.iter().zip(&gradients) {
                 let off = relative_difference(&to_matrix(found.weight.clone()), &to_matrix(expected.weight.clone()));
                 assert!(off < 1e-12, "{name}, {order:?}: {off:e}");
