@@ -6,7 +6,7 @@ use burn::tensor::{Device, Int, Slice, Tensor};
 use widthwise_theory::{InputShape, Layer, Padding, Scaling};
 
 use super::Parameters;
-use super::convolved::{Way, convolved};
+use super::convolved::{Way, convolved, raster};
 use super::dense::scale;
 
 /// Filter, stride, output size and padding of a convolution on an image.
@@ -117,9 +117,12 @@ pub(super) fn forward(
     let window = Window::new(shape, layer);
     let n = state.dims()[0];
     let width = parameters.weight.dims()[0];
-    let z = match convolved(state, &parameters.weight, shape, layer, Way::Up) {
-        Ok(z) => z.reshape([n, width, window.out[0], window.out[1]]),
-        Err(state) => {
+    let z = match raster(&state, &parameters.weight, shape, layer) {
+        Some(raster) => {
+            let z = convolved(state, &parameters.weight, raster, Way::Up);
+            z.reshape([n, width, window.out[0], window.out[1]])
+        }
+        None => {
             let filters = window.filters(parameters, shape);
             let padded = window.pad(as_image(state, shape), shape, wrapped);
             conv2d(padded, filters, None, ConvOptions::new(window.stride, [0, 0], [1, 1], 1))
@@ -164,10 +167,9 @@ pub(super) fn pull_back(
     let window = Window::new(shape, layer);
     let copies = cotangents.dims()[0];
     let width = parameters.weight.dims()[0];
-    let cotangents = match convolved(cotangents, &parameters.weight, shape, layer, Way::Down) {
-        Ok(pulled) => return scale(pulled, scaling.weight_gain),
-        Err(cotangents) => cotangents,
-    };
+    if let Some(raster) = raster(&cotangents, &parameters.weight, shape, layer) {
+        return scale(convolved(cotangents, &parameters.weight, raster, Way::Down), scaling.weight_gain);
+    }
     let filters = window.filters(parameters, shape);
     let cotangents = scale(cotangents, scaling.weight_gain).reshape([copies, width, window.out[0], window.out[1]]);
     // Padded rows that no window reaches.

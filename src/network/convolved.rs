@@ -18,22 +18,18 @@ pub(super) enum Way {
     Down,
 }
 
-/// Images convolved with `weight`, or the adjoint, without gain and bias; the images again where another road has to be taken.
-pub(super) fn convolved(
-    images: Tensor<2>,
-    weight: &Tensor<2>,
-    shape: InputShape,
-    layer: &Layer,
-    way: Way,
-) -> Result<Tensor<2>, Tensor<2>> {
+/// The geometry, where these tensors can be convolved here.
+pub(super) fn raster(images: &Tensor<2>, weight: &Tensor<2>, shape: InputShape, layer: &Layer) -> Option<Raster> {
     let is_plain = |tensor: &Tensor<2>| !tensor.is_autodiff() && tensor.device() == Device::flex();
-    let Some(raster) = Raster::new(shape, layer).filter(|_| is_plain(&images) && is_plain(weight)) else {
-        return Err(images);
-    };
+    let is_known = matches!(images.dtype(), DType::F32 | DType::F64);
+    Raster::new(shape, layer).filter(|_| is_known && is_plain(images) && is_plain(weight))
+}
+
+/// Images convolved with `weight`, or the adjoint, without gain and bias.
+pub(super) fn convolved(images: Tensor<2>, weight: &Tensor<2>, raster: Raster, way: Way) -> Tensor<2> {
     match images.dtype() {
-        DType::F32 => Ok(on_host::<f32>(images, weight, raster, way)),
-        DType::F64 => Ok(on_host::<f64>(images, weight, raster, way)),
-        _ => Err(images),
+        DType::F64 => on_host::<f64>(images, weight, raster, way),
+        _ => on_host::<f32>(images, weight, raster, way),
     }
 }
 
