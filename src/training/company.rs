@@ -26,12 +26,19 @@ mod tests {
 
     #[test]
     fn networks_share_the_threads_while_they_have_company() {
-        let all = rayon::current_num_threads();
+        // On one processor there is nothing to share; a pool of its own has something everywhere.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+        pool.install(shares);
+    }
+
+    fn shares() {
+        let all = 4;
         assert_eq!(threads(), all);
         beside_others(all, || {
             assert_eq!(threads(), 1);
             assert_eq!(beside_others(3 * all, threads), 1);
             assert_eq!(beside_others(1, threads), all);
+            assert_eq!(threads(), 1);
         });
         assert_eq!(threads(), all);
     }
