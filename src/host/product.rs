@@ -168,6 +168,11 @@ impl<T: Lanes> Tiles<'_, T> {
     }
 
     #[inline(always)]
+    #[expect(
+        clippy::needless_range_loop,
+        clippy::manual_memcpy,
+        reason = "counted to a constant, so that every sum is a register from the start"
+    )]
     fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &mut self,
         simd: S,
@@ -178,62 +183,73 @@ impl<T: Lanes> Tiles<'_, T> {
         let Product { terms, left, right, right_row, is_added, .. } = self.product;
         let width = part.unwrap_or(VECTORS * size_of::<T::Vector<S>>() / size_of::<T>());
         let mut sums = [[T::splat(simd, T::ZERO); VECTORS]; ROWS];
-        for (r, sums) in sums.iter_mut().enumerate() {
+        for r in 0..ROWS {
             let at = (row + r) * self.into_row + column;
-            match (is_added, part) {
-                (false, _) => {}
-                (true, None) => *sums = registers::<T, S, VECTORS>(&self.into[at..at + width]),
-                (true, Some(_)) => *sums = [T::load_part(simd, &self.into[at..at + width]); VECTORS],
+            if is_added {
+                sums[r] = load::<T, S, VECTORS>(simd, &self.into[at..at + width], part);
             }
         }
         for (run, &start) in left.starts.iter().enumerate() {
             let right = &right[run * terms * right_row + column..];
-            let load = |k: usize| -> [T::Vector<S>; VECTORS] {
-                let values = &right[k * right_row..k * right_row + width];
-                match part {
-                    None => registers::<T, S, VECTORS>(values),
-                    Some(_) => [T::load_part(simd, values); VECTORS],
-                }
-            };
             if left.term == 1 {
-                let rows: [&[T]; ROWS] = std::array::from_fn(|r| &left.values[start + (row + r) * left.row..][..terms]);
+                let mut rows: [&[T]; ROWS] = [&[]; ROWS];
+                for r in 0..ROWS {
+                    rows[r] = &left.values[start + (row + r) * left.row..][..terms];
+                }
                 for k in 0..terms {
-                    let right = load(k);
-                    for (sums, values) in sums.iter_mut().zip(rows) {
-                        let value = T::splat(simd, values[k]);
-                        for (sum, right) in sums.iter_mut().zip(right) {
-                            *sum = T::mul_add(simd, value, right, *sum);
+                    let right = load::<T, S, VECTORS>(simd, &right[k * right_row..k * right_row + width], part);
+                    for r in 0..ROWS {
+                        let value = T::splat(simd, rows[r][k]);
+                        for v in 0..VECTORS {
+                            sums[r][v] = T::mul_add(simd, value, right[v], sums[r][v]);
                         }
                     }
                 }
             } else {
                 for k in 0..terms {
-                    let right = load(k);
+                    let right = load::<T, S, VECTORS>(simd, &right[k * right_row..k * right_row + width], part);
                     let values = &left.values[start + k * left.term + row..][..ROWS];
-                    for (sums, &value) in sums.iter_mut().zip(values) {
-                        let value = T::splat(simd, value);
-                        for (sum, right) in sums.iter_mut().zip(right) {
-                            *sum = T::mul_add(simd, value, right, *sum);
+                    for r in 0..ROWS {
+                        let value = T::splat(simd, values[r]);
+                        for v in 0..VECTORS {
+                            sums[r][v] = T::mul_add(simd, value, right[v], sums[r][v]);
                         }
                     }
                 }
             }
         }
-        for (r, sums) in sums.into_iter().enumerate() {
+        for r in 0..ROWS {
             let at = (row + r) * self.into_row + column;
             let into = &mut self.into[at..at + width];
             match part {
-                None => T::vectors_mut::<S>(into).copy_from_slice(&sums),
-                Some(_) => T::store_part(simd, into, sums[0]),
+                None => {
+                    let vectors = &mut T::vectors_mut::<S>(into)[..VECTORS];
+                    for v in 0..VECTORS {
+                        vectors[v] = sums[r][v];
+                    }
+                }
+                Some(_) => T::store_part(simd, into, sums[r][0]),
             }
         }
     }
 }
 
+/// Registers of a row, the last one filled in part where `part` says so. A loop to a constant, no copy of a slice and no closure:
+/// those may be compiled apart, in memory and without the processor's vectors.
 #[inline(always)]
-fn registers<T: Lanes, S: Simd, const VECTORS: usize>(values: &[T]) -> [T::Vector<S>; VECTORS] {
-    let vectors = T::vectors::<S>(values);
-    std::array::from_fn(|v| vectors[v])
+#[expect(clippy::manual_memcpy, reason = "a copy of a slice keeps registers in memory")]
+fn load<T: Lanes, S: Simd, const VECTORS: usize>(simd: S, row: &[T], part: Option<usize>) -> [T::Vector<S>; VECTORS] {
+    let mut registers = [T::splat(simd, T::ZERO); VECTORS];
+    match part {
+        None => {
+            let vectors = &T::vectors::<S>(row)[..VECTORS];
+            for v in 0..VECTORS {
+                registers[v] = vectors[v];
+            }
+        }
+        Some(_) => registers[0] = T::load_part(simd, row),
+    }
+    registers
 }
 
 #[cfg(test)]

@@ -12,7 +12,13 @@ pub(super) fn forward<T: Real>(function: &Activation, z: Vec<T>, examples: usize
     match function {
         Activation::Identity => (z, Vec::new()),
         // What is no number stays none.
-        Activation::Relu => (z.iter().map(|&z| if z <= zero { zero } else { z }).collect(), z),
+        Activation::Relu => {
+            let mut states = z.clone();
+            for z in &mut states {
+                *z = if *z <= zero { zero } else { *z };
+            }
+            (states, z)
+        }
         _ => {
             let z = as_tensor(z, examples);
             (T::pull(network::phi(function, z.clone())), T::pull(z))
@@ -26,7 +32,9 @@ pub(super) fn backward<T: Real>(function: &Activation, cotangents: &mut [T], z: 
     match function {
         Activation::Identity => {}
         Activation::Relu => {
-            cotangents.iter_mut().zip(z).for_each(|(c, z)| *c = if z <= zero { zero } else { *c });
+            for (c, &z) in cotangents.iter_mut().zip(&z) {
+                *c = if z <= zero { zero } else { *c };
+            }
         }
         _ => {
             let slopes = T::pull(network::slope(function, as_tensor(z, examples)));

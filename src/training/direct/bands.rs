@@ -1,6 +1,8 @@
 //! From what blocks of examples leave to the next weights. The gradient of a dense weight matrix is made in bands of rows, each used up while it
 //! is in cache.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 use widthwise_theory::Scaling;
 
@@ -16,23 +18,28 @@ const BAND: usize = 1 << 12;
 
 /// What a block leaves for the update.
 #[derive(Default)]
-pub(super) struct Block<T> {
+pub(super) struct Block<'a, T: Clone> {
     /// What each example adds to the loss.
     pub(super) losses: Vec<T>,
-    pub(super) layers: Vec<Share<T>>,
+    pub(super) layers: Vec<Share<'a, T>>,
 }
 
 /// What a block knows of the gradient of one layer.
-#[derive(Default)]
-pub(super) struct Share<T> {
+pub(super) struct Share<'a, T: Clone> {
     /// Rows that a dense layer reads; empty for a convolution.
-    pub(super) rows: Vec<T>,
+    pub(super) rows: Cow<'a, [T]>,
     /// Cotangents of the rows.
-    pub(super) cotangents: Vec<T>,
+    pub(super) cotangents: Cow<'a, [T]>,
     /// Gradient of packed filters; empty for a dense layer.
     pub(super) filters: Vec<T>,
     /// Gradient of the biases, without their gain.
     pub(super) bias: Vec<T>,
+}
+
+impl<T: Clone> Default for Share<'_, T> {
+    fn default() -> Self {
+        Self { rows: Cow::Borrowed(&[]), cotangents: Cow::Borrowed(&[]), filters: Vec::new(), bias: Vec::new() }
+    }
 }
 
 /// Moves every layer down its gradient.
@@ -40,7 +47,7 @@ pub(super) fn update<T: Real>(
     taken: &mut Taken<T>,
     links: &[&Link],
     scalings: &[Scaling],
-    blocks: &[Block<T>],
+    blocks: &[Block<'_, T>],
     updater: &Updater,
     step: u64,
 ) {
@@ -98,7 +105,7 @@ struct Band<'a, T> {
 }
 
 impl<T: Real> Band<'_, T> {
-    fn update(self, blocks: &[Block<T>], room: &mut Vec<T>) {
+    fn update(self, blocks: &[Block<'_, T>], room: &mut Vec<T>) {
         let (units, height) = (self.units, self.entries.parameter.len() / self.units);
         room.resize(height * units, T::default());
         for (at, block) in blocks.iter().enumerate() {

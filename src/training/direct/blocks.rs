@@ -11,9 +11,9 @@
 //! threads. A block adds up its own gradient of convolutions, whose filters are small beside their images; of dense layers it keeps rows and
 //! cotangents, from which the update makes the gradient band by band, each used up while it is in cache.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use burn::tensor::Tensor;
 use rayon::prelude::*;
 use widthwise_theory::Scaling;
 
@@ -25,6 +25,7 @@ use super::links::{Link, positions};
 use super::rows::{Wanted, turn};
 use super::slices::{add_rows, append, gated, rows_times, scale, ungated};
 use crate::config::Loss;
+use crate::host::lent::Lent;
 use crate::host::turn::turned;
 use crate::network::Batch;
 use crate::training::company::threads;
@@ -44,13 +45,15 @@ const IMAGE_BLOCKS: usize = 16;
 const GRADIENTS: usize = 1 << 26;
 
 /// What every block reads.
-struct Shared<'a, T> {
-    links: &'a [Link],
-    layers: &'a [Held<T>],
-    scalings: &'a [Scaling],
-    turned: &'a [Turned<T>],
-    batch: &'a Batch,
-    wanted: &'a Wanted<T>,
+struct Shared<'s, 'a, T> {
+    links: &'s [Link],
+    layers: &'s [Held<T>],
+    scalings: &'s [Scaling],
+    turned: &'s [Turned<T>],
+    inputs: &'a [T],
+    gates: &'a [T],
+    examples: usize,
+    wanted: &'s Wanted<T>,
     kind: Loss,
 }
 
@@ -81,8 +84,11 @@ pub(super) fn step<T: Real>(
         .with_min_len(if number < MANY { weight_links.len() } else { 1 })
         .map(|(link, layer)| turn_weights(link, layer))
         .collect();
-    let shared = Shared { links, layers: &taken.layers, scalings, turned: &turned, batch, wanted: &wanted, kind };
-    let examples = batch.examples();
+    let (examples, inputs) = (batch.examples(), Lent::of(&batch.inputs));
+    let gates = batch.gates.as_ref().map_or(Lent::Copied(Vec::new()), Lent::of);
+    let (inputs, gates) = (inputs.numbers(), gates.numbers());
+    let layers = &taken.layers;
+    let shared = Shared { links, layers, scalings, turned: &turned, inputs, gates, examples, wanted: &wanted, kind };
     let [block, group] = shared.cut(examples);
     let blocks: Vec<Block<T>> = (0..examples.div_ceil(block))
         .into_par_iter()
@@ -109,7 +115,7 @@ fn turn_weights<T: Real>(link: &Link, layer: &Held<T>) -> Turned<T> {
     }
 }
 
-impl<T: Real> Shared<'_, T> {
+impl<'a, T: Real> Shared<'_, 'a, T> {
     /// Examples of a block, and of a group that goes through the layers together.
     fn cut(&self, examples: usize) -> [usize; 2] {
         let filters = |link: &Link| match link {
@@ -131,7 +137,7 @@ impl<T: Real> Shared<'_, T> {
     }
 
     /// Forward and back, a group at a time.
-    fn block(&self, range: Range<usize>, group: usize) -> Block<T> {
+    fn block(&self, range: Range<usize>, group: usize) -> Block<'a, T> {
         let mut block = Block { losses: Vec::new(), layers: self.layers.iter().map(|_| Share::default()).collect() };
         for start in range.clone().step_by(group) {
             self.group(start..range.end.min(start + group), &mut block);
@@ -139,28 +145,32 @@ impl<T: Real> Shared<'_, T> {
         block
     }
 
-    fn group(&self, range: Range<usize>, block: &mut Block<T>) {
+    fn group(&self, range: Range<usize>, block: &mut Block<'a, T>) {
         let examples = range.len();
-        let of_range = |tensor: &Tensor<2>| T::pull(tensor.clone().narrow(0, range.start, examples));
-        let gates = self.batch.gates.as_ref().map(of_range).unwrap_or_default();
-        let mut state = of_range(&self.batch.inputs);
+        let of_range = |numbers: &'a [T]| {
+            let each = numbers.len() / self.examples;
+            &numbers[range.start * each..range.end * each]
+        };
+        let gates = of_range(self.gates);
+        let mut state = Cow::Borrowed(of_range(self.inputs));
         let mut kept = Vec::with_capacity(self.links.len());
         for link in self.links {
-            let (next, read) = self.forward(link, state, &gates, examples);
+            let (next, read) = self.forward(link, state, gates, examples);
             kept.push(read);
-            state = next;
+            state = Cow::Owned(next);
         }
+        let mut state = state.into_owned();
         let columns = state.len() / examples;
         let wanted = (self.wanted, range.start);
-        block.losses.extend(turn(self.kind, &mut state, columns, wanted, self.batch.examples()));
+        block.losses.extend(turn(self.kind, &mut state, columns, wanted, self.examples));
         for link in self.links.iter().rev() {
             let read = kept.pop().unwrap_or_default();
-            state = self.backward(link, state, read, &gates, examples, &mut block.layers);
+            state = self.backward(link, state, read, gates, examples, &mut block.layers);
         }
     }
 
     /// What a link makes of `state`, and what it needs on the way back.
-    fn forward(&self, link: &Link, state: Vec<T>, gates: &[T], examples: usize) -> (Vec<T>, Vec<T>) {
+    fn forward(&self, link: &Link, state: Cow<'a, [T]>, gates: &[T], examples: usize) -> (Vec<T>, Cow<'a, [T]>) {
         match link {
             Link::Dense(number) => {
                 let z = self.multiplied(*number, &state, examples);
@@ -168,7 +178,7 @@ impl<T: Real> Shared<'_, T> {
             }
             Link::Gated(number) => {
                 let rows = gated(&state, gates, examples);
-                (self.multiplied(*number, &rows, examples), rows)
+                (self.multiplied(*number, &rows, examples), Cow::Owned(rows))
             }
             Link::Convolution(number, raster) => {
                 let ([image, padded, positions], units) = (raster.sizes(), self.layers[*number].shape[0]);
@@ -180,9 +190,12 @@ impl<T: Real> Shared<'_, T> {
                     raster.convolve(padded, &self.turned[*number].forward, units, z);
                 }
                 self.shift(*number, &mut z);
-                (z, room)
+                (z, Cow::Owned(room))
             }
-            Link::Activation(function) => activation::forward(function, state, examples),
+            Link::Activation(function) => {
+                let (next, z) = activation::forward(function, state.into_owned(), examples);
+                (next, Cow::Owned(z))
+            }
             Link::Average(shape) => {
                 let share = T::of(1.0 / positions(shape) as f64);
                 let mut means = vec![T::default(); examples * shape.channels];
@@ -190,10 +203,10 @@ impl<T: Real> Shared<'_, T> {
                     add_rows(means, image);
                     means.iter_mut().for_each(|mean| *mean *= share);
                 }
-                (means, Vec::new())
+                (means, Cow::default())
             }
-            Link::ToPositions(shape) => (turned(&state, shape.features(), positions(shape)), Vec::new()),
-            Link::ToChannels(shape) => (turned(&state, shape.features(), shape.channels), Vec::new()),
+            Link::ToPositions(shape) => (turned(&state, shape.features(), positions(shape)), Cow::default()),
+            Link::ToChannels(shape) => (turned(&state, shape.features(), shape.channels), Cow::default()),
         }
     }
 
@@ -202,10 +215,10 @@ impl<T: Real> Shared<'_, T> {
         &self,
         link: &Link,
         mut cotangents: Vec<T>,
-        read: Vec<T>,
+        read: Cow<'a, [T]>,
         gates: &[T],
         examples: usize,
-        shares: &mut [Share<T>],
+        shares: &mut [Share<'a, T>],
     ) -> Vec<T> {
         let zero = T::default();
         match link {
@@ -216,7 +229,7 @@ impl<T: Real> Shared<'_, T> {
                 }
                 let share = &mut shares[*number];
                 append(&mut share.rows, read);
-                append(&mut share.cotangents, cotangents);
+                append(&mut share.cotangents, Cow::Owned(cotangents));
                 below
             }
             Link::Convolution(number, raster) => {
@@ -232,7 +245,7 @@ impl<T: Real> Shared<'_, T> {
                     return Vec::new();
                 }
                 let (adjoint, channels) = (raster.adjoint(units), raster.channels());
-                let mut room = read;
+                let mut room = read.into_owned();
                 room.resize(adjoint.sizes()[1], zero);
                 let mut below = vec![zero; examples * image];
                 for (cotangents, below) in cotangents.chunks_exact(positions * units).zip(below.chunks_exact_mut(image))
@@ -245,7 +258,7 @@ impl<T: Real> Shared<'_, T> {
             }
             _ if cotangents.is_empty() => cotangents,
             Link::Activation(function) => {
-                activation::backward(function, &mut cotangents, read, examples);
+                activation::backward(function, &mut cotangents, read.into_owned(), examples);
                 cotangents
             }
             Link::Average(shape) => {
@@ -292,7 +305,9 @@ impl<T: Real> Shared<'_, T> {
         let (gain, bias_gain) = (T::of(scaling.weight_gain), T::of(scaling.bias_gain));
         let bias: Vec<T> = bias.iter().map(|&b| b * bias_gain).collect();
         for row in z.chunks_exact_mut(bias.len()) {
-            row.iter_mut().zip(&bias).for_each(|(z, &b)| *z = *z * gain + b);
+            for (z, &b) in row.iter_mut().zip(&bias) {
+                *z = *z * gain + b;
+            }
         }
     }
 }

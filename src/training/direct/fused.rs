@@ -5,6 +5,7 @@
 use std::ops::{Add, Div, Mul, Sub};
 
 use burn::tensor::Element;
+use bytemuck::Pod;
 use pulp::{Arch, Simd, WithSimd};
 use widthwise_probes::ntk::Number;
 
@@ -14,7 +15,7 @@ use crate::training::optimizer::Updater;
 
 /// A number with which updates are computed.
 pub(super) trait Real:
-    Number + Lanes + Element + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
+    Number + Lanes + Element + Pod + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
     /// The square root.
     fn root(self) -> Self;

@@ -9,6 +9,8 @@
 //! The gradient of a weight matrix is made tile by tile, and each tile is used up by the update while it is in cache. Tiles are cut by the
 //! shapes alone, so that no number depends on the number of threads.
 
+use std::borrow::Cow;
+
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
@@ -20,6 +22,7 @@ use super::held::{Held, Taken};
 use super::links::Link;
 use super::rows::{Wanted, turn};
 use crate::config::Loss;
+use crate::host::lent::Lent;
 use crate::network::Batch;
 use crate::training::loss::Targets;
 use crate::training::optimizer::Updater;
@@ -43,24 +46,26 @@ pub(super) fn step<T: Real>(
     let examples = batch.examples();
 
     // Forward: what each dense layer reads, and what each activation reads.
-    let mut inputs: Vec<Vec<T>> = Vec::new();
+    let lent = Lent::of(&batch.inputs);
+    let mut inputs: Vec<Cow<'_, [T]>> = Vec::new();
     let mut preactivations: Vec<Vec<T>> = Vec::new();
-    let mut now: Vec<T> = T::pull(batch.inputs.clone());
+    let mut now = Cow::Borrowed(lent.numbers());
     for link in links {
         now = match link {
             Link::Dense(number) => {
                 let z = layers[*number].forward(&now, examples, &scalings[*number]);
                 inputs.push(now);
-                z
+                Cow::Owned(z)
             }
             Link::Activation(function) => {
-                let (next, z) = activation::forward(function, now, examples);
+                let (next, z) = activation::forward(function, now.into_owned(), examples);
                 preactivations.push(z);
-                next
+                Cow::Owned(next)
             }
             _ => unreachable!("dense layers and activations only"),
         };
     }
+    let mut now = now.into_owned();
     let columns = now.len() / examples;
     let losses = turn(kind, &mut now, columns, (&Wanted::of(targets, kind), 0), examples);
     let mut cotangents = now;

@@ -1,5 +1,7 @@
 //! What layers do to rows of numbers, beside products.
 
+use std::borrow::Cow;
+
 use super::fused::Real;
 use crate::host::product::{Lanes, Left, Product};
 
@@ -18,16 +20,18 @@ pub(super) fn rows_times<T: Lanes>(
 /// Adds rows of the length of `sums`, one after the other.
 pub(super) fn add_rows<T: Real>(sums: &mut [T], rows: &[T]) {
     for row in rows.chunks_exact(sums.len()) {
-        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+        for (sum, &x) in sums.iter_mut().zip(row) {
+            *sum += x;
+        }
     }
 }
 
 /// Puts `more` behind `numbers`; without a copy where there is nothing yet.
-pub(super) fn append<T: Copy>(numbers: &mut Vec<T>, more: Vec<T>) {
+pub(super) fn append<'a, T: Copy>(numbers: &mut Cow<'a, [T]>, more: Cow<'a, [T]>) {
     if numbers.is_empty() {
         *numbers = more;
     } else {
-        numbers.extend_from_slice(&more);
+        numbers.to_mut().extend_from_slice(&more);
     }
 }
 
@@ -35,7 +39,9 @@ pub(super) fn append<T: Copy>(numbers: &mut Vec<T>, more: Vec<T>) {
 pub(super) fn scale<T: Real>(numbers: &mut [T], gain: f64) {
     if gain != 1.0 {
         let gain = T::of(gain);
-        numbers.iter_mut().for_each(|x| *x *= gain);
+        for x in numbers {
+            *x *= gain;
+        }
     }
 }
 
