@@ -1,6 +1,7 @@
 """Training steps of widthwise and of PyTorch (and JAX where it is installed), alternately in one run.
 
     python benches/peers/train.py [--program target/release/widthwise] [--device flex] [--threads 2] [--rounds 3] [--case mlp_784_512]
+        [--compiled]
 
 Every round times one case of `widthwise bench train`, then the same network in the other libraries, so that a change in the load of
 the machine meets all of them. Medians over rounds are printed with the ratio, above 1 where widthwise is faster. Not part
@@ -24,6 +25,7 @@ def parse():
     parser.add_argument("--device", default="flex", choices=["flex", "ndarray", "wgpu", "cuda"])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--compiled", action="store_true", help="also torch.compile, which needs a C++ compiler")
     parser.add_argument("--case", default="", help="only cases whose name has this part")
     return parser.parse_args()
 
@@ -81,10 +83,12 @@ def torch_model(torch, name):
     return nn.Sequential(*hidden, nn.Linear(width, OUTPUTS)), (128, 784)
 
 
-def torch_step(torch, name, device, fused, tf32=False):
+def torch_step(torch, name, device, fused, tf32=False, compiled=False):
     members = int((re.match(r"ensemble(\d+)", name) or [0, 1])[1])
     models = [torch_model(torch, name) for _ in range(members)]
     models = [(model.to(device), shape) for model, shape in models]
+    if compiled:
+        models = [(torch.compile(model), shape) for model, shape in models]
     shape = models[0][1]
     inputs, targets = torch.randn(shape, device=device), torch.randn(shape[0], OUTPUTS, device=device)
     optimizers = [torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=fused) for model, _ in models]
@@ -152,6 +156,8 @@ def main():
             "torch": torch_step(torch, case, device, False),
             "torch, fused": torch_step(torch, case, device, True),
         }
+        if arguments.compiled:
+            peers["torch, compiled"] = torch_step(torch, case, device, True, compiled=True)
         if device == "cuda":
             peers["torch, TF32"] = torch_step(torch, case, device, False, True)
             peers["torch, fused, TF32"] = torch_step(torch, case, device, True, True)
