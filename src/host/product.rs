@@ -1,9 +1,11 @@
 //! Matrix products on slices without packing: tiles of the result are held in registers while terms are added.
 //!
-//! `C[r, c] = sum_s sum_k A[starts[s] + r row + k term] B[(s terms + k) stride + c]`. The left factor is any view with two
-//! strides, read one number at a time, at a list of places: the shifted rows of an image under a filter, a matrix or its
-//! transpose. The right factor and the result have rows of consecutive numbers. Every number of the result is the sum of its terms in
-//! their order, each with one rounding where the processor can: no number depends on the tile that it is made in.
+//! `C[r, c] = sum_s sum_k A_s[r row + k term] B_s[k stride + c]`. The terms come in runs `s`: the shifted rows of an image under a
+//! filter, or examples of which each thread has some. A left factor is any view with two strides, read one number at a time: a matrix or
+//! its transpose. The right factors and the result have rows of consecutive numbers. Every number of the result is the sum of its terms
+//! in their order, each with one rounding where the processor can: no number depends on the tile that it is made in.
+//!
+//! What becomes of a finished tile is its [`Target`]'s to say: it is written, added, or used up while it is in registers.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -75,49 +77,141 @@ macro_rules! lanes {
 lanes!(f32, f32s, splat_f32s, mul_add_e_f32s, as_simd_f32s, as_mut_simd_f32s, partial_load_f32s, partial_store_f32s);
 lanes!(f64, f64s, splat_f64s, mul_add_e_f64s, as_simd_f64s, as_mut_simd_f64s, partial_load_f64s, partial_store_f64s);
 
-/// The left factor of a product, where it lies.
+/// Terms that follow one another in both factors, where they lie.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Left<'a, T> {
-    /// The numbers.
-    pub(crate) values: &'a [T],
-    /// Where the first row begins, for every run of terms.
-    pub(crate) starts: &'a [usize],
-    /// From one row to the next.
-    pub(crate) row: usize,
-    /// From one term to the next. One of the two strides is 1.
-    pub(crate) term: usize,
+pub(crate) struct Run<'a, T> {
+    /// The left factor, from its first number on.
+    pub(crate) left: &'a [T],
+    /// The right factor: a row a term.
+    pub(crate) right: &'a [T],
+    /// How many.
+    pub(crate) terms: usize,
 }
 
 /// One product.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Product<'a, T> {
     /// Rows and columns of the result.
     pub(crate) size: [usize; 2],
-    /// Terms of a run.
-    pub(crate) terms: usize,
-    /// The left factor.
-    pub(crate) left: Left<'a, T>,
-    /// The right factor: a row a term, run after run.
-    pub(crate) right: &'a [T],
-    /// From one row of the right factor to the next.
+    /// The terms.
+    pub(crate) runs: &'a [Run<'a, T>],
+    /// From one row of a left factor to the next.
+    pub(crate) row: usize,
+    /// From one term of a left factor to the next. One of the two is 1.
+    pub(crate) term: usize,
+    /// From one row of a right factor to the next.
     pub(crate) right_row: usize,
-    /// Whether the result is added to what is there.
-    pub(crate) is_added: bool,
+}
+
+/// Rows of a tile, and numbers in one of its rows, at most.
+pub(crate) const TILE: [usize; 2] = [8, 32];
+
+/// Registers of a tile's rows; the last one of a row is filled in part where the tile says so.
+pub(crate) type Sums<T, S, const ROWS: usize, const VECTORS: usize> = [[<T as Lanes>::Vector<S>; VECTORS]; ROWS];
+
+/// Where a tile lies in the result.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// Its first row.
+    pub(crate) row: usize,
+    /// Its first column.
+    pub(crate) column: usize,
+    /// Its columns, where they fill a register in part.
+    pub(crate) part: Option<usize>,
+}
+
+/// What becomes of the tiles of a product. Each number of the result comes once.
+pub(crate) trait Target<T: Lanes> {
+    /// What the sums of a tile begin with.
+    fn begin<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        place: Place,
+    ) -> Sums<T, S, ROWS, VECTORS>;
+
+    /// Takes a tile.
+    fn take<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &mut self,
+        simd: S,
+        place: Place,
+        sums: Sums<T, S, ROWS, VECTORS>,
+    );
+}
+
+/// A matrix that products are written to, or added to.
+struct Matrix<'a, T> {
+    numbers: &'a mut [T],
+    /// From one row to the next.
+    stride: usize,
+    is_added: bool,
 }
 
 impl<T: Lanes> Product<'_, T> {
-    /// Writes the result, `into_row` numbers from one row to the next.
-    pub(crate) fn write(self, into: &mut [T], into_row: usize) {
-        Arch::new().dispatch(Tiles { product: self, into, into_row });
+    /// Writes the result, `stride` numbers from one row to the next.
+    pub(crate) fn write(self, numbers: &mut [T], stride: usize) {
+        self.into(Matrix { numbers, stride, is_added: false });
+    }
+
+    /// Adds the result to what is there.
+    pub(crate) fn add(self, numbers: &mut [T], stride: usize) {
+        self.into(Matrix { numbers, stride, is_added: true });
+    }
+
+    /// Makes the result for `target`.
+    pub(crate) fn into(self, target: impl Target<T>) {
+        Arch::new().dispatch(Tiles { product: self, target });
     }
 }
 
-struct Tiles<'a, T> {
-    product: Product<'a, T>,
-    into: &'a mut [T],
-    into_row: usize,
+impl<T: Lanes> Target<T> for Matrix<'_, T> {
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "counted to a constant, so that every sum is a register")]
+    fn begin<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        place: Place,
+    ) -> Sums<T, S, ROWS, VECTORS> {
+        let mut sums = [[T::splat(simd, T::ZERO); VECTORS]; ROWS];
+        if self.is_added {
+            let width = place.width::<T, S, VECTORS>();
+            for r in 0..ROWS {
+                let at = (place.row + r) * self.stride + place.column;
+                sums[r] = load::<T, S, VECTORS>(simd, &self.numbers[at..at + width], place.part);
+            }
+        }
+        sums
+    }
+
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "counted to a constant, so that every sum is a register")]
+    fn take<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &mut self,
+        simd: S,
+        place: Place,
+        sums: Sums<T, S, ROWS, VECTORS>,
+    ) {
+        let width = place.width::<T, S, VECTORS>();
+        for r in 0..ROWS {
+            let at = (place.row + r) * self.stride + place.column;
+            store::<T, S, VECTORS>(simd, &mut self.numbers[at..at + width], place.part, sums[r]);
+        }
+    }
 }
 
-impl<T: Lanes> WithSimd for Tiles<'_, T> {
+impl Place {
+    /// Columns of the tile.
+    #[inline(always)]
+    pub(crate) fn width<T: Lanes, S: Simd, const VECTORS: usize>(self) -> usize {
+        self.part.unwrap_or(VECTORS * size_of::<T::Vector<S>>() / size_of::<T>())
+    }
+}
+
+struct Tiles<'a, T, I> {
+    product: Product<'a, T>,
+    target: I,
+}
+
+impl<T: Lanes, I: Target<T>> WithSimd for Tiles<'_, T, I> {
     type Output = ();
 
     #[inline(always)]
@@ -139,7 +233,7 @@ impl<T: Lanes> WithSimd for Tiles<'_, T> {
     }
 }
 
-impl<T: Lanes> Tiles<'_, T> {
+impl<T: Lanes, I: Target<T>> Tiles<'_, T, I> {
     /// All rows of `VECTORS` registers of columns, the last one filled in part where `part` says so.
     #[inline(always)]
     fn column<S: Simd, const VECTORS: usize>(&mut self, simd: S, column: usize, part: Option<usize>) {
@@ -148,21 +242,21 @@ impl<T: Lanes> Tiles<'_, T> {
         // As many rows as registers hold.
         if S::REGISTER_COUNT >= 32 {
             while row + 8 <= rows {
-                self.tile::<S, 8, VECTORS>(simd, row, column, part);
+                self.tile::<S, 8, VECTORS>(simd, Place { row, column, part });
                 row += 8;
             }
         } else {
             while row + 6 <= rows {
-                self.tile::<S, 6, VECTORS>(simd, row, column, part);
+                self.tile::<S, 6, VECTORS>(simd, Place { row, column, part });
                 row += 6;
             }
         }
         while row + 4 <= rows {
-            self.tile::<S, 4, VECTORS>(simd, row, column, part);
+            self.tile::<S, 4, VECTORS>(simd, Place { row, column, part });
             row += 4;
         }
         while row < rows {
-            self.tile::<S, 1, VECTORS>(simd, row, column, part);
+            self.tile::<S, 1, VECTORS>(simd, Place { row, column, part });
             row += 1;
         }
     }
@@ -173,31 +267,19 @@ impl<T: Lanes> Tiles<'_, T> {
         clippy::manual_memcpy,
         reason = "counted to a constant, so that every sum is a register from the start"
     )]
-    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(
-        &mut self,
-        simd: S,
-        row: usize,
-        column: usize,
-        part: Option<usize>,
-    ) {
-        let Product { terms, left, right, right_row, is_added, .. } = self.product;
-        let width = part.unwrap_or(VECTORS * size_of::<T::Vector<S>>() / size_of::<T>());
-        let mut sums = [[T::splat(simd, T::ZERO); VECTORS]; ROWS];
-        for r in 0..ROWS {
-            let at = (row + r) * self.into_row + column;
-            if is_added {
-                sums[r] = load::<T, S, VECTORS>(simd, &self.into[at..at + width], part);
-            }
-        }
-        for (run, &start) in left.starts.iter().enumerate() {
-            let right = &right[run * terms * right_row + column..];
-            if left.term == 1 {
+    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&mut self, simd: S, place: Place) {
+        let Product { runs, row, term, right_row, .. } = self.product;
+        let width = place.width::<T, S, VECTORS>();
+        let mut sums: Sums<T, S, ROWS, VECTORS> = self.target.begin::<S, ROWS, VECTORS>(simd, place);
+        for &Run { left, right, terms } in runs {
+            let right = &right[place.column..];
+            if term == 1 {
                 let mut rows: [&[T]; ROWS] = [&[]; ROWS];
                 for r in 0..ROWS {
-                    rows[r] = &left.values[start + (row + r) * left.row..][..terms];
+                    rows[r] = &left[(place.row + r) * row..][..terms];
                 }
                 for k in 0..terms {
-                    let right = load::<T, S, VECTORS>(simd, &right[k * right_row..k * right_row + width], part);
+                    let right = load::<T, S, VECTORS>(simd, &right[k * right_row..k * right_row + width], place.part);
                     for r in 0..ROWS {
                         let value = T::splat(simd, rows[r][k]);
                         for v in 0..VECTORS {
@@ -207,8 +289,8 @@ impl<T: Lanes> Tiles<'_, T> {
                 }
             } else {
                 for k in 0..terms {
-                    let right = load::<T, S, VECTORS>(simd, &right[k * right_row..k * right_row + width], part);
-                    let values = &left.values[start + k * left.term + row..][..ROWS];
+                    let right = load::<T, S, VECTORS>(simd, &right[k * right_row..k * right_row + width], place.part);
+                    let values = &left[k * term + place.row..][..ROWS];
                     for r in 0..ROWS {
                         let value = T::splat(simd, values[r]);
                         for v in 0..VECTORS {
@@ -218,19 +300,7 @@ impl<T: Lanes> Tiles<'_, T> {
                 }
             }
         }
-        for r in 0..ROWS {
-            let at = (row + r) * self.into_row + column;
-            let into = &mut self.into[at..at + width];
-            match part {
-                None => {
-                    let vectors = &mut T::vectors_mut::<S>(into)[..VECTORS];
-                    for v in 0..VECTORS {
-                        vectors[v] = sums[r][v];
-                    }
-                }
-                Some(_) => T::store_part(simd, into, sums[r][0]),
-            }
-        }
+        self.target.take::<S, ROWS, VECTORS>(simd, place, sums);
     }
 }
 
@@ -252,59 +322,89 @@ fn load<T: Lanes, S: Simd, const VECTORS: usize>(simd: S, row: &[T], part: Optio
     registers
 }
 
+/// Writes the registers of a row, the last one in part where `part` says so.
+#[inline(always)]
+#[expect(clippy::manual_memcpy, reason = "a copy of a slice keeps registers in memory")]
+pub(crate) fn store<T: Lanes, S: Simd, const VECTORS: usize>(
+    simd: S,
+    row: &mut [T],
+    part: Option<usize>,
+    registers: [T::Vector<S>; VECTORS],
+) {
+    match part {
+        None => {
+            let vectors = &mut T::vectors_mut::<S>(row)[..VECTORS];
+            for v in 0..VECTORS {
+                vectors[v] = registers[v];
+            }
+        }
+        Some(_) => T::store_part(simd, row, registers[0]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::ops::{Add, Mul};
+
     use super::*;
 
-    /// `C[r, c] (+)= sum_s sum_k A[starts[s] + r row + k term] B[(s terms + k) stride + c]`, number by number.
-    fn plain<T: Lanes + std::ops::Mul<Output = T> + std::ops::Add<Output = T>>(
+    /// `C[r, c] (+)= sum_s sum_k A_s[r row + k term] B_s[k stride + c]`, number by number.
+    fn plain<T: Lanes + Mul<Output = T> + Add<Output = T>>(
         product: &Product<'_, T>,
         into: &mut [T],
-        into_row: usize,
+        stride: usize,
+        is_added: bool,
     ) {
-        let Left { values, starts, row, term } = product.left;
         for r in 0..product.size[0] {
             for c in 0..product.size[1] {
-                let mut sum = if product.is_added { into[r * into_row + c] } else { T::ZERO };
-                for (s, start) in starts.iter().enumerate() {
-                    for k in 0..product.terms {
-                        let right = product.right[(s * product.terms + k) * product.right_row + c];
-                        sum = sum + values[start + r * row + k * term] * right;
+                let mut sum = if is_added { into[r * stride + c] } else { T::ZERO };
+                for Run { left, right, terms } in product.runs {
+                    for k in 0..*terms {
+                        let right = right[k * product.right_row + c];
+                        sum = sum + left[r * product.row + k * product.term] * right;
                     }
                 }
-                into[r * into_row + c] = sum;
+                into[r * stride + c] = sum;
+            }
+        }
+    }
+
+    /// Small whole numbers: sums are exact in any order and precision.
+    fn numbers<T: Lanes + From<i8>>(count: usize) -> Vec<T> {
+        (0..count).map(|i| T::from(((i * 7) % 13) as i8 - 6)).collect()
+    }
+
+    fn every_shape<T: Lanes + From<i8> + Mul<Output = T> + Add<Output = T> + PartialEq + std::fmt::Debug>() {
+        for size in [[1, 1], [8, 32], [9, 33], [13, 10], [23, 50], [4, 16], [5, 79], [31, 7]] {
+            for lengths in [vec![1], vec![17, 3], vec![5, 0, 2]] {
+                for is_transposed in [false, true] {
+                    let (row, term) = if is_transposed { (1, size[0] + 2) } else { (20, 1) };
+                    let (right_row, stride) = (size[1] + 1, size[1] + 2);
+                    let left: Vec<T> = numbers(41 + size[0] * row + 17 * term);
+                    let right: Vec<T> = numbers(20 * right_row);
+                    let runs: Vec<Run<'_, T>> = (lengths.iter().enumerate())
+                        .map(|(s, &terms)| Run { left: &left[13 * s..], right: &right[s * right_row..], terms })
+                        .collect();
+                    let product = Product { size, runs: &runs, row, term, right_row };
+                    for is_added in [false, true] {
+                        let mut expected: Vec<T> = numbers(size[0] * stride);
+                        let mut found = expected.clone();
+                        plain(&product, &mut expected, stride, is_added);
+                        if is_added {
+                            product.add(&mut found, stride);
+                        } else {
+                            product.write(&mut found, stride);
+                        }
+                        assert_eq!(found, expected, "{size:?}, terms {lengths:?}, {is_transposed}, {is_added}");
+                    }
+                }
             }
         }
     }
 
     #[test]
     fn every_shape_is_the_sum_of_its_terms() {
-        // Small whole numbers: sums are exact in any order and precision.
-        let number = |i: usize| ((i * 7) % 13) as f32 - 6.0;
-        for size in [[1, 1], [8, 32], [9, 33], [13, 10], [23, 50], [4, 16], [5, 79], [31, 7]] {
-            for (terms, starts) in [(1, vec![0]), (17, vec![3, 40]), (5, vec![0, 7, 2])] {
-                for is_transposed in [false, true] {
-                    for is_added in [false, true] {
-                        let (row, term) = if is_transposed { (1, size[0] + 2) } else { (terms + 3, 1) };
-                        let values: Vec<f32> = (0..41 + size[0] * row + terms * term).map(number).collect();
-                        let (right_row, into_row) = (size[1] + 1, size[1] + 2);
-                        let right: Vec<f32> = (0..starts.len() * terms * right_row).map(number).collect();
-                        let left = Left { values: &values, starts: &starts, row, term };
-                        let product = || Product { size, terms, left, right: &right, right_row, is_added };
-                        let mut expected: Vec<f32> = (0..size[0] * into_row).map(number).collect();
-                        let mut found = expected.clone();
-                        plain(&product(), &mut expected, into_row);
-                        product().write(&mut found, into_row);
-                        assert_eq!(found, expected, "{size:?}, {terms} terms, {starts:?}, {is_transposed}, {is_added}");
-                        let wide = |values: &[f32]| values.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
-                        let (values, right) = (wide(&values), wide(&right));
-                        let left = Left { values: &values, starts: &starts, row, term };
-                        let mut found: Vec<f64> = (0..size[0] * into_row).map(|i| f64::from(number(i))).collect();
-                        Product { size, terms, left, right: &right, right_row, is_added }.write(&mut found, into_row);
-                        assert_eq!(found, wide(&expected), "f64, {size:?}, {terms} terms, {starts:?}");
-                    }
-                }
-            }
-        }
+        every_shape::<f32>();
+        every_shape::<f64>();
     }
 }

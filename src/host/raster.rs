@@ -12,7 +12,7 @@
 
 use widthwise_theory::{InputShape, Layer, Padding};
 
-use super::product::{Lanes, Left, Product};
+use super::product::{Lanes, Product, Run};
 
 /// The geometry of one convolution.
 #[derive(Debug, Clone, Copy)]
@@ -112,18 +112,15 @@ impl Raster {
     /// The convolution of a padded image with packed filters of `units` channels, `positions x units`.
     pub(crate) fn convolve<T: Lanes>(&self, padded: &[T], filters: &[T], units: usize, into: &mut [T]) {
         let line = self.padded()[1] * self.channels;
-        let mut starts = vec![0; self.filter[0]];
+        let terms = self.filter[1] * self.channels;
+        let mut runs: Vec<Run<'_, T>> =
+            filters.chunks_exact(terms * units).map(|right| Run { left: &[], right, terms }).collect();
         for (row, into) in into.chunks_exact_mut(self.out[1] * units).enumerate() {
-            starts.iter_mut().enumerate().for_each(|(i, start)| *start = (row + i) * line);
-            let product = Product {
-                size: [self.out[1], units],
-                terms: self.filter[1] * self.channels,
-                left: Left { values: padded, starts: &starts, row: self.channels, term: 1 },
-                right: filters,
-                right_row: units,
-                is_added: false,
-            };
-            product.write(into, units);
+            for (i, run) in runs.iter_mut().enumerate() {
+                run.left = &padded[(row + i) * line..];
+            }
+            let size = [self.out[1], units];
+            Product { size, runs: &runs, row: self.channels, term: 1, right_row: units }.write(into, units);
         }
     }
 
@@ -131,16 +128,12 @@ impl Raster {
     pub(crate) fn add_gradient<T: Lanes>(&self, padded: &[T], cotangents: &[T], units: usize, into: &mut [T]) {
         let (line, rows) = (self.padded()[1] * self.channels, self.filter[1] * self.channels);
         for (i, into) in into.chunks_exact_mut(rows * units).enumerate() {
-            let starts: Vec<usize> = (0..self.out[0]).map(|row| (row + i) * line).collect();
-            let product = Product {
-                size: [rows, units],
-                terms: self.out[1],
-                left: Left { values: padded, starts: &starts, row: 1, term: self.channels },
-                right: cotangents,
-                right_row: units,
-                is_added: true,
-            };
-            product.write(into, units);
+            let terms = self.out[1];
+            let runs: Vec<Run<'_, T>> = (cotangents.chunks_exact(terms * units).enumerate())
+                .map(|(row, right)| Run { left: &padded[(row + i) * line..], right, terms })
+                .collect();
+            let product = Product { size: [rows, units], runs: &runs, row: 1, term: self.channels, right_row: units };
+            product.add(into, units);
         }
     }
 

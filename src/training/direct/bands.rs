@@ -2,7 +2,9 @@
 //! is in cache.
 
 use std::borrow::Cow;
+use std::hint::black_box;
 
+use pulp::Simd;
 use rayon::prelude::*;
 use widthwise_theory::Scaling;
 
@@ -10,11 +12,14 @@ use super::fused::{Entries, Real, Rule};
 use super::held::Taken;
 use super::links::Link;
 use super::slices::{add_rows, scale};
-use crate::host::product::{Left, Product};
+use crate::host::product::{Place, Product, Run, Sums, TILE, Target, store};
+use crate::host::raster::Raster;
 use crate::training::optimizer::Updater;
 
 /// Numbers of a gradient that is made and used up at once.
 const BAND: usize = 1 << 12;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
 
 /// What a block leaves for the update.
 #[derive(Default)]
@@ -42,7 +47,7 @@ impl<T: Clone> Default for Share<'_, T> {
     }
 }
 
-/// Moves every layer down its gradient.
+/// Moves every layer down its gradient. Threads share the pieces.
 pub(super) fn update<T: Real>(
     taken: &mut Taken<T>,
     links: &[&Link],
@@ -51,76 +56,137 @@ pub(super) fn update<T: Real>(
     updater: &Updater,
     step: u64,
 ) {
-    let mut bands = Vec::new();
+    let mut pieces = Vec::new();
     let mut sets = taken.moments.iter_mut();
     let [mut first, mut second] = [sets.next(), sets.next()].map(|set| set.into_iter().flatten());
     for (number, layer) in taken.layers.iter_mut().enumerate() {
-        let (scaling, shares) = (&scalings[number], || blocks.iter().map(move |block| &block.layers[number]));
-        let rule = |factor: f64| Rule::new(updater, factor, step);
         let [first, second] = [first.next(), second.next()];
         let [(first, first_bias), (second, second_bias)] = [first, second].map(|held| match held {
             Some(held) => (&mut held.weight[..], held.bias.as_deref_mut().unwrap_or_default()),
             None => Default::default(),
         });
-        let units = layer.shape[usize::from(!matches!(links[number], Link::Convolution(..)))];
-        if let Some(bias) = &mut layer.bias {
-            let mut gradient = vec![T::default(); units];
-            for share in shares() {
-                add_rows(&mut gradient, if share.filters.is_empty() { &share.cotangents } else { &share.bias });
-            }
-            scale(&mut gradient, scaling.bias_gain);
-            let entries = Entries { parameter: bias, first: first_bias, second: second_bias };
-            rule(scaling.bias_rate).update(entries, &gradient);
-        }
-        let rule = rule(scaling.weight_rate);
+        let scaling = &scalings[number];
+        let mut add = |part, entries| {
+            let (gain, rate) = match part {
+                Part::Bias => (scaling.bias_gain, scaling.bias_rate),
+                _ => (scaling.weight_gain, scaling.weight_rate),
+            };
+            pieces.push(Piece { number, part, gain, rule: Rule::new(updater, rate, step), entries });
+        };
         let entries = Entries { parameter: &mut layer.weight, first, second };
         if let Link::Convolution(_, raster) = links[number] {
-            let mut gradient = vec![T::default(); entries.parameter.len()];
-            shares().for_each(|share| add_rows(&mut gradient, &share.filters));
-            let mut gradient = raster.unpack(&gradient, units);
-            scale(&mut gradient, scaling.weight_gain);
-            rule.update(entries, &gradient);
-            continue;
+            add(Part::Filters { raster, units: layer.shape[0] }, entries);
+        } else {
+            let [rows, units] = layer.shape;
+            let height = (BAND / units).next_multiple_of(TILE[0]);
+            for (at, entries) in entries.chunks(height * units).enumerate() {
+                add(Part::Rows { start: at * height, rows, units }, entries);
+            }
         }
-        let rows = layer.shape[0];
-        let height = (BAND / units).next_multiple_of(8);
-        for (at, entries) in entries.chunks(height * units).enumerate() {
-            bands.push(Band { number, units, rows, start: at * height, gain: scaling.weight_gain, rule, entries });
+        if let Some(parameter) = &mut layer.bias {
+            add(Part::Bias, Entries { parameter, first: first_bias, second: second_bias });
         }
     }
-    bands.into_par_iter().with_max_len(1).for_each_init(Vec::new, |room, band| band.update(blocks, room));
+    pieces.into_par_iter().with_max_len(1).for_each(|piece| piece.update(blocks));
 }
 
-/// Rows of a weight matrix, to be moved down their gradient.
-struct Band<'a, T> {
+/// Parameters of one layer that are moved together.
+struct Piece<'a, T> {
+    /// The layer.
     number: usize,
-    units: usize,
-    /// Rows of the matrix.
-    rows: usize,
-    /// The first one here.
-    start: usize,
+    part: Part<'a>,
+    /// What the gradient is multiplied by.
     gain: f64,
     rule: Rule,
     entries: Entries<'a, T>,
 }
 
-impl<T: Real> Band<'_, T> {
-    fn update(self, blocks: &[Block<'_, T>], room: &mut Vec<T>) {
-        let (units, height) = (self.units, self.entries.parameter.len() / self.units);
-        room.resize(height * units, T::default());
-        for (at, block) in blocks.iter().enumerate() {
-            let Share { rows, cotangents, .. } = &block.layers[self.number];
-            let product = Product {
-                size: [height, units],
-                terms: cotangents.len() / units,
-                left: Left { values: rows, starts: &[self.start], row: 1, term: self.rows },
-                right: cotangents,
-                right_row: units,
-                is_added: at > 0,
-            };
-            product.write(room, units);
+/// Which parameters of a layer they are.
+enum Part<'a> {
+    /// Rows of a dense weight matrix of `rows` rows and `units` columns, from `start` on.
+    Rows { start: usize, rows: usize, units: usize },
+    /// All filters of a convolution.
+    Filters { raster: &'a Raster, units: usize },
+    /// All biases.
+    Bias,
+}
+
+impl<T: Real> Piece<'_, T> {
+    fn update(self, blocks: &[Block<'_, T>]) {
+        let shares = || blocks.iter().map(|block| &block.layers[self.number]);
+        let count = self.entries.parameter.len();
+        match self.part {
+            Part::Rows { start, rows: term, units } => {
+                // What the forward pass left behind is near; moments are asked for before the product needs its caches.
+                for moment in [&*self.entries.first, &*self.entries.second] {
+                    for at in (0..moment.len()).step_by(LINE / size_of::<T>()) {
+                        black_box(moment[at]);
+                    }
+                }
+                let runs: Vec<Run<'_, T>> = shares()
+                    .map(|share| Run {
+                        left: &share.rows[start..],
+                        right: &share.cotangents,
+                        terms: share.cotangents.len() / units,
+                    })
+                    .collect();
+                let product = Product { size: [count / units, units], runs: &runs, row: 1, term, right_row: units };
+                product.into(Descent { units, gain: self.gain, rule: self.rule, entries: self.entries });
+            }
+            Part::Filters { raster, units } => {
+                let mut gradient = vec![T::ZERO; count];
+                shares().for_each(|share| add_rows(&mut gradient, &share.filters));
+                let mut gradient = raster.unpack(&gradient, units);
+                scale(&mut gradient, self.gain);
+                self.rule.update(self.entries, &gradient);
+            }
+            Part::Bias => {
+                let mut gradient = vec![T::ZERO; count];
+                for share in shares() {
+                    add_rows(&mut gradient, if share.filters.is_empty() { &share.cotangents } else { &share.bias });
+                }
+                scale(&mut gradient, self.gain);
+                self.rule.update(self.entries, &gradient);
+            }
         }
-        scale(room, self.gain);
-        self.rule.update(self.entries, room);
+    }
+}
+
+/// Uses up the tiles of a gradient.
+struct Descent<'a, T> {
+    units: usize,
+    gain: f64,
+    rule: Rule,
+    entries: Entries<'a, T>,
+}
+
+impl<T: Real> Target<T> for Descent<'_, T> {
+    #[inline(always)]
+    fn begin<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S, _: Place) -> Sums<T, S, ROWS, VECTORS> {
+        [[T::splat(simd, T::ZERO); VECTORS]; ROWS]
+    }
+
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "counted to a constant, so that every sum is a register")]
+    fn take<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &mut self,
+        simd: S,
+        place: Place,
+        sums: Sums<T, S, ROWS, VECTORS>,
+    ) {
+        let width = place.width::<T, S, VECTORS>();
+        let mut tile = [[T::ZERO; TILE[1]]; TILE[0]];
+        for r in 0..ROWS {
+            store::<T, S, VECTORS>(simd, &mut tile[r][..width], place.part, sums[r]);
+        }
+        for (r, gradient) in tile.iter_mut().enumerate().take(ROWS) {
+            let gradient = &mut gradient[..width];
+            if self.gain != 1.0 {
+                let gain = T::of(self.gain);
+                gradient.iter_mut().for_each(|g| *g *= gain);
+            }
+            let start = (place.row + r) * self.units + place.column;
+            self.rule.pass(self.entries.part(start..start + width), gradient);
+        }
     }
 }

@@ -24,6 +24,7 @@ use super::held::{Held, Taken};
 use super::links::{Link, positions};
 use super::rows::{Wanted, turn};
 use super::slices::{add_rows, append, gated, rows_times, scale, ungated};
+use super::turning::Turning;
 use crate::config::Loss;
 use crate::host::lent::Lent;
 use crate::host::turn::turned;
@@ -34,8 +35,6 @@ use crate::training::optimizer::Updater;
 
 /// Examples of a block of flat states, at least: rows of two tiles of a product.
 const EXAMPLES: usize = 16;
-/// Weights from which on threads turn them together.
-const MANY: usize = 1 << 17;
 /// Examples of flat states that go through the layers together, at most.
 const GROUP: usize = 256;
 /// Images that go through the layers together.
@@ -49,21 +48,12 @@ struct Shared<'s, 'a, T> {
     links: &'s [Link],
     layers: &'s [Held<T>],
     scalings: &'s [Scaling],
-    turned: &'s [Turned<T>],
+    turning: Turning<'s, T>,
     inputs: &'a [T],
     gates: &'a [T],
     examples: usize,
     wanted: &'s Wanted<T>,
     kind: Loss,
-}
-
-/// Weights of one layer in the orders that products read.
-#[derive(Default)]
-struct Turned<T> {
-    /// Filters, position by position; empty for a dense layer, whose weights are read where they are.
-    forward: Vec<T>,
-    /// For cotangents; empty where nothing lies below.
-    backward: Vec<T>,
 }
 
 /// Takes one step; returns the loss before it.
@@ -77,18 +67,12 @@ pub(super) fn step<T: Real>(
 ) -> T {
     let wanted = Wanted::of(targets, kind);
     let weight_links: Vec<&Link> = links.iter().filter(|link| link.number().is_some()).collect();
-    let number: usize = taken.layers.iter().map(|layer| layer.weight.len()).sum();
-    let turned: Vec<Turned<T>> = weight_links
-        .par_iter()
-        .zip(&taken.layers)
-        .with_min_len(if number < MANY { weight_links.len() } else { 1 })
-        .map(|(link, layer)| turn_weights(link, layer))
-        .collect();
     let (examples, inputs) = (batch.examples(), Lent::of(&batch.inputs));
     let gates = batch.gates.as_ref().map_or(Lent::Copied(Vec::new()), Lent::of);
     let (inputs, gates) = (inputs.numbers(), gates.numbers());
     let layers = &taken.layers;
-    let shared = Shared { links, layers, scalings, turned: &turned, inputs, gates, examples, wanted: &wanted, kind };
+    let turning = Turning::new(&weight_links, layers);
+    let shared = Shared { links, layers, scalings, turning, inputs, gates, examples, wanted: &wanted, kind };
     let [block, group] = shared.cut(examples);
     let blocks: Vec<Block<T>> = (0..examples.div_ceil(block))
         .into_par_iter()
@@ -98,21 +82,6 @@ pub(super) fn step<T: Real>(
     let total = blocks.iter().flat_map(|block| &block.losses).fold(T::default(), |total, &loss| total + loss);
     update(taken, &weight_links, scalings, &blocks, updater, step);
     total
-}
-
-fn turn_weights<T: Real>(link: &Link, layer: &Held<T>) -> Turned<T> {
-    match link {
-        Link::Convolution(number, raster) => {
-            let [units, _] = layer.shape;
-            let backward = if *number > 0 { raster.pack_adjoint(&layer.weight, units) } else { Vec::new() };
-            Turned { forward: raster.pack(&layer.weight, units), backward }
-        }
-        Link::Dense(number) | Link::Gated(number) if *number > 0 => {
-            let [rows, columns] = layer.shape;
-            Turned { forward: Vec::new(), backward: turned(&layer.weight, rows * columns, columns) }
-        }
-        _ => Turned::default(),
-    }
 }
 
 impl<'a, T: Real> Shared<'_, 'a, T> {
@@ -139,6 +108,7 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
     /// Forward and back, a group at a time.
     fn block(&self, range: Range<usize>, group: usize) -> Block<'a, T> {
         let mut block = Block { losses: Vec::new(), layers: self.layers.iter().map(|_| Share::default()).collect() };
+        self.turning.help();
         for start in range.clone().step_by(group) {
             self.group(start..range.end.min(start + group), &mut block);
         }
@@ -187,7 +157,7 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
                 let images = state.chunks_exact(image).zip(room.chunks_exact_mut(padded));
                 for ((image, padded), z) in images.zip(z.chunks_exact_mut(positions * units)) {
                     raster.pad(image, padded);
-                    raster.convolve(padded, &self.turned[*number].forward, units, z);
+                    raster.convolve(padded, &self.turning.of(*number).forward, units, z);
                 }
                 self.shift(*number, &mut z);
                 (z, Cow::Owned(room))
@@ -251,7 +221,7 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
                 for (cotangents, below) in cotangents.chunks_exact(positions * units).zip(below.chunks_exact_mut(image))
                 {
                     adjoint.pad(cotangents, &mut room);
-                    adjoint.convolve(&room, &self.turned[*number].backward, channels, below);
+                    adjoint.convolve(&room, &self.turning.of(*number).backward, channels, below);
                 }
                 scale(&mut below, self.scalings[*number].weight_gain);
                 below
@@ -291,7 +261,7 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
         }
         let [features, units] = self.layers[number].shape;
         let mut below = vec![T::default(); examples * features];
-        rows_times(cotangents, [examples, units], &self.turned[number].backward, features, &mut below);
+        rows_times(cotangents, [examples, units], &self.turning.of(number).backward, features, &mut below);
         scale(&mut below, self.scalings[number].weight_gain);
         below
     }

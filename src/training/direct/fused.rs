@@ -2,7 +2,7 @@
 //!
 //! Each entry goes through the operations of the rules on tensors in their order, so that the numbers are the same to the last bit.
 
-use std::ops::{Add, Div, Mul, Sub};
+use std::ops::{Add, Div, Mul, Range, Sub};
 
 use burn::tensor::Element;
 use bytemuck::Pod;
@@ -91,6 +91,16 @@ impl<T: Real> WithSimd for Pass<'_, T> {
 }
 
 impl<'a, T> Entries<'a, T> {
+    /// Those in `range`.
+    #[inline(always)]
+    pub(super) fn part(&mut self, range: Range<usize>) -> Entries<'_, T> {
+        Entries {
+            parameter: &mut self.parameter[range.clone()],
+            first: self.first.get_mut(range.clone()).unwrap_or_default(),
+            second: self.second.get_mut(range).unwrap_or_default(),
+        }
+    }
+
     /// Cuts them into pieces of `count`, the last one shorter.
     pub(super) fn chunks(self, count: usize) -> impl Iterator<Item = Entries<'a, T>> {
         let [mut first, mut second] = [self.first, self.second].map(|moment| moment.chunks_mut(count));
@@ -113,47 +123,50 @@ impl Rule {
         Arch::new().dispatch(Pass { rule: self, entries, gradient });
     }
 
-    /// In plain loops, which are compiled for every instruction set.
+    /// In plain loops, which are compiled for the instruction set of the caller.
     #[inline(always)]
-    fn pass<T: Real>(&self, entries: Entries<'_, T>, gradient: &[T]) {
-        let Entries { parameter, first, second } = entries;
+    pub(super) fn pass<T: Real>(&self, entries: Entries<'_, T>, gradient: &[T]) {
+        let count = gradient.len();
+        let parameter = &mut entries.parameter[..count];
         let (rate, l2) = (T::of(self.rate), T::of(self.l2));
         let has_penalty = self.l2 != 0.0;
         let penalized = |gradient: T, parameter: T| if has_penalty { gradient + parameter * l2 } else { gradient };
         match self.optimizer {
             Optimizer::GradientDescent {} => {
-                for (p, &g) in parameter.iter_mut().zip(gradient) {
-                    *p = *p - penalized(g, *p) * rate;
+                for i in 0..count {
+                    parameter[i] = parameter[i] - penalized(gradient[i], parameter[i]) * rate;
                 }
             }
             Optimizer::Momentum { beta } => {
-                let beta = T::of(beta);
-                for ((p, v), &g) in parameter.iter_mut().zip(first).zip(gradient) {
-                    *v = *v * beta - penalized(g, *p) * rate;
-                    *p += *v;
+                let (beta, velocity) = (T::of(beta), &mut entries.first[..count]);
+                for i in 0..count {
+                    velocity[i] = velocity[i] * beta - penalized(gradient[i], parameter[i]) * rate;
+                    parameter[i] += velocity[i];
                 }
             }
             Optimizer::Nesterov { beta } => {
-                let beta = T::of(beta);
-                for ((p, v), &g) in parameter.iter_mut().zip(first).zip(gradient) {
-                    let push = penalized(g, *p) * rate;
-                    *v = *v * beta - push;
-                    *p = *p + *v * beta - push;
+                let (beta, velocity) = (T::of(beta), &mut entries.first[..count]);
+                for i in 0..count {
+                    let push = penalized(gradient[i], parameter[i]) * rate;
+                    velocity[i] = velocity[i] * beta - push;
+                    parameter[i] = parameter[i] + velocity[i] * beta - push;
                 }
             }
             Optimizer::Adam { beta1, beta2, epsilon } => {
                 let adam = Adam::new(self.step, [beta1, beta2, epsilon]);
-                for (((p, m), v), &g) in parameter.iter_mut().zip(first).zip(second).zip(gradient) {
-                    let g = penalized(g, *p);
-                    *p -= adam.direction(m, v, g, rate);
+                let (first, second) = (&mut entries.first[..count], &mut entries.second[..count]);
+                for i in 0..count {
+                    let g = penalized(gradient[i], parameter[i]);
+                    parameter[i] -= adam.direction(&mut first[i], &mut second[i], g, rate);
                 }
             }
             Optimizer::AdamW { beta1, beta2, epsilon, weight_decay } => {
                 let adam = Adam::new(self.step, [beta1, beta2, epsilon]);
                 let kept = T::of(1.0 - self.rate * weight_decay);
-                for (((p, m), v), &g) in parameter.iter_mut().zip(first).zip(second).zip(gradient) {
-                    let g = penalized(g, *p);
-                    *p = *p * kept - adam.direction(m, v, g, rate);
+                let (first, second) = (&mut entries.first[..count], &mut entries.second[..count]);
+                for i in 0..count {
+                    let g = penalized(gradient[i], parameter[i]);
+                    parameter[i] = parameter[i] * kept - adam.direction(&mut first[i], &mut second[i], g, rate);
                 }
             }
         }

@@ -13,6 +13,7 @@ mod layers;
 mod links;
 mod rows;
 mod slices;
+mod turning;
 
 use burn::tensor::{DType, Tensor};
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::fused::Real;
-use crate::host::product::{Lanes, Left, Product};
+use crate::host::product::{Lanes, Product, Run};
 
 /// `A B` for row-major factors.
 pub(super) fn rows_times<T: Lanes>(
@@ -13,8 +13,8 @@ pub(super) fn rows_times<T: Lanes>(
     columns: usize,
     into: &mut [T],
 ) {
-    let left = Left { values: rows, starts: &[0], row: terms, term: 1 };
-    Product { size: [count, columns], terms, left, right, right_row: columns, is_added: false }.write(into, columns);
+    let runs = [Run { left: rows, right, terms }];
+    Product { size: [count, columns], runs: &runs, row: terms, term: 1, right_row: columns }.write(into, columns);
 }
 
 /// Adds rows of the length of `sums`, one after the other.
