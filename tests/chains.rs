@@ -256,6 +256,20 @@ fn gated_layers_take_the_same_step() {
 }
 
 #[test]
+fn a_first_layer_of_many_features_takes_the_same_step() {
+    // Its product is cut by features: 6 of them, with 3 examples and with 1.
+    for examples in [3, 1] {
+        for sigma_b2 in [0.0, 0.3] {
+            let architecture = chain(17, Activation::Relu, sigma_b2, Parameterization::Ntk);
+            for optimizer in [Optimizer::GradientDescent {}, Optimizer::Momentum { beta: 0.9 }] {
+                let off = on_examples(examples, &architecture, DType::F64, optimizer, 0.1, Loss::HalfMean);
+                assert!(off < 1e-11, "{optimizer:?}, {examples} examples, {sigma_b2}: {off:e}");
+            }
+        }
+    }
+}
+
+#[test]
 fn other_networks_and_penalties_are_left_to_the_generic_road() {
     let (device, dtype) = (Device::flex(), DType::F64);
     let optimizer = Optimizer::GradientDescent {};

@@ -138,23 +138,33 @@ pub(crate) trait Target<T: Lanes> {
     );
 }
 
+/// What a product is multiplied by, and what is added to each of its rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Affine<'a, T> {
+    /// The factor.
+    pub(crate) gain: T,
+    /// A number a column; empty where nothing is added.
+    pub(crate) bias: &'a [T],
+}
+
 /// A matrix that products are written to, or added to.
 struct Matrix<'a, T> {
     numbers: &'a mut [T],
     /// From one row to the next.
     stride: usize,
     is_added: bool,
+    affine: Option<Affine<'a, T>>,
 }
 
 impl<T: Lanes> Product<'_, T> {
     /// Writes the result, `stride` numbers from one row to the next.
-    pub(crate) fn write(self, numbers: &mut [T], stride: usize) {
-        self.into(Matrix { numbers, stride, is_added: false });
+    pub(crate) fn write(self, numbers: &mut [T], stride: usize, affine: Option<Affine<'_, T>>) {
+        self.into(Matrix { numbers, stride, is_added: false, affine });
     }
 
     /// Adds the result to what is there.
     pub(crate) fn add(self, numbers: &mut [T], stride: usize) {
-        self.into(Matrix { numbers, stride, is_added: true });
+        self.into(Matrix { numbers, stride, is_added: true, affine: None });
     }
 
     /// Makes the result for `target`.
@@ -188,9 +198,21 @@ impl<T: Lanes> Target<T> for Matrix<'_, T> {
         &mut self,
         simd: S,
         place: Place,
-        sums: Sums<T, S, ROWS, VECTORS>,
+        mut sums: Sums<T, S, ROWS, VECTORS>,
     ) {
         let width = place.width::<T, S, VECTORS>();
+        if let Some(Affine { gain, bias }) = self.affine {
+            let gain = T::splat(simd, gain);
+            let mut shift = [T::splat(simd, T::ZERO); VECTORS];
+            if !bias.is_empty() {
+                shift = load::<T, S, VECTORS>(simd, &bias[place.column..place.column + width], place.part);
+            }
+            for r in 0..ROWS {
+                for v in 0..VECTORS {
+                    sums[r][v] = T::mul_add(simd, sums[r][v], gain, shift[v]);
+                }
+            }
+        }
         for r in 0..ROWS {
             let at = (place.row + r) * self.stride + place.column;
             store::<T, S, VECTORS>(simd, &mut self.numbers[at..at + width], place.part, sums[r]);
@@ -262,11 +284,7 @@ impl<T: Lanes, I: Target<T>> Tiles<'_, T, I> {
     }
 
     #[inline(always)]
-    #[expect(
-        clippy::needless_range_loop,
-        clippy::manual_memcpy,
-        reason = "counted to a constant, so that every sum is a register from the start"
-    )]
+    // Loops are counted to a constant, so that every sum is a register from the start.
     fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&mut self, simd: S, place: Place) {
         let Product { runs, row, term, right_row, .. } = self.product;
         let width = place.width::<T, S, VECTORS>();
@@ -354,6 +372,7 @@ mod tests {
         into: &mut [T],
         stride: usize,
         is_added: bool,
+        affine: Option<Affine<'_, T>>,
     ) {
         for r in 0..product.size[0] {
             for c in 0..product.size[1] {
@@ -364,7 +383,11 @@ mod tests {
                         sum = sum + left[r * product.row + k * product.term] * right;
                     }
                 }
-                into[r * stride + c] = sum;
+                into[r * stride + c] = match affine {
+                    Some(Affine { gain, bias: [] }) => sum * gain,
+                    Some(Affine { gain, bias }) => sum * gain + bias[c],
+                    None => sum,
+                };
             }
         }
     }
@@ -386,16 +409,18 @@ mod tests {
                         .map(|(s, &terms)| Run { left: &left[13 * s..], right: &right[s * right_row..], terms })
                         .collect();
                     let product = Product { size, runs: &runs, row, term, right_row };
-                    for is_added in [false, true] {
+                    let bias: Vec<T> = numbers(size[1]);
+                    let [scaled, shifted] = [&[][..], &bias].map(|bias| Some(Affine { gain: T::from(3), bias }));
+                    for (is_added, affine) in [(false, None), (true, None), (false, scaled), (false, shifted)] {
                         let mut expected: Vec<T> = numbers(size[0] * stride);
                         let mut found = expected.clone();
-                        plain(&product, &mut expected, stride, is_added);
+                        plain(&product, &mut expected, stride, is_added, affine);
                         if is_added {
                             product.add(&mut found, stride);
                         } else {
-                            product.write(&mut found, stride);
+                            product.write(&mut found, stride, affine);
                         }
-                        assert_eq!(found, expected, "{size:?}, terms {lengths:?}, {is_transposed}, {is_added}");
+                        assert_eq!(found, expected, "{size:?}, {lengths:?}, {is_transposed}, {is_added}, {affine:?}");
                     }
                 }
             }

@@ -12,7 +12,7 @@
 
 use widthwise_theory::{InputShape, Layer, Padding};
 
-use super::product::{Lanes, Product, Run};
+use super::product::{Affine, Lanes, Product, Run};
 
 /// The geometry of one convolution.
 #[derive(Debug, Clone, Copy)]
@@ -109,8 +109,14 @@ impl Raster {
         }
     }
 
-    /// The convolution of a padded image with packed filters of `units` channels, `positions x units`.
-    pub(crate) fn convolve<T: Lanes>(&self, padded: &[T], filters: &[T], units: usize, into: &mut [T]) {
+    /// The convolution of a padded image with packed filters of `units` channels, `positions x units`, written as `affine` says.
+    pub(crate) fn convolve<T: Lanes>(
+        &self,
+        padded: &[T],
+        (filters, units): (&[T], usize),
+        affine: Option<Affine<'_, T>>,
+        into: &mut [T],
+    ) {
         let line = self.padded()[1] * self.channels;
         let terms = self.filter[1] * self.channels;
         let mut runs: Vec<Run<'_, T>> =
@@ -120,7 +126,7 @@ impl Raster {
                 run.left = &padded[(row + i) * line..];
             }
             let size = [self.out[1], units];
-            Product { size, runs: &runs, row: self.channels, term: 1, right_row: units }.write(into, units);
+            Product { size, runs: &runs, row: self.channels, term: 1, right_row: units }.write(into, units, affine);
         }
     }
 
@@ -258,7 +264,7 @@ mod tests {
             let mut room = vec![f64::NAN; padded];
             raster.pad(&a, &mut room);
             let mut z = vec![f64::NAN; d.len()];
-            raster.convolve(&room, &raster.pack(&weights, 5), 5, &mut z);
+            raster.convolve(&room, (&raster.pack(&weights, 5), 5), None, &mut z);
             near(&z, &expected[0], &format!("convolution, {what}"));
             let mut gradient = vec![0.0; weights.len()];
             raster.add_gradient(&room, &d, 5, &mut gradient);
@@ -267,7 +273,7 @@ mod tests {
             let mut room = vec![f64::NAN; adjoint.sizes()[1]];
             adjoint.pad(&d, &mut room);
             let mut below = vec![f64::NAN; image];
-            adjoint.convolve(&room, &raster.pack_adjoint(&weights, 5), 3, &mut below);
+            adjoint.convolve(&room, (&raster.pack_adjoint(&weights, 5), 3), None, &mut below);
             near(&below, &expected[2], &format!("adjoint, {what}"));
         }
     }

@@ -48,7 +48,7 @@ fn on_host<T: Number + Lanes + Element>(images: Tensor<2>, weight: &Tensor<2>, r
     each.for_each_init(rooms, |[turned, padded, z], (image, into)| {
         turn(image, image.len() / raster.channels(), turned);
         raster.pad(turned, padded);
-        raster.convolve(padded, &filters, channels, z);
+        raster.convolve(padded, (&filters, channels), None, z);
         turn(z, channels, into);
     });
     Tensor::from_data(TensorData::new(made, [examples, positions * channels]), (&Device::flex(), T::DTYPE))

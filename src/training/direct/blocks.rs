@@ -1,5 +1,6 @@
 //! A step by blocks of examples: a thread takes a few examples through all layers and back, so that what lies between the layers stays in
-//! its cache, and threads meet twice a step.
+//! its cache, and threads meet two or three times a step: after the product of a [first layer](super::first) with many weights, after the
+//! blocks, and after the update.
 //!
 //! ```text
 //! z_l = gain a_{l-1} W_l + gain b_l,   a_l = phi(z_l)
@@ -19,14 +20,16 @@ use widthwise_theory::Scaling;
 
 use super::activation;
 use super::bands::{Block, Share, update};
+use super::first::First;
 use super::fused::Real;
 use super::held::{Held, Taken};
 use super::links::{Link, positions};
 use super::rows::{Wanted, turn};
-use super::slices::{add_rows, append, gated, rows_times, scale, ungated};
+use super::slices::{add_rows, append, gated, rows_times, ungated};
 use super::turning::Turning;
 use crate::config::Loss;
 use crate::host::lent::Lent;
+use crate::host::product::Affine;
 use crate::host::turn::turned;
 use crate::network::Batch;
 use crate::training::company::threads;
@@ -52,6 +55,7 @@ struct Shared<'s, 'a, T> {
     inputs: &'a [T],
     gates: &'a [T],
     examples: usize,
+    first: Option<First<T>>,
     wanted: &'s Wanted<T>,
     kind: Loss,
 }
@@ -72,7 +76,8 @@ pub(super) fn step<T: Real>(
     let (inputs, gates) = (inputs.numbers(), gates.numbers());
     let layers = &taken.layers;
     let turning = Turning::new(&weight_links, layers);
-    let shared = Shared { links, layers, scalings, turning, inputs, gates, examples, wanted: &wanted, kind };
+    let first = First::of(links, layers, inputs, examples);
+    let shared = Shared { links, layers, scalings, turning, inputs, gates, examples, first, wanted: &wanted, kind };
     let [block, group] = shared.cut(examples);
     let blocks: Vec<Block<T>> = (0..examples.div_ceil(block))
         .into_par_iter()
@@ -125,7 +130,7 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
         let mut state = Cow::Borrowed(of_range(self.inputs));
         let mut kept = Vec::with_capacity(self.links.len());
         for link in self.links {
-            let (next, read) = self.forward(link, state, gates, examples);
+            let (next, read) = self.forward(link, state, gates, &range);
             kept.push(read);
             state = Cow::Owned(next);
         }
@@ -140,10 +145,17 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
     }
 
     /// What a link makes of `state`, and what it needs on the way back.
-    fn forward(&self, link: &Link, state: Cow<'a, [T]>, gates: &[T], examples: usize) -> (Vec<T>, Cow<'a, [T]>) {
+    fn forward(&self, link: &Link, state: Cow<'a, [T]>, gates: &[T], range: &Range<usize>) -> (Vec<T>, Cow<'a, [T]>) {
+        let examples = range.len();
         match link {
             Link::Dense(number) => {
-                let z = self.multiplied(*number, &state, examples);
+                let z = match &self.first {
+                    Some(first) if *number == 0 => {
+                        let (gain, bias) = self.affine(0);
+                        first.states(range.clone(), gain, &bias)
+                    }
+                    _ => self.multiplied(*number, &state, examples),
+                };
                 (z, state)
             }
             Link::Gated(number) => {
@@ -154,12 +166,14 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
                 let ([image, padded, positions], units) = (raster.sizes(), self.layers[*number].shape[0]);
                 let mut room = vec![T::default(); examples * padded];
                 let mut z = vec![T::default(); examples * positions * units];
+                let (gain, bias) = self.affine(*number);
+                let affine = Some(Affine { gain, bias: &bias });
+                let filters = (&self.turning.of(*number).forward[..], units);
                 let images = state.chunks_exact(image).zip(room.chunks_exact_mut(padded));
                 for ((image, padded), z) in images.zip(z.chunks_exact_mut(positions * units)) {
                     raster.pad(image, padded);
-                    raster.convolve(padded, &self.turning.of(*number).forward, units, z);
+                    raster.convolve(padded, filters, affine, z);
                 }
-                self.shift(*number, &mut z);
                 (z, Cow::Owned(room))
             }
             Link::Activation(function) => {
@@ -218,12 +232,13 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
                 let mut room = read.into_owned();
                 room.resize(adjoint.sizes()[1], zero);
                 let mut below = vec![zero; examples * image];
+                let filters = (&self.turning.of(*number).backward[..], channels);
+                let affine = Some(Affine { gain: T::of(self.scalings[*number].weight_gain), bias: &[] });
                 for (cotangents, below) in cotangents.chunks_exact(positions * units).zip(below.chunks_exact_mut(image))
                 {
                     adjoint.pad(cotangents, &mut room);
-                    adjoint.convolve(&room, &self.turning.of(*number).backward, channels, below);
+                    adjoint.convolve(&room, filters, affine, below);
                 }
-                scale(&mut below, self.scalings[*number].weight_gain);
                 below
             }
             _ if cotangents.is_empty() => cotangents,
@@ -247,11 +262,9 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
 
     /// `gain a W + gain b`.
     fn multiplied(&self, number: usize, rows: &[T], examples: usize) -> Vec<T> {
-        let [features, units] = self.layers[number].shape;
-        let mut z = vec![T::default(); examples * units];
-        rows_times(rows, [examples, features], &self.layers[number].weight, units, &mut z);
-        self.shift(number, &mut z);
-        z
+        let ([features, units], (gain, bias)) = (self.layers[number].shape, self.affine(number));
+        let right = (&self.layers[number].weight[..], units);
+        rows_times(rows, [examples, features], right, Some(Affine { gain, bias: &bias }))
     }
 
     /// `gain d W^T`; empty for the first layer.
@@ -260,24 +273,16 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
             return Vec::new();
         }
         let [features, units] = self.layers[number].shape;
-        let mut below = vec![T::default(); examples * features];
-        rows_times(cotangents, [examples, units], &self.turning.of(number).backward, features, &mut below);
-        scale(&mut below, self.scalings[number].weight_gain);
-        below
+        let gain = T::of(self.scalings[number].weight_gain);
+        let right = (&self.turning.of(number).backward[..], features);
+        rows_times(cotangents, [examples, units], right, Some(Affine { gain, bias: &[] }))
     }
 
-    /// Multiplies by the gain and adds the biases.
-    fn shift(&self, number: usize, z: &mut [T]) {
+    /// The gain of a layer, and its biases times theirs.
+    fn affine(&self, number: usize) -> (T, Vec<T>) {
         let scaling = &self.scalings[number];
-        let Some(bias) = &self.layers[number].bias else {
-            return scale(z, scaling.weight_gain);
-        };
-        let (gain, bias_gain) = (T::of(scaling.weight_gain), T::of(scaling.bias_gain));
-        let bias: Vec<T> = bias.iter().map(|&b| b * bias_gain).collect();
-        for row in z.chunks_exact_mut(bias.len()) {
-            for (z, &b) in row.iter_mut().zip(&bias) {
-                *z = *z * gain + b;
-            }
-        }
+        let gain = T::of(scaling.bias_gain);
+        let bias = self.layers[number].bias.iter().flatten().map(|&b| b * gain).collect();
+        (T::of(scaling.weight_gain), bias)
     }
 }

@@ -7,6 +7,7 @@
 mod activation;
 mod bands;
 mod blocks;
+mod first;
 mod fused;
 mod held;
 mod layers;

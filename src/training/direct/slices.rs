@@ -3,18 +3,23 @@
 use std::borrow::Cow;
 
 use super::fused::Real;
-use crate::host::product::{Lanes, Product, Run};
+use crate::host::product::{Affine, Lanes, Product, Run};
 
-/// `A B` for row-major factors.
+/// `A B` for row-major factors, written as `affine` says.
 pub(super) fn rows_times<T: Lanes>(
     rows: &[T],
     [count, terms]: [usize; 2],
-    right: &[T],
-    columns: usize,
-    into: &mut [T],
-) {
+    (right, columns): (&[T], usize),
+    affine: Option<Affine<'_, T>>,
+) -> Vec<T> {
+    let mut result = vec![T::ZERO; count * columns];
     let runs = [Run { left: rows, right, terms }];
-    Product { size: [count, columns], runs: &runs, row: terms, term: 1, right_row: columns }.write(into, columns);
+    Product { size: [count, columns], runs: &runs, row: terms, term: 1, right_row: columns }.write(
+        &mut result,
+        columns,
+        affine,
+    );
+    result
 }
 
 /// Adds rows of the length of `sums`, one after the other.
