@@ -270,6 +270,16 @@ fn a_first_layer_of_many_features_takes_the_same_step() {
 }
 
 #[test]
+fn a_short_layer_of_very_many_units_takes_the_same_step() {
+    // One row of it has more numbers than a band.
+    let mut architecture = chain(4100, Activation::Relu, 0.3, Parameterization::Ntk);
+    architecture.layers.drain(2..4);
+    let momentum = Optimizer::Momentum { beta: 0.9 };
+    let off = both(&architecture, DType::F64, momentum, 0.1, Loss::HalfMean);
+    assert!(off < 1e-11, "{off:e}");
+}
+
+#[test]
 fn other_networks_and_penalties_are_left_to_the_generic_road() {
     let (device, dtype) = (Device::flex(), DType::F64);
     let optimizer = Optimizer::GradientDescent {};

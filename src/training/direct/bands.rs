@@ -78,7 +78,7 @@ pub(super) fn update<T: Real>(
             add(Part::Filters { raster, units: layer.shape[0] }, entries);
         } else {
             let [rows, units] = layer.shape;
-            let height = (BAND / units).next_multiple_of(TILE[0]);
+            let height = (BAND / units).max(1).next_multiple_of(TILE[0]);
             for (at, entries) in entries.chunks(height * units).enumerate() {
                 add(Part::Rows { start: at * height, rows, units }, entries);
             }
