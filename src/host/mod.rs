@@ -1,5 +1,6 @@
 //! Products and convolutions on slices in host memory, for the CPU.
 
+pub(crate) mod lanes;
 pub(crate) mod lent;
 pub(crate) mod product;
 pub(crate) mod raster;

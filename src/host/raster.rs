@@ -12,7 +12,8 @@
 
 use widthwise_theory::{InputShape, Layer, Padding};
 
-use super::product::{Affine, Lanes, Product, Run};
+use super::lanes::Lanes;
+use super::product::{Affine, Product, Run};
 
 /// The geometry of one convolution.
 #[derive(Debug, Clone, Copy)]

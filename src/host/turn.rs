@@ -1,6 +1,6 @@
 //! Matrices turned over, square by square.
 
-use super::product::Lanes;
+use super::lanes::Lanes;
 
 /// Side of the squares: both sides of one stay in cache.
 const SQUARE: usize = 16;

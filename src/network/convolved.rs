@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use widthwise_probes::ntk::Number;
 use widthwise_theory::{InputShape, Layer};
 
-use crate::host::product::Lanes;
+use crate::host::lanes::Lanes;
 use crate::host::raster::Raster;
 use crate::host::turn::turn;
 

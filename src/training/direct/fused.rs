@@ -10,7 +10,7 @@ use pulp::{Arch, Simd, WithSimd};
 use widthwise_probes::ntk::Number;
 
 use crate::config::Optimizer;
-use crate::host::product::Lanes;
+use crate::host::lanes::Lanes;
 use crate::training::optimizer::Updater;
 
 /// A number with which updates are computed.

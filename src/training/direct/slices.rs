@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::fused::Real;
-use crate::host::product::{Affine, Lanes, Product, Run};
+use crate::host::lanes::Lanes;
+use crate::host::product::{Affine, Product, Run};
 
 /// `A B` for row-major factors, written as `affine` says.
 pub(super) fn rows_times<T: Lanes>(
