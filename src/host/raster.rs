@@ -10,10 +10,12 @@
 //!
 //! with `W'` the padded width. The adjoint in the image is a convolution of the cotangents with the filters turned by 180 degrees.
 
+use bytemuck::Pod;
 use widthwise_theory::{InputShape, Layer, Padding};
 
 use super::lanes::Lanes;
 use super::product::{Affine, Product, Run};
+use super::scratch::Scratch;
 
 /// The geometry of one convolution.
 #[derive(Debug, Clone, Copy)]
@@ -151,9 +153,9 @@ impl Raster {
     }
 
     /// Weights `units x (c, i, j)` as filters `(i, j, c) x units`.
-    pub(crate) fn pack<T: Lanes>(&self, weights: &[T], units: usize) -> Vec<T> {
+    pub(crate) fn pack<T: Lanes + Pod>(&self, weights: &[T], units: usize) -> Scratch<T> {
         let entries = weights.len() / units;
-        let mut packed = vec![T::ZERO; weights.len()];
+        let mut packed = Scratch::new(weights.len());
         for (entry, row) in packed.chunks_exact_mut(units).enumerate() {
             let place = self.place(entry);
             row.iter_mut().enumerate().for_each(|(unit, x)| *x = weights[unit * entries + place]);
@@ -162,9 +164,9 @@ impl Raster {
     }
 
     /// Weights `units x (c, i, j)` as the filters of the adjoint, `(i, j, unit) x c`, turned by 180 degrees.
-    pub(crate) fn pack_adjoint<T: Lanes>(&self, weights: &[T], units: usize) -> Vec<T> {
+    pub(crate) fn pack_adjoint<T: Lanes + Pod>(&self, weights: &[T], units: usize) -> Scratch<T> {
         let taps = self.filter[0] * self.filter[1];
-        let mut packed = vec![T::ZERO; weights.len()];
+        let mut packed = Scratch::new(weights.len());
         for (row, into) in packed.chunks_exact_mut(self.channels).enumerate() {
             let (tap, unit) = (taps - 1 - row / units, row % units);
             let weights = &weights[unit * self.channels * taps..][..self.channels * taps];

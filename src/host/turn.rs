@@ -1,6 +1,9 @@
 //! Matrices turned over, square by square.
 
+use bytemuck::Pod;
+
 use super::lanes::Lanes;
+use super::scratch::Scratch;
 
 /// Side of the squares: both sides of one stay in cache.
 const SQUARE: usize = 16;
@@ -21,8 +24,9 @@ pub(crate) fn turn<T: Lanes>(matrix: &[T], columns: usize, into: &mut [T]) {
 }
 
 /// Matrices of `numbers` numbers and `columns` columns each, transposed.
-pub(crate) fn turned<T: Lanes>(matrices: &[T], numbers: usize, columns: usize) -> Vec<T> {
-    let mut result = vec![T::ZERO; matrices.len()];
+pub(crate) fn turned<T: Lanes + Pod>(matrices: &[T], numbers: usize, columns: usize) -> Scratch<T> {
+    // Written column by column, a line of the cache is waited for again and again; noughts fetch the lines one after the other.
+    let mut result = Scratch::zeros(matrices.len());
     for (matrix, into) in matrices.chunks_exact(numbers).zip(result.chunks_exact_mut(numbers)) {
         turn(matrix, columns, into);
     }
@@ -35,12 +39,13 @@ mod tests {
 
     #[test]
     fn entries_change_places() {
-        let (rows, columns) = (37, 21);
-        let matrices: Vec<f64> = (0..2 * rows * columns).map(|i| i as f64).collect();
-        let found = turned(&matrices, rows * columns, columns);
-        for (i, &x) in matrices.iter().enumerate() {
-            let (matrix, row, column) = (i / (rows * columns), i / columns % rows, i % columns);
-            assert_eq!(found[(matrix * columns + column) * rows + row], x);
+        for (rows, columns) in [(37, 21), (16, 32), (3, 40), (20, 1)] {
+            let matrices: Vec<f64> = (0..2 * rows * columns).map(|i| i as f64).collect();
+            let found = turned(&matrices, rows * columns, columns);
+            for (i, &x) in matrices.iter().enumerate() {
+                let (matrix, row, column) = (i / (rows * columns), i / columns % rows, i % columns);
+                assert_eq!(found[(matrix * columns + column) * rows + row], x);
+            }
         }
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn forward(
     let width = parameters.weight.dims()[0];
     let z = match raster(&state, &parameters.weight, shape, layer) {
         Some(raster) => {
-            let z = convolved(state, &parameters.weight, raster, Way::Up);
+            let z = convolved(&state, &parameters.weight, raster, Way::Up);
             z.reshape([n, width, window.out[0], window.out[1]])
         }
         None => {
@@ -168,7 +168,7 @@ pub(super) fn pull_back(
     let copies = cotangents.dims()[0];
     let width = parameters.weight.dims()[0];
     if let Some(raster) = raster(&cotangents, &parameters.weight, shape, layer) {
-        return scale(convolved(cotangents, &parameters.weight, raster, Way::Down), scaling.weight_gain);
+        return scale(convolved(&cotangents, &parameters.weight, raster, Way::Down), scaling.weight_gain);
     }
     let filters = window.filters(parameters, shape);
     let cotangents = scale(cotangents, scaling.weight_gain).reshape([copies, width, window.out[0], window.out[1]]);

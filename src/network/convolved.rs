@@ -1,12 +1,15 @@
 //! Convolutions of stride 1 on flex outside any graph: image by image, as products of shifted views.
 
 use burn::tensor::{DType, Device, Element, Tensor, TensorData};
+use bytemuck::Pod;
 use rayon::prelude::*;
 use widthwise_probes::ntk::Number;
 use widthwise_theory::{InputShape, Layer};
 
 use crate::host::lanes::Lanes;
+use crate::host::lent::Lent;
 use crate::host::raster::Raster;
+use crate::host::scratch::Scratch;
 use crate::host::turn::turn;
 
 /// Which of two maps.
@@ -26,25 +29,28 @@ pub(super) fn raster(images: &Tensor<2>, weight: &Tensor<2>, shape: InputShape, 
 }
 
 /// Images convolved with `weight`, or the adjoint, without gain and bias.
-pub(super) fn convolved(images: Tensor<2>, weight: &Tensor<2>, raster: Raster, way: Way) -> Tensor<2> {
+pub(super) fn convolved(images: &Tensor<2>, weight: &Tensor<2>, raster: Raster, way: Way) -> Tensor<2> {
     match images.dtype() {
         DType::F64 => on_host::<f64>(images, weight, raster, way),
         _ => on_host::<f32>(images, weight, raster, way),
     }
 }
 
-fn on_host<T: Number + Lanes + Element>(images: Tensor<2>, weight: &Tensor<2>, raster: Raster, way: Way) -> Tensor<2> {
+fn on_host<T>(images: &Tensor<2>, weight: &Tensor<2>, raster: Raster, way: Way) -> Tensor<2>
+where
+    T: Number + Lanes + Element + Pod,
+{
     let (examples, units) = (images.dims()[0], weight.dims()[0]);
-    let weights = T::pull(weight.clone());
+    let weights = Lent::<T>::of(weight);
     let (raster, filters, channels) = match way {
-        Way::Up => (raster, raster.pack(&weights, units), units),
-        Way::Down => (raster.adjoint(units), raster.pack_adjoint(&weights, units), raster.channels()),
+        Way::Up => (raster, raster.pack(weights.numbers(), units), units),
+        Way::Down => (raster.adjoint(units), raster.pack_adjoint(weights.numbers(), units), raster.channels()),
     };
     let [image, padded, positions] = raster.sizes();
-    let rooms = || [image, padded, positions * channels].map(|count| vec![T::ZERO; count]);
-    let images = T::pull(images);
+    let rooms = || [image, padded, positions * channels].map(Scratch::new);
+    let images = Lent::<T>::of(images);
     let mut made = vec![T::ZERO; examples * positions * channels];
-    let each = images.par_chunks_exact(image).zip(made.par_chunks_exact_mut(positions * channels));
+    let each = images.numbers().par_chunks_exact(image).zip(made.par_chunks_exact_mut(positions * channels));
     each.for_each_init(rooms, |[turned, padded, z], (image, into)| {
         turn(image, image.len() / raster.channels(), turned);
         raster.pad(turned, padded);

@@ -1,44 +1,63 @@
 //! Activations on slices: those that networks use most by themselves, the others through their tensors.
 
+use pulp::Arch;
 use widthwise_theory::Activation;
 
 use super::fused::Real;
 use super::held::as_tensor;
 use crate::network;
 
-/// `phi(z)`, and what the way back needs of `z`.
-pub(super) fn forward<T: Real>(function: &Activation, z: Vec<T>, examples: usize) -> (Vec<T>, Vec<T>) {
-    let zero = T::default();
+/// What the way back needs of `z`.
+pub(super) enum Slope<T> {
+    /// Nothing.
+    One,
+    /// Where `phi` is flat: the slope is nought there, and one elsewhere.
+    Flat(Vec<bool>),
+    /// The numbers.
+    At(Vec<T>),
+}
+
+/// `phi(z)` in the place of `z`.
+pub(super) fn forward<T: Real>(function: &Activation, z: &mut [T], examples: usize) -> Slope<T> {
     match function {
-        Activation::Identity => (z, Vec::new()),
-        // What is no number stays none.
+        Activation::Identity => Slope::One,
         Activation::Relu => {
-            let mut states = z.clone();
-            for z in &mut states {
-                *z = if *z <= zero { zero } else { *z };
-            }
-            (states, z)
+            let mut flat = vec![false; z.len()];
+            Arch::new().dispatch(|| rectify(z, &mut flat));
+            Slope::Flat(flat)
         }
         _ => {
-            let z = as_tensor(z, examples);
-            (T::pull(network::phi(function, z.clone())), T::pull(z))
+            let tensor = as_tensor(z.to_vec(), examples);
+            z.copy_from_slice(&T::pull(network::phi(function, tensor.clone())));
+            Slope::At(T::pull(tensor))
         }
     }
 }
 
 /// `phi'(z) d` in the place of `d`.
-pub(super) fn backward<T: Real>(function: &Activation, cotangents: &mut [T], z: Vec<T>, examples: usize) {
-    let zero = T::default();
-    match function {
-        Activation::Identity => {}
-        Activation::Relu => {
-            for (c, &z) in cotangents.iter_mut().zip(&z) {
-                *c = if z <= zero { zero } else { *c };
-            }
-        }
-        _ => {
+pub(super) fn backward<T: Real>(function: &Activation, cotangents: &mut [T], slope: Slope<T>, examples: usize) {
+    match slope {
+        Slope::One => {}
+        Slope::Flat(flat) => Arch::new().dispatch(|| silence(cotangents, &flat)),
+        Slope::At(z) => {
             let slopes = T::pull(network::slope(function, as_tensor(z, examples)));
             cotangents.iter_mut().zip(slopes).for_each(|(c, slope)| *c *= slope);
         }
+    }
+}
+
+/// What is no number stays none.
+#[inline(always)]
+fn rectify<T: Real>(z: &mut [T], flat: &mut [bool]) {
+    for (z, flat) in z.iter_mut().zip(flat) {
+        *flat = *z <= T::ZERO;
+        *z = if *flat { T::ZERO } else { *z };
+    }
+}
+
+#[inline(always)]
+fn silence<T: Real>(cotangents: &mut [T], flat: &[bool]) {
+    for (c, &flat) in cotangents.iter_mut().zip(flat) {
+        *c = if flat { T::ZERO } else { *c };
     }
 }

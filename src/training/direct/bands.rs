@@ -1,7 +1,6 @@
 //! From what blocks of examples leave to the next weights. The gradient of a dense weight matrix is made in bands of rows and in tiles of a
 //! band, each used up while it is in registers: what the update writes goes on its way to memory while the next tile is multiplied.
 
-use std::borrow::Cow;
 use std::hint::black_box;
 
 use pulp::Simd;
@@ -14,6 +13,7 @@ use super::links::Link;
 use super::slices::{add_rows, scale};
 use crate::host::product::{Place, Product, Run, Sums, TILE, Target, store};
 use crate::host::raster::Raster;
+use crate::host::scratch::{Scratch, State};
 use crate::training::optimizer::Updater;
 
 /// Numbers of a gradient that is made and used up at once.
@@ -22,28 +22,25 @@ const BAND: usize = 1 << 12;
 const LINE: usize = 64;
 
 /// What a block leaves for the update.
-#[derive(Default)]
-pub(super) struct Block<'a, T: Clone> {
+pub(super) struct Block<'a, T: Real> {
     /// What each example adds to the loss.
     pub(super) losses: Vec<T>,
     pub(super) layers: Vec<Share<'a, T>>,
 }
 
 /// What a block knows of the gradient of one layer.
-pub(super) struct Share<'a, T: Clone> {
-    /// Rows that a dense layer reads; empty for a convolution.
-    pub(super) rows: Cow<'a, [T]>,
-    /// Cotangents of the rows.
-    pub(super) cotangents: Cow<'a, [T]>,
+pub(super) struct Share<'a, T: Real> {
+    /// Groups of rows that a dense layer reads, with their cotangents; none for a convolution.
+    pub(super) groups: Vec<(State<'a, T>, Scratch<T>)>,
     /// Gradient of packed filters; empty for a dense layer.
     pub(super) filters: Vec<T>,
     /// Gradient of the biases, without their gain.
     pub(super) bias: Vec<T>,
 }
 
-impl<T: Clone> Default for Share<'_, T> {
+impl<T: Real> Default for Share<'_, T> {
     fn default() -> Self {
-        Self { rows: Cow::Borrowed(&[]), cotangents: Cow::Borrowed(&[]), filters: Vec::new(), bias: Vec::new() }
+        Self { groups: Vec::new(), filters: Vec::new(), bias: Vec::new() }
     }
 }
 
@@ -122,7 +119,7 @@ impl<T: Real> Piece<'_, T> {
         }
     }
 
-    fn update(self, blocks: &[Block<'_, T>]) {
+    fn update<'b>(self, blocks: &'b [Block<'_, T>]) {
         let shares = || blocks.iter().map(|block| &block.layers[self.number]);
         let count = self.entries.parameter.len();
         match self.part {
@@ -133,13 +130,12 @@ impl<T: Real> Piece<'_, T> {
                         black_box(moment[at]);
                     }
                 }
-                let runs: Vec<Run<'_, T>> = shares()
-                    .map(|share| Run {
-                        left: &share.rows[start..],
-                        right: &share.cotangents,
-                        terms: share.cotangents.len() / units,
-                    })
-                    .collect();
+                let run = |(rows, cotangents): &'b (State<'_, T>, Scratch<T>)| Run {
+                    left: &rows[start..],
+                    right: cotangents,
+                    terms: cotangents.len() / units,
+                };
+                let runs: Vec<Run<'_, T>> = shares().flat_map(|share| &share.groups).map(run).collect();
                 let product = Product { size: [count / units, units], runs: &runs, row: 1, term, right_row: units };
                 product.into(Descent { units, gain: self.gain, rule: self.rule, entries: self.entries });
             }
@@ -153,7 +149,8 @@ impl<T: Real> Piece<'_, T> {
             Part::Bias => {
                 let mut gradient = vec![T::ZERO; count];
                 for share in shares() {
-                    add_rows(&mut gradient, if share.filters.is_empty() { &share.cotangents } else { &share.bias });
+                    add_rows(&mut gradient, &share.bias);
+                    share.groups.iter().for_each(|(_, cotangents)| add_rows(&mut gradient, cotangents));
                 }
                 scale(&mut gradient, self.gain);
                 self.rule.update(self.entries, &gradient);

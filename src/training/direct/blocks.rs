@@ -12,24 +12,24 @@
 //! threads. A block adds up its own gradient of convolutions, whose filters are small beside their images; of dense layers it keeps rows and
 //! cotangents, from which the update makes the gradient band by band, each used up while it is in cache.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use rayon::prelude::*;
 use widthwise_theory::Scaling;
 
-use super::activation;
+use super::activation::{self, Slope};
 use super::bands::{Block, Share, update};
 use super::first::First;
 use super::fused::Real;
 use super::held::{Held, Taken};
 use super::links::{Link, positions};
 use super::rows::{Wanted, turn};
-use super::slices::{add_rows, append, gated, rows_times, ungated};
+use super::slices::{add_rows, gated, rows_times, ungated};
 use super::turning::Turning;
 use crate::config::Loss;
 use crate::host::lent::Lent;
 use crate::host::product::Affine;
+use crate::host::scratch::{Scratch, State};
 use crate::host::turn::turned;
 use crate::network::Batch;
 use crate::training::company::threads;
@@ -47,7 +47,7 @@ const IMAGE_BLOCKS: usize = 16;
 const GRADIENTS: usize = 1 << 26;
 
 /// What every block reads.
-struct Shared<'s, 'a, T> {
+struct Shared<'s, 'a, T: Real> {
     links: &'s [Link],
     layers: &'s [Held<T>],
     scalings: &'s [Scaling],
@@ -58,6 +58,15 @@ struct Shared<'s, 'a, T> {
     first: Option<First<T>>,
     wanted: &'s Wanted<T>,
     kind: Loss,
+}
+
+/// What a link keeps for the way back.
+enum Kept<'a, T: Real> {
+    Nothing,
+    /// Rows that it multiplied, or padded images.
+    Read(State<'a, T>),
+    /// Of an activation.
+    Slope(Slope<T>),
 }
 
 /// Takes one step; returns the loss before it.
@@ -127,25 +136,31 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
             &numbers[range.start * each..range.end * each]
         };
         let gates = of_range(self.gates);
-        let mut state = Cow::Borrowed(of_range(self.inputs));
+        let mut state = State::Lent(of_range(self.inputs));
         let mut kept = Vec::with_capacity(self.links.len());
         for link in self.links {
-            let (next, read) = self.forward(link, state, gates, &range);
-            kept.push(read);
-            state = Cow::Owned(next);
+            let (next, way) = self.forward(link, state, gates, &range);
+            kept.push(way);
+            state = State::Own(next);
         }
-        let mut state = state.into_owned();
+        let mut state = state.own();
         let columns = state.len() / examples;
         let wanted = (self.wanted, range.start);
         block.losses.extend(turn(self.kind, &mut state, columns, wanted, self.examples));
         for link in self.links.iter().rev() {
-            let read = kept.pop().unwrap_or_default();
-            state = self.backward(link, state, read, gates, examples, &mut block.layers);
+            let Some(way) = kept.pop() else { unreachable!("one a link") };
+            state = self.backward(link, state, way, gates, examples, &mut block.layers);
         }
     }
 
     /// What a link makes of `state`, and what it needs on the way back.
-    fn forward(&self, link: &Link, state: Cow<'a, [T]>, gates: &[T], range: &Range<usize>) -> (Vec<T>, Cow<'a, [T]>) {
+    fn forward(
+        &self,
+        link: &Link,
+        state: State<'a, T>,
+        gates: &[T],
+        range: &Range<usize>,
+    ) -> (Scratch<T>, Kept<'a, T>) {
         let examples = range.len();
         match link {
             Link::Dense(number) => {
@@ -156,16 +171,16 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
                     }
                     _ => self.multiplied(*number, &state, examples),
                 };
-                (z, state)
+                (z, Kept::Read(state))
             }
             Link::Gated(number) => {
                 let rows = gated(&state, gates, examples);
-                (self.multiplied(*number, &rows, examples), Cow::Owned(rows))
+                (self.multiplied(*number, &rows, examples), Kept::Read(State::Own(rows)))
             }
             Link::Convolution(number, raster) => {
                 let ([image, padded, positions], units) = (raster.sizes(), self.layers[*number].shape[0]);
-                let mut room = vec![T::default(); examples * padded];
-                let mut z = vec![T::default(); examples * positions * units];
+                let mut room = Scratch::new(examples * padded);
+                let mut z = Scratch::new(examples * positions * units);
                 let (gain, bias) = self.affine(*number);
                 let affine = Some(Affine { gain, bias: &bias });
                 let filters = (&self.turning.of(*number).forward[..], units);
@@ -174,23 +189,24 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
                     raster.pad(image, padded);
                     raster.convolve(padded, filters, affine, z);
                 }
-                (z, Cow::Owned(room))
+                (z, Kept::Read(State::Own(room)))
             }
             Link::Activation(function) => {
-                let (next, z) = activation::forward(function, state.into_owned(), examples);
-                (next, Cow::Owned(z))
+                let mut state = state.own();
+                let slope = activation::forward(function, &mut state, examples);
+                (state, Kept::Slope(slope))
             }
             Link::Average(shape) => {
                 let share = T::of(1.0 / positions(shape) as f64);
-                let mut means = vec![T::default(); examples * shape.channels];
+                let mut means = Scratch::zeros(examples * shape.channels);
                 for (means, image) in means.chunks_exact_mut(shape.channels).zip(state.chunks_exact(shape.features())) {
                     add_rows(means, image);
                     means.iter_mut().for_each(|mean| *mean *= share);
                 }
-                (means, Cow::default())
+                (means, Kept::Nothing)
             }
-            Link::ToPositions(shape) => (turned(&state, shape.features(), positions(shape)), Cow::default()),
-            Link::ToChannels(shape) => (turned(&state, shape.features(), shape.channels), Cow::default()),
+            Link::ToPositions(shape) => (turned(&state, shape.features(), positions(shape)), Kept::Nothing),
+            Link::ToChannels(shape) => (turned(&state, shape.features(), shape.channels), Kept::Nothing),
         }
     }
 
@@ -198,40 +214,37 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
     fn backward(
         &self,
         link: &Link,
-        mut cotangents: Vec<T>,
-        read: Cow<'a, [T]>,
+        mut cotangents: Scratch<T>,
+        kept: Kept<'a, T>,
         gates: &[T],
         examples: usize,
         shares: &mut [Share<'a, T>],
-    ) -> Vec<T> {
-        let zero = T::default();
-        match link {
-            Link::Dense(number) | Link::Gated(number) => {
+    ) -> Scratch<T> {
+        match (link, kept) {
+            (Link::Dense(number) | Link::Gated(number), Kept::Read(rows)) => {
                 let mut below = self.pulled_back(*number, &cotangents, examples);
                 if matches!(link, Link::Gated(_)) && !below.is_empty() {
                     below = ungated(&below, gates, examples);
                 }
-                let share = &mut shares[*number];
-                append(&mut share.rows, read);
-                append(&mut share.cotangents, Cow::Owned(cotangents));
+                shares[*number].groups.push((rows, cotangents));
                 below
             }
-            Link::Convolution(number, raster) => {
+            (Link::Convolution(number, raster), Kept::Read(images)) => {
                 let [image, padded, positions] = raster.sizes();
                 let (units, share) = (self.layers[*number].shape[0], &mut shares[*number]);
-                share.filters.resize(self.layers[*number].weight.len(), zero);
-                share.bias.resize(units, zero);
-                for (padded, cotangents) in read.chunks_exact(padded).zip(cotangents.chunks_exact(positions * units)) {
+                share.filters.resize(self.layers[*number].weight.len(), T::ZERO);
+                share.bias.resize(units, T::ZERO);
+                for (padded, cotangents) in images.chunks_exact(padded).zip(cotangents.chunks_exact(positions * units))
+                {
                     raster.add_gradient(padded, cotangents, units, &mut share.filters);
                     add_rows(&mut share.bias, cotangents);
                 }
                 if *number == 0 {
-                    return Vec::new();
+                    return Scratch::new(0);
                 }
                 let (adjoint, channels) = (raster.adjoint(units), raster.channels());
-                let mut room = read.into_owned();
-                room.resize(adjoint.sizes()[1], zero);
-                let mut below = vec![zero; examples * image];
+                let mut room = Scratch::new(adjoint.sizes()[1]);
+                let mut below = Scratch::new(examples * image);
                 let filters = (&self.turning.of(*number).backward[..], channels);
                 let affine = Some(Affine { gain: T::of(self.scalings[*number].weight_gain), bias: &[] });
                 for (cotangents, below) in cotangents.chunks_exact(positions * units).zip(below.chunks_exact_mut(image))
@@ -242,35 +255,39 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
                 below
             }
             _ if cotangents.is_empty() => cotangents,
-            Link::Activation(function) => {
-                activation::backward(function, &mut cotangents, read.into_owned(), examples);
+            (Link::Activation(function), Kept::Slope(slope)) => {
+                activation::backward(function, &mut cotangents, slope, examples);
                 cotangents
             }
-            Link::Average(shape) => {
+            (Link::Average(shape), _) => {
                 let share = T::of(1.0 / positions(shape) as f64);
-                let mut spread = Vec::with_capacity(examples * shape.features());
-                for row in cotangents.chunks_exact_mut(shape.channels) {
+                let mut spread = Scratch::new(examples * shape.features());
+                let images = spread.chunks_exact_mut(shape.features());
+                for (row, image) in cotangents.chunks_exact_mut(shape.channels).zip(images) {
                     row.iter_mut().for_each(|c| *c *= share);
-                    (0..positions(shape)).for_each(|_| spread.extend_from_slice(row));
+                    image.chunks_exact_mut(shape.channels).for_each(|position| position.copy_from_slice(row));
                 }
                 spread
             }
-            Link::ToPositions(shape) => turned(&cotangents, shape.features(), shape.channels),
-            Link::ToChannels(shape) => turned(&cotangents, shape.features(), positions(shape)),
+            (Link::ToPositions(shape), _) => turned(&cotangents, shape.features(), shape.channels),
+            (Link::ToChannels(shape), _) => turned(&cotangents, shape.features(), positions(shape)),
+            (Link::Dense(_) | Link::Gated(_) | Link::Convolution(..) | Link::Activation(_), _) => {
+                unreachable!("kept on the way forward")
+            }
         }
     }
 
     /// `gain a W + gain b`.
-    fn multiplied(&self, number: usize, rows: &[T], examples: usize) -> Vec<T> {
+    fn multiplied(&self, number: usize, rows: &[T], examples: usize) -> Scratch<T> {
         let ([features, units], (gain, bias)) = (self.layers[number].shape, self.affine(number));
         let right = (&self.layers[number].weight[..], units);
         rows_times(rows, [examples, features], right, Some(Affine { gain, bias: &bias }))
     }
 
     /// `gain d W^T`; empty for the first layer.
-    fn pulled_back(&self, number: usize, cotangents: &[T], examples: usize) -> Vec<T> {
+    fn pulled_back(&self, number: usize, cotangents: &[T], examples: usize) -> Scratch<T> {
         if number == 0 {
-            return Vec::new();
+            return Scratch::new(0);
         }
         let [features, units] = self.layers[number].shape;
         let gain = T::of(self.scalings[number].weight_gain);
@@ -282,7 +299,7 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
     fn affine(&self, number: usize) -> (T, Vec<T>) {
         let scaling = &self.scalings[number];
         let gain = T::of(scaling.bias_gain);
-        let bias = self.layers[number].bias.iter().flatten().map(|&b| b * gain).collect();
+        let bias = self.layers[number].bias.iter().flat_map(|bias| &**bias).map(|&b| b * gain).collect();
         (T::of(scaling.weight_gain), bias)
     }
 }

@@ -7,12 +7,14 @@
 
 use std::ops::Range;
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::fused::Real;
 use super::held::Held;
 use super::links::Link;
 use crate::host::product::{Product, Run};
+use crate::host::scratch::Scratch;
 use crate::training::company::threads;
 
 /// Parts of the features.
@@ -21,9 +23,9 @@ const PARTS: usize = 2;
 const KEPT: usize = 1 << 17;
 
 /// The summands of the states behind the first layer.
-pub(super) struct First<T> {
+pub(super) struct First<T: Real> {
     /// Part after part, block of examples after block.
-    summands: Vec<Vec<T>>,
+    summands: Vec<Scratch<T>>,
     units: usize,
     /// Examples of a block, and blocks.
     height: usize,
@@ -54,7 +56,7 @@ impl<T: Real> First<T> {
                     right: &layers[0].weight[start * units..],
                     terms,
                 };
-                let mut summand = vec![T::ZERO; count * units];
+                let mut summand = Scratch::new(count * units);
                 let product = Product { size: [count, units], runs: &[run], row: features, term: 1, right_row: units };
                 product.write(&mut summand, units, None);
                 summand
@@ -64,13 +66,23 @@ impl<T: Real> First<T> {
     }
 
     /// `gain x W + bias` of the examples in `range`.
-    pub(super) fn states(&self, range: Range<usize>, gain: T, bias: &[T]) -> Vec<T> {
+    pub(super) fn states(&self, range: Range<usize>, gain: T, bias: &[T]) -> Scratch<T> {
+        let mut states = Scratch::new(range.len() * self.units);
+        Arch::new().dispatch(|| self.add_up(range, gain, bias, &mut states));
+        states
+    }
+
+    #[inline(always)]
+    fn add_up(&self, range: Range<usize>, gain: T, bias: &[T], states: &mut [T]) {
         let units = self.units;
-        let mut states = vec![T::ZERO; range.len() * units];
         for (example, state) in range.zip(states.chunks_exact_mut(units)) {
             let (block, row) = (example / self.height, example % self.height);
-            for part in self.summands.chunks_exact(self.blocks) {
-                for (sum, &summand) in state.iter_mut().zip(&part[block][row * units..][..units]) {
+            let mut parts = self.summands.chunks_exact(self.blocks).map(|part| &part[block][row * units..][..units]);
+            if let Some(first) = parts.next() {
+                state.copy_from_slice(first);
+            }
+            for part in parts {
+                for (sum, &summand) in state.iter_mut().zip(part) {
                     *sum += summand;
                 }
             }
@@ -81,13 +93,13 @@ impl<T: Real> First<T> {
                 *sum += bias;
             }
         }
-        states
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::aligned::Aligned;
 
     #[test]
     fn summands_add_up_to_the_product_whatever_the_threads() {
@@ -97,13 +109,14 @@ mod tests {
         for [examples, features, units] in [[5, 11, 3], [23, 61, 17], [40, 80, 10]] {
             let (inputs, weight, bias) =
                 (numbers(1, examples * features), numbers(2, features * units), numbers(3, units));
-            let layers = [Held { weight: weight.clone(), shape: [features, units], bias: None }];
+            let layers =
+                [Held { weight: Aligned::copied(&weight, [features, units]), shape: [features, units], bias: None }];
             let states = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let first = pool.install(|| First::of(&links, &layers, &inputs, examples).unwrap());
                 // In two ranges, as blocks take them, of which none is a block here.
-                let mut states = first.states(0..examples - 3, 0.7, &bias);
-                states.extend(first.states(examples - 3..examples, 0.7, &bias));
+                let mut states = first.states(0..examples - 3, 0.7, &bias).to_vec();
+                states.extend_from_slice(&first.states(examples - 3..examples, 0.7, &bias));
                 states
             };
             let found = states(1);
@@ -120,7 +133,8 @@ mod tests {
     #[test]
     fn more_examples_or_weights_or_another_layer_first_are_left_alone() {
         let of = |links: &[Link], examples: usize, [features, units]: [usize; 2]| {
-            let layers = [Held { weight: vec![0_f32; features * units], shape: [features, units], bias: None }];
+            let weight = Aligned::copied(&vec![0_f32; features * units], [features, units]);
+            let layers = [Held { weight, shape: [features, units], bias: None }];
             First::of(links, &layers, &vec![0.0; examples * features], examples).is_some()
         };
         let dense = [Link::Dense(0)];

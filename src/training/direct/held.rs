@@ -3,27 +3,26 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::fused::Real;
+use crate::host::aligned::Aligned;
 use crate::network::Parameters;
 use crate::training::optimizer::OptimizerState;
 
 /// Parameters of a weight layer, or a moment of theirs, in host memory.
 pub(super) struct Held<T> {
-    /// Row-major.
-    pub(super) weight: Vec<T>,
+    pub(super) weight: Aligned<T>,
     pub(super) shape: [usize; 2],
-    pub(super) bias: Option<Vec<T>>,
+    pub(super) bias: Option<Aligned<T>>,
 }
 
 impl<T: Real> Held<T> {
-    /// Takes the numbers out of the tensors, without a copy where nothing else holds them.
+    /// Takes the numbers out of the tensors.
     pub(super) fn take(parameters: Parameters) -> Self {
         let shape = parameters.weight.dims();
-        Self { weight: T::pull(parameters.weight), shape, bias: parameters.bias.map(T::pull) }
+        Self { weight: Aligned::of(parameters.weight), shape, bias: parameters.bias.map(Aligned::of) }
     }
 
     pub(super) fn give(self) -> Parameters {
-        let [rows, _] = self.shape;
-        Parameters { weight: as_tensor(self.weight, rows), bias: self.bias.map(|bias| as_tensor(bias, 1)) }
+        Parameters { weight: self.weight.give(), bias: self.bias.map(Aligned::give) }
     }
 }
 

@@ -16,7 +16,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 use widthwise_theory::Scaling;
 
-use super::activation;
+use super::activation::{self, Slope};
 use super::fused::{Entries, Real, Rule};
 use super::held::{Held, Taken};
 use super::links::Link;
@@ -45,10 +45,10 @@ pub(super) fn step<T: Real>(
     let Taken { layers, moments } = taken;
     let examples = batch.examples();
 
-    // Forward: what each dense layer reads, and what each activation reads.
+    // Forward: what each dense layer reads, and what the way back needs of each activation.
     let lent = Lent::of(&batch.inputs);
     let mut inputs: Vec<Cow<'_, [T]>> = Vec::new();
-    let mut preactivations: Vec<Vec<T>> = Vec::new();
+    let mut slopes: Vec<Slope<T>> = Vec::new();
     let mut now = Cow::Borrowed(lent.numbers());
     for link in links {
         now = match link {
@@ -58,9 +58,9 @@ pub(super) fn step<T: Real>(
                 Cow::Owned(z)
             }
             Link::Activation(function) => {
-                let (next, z) = activation::forward(function, now.into_owned(), examples);
-                preactivations.push(z);
-                Cow::Owned(next)
+                let mut states = now.into_owned();
+                slopes.push(activation::forward(function, &mut states, examples));
+                Cow::Owned(states)
             }
             _ => unreachable!("dense layers and activations only"),
         };
@@ -82,8 +82,8 @@ pub(super) fn step<T: Real>(
                 cotangents = below.unwrap_or_default();
             }
             Link::Activation(function) => {
-                let Some(z) = preactivations.pop() else { unreachable!("one an activation") };
-                activation::backward(function, &mut cotangents, z, examples);
+                let Some(slope) = slopes.pop() else { unreachable!("one an activation") };
+                activation::backward(function, &mut cotangents, slope, examples);
             }
             _ => unreachable!("dense layers and activations only"),
         }

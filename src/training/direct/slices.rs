@@ -1,19 +1,19 @@
 //! What layers do to rows of numbers, beside products.
 
-use std::borrow::Cow;
+use pulp::Arch;
 
 use super::fused::Real;
-use crate::host::lanes::Lanes;
 use crate::host::product::{Affine, Product, Run};
+use crate::host::scratch::Scratch;
 
 /// `A B` for row-major factors, written as `affine` says.
-pub(super) fn rows_times<T: Lanes>(
+pub(super) fn rows_times<T: Real>(
     rows: &[T],
     [count, terms]: [usize; 2],
     (right, columns): (&[T], usize),
     affine: Option<Affine<'_, T>>,
-) -> Vec<T> {
-    let mut result = vec![T::ZERO; count * columns];
+) -> Scratch<T> {
+    let mut result = Scratch::new(count * columns);
     let runs = [Run { left: rows, right, terms }];
     Product { size: [count, columns], runs: &runs, row: terms, term: 1, right_row: columns }.write(
         &mut result,
@@ -25,19 +25,15 @@ pub(super) fn rows_times<T: Lanes>(
 
 /// Adds rows of the length of `sums`, one after the other.
 pub(super) fn add_rows<T: Real>(sums: &mut [T], rows: &[T]) {
+    Arch::new().dispatch(|| add_each(sums, rows));
+}
+
+#[inline(always)]
+fn add_each<T: Real>(sums: &mut [T], rows: &[T]) {
     for row in rows.chunks_exact(sums.len()) {
         for (sum, &x) in sums.iter_mut().zip(row) {
             *sum += x;
         }
-    }
-}
-
-/// Puts `more` behind `numbers`; without a copy where there is nothing yet.
-pub(super) fn append<'a, T: Copy>(numbers: &mut Cow<'a, [T]>, more: Cow<'a, [T]>) {
-    if numbers.is_empty() {
-        *numbers = more;
-    } else {
-        numbers.to_mut().extend_from_slice(&more);
     }
 }
 
@@ -52,22 +48,24 @@ pub(super) fn scale<T: Real>(numbers: &mut [T], gain: f64) {
 }
 
 /// `N x F` states and `N x M` gate values to rows of `M F` numbers, gate by gate.
-pub(super) fn gated<T: Real>(states: &[T], gates: &[T], examples: usize) -> Vec<T> {
+pub(super) fn gated<T: Real>(states: &[T], gates: &[T], examples: usize) -> Scratch<T> {
     let (features, count) = (states.len() / examples, gates.len() / examples);
-    let mut rows = Vec::with_capacity(states.len() * count);
-    for (state, gates) in states.chunks_exact(features).zip(gates.chunks_exact(count)) {
-        for &gate in gates {
-            rows.extend(state.iter().map(|&x| gate * x));
+    let mut rows = Scratch::new(states.len() * count);
+    let each =
+        states.chunks_exact(features).zip(gates.chunks_exact(count)).zip(rows.chunks_exact_mut(count * features));
+    for ((state, gates), rows) in each {
+        for (row, &gate) in rows.chunks_exact_mut(features).zip(gates) {
+            row.iter_mut().zip(state).for_each(|(row, &x)| *row = gate * x);
         }
     }
     rows
 }
 
 /// Adjoint of [`gated`] in the states.
-pub(super) fn ungated<T: Real>(rows: &[T], gates: &[T], examples: usize) -> Vec<T> {
+pub(super) fn ungated<T: Real>(rows: &[T], gates: &[T], examples: usize) -> Scratch<T> {
     let (count, length) = (gates.len() / examples, rows.len() / examples);
     let features = length / count;
-    let mut states = vec![T::ZERO; examples * features];
+    let mut states = Scratch::zeros(examples * features);
     let each = states.chunks_exact_mut(features).zip(rows.chunks_exact(length)).zip(gates.chunks_exact(count));
     for ((state, rows), gates) in each {
         for (row, &gate) in rows.chunks_exact(features).zip(gates) {

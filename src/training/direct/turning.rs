@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::fused::Real;
 use super::held::Held;
 use super::links::Link;
+use crate::host::scratch::Scratch;
 use crate::host::turn::turned;
 
 /// The turned weights of a network, as far as they are made.
-pub(super) struct Turning<'a, T> {
+pub(super) struct Turning<'a, T: Real> {
     /// Weight layers.
     links: &'a [&'a Link],
     layers: &'a [Held<T>],
@@ -19,12 +20,11 @@ pub(super) struct Turning<'a, T> {
 }
 
 /// Weights of one layer.
-#[derive(Default)]
-pub(super) struct Turned<T> {
+pub(super) struct Turned<T: Real> {
     /// Filters, position by position; empty for a dense layer, whose weights are read where they are.
-    pub(super) forward: Vec<T>,
+    pub(super) forward: Scratch<T>,
     /// For cotangents; empty where nothing lies below.
-    pub(super) backward: Vec<T>,
+    pub(super) backward: Scratch<T>,
 }
 
 impl<'a, T: Real> Turning<'a, T> {
@@ -54,13 +54,13 @@ fn turn_weights<T: Real>(link: &Link, layer: &Held<T>) -> Turned<T> {
     match link {
         Link::Convolution(number, raster) => {
             let [units, _] = layer.shape;
-            let backward = if *number > 0 { raster.pack_adjoint(&layer.weight, units) } else { Vec::new() };
+            let backward = if *number > 0 { raster.pack_adjoint(&layer.weight, units) } else { Scratch::new(0) };
             Turned { forward: raster.pack(&layer.weight, units), backward }
         }
         Link::Dense(number) | Link::Gated(number) if *number > 0 => {
             let [rows, columns] = layer.shape;
-            Turned { forward: Vec::new(), backward: turned(&layer.weight, rows * columns, columns) }
+            Turned { forward: Scratch::new(0), backward: turned(&layer.weight, rows * columns, columns) }
         }
-        _ => Turned::default(),
+        _ => Turned { forward: Scratch::new(0), backward: Scratch::new(0) },
     }
 }

@@ -1,0 +1,115 @@
+//! Memory for numbers that live for part of a step. It goes back to the thread that took it, to be taken again as it is: nothing is zeroed
+//! twice, and what a core wrote last time is still in its cache.
+
+use std::collections::VecDeque;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, PoisonError};
+
+use aligned_vec::{AVec, ConstAlign};
+use bytemuck::{Pod, cast_slice, cast_slice_mut};
+
+/// A buffer begins with a line of the cache, as registers do.
+type Buffer = AVec<u64, ConstAlign<64>>;
+
+/// Threads with buffers of their own; more of them share.
+const HOMES: usize = 64;
+/// Bytes that are kept for a thread.
+const KEPT: usize = 4 << 20;
+
+static FREE: [Mutex<VecDeque<Buffer>>; HOMES] = [const { Mutex::new(VecDeque::new()) }; HOMES];
+
+/// Numbers in such memory.
+pub(crate) struct Scratch<T> {
+    buffer: Buffer,
+    count: usize,
+    /// Where the buffer came from.
+    home: usize,
+    numbers: PhantomData<T>,
+}
+
+impl<T: Pod> Scratch<T> {
+    /// `count` numbers that mean nothing yet.
+    pub(crate) fn new(count: usize) -> Self {
+        let home = rayon::current_thread_index().unwrap_or_default() % HOMES;
+        let words = (count * size_of::<T>()).div_ceil(size_of::<u64>());
+        let mut free = FREE[home].lock().unwrap_or_else(PoisonError::into_inner);
+        // The one that was given back last is nearest.
+        let kept = free.iter().rposition(|buffer| buffer.len() == words).and_then(|at| free.remove(at));
+        drop(free);
+        let buffer = kept.unwrap_or_else(|| aligned_vec::avec![[64]| 0; words]);
+        Self { buffer, count, home, numbers: PhantomData }
+    }
+
+    /// `count` noughts.
+    pub(crate) fn zeros(count: usize) -> Self {
+        let mut numbers = Self::new(count);
+        numbers.fill(T::zeroed());
+        numbers
+    }
+
+    /// A copy.
+    pub(crate) fn of(values: &[T]) -> Self {
+        let mut numbers = Self::new(values.len());
+        numbers.copy_from_slice(values);
+        numbers
+    }
+}
+
+impl<T: Pod> Deref for Scratch<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &cast_slice(&self.buffer)[..self.count]
+    }
+}
+
+impl<T: Pod> DerefMut for Scratch<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut cast_slice_mut(&mut self.buffer)[..self.count]
+    }
+}
+
+impl<T> Drop for Scratch<T> {
+    fn drop(&mut self) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        let buffer = std::mem::replace(&mut self.buffer, AVec::new(0));
+        let mut free = FREE[self.home].lock().unwrap_or_else(PoisonError::into_inner);
+        free.push_back(buffer);
+        let bytes = |free: &VecDeque<Buffer>| free.iter().map(|buffer| size_of::<u64>() * buffer.len()).sum::<usize>();
+        while bytes(&free) > KEPT {
+            free.pop_front();
+        }
+    }
+}
+
+/// Numbers that are lent, or in scratch memory.
+pub(crate) enum State<'a, T: Pod> {
+    /// Somebody else's.
+    Lent(&'a [T]),
+    /// Own ones.
+    Own(Scratch<T>),
+}
+
+impl<T: Pod> State<'_, T> {
+    /// Own ones; a copy of lent ones.
+    pub(crate) fn own(self) -> Scratch<T> {
+        match self {
+            State::Lent(numbers) => Scratch::of(numbers),
+            State::Own(numbers) => numbers,
+        }
+    }
+}
+
+impl<T: Pod> Deref for State<'_, T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            State::Lent(numbers) => numbers,
+            State::Own(numbers) => numbers,
+        }
+    }
+}
