@@ -9,7 +9,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, load, store};
 
 /// Terms that follow one another in both factors, where they lie.
 #[derive(Debug, Clone, Copy)]
@@ -253,44 +253,6 @@ impl<T: Lanes, I: Target<T>> Tiles<'_, T, I> {
             }
         }
         self.target.take::<S, ROWS, VECTORS>(simd, place, sums);
-    }
-}
-
-/// Registers of a row, the last one filled in part where `part` says so. A loop to a constant, no copy of a slice and no closure:
-/// those may be compiled apart, in memory and without the processor's vectors.
-#[inline(always)]
-#[expect(clippy::manual_memcpy, reason = "a copy of a slice keeps registers in memory")]
-fn load<T: Lanes, S: Simd, const VECTORS: usize>(simd: S, row: &[T], part: Option<usize>) -> [T::Vector<S>; VECTORS] {
-    let mut registers = [T::splat(simd, T::ZERO); VECTORS];
-    match part {
-        None => {
-            let vectors = &T::vectors::<S>(row)[..VECTORS];
-            for v in 0..VECTORS {
-                registers[v] = vectors[v];
-            }
-        }
-        Some(_) => registers[0] = T::load_part(simd, row),
-    }
-    registers
-}
-
-/// Writes the registers of a row, the last one in part where `part` says so.
-#[inline(always)]
-#[expect(clippy::manual_memcpy, reason = "a copy of a slice keeps registers in memory")]
-pub(crate) fn store<T: Lanes, S: Simd, const VECTORS: usize>(
-    simd: S,
-    row: &mut [T],
-    part: Option<usize>,
-    registers: [T::Vector<S>; VECTORS],
-) {
-    match part {
-        None => {
-            let vectors = &mut T::vectors_mut::<S>(row)[..VECTORS];
-            for v in 0..VECTORS {
-                vectors[v] = registers[v];
-            }
-        }
-        Some(_) => T::store_part(simd, row, registers[0]),
     }
 }
 

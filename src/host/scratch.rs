@@ -113,3 +113,50 @@ impl<T: Pod> Deref for State<'_, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Does `work` where no other test takes memory from.
+    fn alone(work: impl Fn() + Sync) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(HOMES).build().unwrap();
+        pool.broadcast(|context| {
+            if context.index() == HOMES - 1 {
+                work();
+            }
+        });
+    }
+
+    #[test]
+    fn memory_is_taken_again_as_it_is_and_begins_with_a_line() {
+        alone(|| {
+            let mut numbers = Scratch::<f32>::of(&[1.0, 2.0, 3.0]);
+            assert_eq!((numbers.as_ptr().align_offset(64), numbers.len()), (0, 3));
+            numbers[1] = 5.0;
+            let at = numbers.as_ptr();
+            // Given back by another thread.
+            std::thread::scope(|scope| scope.spawn(move || drop(numbers)).join().unwrap());
+            let again = Scratch::<f32>::new(4);
+            assert_eq!((again.as_ptr(), &again[..3]), (at, &[1.0, 5.0, 3.0][..]));
+            let other = Scratch::<f32>::new(4);
+            assert_ne!(other.as_ptr(), at);
+            drop(again);
+            assert_eq!(*Scratch::<f64>::zeros(2), [0.0; 2]);
+            assert_eq!(Scratch::<f64>::new(0).len(), 0);
+            assert_eq!(*State::Lent(&[7.0_f64, 8.0]).own(), [7.0, 8.0]);
+        });
+    }
+
+    #[test]
+    fn no_more_is_kept_than_may_be() {
+        alone(|| {
+            let quarter = KEPT / size_of::<u64>() / 4;
+            let all: Vec<_> = (0..6).map(|i| Scratch::<f64>::new(quarter - i)).collect();
+            drop(all);
+            let free = FREE[HOMES - 1].lock().unwrap();
+            let lengths: Vec<usize> = free.iter().map(|buffer| buffer.len()).collect();
+            assert_eq!(lengths, [quarter - 2, quarter - 3, quarter - 4, quarter - 5]);
+        });
+    }
+}

@@ -11,7 +11,8 @@ use super::fused::{Entries, Real, Rule};
 use super::held::Taken;
 use super::links::Link;
 use super::slices::{add_rows, scale};
-use crate::host::product::{Place, Product, Run, Sums, TILE, Target, store};
+use crate::host::lanes::{load, store};
+use crate::host::product::{Place, Product, Run, Sums, TILE, Target};
 use crate::host::raster::Raster;
 use crate::host::scratch::{Scratch, State};
 use crate::training::optimizer::Updater;
@@ -181,18 +182,19 @@ impl<T: Real> Target<T> for Descent<'_, T> {
         sums: Sums<T, S, ROWS, VECTORS>,
     ) {
         let width = place.width::<T, S, VECTORS>();
+        // By way of memory: with the branches of the rule below them, sums would not stay in registers while they are added up.
         let mut tile = [[T::ZERO; TILE[1]]; TILE[0]];
         for r in 0..ROWS {
             store::<T, S, VECTORS>(simd, &mut tile[r][..width], place.part, sums[r]);
         }
-        for (r, gradient) in tile.iter_mut().enumerate().take(ROWS) {
-            let gradient = &mut gradient[..width];
-            if self.gain != 1.0 {
-                let gain = T::of(self.gain);
-                gradient.iter_mut().for_each(|g| *g *= gain);
+        let gain = T::splat(simd, T::of(self.gain));
+        for (r, gradient) in tile.iter().enumerate().take(ROWS) {
+            let mut gradient = load::<T, S, VECTORS>(simd, &gradient[..width], place.part);
+            for g in &mut gradient {
+                *g = T::times(simd, *g, gain);
             }
             let start = (place.row + r) * self.units + place.column;
-            self.rule.pass(self.entries.part(start..start + width), gradient);
+            self.rule.row(simd, self.entries.part(start..start + width), place.part, gradient);
         }
     }
 }

@@ -107,13 +107,9 @@ impl<'a, T: Real> Shared<'_, 'a, T> {
         };
         let numbers: usize = self.links.iter().map(filters).sum();
         if numbers == 0 {
-            // Two blocks a thread, one where there is but one. Every sum runs over single examples in their order, so that no number
-            // depends on the cut.
-            let blocks = match threads() {
-                1 => 1,
-                threads => 2 * threads,
-            };
-            let block = examples.div_ceil(blocks).next_multiple_of(8).max(EXAMPLES);
+            // One block a thread, so that each reads the weights once. Every sum runs over single examples in their order, so that no
+            // number depends on the cut.
+            let block = examples.div_ceil(threads()).next_multiple_of(8).max(EXAMPLES);
             return [block, block.min(GROUP)];
         }
         [examples.div_ceil((GRADIENTS / numbers).clamp(1, IMAGE_BLOCKS)), IMAGES]

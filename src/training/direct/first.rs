@@ -42,7 +42,7 @@ impl<T: Real> First<T> {
         if features < PARTS * examples || features * units > KEPT {
             return None;
         }
-        let height = examples.div_ceil((2 * threads()).div_ceil(PARTS)).next_multiple_of(8);
+        let height = examples.div_ceil(threads().div_ceil(PARTS)).next_multiple_of(8);
         let (blocks, share) = (examples.div_ceil(height), features.div_ceil(PARTS));
         let summands = (0..PARTS * blocks)
             .into_par_iter()

@@ -10,16 +10,13 @@ use pulp::{Arch, Simd, WithSimd};
 use widthwise_probes::ntk::Number;
 
 use crate::config::Optimizer;
-use crate::host::lanes::Lanes;
+use crate::host::lanes::{Lanes, load, store};
 use crate::training::optimizer::Updater;
 
 /// A number with which updates are computed.
 pub(super) trait Real:
     Number + Lanes + Element + Pod + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
-    /// The square root.
-    fn root(self) -> Self;
-
     /// The exponential.
     fn exp(self) -> Self;
 
@@ -28,10 +25,6 @@ pub(super) trait Real:
 }
 
 impl Real for f32 {
-    fn root(self) -> Self {
-        self.sqrt()
-    }
-
     fn exp(self) -> Self {
         f32::exp(self)
     }
@@ -42,10 +35,6 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
-    fn root(self) -> Self {
-        self.sqrt()
-    }
-
     fn exp(self) -> Self {
         f64::exp(self)
     }
@@ -58,14 +47,13 @@ impl Real for f64 {
 /// An update rule with the constants of one tensor at one step.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {
-    /// The optimizer.
-    pub(super) optimizer: Optimizer,
+    optimizer: Optimizer,
     /// Base learning rate times the factor of the tensor.
-    pub(super) rate: f64,
+    rate: f64,
     /// Penalty toward the origin.
-    pub(super) l2: f64,
-    /// The step, counted from 1.
-    pub(super) step: u64,
+    l2: f64,
+    /// Of Adam's moments, which begin at nought.
+    corrections: [f64; 2],
 }
 
 /// Entries of one tensor that are updated together; moments that the optimizer has not are empty.
@@ -85,8 +73,19 @@ impl<T: Real> WithSimd for Pass<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        self.rule.pass(self.entries, self.gradient);
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+        let whole = self.gradient.len() - self.gradient.len() % lanes;
+        for start in (0..whole).step_by(lanes) {
+            let place = start..start + lanes;
+            let gradient = load::<T, S, 1>(simd, &self.gradient[place.clone()], None);
+            self.rule.row(simd, self.entries.part(place), None, gradient);
+        }
+        let rest = &self.gradient[whole..];
+        if !rest.is_empty() {
+            let gradient = load::<T, S, 1>(simd, rest, Some(rest.len()));
+            self.rule.row(simd, self.entries.part(whole..self.gradient.len()), Some(rest.len()), gradient);
+        }
     }
 }
 
@@ -115,7 +114,14 @@ impl<'a, T> Entries<'a, T> {
 impl Rule {
     /// The rule of `updater` for a tensor whose rate is `factor` times the base rate, at `step` from 1.
     pub(super) fn new(updater: &Updater, factor: f64, step: u64) -> Self {
-        Self { optimizer: updater.optimizer, rate: updater.learning_rate * factor, l2: updater.l2.strength, step }
+        let optimizer = updater.optimizer;
+        let corrections = match optimizer {
+            Optimizer::Adam { beta1, beta2, .. } | Optimizer::AdamW { beta1, beta2, .. } => {
+                [beta1, beta2].map(|beta| 1.0 - beta.powf(step as f64))
+            }
+            _ => [1.0; 2],
+        };
+        Self { optimizer, rate: updater.learning_rate * factor, l2: updater.l2.strength, corrections }
     }
 
     /// Moves `entries` down their `gradient`.
@@ -123,81 +129,98 @@ impl Rule {
         Arch::new().dispatch(Pass { rule: self, entries, gradient });
     }
 
-    /// In plain loops, which are compiled for the instruction set of the caller.
+    /// Moves a row of registers, the last one filled in part where `part` says so.
     #[inline(always)]
-    pub(super) fn pass<T: Real>(&self, entries: Entries<'_, T>, gradient: &[T]) {
-        let count = gradient.len();
-        let parameter = &mut entries.parameter[..count];
-        let (rate, l2) = (T::of(self.rate), T::of(self.l2));
-        let has_penalty = self.l2 != 0.0;
-        let penalized = |gradient: T, parameter: T| if has_penalty { gradient + parameter * l2 } else { gradient };
+    pub(super) fn row<T: Real, S: Simd, const VECTORS: usize>(
+        &self,
+        simd: S,
+        entries: Entries<'_, T>,
+        part: Option<usize>,
+        gradient: [T::Vector<S>; VECTORS],
+    ) {
+        let Entries { parameter, first, second } = entries;
+        let none = [T::splat(simd, T::ZERO); VECTORS];
+        let mut parameters = load::<T, S, VECTORS>(simd, parameter, part);
+        let mut m = if first.is_empty() { none } else { load::<T, S, VECTORS>(simd, first, part) };
+        let mut v = if second.is_empty() { none } else { load::<T, S, VECTORS>(simd, second, part) };
+        for i in 0..VECTORS {
+            [parameters[i], m[i], v[i]] = self.moved::<T, S>(simd, [parameters[i], m[i], v[i]], gradient[i]);
+        }
+        store::<T, S, VECTORS>(simd, parameter, part, parameters);
+        if !first.is_empty() {
+            store::<T, S, VECTORS>(simd, first, part, m);
+        }
+        if !second.is_empty() {
+            store::<T, S, VECTORS>(simd, second, part, v);
+        }
+    }
+
+    /// Parameters and moments after the step. The moments are Adam's; momentum knows the first alone, the velocity.
+    #[inline(always)]
+    fn moved<T: Real, S: Simd>(
+        &self,
+        simd: S,
+        [parameter, m, v]: [T::Vector<S>; 3],
+        gradient: T::Vector<S>,
+    ) -> [T::Vector<S>; 3] {
+        let rate = number::<T, S>(simd, self.rate);
+        let mut g = gradient;
+        if self.l2 != 0.0 {
+            g = T::plus(simd, g, T::times(simd, parameter, number::<T, S>(simd, self.l2)));
+        }
         match self.optimizer {
-            Optimizer::GradientDescent {} => {
-                for i in 0..count {
-                    parameter[i] = parameter[i] - penalized(gradient[i], parameter[i]) * rate;
-                }
-            }
+            Optimizer::GradientDescent {} => [T::minus(simd, parameter, T::times(simd, g, rate)), m, v],
             Optimizer::Momentum { beta } => {
-                let (beta, velocity) = (T::of(beta), &mut entries.first[..count]);
-                for i in 0..count {
-                    velocity[i] = velocity[i] * beta - penalized(gradient[i], parameter[i]) * rate;
-                    parameter[i] += velocity[i];
-                }
+                let velocity = T::minus(simd, T::times(simd, m, number::<T, S>(simd, beta)), T::times(simd, g, rate));
+                [T::plus(simd, parameter, velocity), velocity, v]
             }
             Optimizer::Nesterov { beta } => {
-                let (beta, velocity) = (T::of(beta), &mut entries.first[..count]);
-                for i in 0..count {
-                    let push = penalized(gradient[i], parameter[i]) * rate;
-                    velocity[i] = velocity[i] * beta - push;
-                    parameter[i] = parameter[i] + velocity[i] * beta - push;
-                }
+                let (push, beta) = (T::times(simd, g, rate), number::<T, S>(simd, beta));
+                let velocity = T::minus(simd, T::times(simd, m, beta), push);
+                let ahead = T::plus(simd, parameter, T::times(simd, velocity, beta));
+                [T::minus(simd, ahead, push), velocity, v]
             }
             Optimizer::Adam { beta1, beta2, epsilon } => {
-                let adam = Adam::new(self.step, [beta1, beta2, epsilon]);
-                let (first, second) = (&mut entries.first[..count], &mut entries.second[..count]);
-                for i in 0..count {
-                    let g = penalized(gradient[i], parameter[i]);
-                    parameter[i] -= adam.direction(&mut first[i], &mut second[i], g, rate);
-                }
+                let [m, v, way] = self.adam::<T, S>(simd, [m, v, g], [beta1, beta2, epsilon]);
+                [T::minus(simd, parameter, way), m, v]
             }
             Optimizer::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                let adam = Adam::new(self.step, [beta1, beta2, epsilon]);
-                let kept = T::of(1.0 - self.rate * weight_decay);
-                let (first, second) = (&mut entries.first[..count], &mut entries.second[..count]);
-                for i in 0..count {
-                    let g = penalized(gradient[i], parameter[i]);
-                    parameter[i] = parameter[i] * kept - adam.direction(&mut first[i], &mut second[i], g, rate);
-                }
+                let [m, v, way] = self.adam::<T, S>(simd, [m, v, g], [beta1, beta2, epsilon]);
+                let kept = T::times(simd, parameter, number::<T, S>(simd, 1.0 - self.rate * weight_decay));
+                [T::minus(simd, kept, way), m, v]
             }
         }
     }
-}
 
-/// Kingma and Ba 2015 (1412.6980), algorithm 1.
-struct Adam<T> {
-    kept: [T; 2],
-    new: [T; 2],
-    corrections: [T; 2],
-    epsilon: T,
-}
-
-impl<T: Real> Adam<T> {
-    fn new(step: u64, [beta1, beta2, epsilon]: [f64; 3]) -> Self {
-        let betas = [beta1, beta2];
-        Self {
-            kept: betas.map(T::of),
-            new: betas.map(|beta| T::of(1.0 - beta)),
-            corrections: betas.map(|beta| T::of(1.0 - beta.powf(step as f64))),
-            epsilon: T::of(epsilon),
-        }
-    }
-
+    /// Kingma and Ba 2015 (1412.6980), algorithm 1: the next moments, and the way that parameters go.
     #[inline(always)]
-    fn direction(&self, m: &mut T, v: &mut T, g: T, rate: T) -> T {
-        *m = *m * self.kept[0] + g * self.new[0];
-        *v = *v * self.kept[1] + g * g * self.new[1];
-        (*m / self.corrections[0]) * rate / ((*v / self.corrections[1]).root() + self.epsilon)
+    fn adam<T: Real, S: Simd>(
+        &self,
+        simd: S,
+        [m, v, g]: [T::Vector<S>; 3],
+        [beta1, beta2, epsilon]: [f64; 3],
+    ) -> [T::Vector<S>; 3] {
+        let m = mixed::<T, S>(simd, m, beta1, g);
+        let v = mixed::<T, S>(simd, v, beta2, T::times(simd, g, g));
+        let [first, second] = self.corrections;
+        let mean = T::over(simd, m, number::<T, S>(simd, first));
+        let root = T::root(simd, T::over(simd, v, number::<T, S>(simd, second)));
+        let spread = T::plus(simd, root, number::<T, S>(simd, epsilon));
+        [m, v, T::over(simd, T::times(simd, mean, number::<T, S>(simd, self.rate)), spread)]
     }
+}
+
+/// A constant. A function, for closures may be compiled apart, without the processor's vectors.
+#[inline(always)]
+fn number<T: Real, S: Simd>(simd: S, value: f64) -> T::Vector<S> {
+    T::splat(simd, T::of(value))
+}
+
+/// `beta old + (1 - beta) new`.
+#[inline(always)]
+fn mixed<T: Real, S: Simd>(simd: S, old: T::Vector<S>, beta: f64, new: T::Vector<S>) -> T::Vector<S> {
+    let kept = T::times(simd, old, number::<T, S>(simd, beta));
+    T::plus(simd, kept, T::times(simd, new, number::<T, S>(simd, 1.0 - beta)))
 }
 
 #[cfg(test)]
@@ -234,7 +257,7 @@ mod tests {
         };
         for step in 1..=3 {
             let gradient = values(step as usize + 1);
-            let rule = Rule { optimizer, rate: learning_rate * factor, l2, step };
+            let rule = Rule::new(&updater, factor, step);
             let mut sets = moments.iter_mut().map(Vec::as_mut_slice);
             let (first, second) = (sets.next().unwrap_or_default(), sets.next().unwrap_or_default());
             rule.update(Entries { parameter: &mut parameter, first, second }, &gradient);
