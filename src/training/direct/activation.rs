@@ -61,3 +61,20 @@ fn silence<T: Real>(cotangents: &mut [T], flat: &[bool]) {
         *c = if flat { T::ZERO } else { *c };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relu_keeps_what_is_positive_or_no_number_and_its_slope_too() {
+        let mut z = [2.0_f64, -3.0, 0.0, -0.0, f64::NAN, 1e-300, f64::NEG_INFINITY];
+        let slope = forward(&Activation::Relu, &mut z, 1);
+        assert_eq!(z[..4], [2.0, 0.0, 0.0, 0.0]);
+        assert!(z[4].is_nan());
+        assert_eq!(z[5..], [1e-300, 0.0]);
+        let mut cotangents = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+        backward(&Activation::Relu, &mut cotangents, slope, 1);
+        assert_eq!(cotangents, [1.0, 0.0, 0.0, 0.0, 5.0, 6.0, 0.0]);
+    }
+}
