@@ -37,11 +37,21 @@ impl Comparison {
         Self { measured, std_error, predicted: predictions.map(|p| p.iter().sum::<f64>() / n) }
     }
 
-    /// `(measured - predicted) / std_error`.
-    pub fn z(&self) -> Option<f64> {
-        let (std_error, predicted) = (self.std_error.filter(|se| *se > 0.0)?, self.predicted?);
+    /// `(measured - predicted) / std_error` of numbers computed with this `epsilon`; `None` where members differ by no more than
+    /// round-off, which is no sample of anything.
+    pub fn z(&self, epsilon: f64) -> Option<f64> {
+        let predicted = self.predicted?;
+        let std_error = beyond_round_off(self.std_error?, self.measured.abs().max(predicted.abs()), epsilon)?;
         Some((self.measured - predicted) / std_error)
     }
+}
+
+/// Round-off that a mean of measured numbers is allowed, in units of the last place.
+const ROUND_OFF: f64 = 4.0;
+
+/// `std_error`, if it is more than round-off of numbers of size `scale`.
+pub fn beyond_round_off(std_error: f64, scale: f64, epsilon: f64) -> Option<f64> {
+    Some(std_error).filter(|found| found.is_finite() && *found > ROUND_OFF * epsilon * scale)
 }
 
 /// How a row is judged.
@@ -81,7 +91,7 @@ pub fn claim_of(row: &Row, steps: &[u64]) -> Option<&'static str> {
         Quantity::NtkOverlap if at_ends => Some("ntk_overlap"),
         Quantity::NtkRelativeChange if row.step == last && last > first => Some("ntk_frozen"),
         Quantity::PreactivationVariance if row.step == first && is_hidden => Some("preactivation_variance"),
-        Quantity::ExcessKurtosis if row.step == first && is_hidden => Some("kurtosis"),
+        Quantity::ExcessKurtosis if row.step == first && is_hidden => Some("excess_kurtosis"),
         Quantity::PartialJacobianNorm if row.step == first && is_hidden => Some("partial_jacobian_norm"),
         Quantity::TrainLoss if loss_steps(steps).contains(&row.step) => Some("train_loss"),
         Quantity::TestLoss if loss_steps(steps).contains(&row.step) => Some("test_loss"),
@@ -176,9 +186,24 @@ mod tests {
         let compared = Comparison::over_members(&[(1.1, Some(1.0)), (11.3, Some(11.0))]);
         assert!((compared.measured - 6.2).abs() < 1e-12);
         assert!((compared.std_error.unwrap() - 0.1).abs() < 1e-12);
-        assert!((compared.z().unwrap() - 2.0).abs() < 1e-10);
+        assert!((compared.z(f64::EPSILON).unwrap() - 2.0).abs() < 1e-10);
         let alone = Comparison::over_members(&[(1.0, Some(2.0))]);
-        assert_eq!((alone.std_error, alone.z()), (None, None));
+        assert_eq!((alone.std_error, alone.z(f64::EPSILON)), (None, None));
+    }
+
+    #[test]
+    fn members_that_differ_by_round_off_have_no_z() {
+        // Equal members, two that differ in the last place of f32, and of f64, far from their prediction.
+        let z = |a: f64, b: f64, epsilon| Comparison::over_members(&[(a, Some(2.0)), (b, Some(2.0))]).z(epsilon);
+        let [single, double] = [f64::from(f32::EPSILON), f64::EPSILON];
+        assert_eq!(z(1.0, 1.0, double), None);
+        assert_eq!(z(1.0, 1.0 + single, single), None);
+        assert_eq!(z(1.0, 1.0 + double, double), None);
+        assert!(z(1.0, 1.0 + single, double).unwrap() < -1e6, "a spread that f64 resolves");
+        assert!(z(1.0, 1.0 + 100.0 * single, single).is_some());
+        // Small numbers have small round-off.
+        let small = Comparison::over_members(&[(0.0, Some(0.0)), (1e-100, Some(0.0))]);
+        assert!((small.z(single).unwrap() - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -13,8 +13,10 @@ use crate::network::{Batch, Network, Tap};
 pub struct Observation<'a> {
     network: &'a Network,
     batch: &'a Batch,
-    /// State 0 is the input; node `i` makes state `i + 1`, the last one the output.
+    /// State 0 is the input; node `i` makes state `i + 1`, the last one the readout's pre-activation.
     states: Vec<Tensor<2>>,
+    /// The last state, less the initial function where the network is centred.
+    outputs: Tensor<2>,
 }
 
 struct Recorder(Vec<Tensor<2>>);
@@ -29,8 +31,8 @@ impl<'a> Observation<'a> {
     /// Runs `network` on `batch` and keeps what the probes need.
     pub fn new(network: &'a Network, batch: &'a Batch) -> Self {
         let mut recorder = Recorder(Vec::new());
-        network.forward(batch, &mut recorder);
-        Self { network, batch, states: recorder.0 }
+        let outputs = network.forward(batch, &mut recorder);
+        Self { network, batch, states: recorder.0, outputs }
     }
 
     /// The network.
@@ -48,8 +50,9 @@ impl<'a> Observation<'a> {
     where
         'a: 'b,
     {
-        let states = self.states.iter().map(|state| state.clone().narrow(0, range.start, range.len())).collect();
-        Observation { network: self.network, batch, states }
+        let narrow = |state: &Tensor<2>| state.clone().narrow(0, range.start, range.len());
+        let states = self.states.iter().map(narrow).collect();
+        Observation { network: self.network, batch, states, outputs: narrow(&self.outputs) }
     }
 
     /// The examples.
@@ -57,9 +60,9 @@ impl<'a> Observation<'a> {
         self.batch
     }
 
-    /// Outputs `[N, O]`.
+    /// Outputs `[N, O]` of the network: of a centred one `f(theta) - f(theta_0)`, while its pre-activations are those of `f`.
     pub fn outputs(&self) -> Tensor<2> {
-        self.states[self.states.len() - 1].clone()
+        self.outputs.clone()
     }
 
     /// What the weight layer after `layer` receives, `[N, features]`; the outputs for the readout.

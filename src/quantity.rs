@@ -57,7 +57,7 @@ pub enum Quantity {
     NtkDistance,
     /// Mean squared pre-activation over probe examples, units and positions.
     PreactivationVariance,
-    /// `E z^4 / (E z^2)^2` over members and units, averaged over examples; 3 for a Gaussian.
+    /// `E z^4 / (E z^2)^2` over members and units, averaged over examples, without the bias of few values; 3 for a Gaussian.
     Kurtosis,
     /// Kurtosis less 3.
     ExcessKurtosis,
@@ -65,6 +65,12 @@ pub enum Quantity {
     Skewness,
     /// Kolmogorov-Smirnov distance of pre-activations, pooled over members, from the Gaussian of their variance.
     KsDistance,
+    /// Kurtosis of as many independent Gaussian values at one input: its mean, and in place of an error its spread.
+    KurtosisNull,
+    /// The same of the skewness.
+    SkewnessNull,
+    /// The same of the Kolmogorov-Smirnov distance.
+    KsDistanceNull,
     /// `1/n_l sum_ij (dz^l_i / dz^l0_j)^2`.
     PartialJacobianNorm,
     /// `I(X; b(T))` with T binned over its own range.
@@ -85,7 +91,7 @@ pub enum Quantity {
 
 use Quantity::*;
 
-const ALL: [(Quantity, &str); 37] = [
+const ALL: [(Quantity, &str); 40] = [
     (TrainLoss, "train_loss"),
     (TestLoss, "test_loss"),
     (NngpMeanDiagonal, "nngp_mean_diagonal"),
@@ -115,6 +121,9 @@ const ALL: [(Quantity, &str); 37] = [
     (ExcessKurtosis, "excess_kurtosis"),
     (Skewness, "skewness"),
     (KsDistance, "ks_distance"),
+    (KurtosisNull, "kurtosis_null"),
+    (SkewnessNull, "skewness_null"),
+    (KsDistanceNull, "ks_distance_null"),
     (PartialJacobianNorm, "partial_jacobian_norm"),
     (InformationInputBinning, "information_input_binning"),
     (InformationLabelBinning, "information_label_binning"),
@@ -145,6 +154,31 @@ impl Quantity {
             _ => "",
         }
     }
+
+    /// Whether it is made from gradients that are weighted layer by layer with learning-rate factors.
+    pub fn weighs_layers(self) -> bool {
+        matches!(
+            self,
+            NtkMeanDiagonal
+                | NtkMeanOffDiagonal
+                | NtkTrace
+                | NtkTopEigenvalue
+                | NtkSecondEigenvalue
+                | NtkThirdEigenvalue
+                | NtkConditionNumber
+                | NtkRelativeChange
+                | NtkVelocity
+                | NtkInitialCka
+                | NtkInfiniteCka
+                | NtkEffectiveRank
+                | NtkLayerShare
+                | NtkLabelOverlap
+                | NtkTargetAlignment
+                | NtkOverlap
+                | NtkDistance
+                | GradientCovarianceTrace
+        )
+    }
 }
 
 impl fmt::Display for Quantity {
@@ -165,6 +199,14 @@ impl FromStr for Quantity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_is_made_from_a_tangent_kernel_weighs_layers() {
+        for (quantity, name) in ALL {
+            let is_tangent = name.starts_with("ntk_") || name == "gradient_covariance_trace";
+            assert_eq!(quantity.weighs_layers(), is_tangent, "{name}");
+        }
+    }
 
     #[test]
     fn names_are_distinct_and_come_back() {

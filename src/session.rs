@@ -15,7 +15,8 @@ use crate::data::{Data, input_shape};
 use crate::network::{Network, build_architecture, draw_gates};
 use crate::ntk::ntk;
 use crate::observation::Observation;
-use crate::prediction::Theory;
+use crate::prediction::{Theory, other_rates};
+use crate::quantity::Quantity;
 use crate::record::checkpoint::{Position, hex};
 use crate::record::manifest::{Manifest, Outcome};
 use crate::record::row::RunColumns;
@@ -38,7 +39,12 @@ pub(crate) struct Session<'a> {
     pub(crate) probe_steps: BTreeSet<u64>,
     pub(crate) device: Device,
     pub(crate) dtype: DType,
+    /// Whether the run's optimizer has other learning-rate factors than gradient descent.
+    has_other_rates: bool,
 }
+
+/// The unit of numbers whose layers are weighted with the learning-rate factors of gradient descent, under an optimizer with others.
+const GRADIENT_DESCENT_RATES: &str = "rates of gradient descent";
 
 impl<'a> Session<'a> {
     pub(crate) fn new(experiment: &'a Checked, data_dir: Option<&Path>, device: Device) -> Result<Self> {
@@ -67,7 +73,9 @@ impl<'a> Session<'a> {
             depth: architecture.depth()?,
         };
         let config_text = experiment.resolved_toml();
+        let has_other_rates = other_rates(experiment, &architecture)?;
         Ok(Self {
+            has_other_rates,
             config_hash: config_hash(&config_text),
             data_hash: data_hash(&prepared),
             config_text,
@@ -90,9 +98,40 @@ impl<'a> Session<'a> {
 
     /// The same network on another device or in another precision.
     pub(crate) fn network_on(&self, member: usize, device: &Device, dtype: DType) -> Result<Network> {
-        let (rule, seed) = (rule(self.experiment), self.experiment.run.seed);
-        let network = Network::new(&self.architecture, rule, seed, member, device, dtype)?;
+        self.draw(&self.architecture, (self.experiment.run.seed, member), device, dtype)
+    }
+
+    /// Member of the ensemble of another seed, at another width of the network.
+    pub(crate) fn network_of(&self, architecture: &Architecture, seed: u64, member: usize) -> Result<Network> {
+        self.draw(architecture, (seed, member), &self.device, self.dtype)
+    }
+
+    /// The one place where a network that is to be trained is drawn: as the configuration's optimizer scales it, centred if asked for.
+    fn draw(
+        &self,
+        architecture: &Architecture,
+        (seed, member): (u64, usize),
+        device: &Device,
+        dtype: DType,
+    ) -> Result<Network> {
+        let network = Network::new(architecture, rule(self.experiment), seed, member, device, dtype)?;
         Ok(if self.experiment.network.centred { network.centred() } else { network })
+    }
+
+    /// The unit of a quantity in the rows of this run. A tangent kernel is that of steps linear in the gradient: where Adam trains layers
+    /// in other proportions than gradient descent would, the row says whose factors weigh them.
+    pub(crate) fn unit(&self, quantity: Quantity) -> String {
+        let unit = quantity.unit();
+        match (unit, quantity.weighs_layers() && self.has_other_rates) {
+            (_, false) => unit.to_owned(),
+            ("", true) => GRADIENT_DESCENT_RATES.to_owned(),
+            (_, true) => format!("{unit}, {GRADIENT_DESCENT_RATES}"),
+        }
+    }
+
+    /// Relative spacing of the numbers that the run computes with.
+    pub(crate) fn epsilon(&self) -> f64 {
+        if self.dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) }
     }
 
     /// Where tensors of the run live, and their precision.

@@ -10,6 +10,7 @@ mod dynamics;
 mod ensembles;
 mod examples;
 mod explain;
+mod few_values;
 mod kernel_jobs;
 mod kernels;
 mod ladder;

@@ -42,7 +42,7 @@ fn worst(text: &str, folder: &Path) -> (usize, f64) {
     let file = folder.join("path.toml");
     std::fs::write(&file, text).unwrap();
     let out = folder.join("run");
-    widthwise([Path::new("run"), &file, Path::new("--output"), &out]).done();
+    widthwise([Path::new("run"), &file, Path::new("--output"), &out]).ran();
     let mut reader = csv::Reader::from_path(out.join("results.csv")).unwrap();
     let rows: Vec<Row> = reader.deserialize().collect::<Result<_, _>>().unwrap();
     let losses = rows.iter().filter(|row| {

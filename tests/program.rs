@@ -45,6 +45,13 @@ impl Ended {
         }
     }
 
+    /// Asserts that a run has ended well, whether it is decided or not.
+    #[track_caller]
+    pub(crate) fn ran(self) -> Self {
+        assert!(matches!(self.code, Some(0 | 3)), "{self:?}");
+        self
+    }
+
     #[track_caller]
     pub(crate) fn done(self) -> Self {
         assert_eq!(self.code, Some(0), "{self:?}");

@@ -174,7 +174,7 @@ impl Runs {
     fn run(&self, name: &str, options: &[&str]) -> PathBuf {
         let output = self.folder.path().join(name);
         let (config, folder) = (self.config.to_str().unwrap(), output.to_str().unwrap());
-        widthwise([&["run", config, "--output", folder, "-q"], options].concat()).done();
+        widthwise([&["run", config, "--output", folder, "-q"], options].concat()).ran();
         output
     }
 }

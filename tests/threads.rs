@@ -46,7 +46,7 @@ fn threads(command: &mut Command) -> BTreeSet<String> {
         seen.extend(names.map(|entry| entry.file_name().into_string().unwrap()));
         std::thread::sleep(Duration::from_millis(1));
     };
-    assert!(status.success(), "{status}");
+    assert!(matches!(status.code(), Some(0 | 3)), "{status}");
     seen
 }
 

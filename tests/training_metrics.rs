@@ -15,7 +15,10 @@ use widthwise::record::row::Row;
 use widthwise::record::weights::Weights;
 use widthwise::training::gradient::gradient;
 use widthwise::training::loss::{Targets, output_gradients};
-use widthwise_probes::{gradient_covariance_trace, gradient_covariance_trace_of_kernel, to_f64, trace_shares};
+use widthwise_probes::information::kde_bounds;
+use widthwise_probes::{
+    Observed, gradient_covariance_trace, gradient_covariance_trace_of_kernel, to_f64, trace_shares,
+};
 use widthwise_theory::{Parameterization, UpdateRule};
 
 use crate::bounds::round_off;
@@ -164,7 +167,7 @@ fn numbers_along_training_are_those_of_the_weights_that_were_kept() {
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     fs::write(at("watched.toml"), WATCHED).unwrap();
     let run = at("run");
-    widthwise(["run", "-q", &at("watched.toml"), "--output", &run]).done();
+    widthwise(["run", "-q", &at("watched.toml"), "--output", &run]).ran();
     let rows: Vec<Row> = csv::Reader::from_path(Path::new(&run).join("results.csv"))
         .unwrap()
         .deserialize()
@@ -236,7 +239,19 @@ fn numbers_along_training_are_those_of_the_weights_that_were_kept() {
                 close("ntk_layer_share", Some(layer), rows_of(&part) / rows_of(&jacobian));
                 first += count;
             }
-            let outputs = to_f64(Observation::new(&network, &data.probe).outputs());
+            let observation = Observation::new(&network, &data.probe);
+            let outputs = to_f64(observation.outputs());
+            // Noise is measured by what a layer hands on, tanh of the pre-activations below the readout, and by all its units together.
+            for layer in 1..=observation.layers() {
+                let z = to_f64(observation.preactivations(layer));
+                let is_readout = layer == observation.layers();
+                let handed_on: Vec<f32> = z.iter().map(|z| if is_readout { *z } else { z.tanh() } as f32).collect();
+                let norm = handed_on.iter().map(|t| f64::from(*t).powi(2)).sum::<f64>() / 12.0;
+                let noise = experiment.probes.information_noise * norm;
+                let bounds = kde_bounds(&handed_on, handed_on.len() / 12, noise, &data.probe_labels).unwrap();
+                close("information_input_kde_upper", Some(layer), bounds.input_upper.value);
+                close("information_input_kde_lower", Some(layer), bounds.input_lower.value);
+            }
             let targets = (0..120).map(|i| data.probe_targets[(i / 10, i % 10)]);
             let residuals: Vec<f64> = outputs.iter().zip(targets).map(|(f, y)| f - y).collect();
             close("gradient_covariance_trace", None, covariance_trace(&loss_gradients(&jacobian, &residuals, 10)));

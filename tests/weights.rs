@@ -423,7 +423,7 @@ fn a_run_keeps_the_weights_of_every_look() {
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     fs::write(at("kept.toml"), KEPT).unwrap();
     let run = at("run");
-    widthwise(["run", "-q", &at("kept.toml"), "--output", &run]).done();
+    widthwise(["run", "-q", &at("kept.toml"), "--output", &run]).ran();
     let member = |name: &str| Path::new(&run).join("members/001").join(name);
     let read = |name: &str| Weights::read(&member(name)).unwrap();
     let initial = read(&weights_file_at(0));

@@ -9,7 +9,7 @@ pub const KNOWN_CLAIMS: [&str; 11] = [
     "ntk_overlap",
     "ntk_frozen",
     "preactivation_variance",
-    "kurtosis",
+    "excess_kurtosis",
     "partial_jacobian_norm",
     "train_loss",
     "test_loss",

@@ -310,7 +310,7 @@ fn claims(experiment: &Experiment, found: &mut Conflicts) {
     if let Some(name) = asks("ntk_").filter(|_| !probes.ntk) {
         found.add(KEY, &["probes.ntk"], is_off(name, "probes.ntk = true"));
     }
-    if let Some(name) = asks("kurtosis").filter(|_| !probes.gaussianity) {
+    if let Some(name) = asks("excess_kurtosis").filter(|_| !probes.gaussianity) {
         found.add(KEY, &["probes.gaussianity"], is_off(name, "probes.gaussianity = true"));
     }
     if let Some(name) = asks("partial_jacobian").filter(|_| probes.jacobian_vectors == 0) {

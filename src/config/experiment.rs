@@ -349,7 +349,8 @@ pub struct ProbesConfig {
     pub information: bool,
     /// Bins of the binning estimator over the range of each layer.
     pub information_bins: usize,
-    /// Noise variance of the KDE bounds in units of the layer's mean squared pre-activation norm.
+    /// Noise variance of the KDE bounds, the same for every unit, in units of the mean squared norm `|t|^2` of what the layer hands on: its
+    /// activations, the outputs for the readout.
     pub information_noise: f64,
     /// Moments and KS distance of pre-activations.
     pub gaussianity: bool,

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use faer::Mat;
-use widthwise_theory::{Inputs, KernelDynamics, TheoryError, Training, kernels};
+use widthwise_theory::{Inputs, KernelDynamics, TheoryError, Training};
 
 use super::budget::Trajectory;
 use super::points::{Outputs, Points};
 use super::reference::{Clock, Reference};
+use crate::config::ControlConfig;
 use crate::data::input_shape;
+use crate::prediction::{infinite_kernels, spoilt_time};
 use crate::session::Session;
 
 /// The infinite-width network on the points of comparison.
@@ -17,6 +19,8 @@ pub(super) struct Infinite {
     dynamics: KernelDynamics,
     goals: Mat<f64>,
     tests: usize,
+    /// The run's negative control, which spoils these trajectories as it spoils the theory of its verdict.
+    control: ControlConfig,
 }
 
 impl Infinite {
@@ -27,18 +31,21 @@ impl Infinite {
         let tests = points.goals.nrows() - points.n;
         let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
         let test = Inputs::new(prepared.test.inputs[..tests * shape.features()].to_vec(), shape)?;
-        let on_train = match kernels(&session.architecture, &train, None) {
+        let kernels = |left: &Inputs, right: Option<&Inputs>| {
+            infinite_kernels(session.experiment, &session.architecture, left, right)
+        };
+        let on_train = match kernels(&train, None) {
             Err(TheoryError::NoPrediction { .. }) => return Ok(None),
             found => found?,
         };
         let mut dynamics = KernelDynamics::new(on_train.ntk.as_ref(), on_train.nngp.as_ref())?;
         if tests > 0 {
-            let cross = kernels(&session.architecture, &test, Some(&train))?;
+            let cross = kernels(&test, Some(&train))?;
             // Only paths from given outputs are asked for: the test examples' own covariance is not needed.
             let unused = Mat::zeros(tests, tests);
             dynamics = dynamics.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), unused.as_ref())?;
         }
-        Ok(Some(Self { dynamics, goals: points.train_goals(), tests }))
+        Ok(Some(Self { dynamics, goals: points.train_goals(), tests, control: session.experiment.control.clone() }))
     }
 
     /// The three trajectories of a member with these initial outputs, at the times of `descent`.
@@ -56,7 +63,10 @@ impl Infinite {
         let learning_rate = descent.learning_rate;
         let flow = |steps: u64| Training::Flow { flow_time: learning_rate * steps as f64 };
         let path = |initial: &Outputs, training: &dyn Fn(u64) -> Training| -> Result<BTreeMap<u64, Outputs>> {
-            let at = |(&step, &steps): (&u64, &u64)| Ok((step, self.outputs(&dynamics, initial, &training(steps))?));
+            let at = |(&step, &steps): (&u64, &u64)| {
+                let training = training(spoilt_time(&self.control, steps));
+                Ok((step, self.outputs(&dynamics, initial, &training)?))
+            };
             clock.iter().map(at).collect()
         };
         Ok([

@@ -4,15 +4,18 @@ use anyhow::{Context, Result, ensure};
 use faer::Mat;
 use rand::Rng;
 use widthwise_probes::{KernelSummary, empirical_ntk};
-use widthwise_theory::{Architecture, Inputs, KernelDynamics, Kernels, TheoryError, Training, kernels};
+use widthwise_theory::{Architecture, Inputs, KernelDynamics, Kernels, TheoryError, kernels};
 
 use super::linear_path::{Problem, for_outputs};
 use super::quantity::LadderQuantity;
 use crate::config::{LearningRate, Loss, NetworkConfig};
 use crate::data::input_shape;
-use crate::network::{Network, build_architecture};
+use crate::network::build_architecture;
 use crate::observation::Observation;
-use crate::prediction::{controlled, mean_diagonal, mean_off_diagonal, no_dynamics, step_rule};
+use crate::prediction::{
+    OTHER_RATES, closed_form, infinite_kernels, initial_covariance, mean_diagonal, mean_off_diagonal, no_dynamics,
+    other_rates, spoilt_time, step_rule,
+};
 use crate::session::{Session, rule};
 use crate::training::loss::examples_per_unit;
 
@@ -66,6 +69,9 @@ impl<'a> Setting<'a> {
                 None
             }
         };
+        if has_kernels && other_rates(experiment, &session.architecture)? {
+            remarks.push(OTHER_RATES.to_owned());
+        }
         let inputs = [prepared.train.inputs.as_slice(), &prepared.test.inputs].concat();
         Ok(Self { session, learning_rate, inputs, targets, problem, has_kernels, remarks })
     }
@@ -109,8 +115,7 @@ pub(super) fn learning_rate(session: &Session<'_>, widest: usize) -> Result<f64>
         Ok(kernels) => kernels.ntk,
         Err(TheoryError::NoPrediction { .. }) => {
             let seed = seed_of(session.experiment.run.seed, widest);
-            let rule = rule(session.experiment);
-            let network = Network::new(&architecture, rule, seed, 0, &session.device, session.dtype)?;
+            let network = session.network_of(&architecture, seed, 0)?;
             empirical_ntk(&Observation::new(&network, &session.data.train))
         }
         Err(error) => return Err(error.into()),
@@ -148,11 +153,8 @@ impl Width {
         let architecture = architecture_at(session, width)?;
         let mut remark = None;
         let found = if setting.has_kernels {
-            let control = &session.experiment.control;
-            let believed = controlled(&architecture.without_dropout(), control);
             let inputs = Inputs::new(setting.inputs.clone(), input_shape(&session.prepared))?;
-            match kernels(&believed, &inputs, None) {
-                Ok(kernels) if control.nngp_for_ntk => Some(Kernels { ntk: kernels.nngp.clone(), ..kernels }),
+            match infinite_kernels(session.experiment, &architecture.without_dropout(), &inputs, None) {
                 Ok(kernels) => Some(kernels),
                 Err(TheoryError::NoPrediction { reason }) => {
                     remark = Some(format!("no kernel of infinite width: {reason}"));
@@ -207,14 +209,12 @@ impl Width {
         }
         let block = |kernel: &Mat<f64>| kernel.get(..n, ..n).to_owned();
         let per_unit = examples_per_unit(training.loss, n);
-        let dynamics = KernelDynamics::new(block(&kernels.ntk).as_ref(), block(&kernels.nngp).as_ref())?
+        let nngp = block(&kernels.nngp);
+        let initial = initial_covariance(&session.experiment.network, &nngp);
+        let dynamics = KernelDynamics::new(block(&kernels.ntk).as_ref(), (*initial).as_ref())?
             .with_ridge(problem.ridge * per_unit);
         let (learning_rate, steps) = (problem.learning_rate / per_unit, theory_step(setting, session.last_step));
-        let course = match problem.rule {
-            widthwise_theory::StepRule::GradientDescent => Training::GradientDescent { learning_rate, steps },
-            widthwise_theory::StepRule::Momentum { beta } => Training::Momentum { learning_rate, beta, steps },
-            widthwise_theory::StepRule::Nesterov { beta } => Training::Nesterov { learning_rate, beta, steps },
-        };
+        let course = closed_form(problem.rule, learning_rate, steps);
         let predicted = dynamics.train_prediction(problem.targets.as_ref(), &course)?;
         Ok(Some(predicted.expected_loss(problem.targets.as_ref())? / per_unit))
     }
@@ -222,7 +222,7 @@ impl Width {
 
 /// The step that infinite-width theory is asked for: another one under a control of time.
 pub(super) fn theory_step(setting: &Setting<'_>, step: u64) -> u64 {
-    (step as f64 * setting.session.experiment.control.time_factor).round() as u64
+    spoilt_time(&setting.session.experiment.control, step)
 }
 
 #[cfg(test)]

@@ -16,7 +16,6 @@ use crate::network::{Batch, Network, Parameters};
 use crate::observation::Observation;
 use crate::prediction::{mean_diagonal, mean_off_diagonal};
 use crate::record::manifest::Outcome;
-use crate::session::rule;
 use crate::signals::StopFlag;
 use crate::training::batches::Batches;
 use crate::training::loss::examples_per_unit;
@@ -43,8 +42,7 @@ pub(super) fn measure(
 ) -> Result<Option<Vec<Measured>>> {
     let session = setting.session;
     let experiment = session.experiment;
-    let rule = rule(experiment);
-    let network = Network::new(&width.architecture, rule, width.seed, member, &session.device, session.dtype)?;
+    let network = session.network_of(&width.architecture, width.seed, member)?;
     let batch = network.batch(&setting.inputs);
     let observation = Observation::new(&network, &batch);
     let start = Start {

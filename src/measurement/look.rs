@@ -170,8 +170,7 @@ impl<'a> Look<'a> {
     }
 
     fn take_evaluation(&mut self) {
-        // A centred network's outputs are not those of its last layer.
-        let evaluation = if self.data.probe_is_train && !self.network.is_centred() {
+        let evaluation = if self.data.probe_is_train {
             let observation = Observation::new(self.network, &self.data.probe);
             let outputs = observation.outputs();
             self.observation = Some(observation);

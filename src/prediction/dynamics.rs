@@ -64,7 +64,8 @@ pub(crate) fn step_rule(optimizer: Optimizer) -> Option<StepRule> {
     }
 }
 
-fn closed_form(rule: StepRule, learning_rate: f64, steps: u64) -> Training {
+/// Training of so many steps in closed form.
+pub(crate) fn closed_form(rule: StepRule, learning_rate: f64, steps: u64) -> Training {
     match rule {
         StepRule::GradientDescent => Training::GradientDescent { learning_rate, steps },
         StepRule::Momentum { beta } => Training::Momentum { learning_rate, beta, steps },

@@ -3,21 +3,26 @@
 
 mod dynamics;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use faer::Mat;
 use widthwise_datasets::Prepared;
 use widthwise_theory::{
-    Architecture, Inputs, Kernels, Parameterization, TheoryError, kernels, layer_fluctuations, partial_jacobian_norms,
-    preactivation_variances,
+    Architecture, Inputs, Kernels, Parameterization, Scaling, TheoryError, UpdateRule, layer_fluctuations,
+    partial_jacobian_norms, preactivation_variances,
 };
 
-use crate::config::{ControlConfig, Experiment};
+use crate::config::{ControlConfig, Experiment, NetworkConfig};
 use crate::data::{input_shape, probe_examples};
 use crate::quantity::Quantity;
+use crate::training::optimizer::update_rule;
 use dynamics::Dynamics;
 pub use dynamics::{InitialOutputs, Path};
-pub(crate) use dynamics::{no_dynamics, step_rule};
+pub(crate) use dynamics::{closed_form, no_dynamics, step_rule};
+
+/// What is said where an optimizer has other learning-rate factors than gradient descent.
+pub(crate) const OTHER_RATES: &str = "Adam's steps have no tangent kernel: kernels weigh layers with the learning-rate factors that gradient descent has";
 
 /// Theory of one run.
 pub struct Theory {
@@ -29,7 +34,7 @@ pub struct Theory {
     kurtosis: Option<Vec<f64>>,
     jacobians: Option<Mat<f64>>,
     width: usize,
-    time_factor: f64,
+    control: ControlConfig,
     /// Why some predictions are missing, or of what kind they are; one sentence each.
     pub remarks: Vec<String>,
 }
@@ -50,6 +55,7 @@ impl Theory {
         let evaluated = architecture.without_dropout();
         let has_dropout = evaluated != *architecture;
         let architecture = &controlled(&evaluated, control);
+        let kernels = |left: &Inputs, right: Option<&Inputs>| infinite_kernels(experiment, &evaluated, left, right);
         let shape = input_shape(prepared);
         let chosen = probe_examples(prepared, experiment.probes.examples);
         let features = shape.features();
@@ -57,12 +63,7 @@ impl Theory {
         let probe = Inputs::new(rows.copied().collect(), shape)?;
         let mut remarks = Vec::new();
         let mut predicted = |result: Result<Kernels, TheoryError>| match result {
-            Ok(mut kernels) => {
-                if control.nngp_for_ntk {
-                    kernels.ntk = kernels.nngp.clone();
-                }
-                Ok(Some(kernels))
-            }
+            Ok(kernels) => Ok(Some(kernels)),
             Err(TheoryError::NoPrediction { reason }) => {
                 remarks.push(format!("no kernel: {reason}"));
                 Ok(None)
@@ -71,7 +72,7 @@ impl Theory {
         };
         let (on_probes, dynamics) = match no_dynamics(experiment, has_dropout, prepared) {
             Some(reason) => {
-                let on_probes = predicted(kernels(architecture, &probe, None))?;
+                let on_probes = predicted(kernels(&probe, None))?;
                 if on_probes.is_some() {
                     remarks.push(format!("no path of the loss: {reason}"));
                 }
@@ -80,12 +81,12 @@ impl Theory {
             None => {
                 let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
                 let test = Inputs::new(prepared.test.inputs.clone(), shape)?;
-                let on_train = predicted(kernels(architecture, &train, None))?;
+                let on_train = predicted(kernels(&train, None))?;
                 let block =
                     |kernel: &Mat<f64>| Mat::from_fn(chosen.len(), chosen.len(), |i, j| kernel[(chosen[i], chosen[j])]);
                 let on_probes = on_train.as_ref().map(|k| Kernels { nngp: block(&k.nngp), ntk: block(&k.ntk) });
                 let has_test = on_train.is_some() && prepared.test.n > 0;
-                let cross = if has_test { predicted(kernels(architecture, &test, Some(&train)))? } else { None };
+                let cross = if has_test { predicted(kernels(&test, Some(&train)))? } else { None };
                 let dynamics =
                     on_train.map(|on_train| Dynamics::new(experiment, prepared, on_train, cross, learning_rate));
                 (on_probes, dynamics.transpose()?)
@@ -95,6 +96,14 @@ impl Theory {
             remarks.push(
                 "predictions are those of the kernel regime with this network's own learning-rate factors".into(),
             );
+        }
+        if experiment.network.centred {
+            remarks.push(
+                "the network is f - f_0: losses start at zero outputs; pre-activations and the NNGP kernel are those of f".into(),
+            );
+        }
+        if other_rates(experiment, &evaluated)? {
+            remarks.push(OTHER_RATES.into());
         }
         let mean_over_examples = |matrix: Mat<f64>| -> Vec<f64> {
             let n = matrix.nrows() as f64;
@@ -122,7 +131,7 @@ impl Theory {
             kurtosis,
             jacobians,
             width: narrowest(architecture)?,
-            time_factor: control.time_factor,
+            control: control.clone(),
             remarks,
         })
     }
@@ -137,7 +146,10 @@ impl Theory {
     /// # Errors
     /// Outputs whose shapes do not fit.
     pub fn path(&self, member: usize, initial: &InitialOutputs, steps: &BTreeSet<u64>) -> Result<Path, TheoryError> {
-        let path = self.dynamics.as_ref().map(|dynamics| dynamics.path(member, initial, steps, |step| self.time(step)));
+        let path = self
+            .dynamics
+            .as_ref()
+            .map(|dynamics| dynamics.path(member, initial, steps, |step| spoilt_time(&self.control, step)));
         Ok(path.transpose()?.unwrap_or_default())
     }
 
@@ -191,6 +203,9 @@ impl Theory {
             | Quantity::WeightDistance
             | Quantity::WeightRmsChange
             | Quantity::KsDistance
+            | Quantity::KurtosisNull
+            | Quantity::SkewnessNull
+            | Quantity::KsDistanceNull
             | Quantity::InformationInputBinning
             | Quantity::InformationLabelBinning
             | Quantity::InformationInputKdeUpper
@@ -199,10 +214,6 @@ impl Theory {
             | Quantity::InformationInputCeiling
             | Quantity::InformationLabelCeiling => None,
         }
-    }
-
-    fn time(&self, step: u64) -> u64 {
-        (step as f64 * self.time_factor).round() as u64
     }
 }
 
@@ -226,8 +237,49 @@ fn optional<T>(result: Result<T, TheoryError>, remarks: &mut Vec<String>) -> Res
     }
 }
 
+/// The kernels of infinite width that theory holds against the networks of `experiment`: spoilt by its negative control, where it
+/// asks for one.
+pub(crate) fn infinite_kernels(
+    experiment: &Experiment,
+    architecture: &Architecture,
+    left: &Inputs,
+    right: Option<&Inputs>,
+) -> Result<Kernels, TheoryError> {
+    let control = &experiment.control;
+    let mut kernels = widthwise_theory::kernels(&controlled(architecture, control), left, right)?;
+    if control.nngp_for_ntk {
+        kernels.ntk = kernels.nngp.clone();
+    }
+    Ok(kernels)
+}
+
+/// Covariance of the outputs of `network` before training, from its NNGP kernel: zero where the network subtracts its initial
+/// function, so that an ensemble trained under a constant kernel is its mean.
+pub fn initial_covariance<'a>(network: &NetworkConfig, nngp: &'a Mat<f64>) -> Cow<'a, Mat<f64>> {
+    if network.centred { Cow::Owned(Mat::zeros(nngp.nrows(), nngp.ncols())) } else { Cow::Borrowed(nngp) }
+}
+
+/// Whether a negative control changes anything about the theory of `architecture`.
+pub(crate) fn spoils(control: &ControlConfig, architecture: &Architecture) -> bool {
+    control.nngp_for_ntk || control.time_factor != 1.0 || controlled(architecture, control) != *architecture
+}
+
+/// The step that theory is asked for in place of `step`: another one under a control of time.
+pub(crate) fn spoilt_time(control: &ControlConfig, step: u64) -> u64 {
+    (step as f64 * control.time_factor).round() as u64
+}
+
+/// Whether the run's optimizer trains layers in other proportions than gradient descent.
+pub(crate) fn other_rates(experiment: &Experiment, architecture: &Architecture) -> Result<bool, TheoryError> {
+    let rates = |rule| -> Result<Vec<[f64; 2]>, TheoryError> {
+        let rates = |scaling: &Scaling| [scaling.weight_rate, scaling.bias_rate];
+        Ok(architecture.scalings(rule)?.iter().map(rates).collect())
+    };
+    Ok(rates(update_rule(experiment.training.optimizer))? != rates(UpdateRule::Linear)?)
+}
+
 /// The architecture as a negative control misunderstands it.
-pub(crate) fn controlled(architecture: &Architecture, control: &ControlConfig) -> Architecture {
+fn controlled(architecture: &Architecture, control: &ControlConfig) -> Architecture {
     let mut changed = architecture.clone();
     for layer in &mut changed.layers {
         layer.change_variances(&mut |init| {

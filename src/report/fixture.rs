@@ -90,6 +90,8 @@ impl Run {
             push("kurtosis", "", wide + 6e-6 * t * (l - 1.0) + 0.002, 0.012, Some(wide));
             push("skewness", "", 0.0, 0.01, Some(0.0));
             push("ks_distance", "", 0.004 + 0.001 * l, 0.001, None);
+            push("kurtosis_null", "", 3.0, 0.02, None);
+            push("ks_distance_null", "", 0.003, 0.001, None);
             let input = 7.6 - 0.55 * l - 0.25 * l * progress * progress;
             let label = (2.2 - 0.12 * l) * (0.35 + 0.65 * progress) - 0.15 * (l - 1.0) * (1.0 - progress);
             push("information_input_binning", "nats", input.min(7.6), 0.08, None);

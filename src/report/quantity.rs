@@ -36,6 +36,10 @@ pub(crate) fn label(quantity: &str) -> &str {
         "kurtosis" => "kurtosis",
         "skewness" => "skewness",
         "ks_distance" => "Kolmogorov–Smirnov distance",
+        "kurtosis_null" => "kurtosis of as many Gaussian values",
+        "skewness_null" => "skewness of as many Gaussian values",
+        "ks_distance_null" => "Kolmogorov–Smirnov distance of as many Gaussian values",
+        "excess_kurtosis" => "excess kurtosis",
         "information_input_binning" => "I(X;T), binning",
         "information_label_binning" => "I(T;Y), binning",
         "information_input_kde_upper" => "I(X;T), KDE upper bound",
@@ -80,6 +84,8 @@ pub(crate) fn error_method(method: &str) -> String {
                              number of members (paired_members)"
                 .to_owned()
         }
+        "jackknife_members" => "jackknife over the members (jackknife_members)".to_owned(),
+        "gaussian_values" => "spread of one ensemble of as many Gaussian values (gaussian_values)".to_owned(),
         other => other.to_owned(),
     }
 }

@@ -5,20 +5,21 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use faer::Mat;
 use rand::Rng;
 use rayon::prelude::*;
 use widthwise_datasets::Examples;
-use widthwise_theory::{Inputs, KernelDynamics, Kernels, Training, kernels};
+use widthwise_theory::{Inputs, KernelDynamics, Kernels, Training};
 
 use super::Workplace;
-use crate::config::{self, Anchor, Checked, LearningRate};
+use crate::config::{self, Anchor, Checked, LearningRate, Loss};
 use crate::data::{Data, input_shape};
 use crate::measurement::{Evaluation, Snapshot, evaluate};
 use crate::network::Network;
+use crate::prediction::{closed_form, infinite_kernels, initial_covariance, no_dynamics, spoilt_time, step_rule};
 use crate::record::manifest::Outcome;
-use crate::session::{self, Session, parameter_count, rule};
+use crate::session::{self, Session, parameter_count};
 use crate::signals::StopFlag;
 use crate::training::batches::Batches;
 use crate::training::loss::examples_per_unit;
@@ -99,19 +100,25 @@ impl<'a> Problem<'a> {
         let shape = input_shape(&self.session.prepared);
         let inputs = |examples: &Examples| Inputs::new(examples.inputs.clone(), shape);
         let right = right.map(inputs).transpose()?;
-        Ok(kernels(&self.session.architecture, &inputs(left)?, right.as_ref())?)
+        let session = &self.session;
+        let evaluated = session.architecture.without_dropout();
+        Ok(infinite_kernels(session.experiment, &evaluated, &inputs(left)?, right.as_ref())?)
     }
 
-    /// Training under the infinite-width kernel, test examples included.
+    /// Training under the infinite-width kernel, test examples and the penalty toward the initial weights included.
     pub(super) fn dynamics(&self) -> Result<KernelDynamics> {
         let (train, test) = (&self.session.prepared.train, &self.session.prepared.test);
+        let experiment = self.session.experiment;
+        let ridge = experiment.training.l2.strength * examples_per_unit(experiment.training.loss, train.n);
         let on_train = self.kernels(train, None)?;
-        let dynamics = KernelDynamics::new(on_train.ntk.as_ref(), on_train.nngp.as_ref())?;
+        let initial = initial_covariance(&experiment.network, &on_train.nngp);
+        let dynamics = KernelDynamics::new(on_train.ntk.as_ref(), (*initial).as_ref())?.with_ridge(ridge);
         if test.n == 0 {
             return Ok(dynamics);
         }
         let (cross, on_test) = (self.kernels(test, Some(train))?, self.kernels(test, None)?);
-        Ok(dynamics.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), on_test.nngp.as_ref())?)
+        let [left, right] = [&cross.nngp, &on_test.nngp].map(|nngp| initial_covariance(&experiment.network, nngp));
+        Ok(dynamics.with_test(cross.ntk.as_ref(), (*left).as_ref(), (*right).as_ref())?)
     }
 
     /// Largest stable learning rate of gradient descent under the infinite-width kernel, for the experiment's loss.
@@ -121,11 +128,29 @@ impl<'a> Problem<'a> {
         dynamics.stable_learning_rate(&unit) * examples_per_unit(training.loss, self.session.prepared.train.n)
     }
 
-    /// The training of the experiment up to a step, as theory reads it.
+    /// The training of the experiment up to a step, as theory reads it: with the optimizer of the networks, or none.
+    ///
+    /// # Errors
+    /// Training that has no closed form under a constant kernel.
     pub(super) fn training(&self, step: u64) -> Result<Training> {
-        let rate = self.session.resolve_learning_rate()?;
-        let unit = examples_per_unit(self.session.experiment.training.loss, self.session.prepared.train.n);
-        Ok(Training::GradientDescent { learning_rate: rate / unit, steps: step })
+        let (experiment, prepared) = (self.session.experiment, &self.session.prepared);
+        let training = &experiment.training;
+        let has_dropout = self.session.architecture.without_dropout() != self.session.architecture;
+        let has_batches = training.batch_size.is_some_and(|size| size < prepared.train.n);
+        let refusal = no_dynamics(experiment, has_dropout, prepared)
+            .or_else(|| has_batches.then(|| "batches have no closed form".to_owned()))
+            .or_else(|| (training.loss == Loss::CrossEntropy).then(|| "cross-entropy has no closed form".to_owned()));
+        let rule = match (step_rule(training.optimizer), refusal) {
+            (Some(rule), None) => rule,
+            (_, reason) => bail!(
+                "a recipe has no theory for the training of {}: {}; take an optimizer linear in the gradient on all examples with a \
+                 squared loss",
+                experiment.run.name,
+                reason.unwrap_or_default()
+            ),
+        };
+        let unit = examples_per_unit(training.loss, prepared.train.n);
+        Ok(closed_form(rule, self.session.resolve_learning_rate()? / unit, spoilt_time(&experiment.control, step)))
     }
 
     /// Trains the members and looks at each at every step of the schedule; `None` if a stop was asked for. A member that diverges
@@ -169,9 +194,7 @@ impl<'a> Problem<'a> {
         look: &(impl Fn(&Network, u64) -> T + Sync),
     ) -> Result<Option<Looks<T>>> {
         let (session, experiment) = (&self.session, self.session.experiment);
-        let architecture = &session.architecture;
-        let network = Network::new(architecture, rule(experiment), self.seed, member, &session.device, session.dtype)?;
-        let network = if experiment.network.centred { network.centred() } else { network };
+        let network = session.network_of(&session.architecture, self.seed, member)?;
         let training = &experiment.training;
         let anchors_at_init = training.l2.strength > 0.0 && training.l2.toward == Anchor::Init;
         let course = Course {
@@ -238,5 +261,81 @@ impl<T, F: Fn(&Network, u64) -> T> Observer for Looker<'_, T, F> {
 
     fn is_stopped(&self) -> bool {
         self.stop.is_raised()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: &str = r#"
+[run]
+name = "small"
+[dataset]
+source = { name = "uniform-sphere", input_dim = 4 }
+[dataset.preprocessing]
+train = 8
+test = 4
+targets = "binary"
+[network]
+depth = 1
+width = 16
+[training]
+learning_rate = { absolute = 0.4 }
+loss = "half_mean"
+[probes]
+examples = 4
+jacobian_examples = 2
+"#;
+
+    fn with<T>(overrides: &[&str], ask: impl FnOnce(&Problem<'_>) -> T) -> T {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        let experiment = configured(CONFIG, "small", &overrides).unwrap();
+        ask(&Problem::new(&experiment, None).unwrap())
+    }
+
+    #[test]
+    fn theory_trains_as_the_networks_do() {
+        let training = |overrides: &[&str]| with(overrides, |problem| problem.training(6)).unwrap();
+        // A mean over eight examples.
+        let (learning_rate, steps) = (0.05, 6);
+        assert_eq!(training(&[]), Training::GradientDescent { learning_rate, steps });
+        let momentum = training(&["training.optimizer={momentum={beta=0.7}}"]);
+        assert_eq!(momentum, Training::Momentum { learning_rate, beta: 0.7, steps });
+        let nesterov = training(&["training.optimizer={nesterov={beta=0.7}}"]);
+        assert_eq!(nesterov, Training::Nesterov { learning_rate, beta: 0.7, steps });
+        let twice = training(&["control.time_factor=2.0"]);
+        assert_eq!(twice, Training::GradientDescent { learning_rate, steps: 12 });
+        for (overrides, words) in [
+            (&["training.optimizer=adam"][..], "Adam is not linear"),
+            (&["training.batch_size=4"], "batches have no closed form"),
+            (&["training.l2.strength=0.1"], "L2 penalty"),
+        ] {
+            let message = with(overrides, |problem| problem.training(6)).unwrap_err().to_string();
+            assert!(message.contains(words) && message.contains("small"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_penalty_is_part_of_the_dynamics_and_a_centred_network_starts_at_zero() {
+        let rate = |overrides: &[&str]| {
+            with(overrides, |problem| {
+                let dynamics = problem.dynamics().unwrap();
+                (dynamics.spectrum().largest(), problem.critical_rate(&dynamics))
+            })
+        };
+        // 2 / (lambda + ridge), times eight for a mean; the penalty beside the mean is eight times as strong beside the sum.
+        let (largest, plain) = rate(&[]);
+        assert!((plain - 16.0 / largest).abs() < 1e-12 * plain);
+        let (_, penalized) = rate(&["training.l2={strength=0.5, toward=\"init\"}"]);
+        assert!((penalized - 16.0 / (largest + 4.0)).abs() < 1e-12 * penalized, "{penalized}");
+        let variance = |overrides: &[&str]| {
+            with(overrides, |problem| {
+                let dynamics = problem.dynamics().unwrap();
+                let prediction = dynamics.test_prediction(problem.targets().as_ref(), &problem.training(6).unwrap());
+                prediction.unwrap().variances().into_iter().fold(0.0, f64::max)
+            })
+        };
+        assert!(variance(&[]) > 0.01 && variance(&["network.centred=true"]) < 1e-14);
     }
 }

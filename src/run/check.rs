@@ -9,6 +9,7 @@ use super::manifest_of;
 use crate::comparison::claim_of;
 use crate::config::{Checked, ControlConfig, load};
 use crate::explain::{largest_parts, read_budget};
+use crate::prediction;
 use crate::record::manifest::Outcome;
 use crate::record::row::{Row, Verdict};
 use crate::session::Session;
@@ -59,6 +60,10 @@ pub fn recheck(folder: &Path, control: &ControlConfig, data_dir: Option<&Path>) 
         folder.display(),
         manifest.dataset_source,
         session.dataset_source
+    );
+    ensure!(
+        prediction::spoils(control, &session.architecture),
+        "the control leaves theory as it is: a factor of 1, or no biases to drop; give one that is an error"
     );
     let theory = session.theory(manifest.learning_rate)?;
     let rows = ensemble::rows(folder, &session, &theory, Kernels::ComparedAgain)?;

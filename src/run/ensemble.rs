@@ -7,11 +7,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use faer::Mat;
-use widthwise_probes::gaussianity::{EnsembleMean, MemberMoments, Moment, Null, ensemble_moments, kolmogorov_smirnov};
+use widthwise_probes::gaussianity::{
+    EnsembleMean, FEW_VALUES, MemberMoments, Moment, Null, NullLevel, ensemble_moments, kolmogorov_smirnov,
+    null_distance, null_moments,
+};
 
 use super::folder;
 use super::recorder::{against_infinite_width, read_outputs};
-use crate::comparison::{Comparison, judge};
+use crate::comparison::{Comparison, beyond_round_off, judge};
 use crate::measurement::Measured;
 use crate::prediction::{self, Theory};
 use crate::quantity::Quantity;
@@ -73,7 +76,8 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
     let learning_rate = Manifest::read(folder).map(|manifest| manifest.learning_rate).unwrap_or(f64::NAN);
     let template = |step: u64, quantity: Quantity, from: Option<usize>, layer: Option<usize>| {
         let time = (step, session.flow_time(step, learning_rate));
-        session.columns.row(format!("0..{members}"), time, (quantity.name(), quantity.unit()), (from, layer))
+        let unit = session.unit(quantity);
+        session.columns.row(format!("0..{members}"), time, (quantity.name(), &unit), (from, layer))
     };
     let mut rows = Vec::new();
     for ((step, quantity, from, layer), found) in &values {
@@ -97,25 +101,35 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
             (Some(_), Some(_)) => "paired_members".to_owned(),
         };
         row.predicted = compared.predicted;
-        row.z = compared.z();
+        row.z = compared.z(session.epsilon());
         rows.push(row);
     }
     for (when, step) in [("initial", Some(0)), ("final", last)] {
         let Some(step) = step.filter(|step| when == "initial" || *step > 0) else { continue };
-        gaussianity(folder, members, when, |quantity, layer, moment: &Moment| {
+        let gaussian = gaussianity(folder, members, when, session.experiment.run.seed);
+        rows.extend(gaussian.into_iter().map(|(quantity, layer, number)| {
             let mut row = template(step, quantity, None, Some(layer));
-            row.measured = Some(moment.value);
-            row.std_error = Some(moment.standard_error).filter(|se| se.is_finite());
-            row.se_method = "jackknife_members".to_owned();
             row.predicted = theory.predict(quantity, None, Some(layer), step, None);
-            row.z = row.std_error.filter(|se| *se > 0.0).and_then(|se| Some((moment.value - row.predicted?) / se));
-            rows.push(row);
-        });
-        for (layer, distance) in pooled_distances(folder, members, when) {
-            let mut row = template(step, Quantity::KsDistance, None, Some(layer));
-            row.measured = Some(distance);
-            rows.push(row);
-        }
+            match number {
+                Number::Moment(moment, level) => {
+                    let value = moment.unbiased();
+                    row.measured = Some(value);
+                    let jackknife = beyond_round_off(moment.standard_error, value.abs().max(1.0), session.epsilon());
+                    let drawn =
+                        level.map(|level| level.spread).filter(|spread| jackknife.is_none_or(|se| se < *spread));
+                    let method = if drawn.is_some() { "gaussian_values" } else { "jackknife_members" };
+                    row.std_error = drawn.or(jackknife);
+                    row.z = row.std_error.and_then(|se| Some((value - row.predicted?) / se));
+                    row.se_method = row.std_error.map(|_| method.to_owned()).unwrap_or_default();
+                }
+                Number::Distance(distance) => row.measured = Some(distance),
+                Number::Level(NullLevel { mean, spread }) => {
+                    (row.measured, row.std_error) = (Some(mean), Some(spread));
+                    row.se_method = "gaussian_values".to_owned();
+                }
+            }
+            row
+        }));
     }
     let steps: Vec<u64> = {
         let mut steps: Vec<u64> = rows.iter().map(|row| row.step).collect();
@@ -162,8 +176,35 @@ fn compare_kernels_again(
     }
 }
 
+/// A number about the shape of a distribution.
+enum Number {
+    /// A moment, whose bias is to be taken off, and the level of Gaussian values where these are so few that its error is no less.
+    Moment(Moment, Option<NullLevel>),
+    /// A distance, which has no error.
+    Distance(f64),
+    /// What it would be for Gaussian values.
+    Level(NullLevel),
+}
+
+/// How Gaussian every layer is over the ensemble, and what as many Gaussian values would come to. Numbers for which there are too few
+/// values are left out.
+fn gaussianity(folder: &Path, members: usize, when: &str, seed: u64) -> Vec<(Quantity, usize, Number)> {
+    let mut found = Vec::new();
+    moments(folder, members, when, |quantity, layer, number| found.push((quantity, layer, number)));
+    // Layers of equal size have one level.
+    let mut levels: BTreeMap<usize, Option<NullLevel>> = BTreeMap::new();
+    for (layer, distance, values) in pooled_distances(folder, members, when) {
+        found.push((Quantity::KsDistance, layer, Number::Distance(distance)));
+        let level = levels.entry(values).or_insert_with(|| {
+            null_distance(values, &mut widthwise_datasets::stream(seed, &format!("null.distance.{values}"))).ok()
+        });
+        found.extend(level.map(|level| (Quantity::KsDistanceNull, layer, Number::Level(level))));
+    }
+    found
+}
+
 /// Kurtosis and skewness of every layer over the ensemble, from the members' power sums.
-fn gaussianity(folder: &Path, members: usize, when: &str, mut put: impl FnMut(Quantity, usize, &Moment)) {
+fn moments(folder: &Path, members: usize, when: &str, mut put: impl FnMut(Quantity, usize, Number)) {
     let sums: Option<Vec<Mat<f64>>> = (0..members)
         .map(|member| npy::read(&folder::member(folder, member).join(format!("moments_{when}.npy"))).ok())
         .collect();
@@ -189,16 +230,22 @@ fn gaussianity(folder: &Path, members: usize, when: &str, mut put: impl FnMut(Qu
         }
         let about = if when == "initial" { EnsembleMean::Zero } else { EnsembleMean::Estimated };
         if let Ok(moments) = ensemble_moments(&of_members, about) {
-            put(Quantity::Kurtosis, layer, &moments.kurtosis);
-            put(Quantity::ExcessKurtosis, layer, &moments.excess_kurtosis);
-            put(Quantity::Skewness, layer, &moments.skewness);
+            let units = of_members[0].units;
+            let values = members * units;
+            let [skewness, kurtosis] = null_moments(values, about);
+            let few = |level: NullLevel| Some(level).filter(|_| values <= FEW_VALUES);
+            put(Quantity::Kurtosis, layer, Number::Moment(moments.kurtosis, few(kurtosis)));
+            put(Quantity::ExcessKurtosis, layer, Number::Moment(moments.excess_kurtosis, few(kurtosis)));
+            put(Quantity::Skewness, layer, Number::Moment(moments.skewness, few(skewness)));
+            put(Quantity::KurtosisNull, layer, Number::Level(kurtosis));
+            put(Quantity::SkewnessNull, layer, Number::Level(skewness));
         }
     }
 }
 
-/// Distance of the pooled pre-activations of the first probe example from a Gaussian, a layer each. Units of one member share
-/// their inputs, so the distance has no p-value of its own.
-fn pooled_distances(folder: &Path, members: usize, when: &str) -> Vec<(usize, f64)> {
+/// Distance of the pooled pre-activations of the first probe example from a Gaussian, a layer each, and their number. Units of one
+/// member share their inputs, so the distance has no p-value of its own.
+fn pooled_distances(folder: &Path, members: usize, when: &str) -> Vec<(usize, f64, usize)> {
     let units: Vec<Mat<f64>> = (0..members)
         .filter_map(|member| npy::read(&folder::member(folder, member).join(format!("units_{when}.npy"))).ok())
         .collect();
@@ -210,7 +257,7 @@ fn pooled_distances(folder: &Path, members: usize, when: &str) -> Vec<(usize, f6
             };
             let pooled: Vec<f64> = units.iter().flat_map(of_layer).collect();
             let outcome = kolmogorov_smirnov(&pooled, Null::Estimated).ok()?;
-            Some((layer, outcome.statistic))
+            Some((layer, outcome.statistic, pooled.len()))
         })
         .collect()
 }

@@ -55,6 +55,8 @@ pub(super) struct Recorder<'a> {
     previous_ntk: Option<Mat<f64>>,
     predicted_path: Option<prediction::Path>,
     predicted_steps: BTreeSet<u64>,
+    /// The row of a step that was evaluated and whose batch is not yet read: a step has one row.
+    evaluated: Option<TrainingRow>,
     since: Instant,
 }
 
@@ -84,6 +86,7 @@ impl<'a> Recorder<'a> {
             previous_ntk: None,
             predicted_path: None,
             predicted_steps: BTreeSet::new(),
+            evaluated: None,
             since: Instant::now(),
         })
     }
@@ -132,10 +135,17 @@ impl<'a> Recorder<'a> {
         if self.session.experiment.run.keep_weights != KeepWeights::None && outcome != Outcome::Diverged {
             self.keep_weights(member, checkpoint::WEIGHTS_FILE)?;
         }
+        self.append_evaluated()?;
         self.position.member = member.member + 1;
         self.position.step = 0;
         self.position.member_outcomes.push(MemberOutcome { member: member.member, step: member.step, outcome });
         self.write_checkpoint(&[])
+    }
+
+    /// Writes the row of the last evaluated step, if no batch was taken there.
+    fn append_evaluated(&mut self) -> Result<()> {
+        let row = self.evaluated.take();
+        Ok(self.training.append(row.as_slice())?)
     }
 
     pub(super) fn append(&mut self, rows: &[Row]) -> Result<()> {
@@ -181,7 +191,8 @@ impl<'a> Recorder<'a> {
     fn row(&self, member: usize, step: u64, measured: &Measured) -> Row {
         let (quantity, layers) = (measured.quantity, (measured.layer_from, measured.layer));
         let time = (step, self.session.flow_time(step, self.learning_rate()));
-        let named = (quantity.name(), quantity.unit());
+        let unit = self.session.unit(quantity);
+        let named = (quantity.name(), unit.as_str());
         Row {
             measured: measured.value,
             predicted: self.theory.predict(quantity, layers.0, layers.1, step, self.predicted_path.as_ref()),
@@ -265,26 +276,29 @@ impl Observer for Recorder<'_> {
         let training = &self.session.experiment.training;
         let n = self.session.prepared.train.n as f64;
         let batch = training.batch_size.map_or(n, |size| (size as f64).min(n));
-        let row = |step: u64, batch_loss: Option<f64>, evaluation: Evaluation, is_evaluated: bool| TrainingRow {
+        let learning_rate = self.learning_rate();
+        let row = |step: u64, evaluation: Option<Evaluation>| TrainingRow {
             schema_version: SCHEMA_VERSION,
             run: self.session.columns.run.clone(),
             member: member.member,
             step,
             epoch: step as f64 * batch / n,
-            flow_time: self.session.flow_time(step, self.learning_rate()),
-            train_loss: is_evaluated.then_some(evaluation.train_loss).filter(|loss| loss.is_finite()),
-            test_loss: evaluation.test_loss.filter(|loss| loss.is_finite()),
-            train_accuracy: evaluation.train_accuracy,
-            test_accuracy: evaluation.test_accuracy,
-            batch_loss,
+            flow_time: self.session.flow_time(step, learning_rate),
+            train_loss: evaluation.map(|evaluation| evaluation.train_loss).filter(|loss| loss.is_finite()),
+            test_loss: evaluation.and_then(|evaluation| evaluation.test_loss).filter(|loss| loss.is_finite()),
+            train_accuracy: evaluation.and_then(|evaluation| evaluation.train_accuracy),
+            test_accuracy: evaluation.and_then(|evaluation| evaluation.test_accuracy),
+            batch_loss: None,
         };
+        // The loop reads losses before it evaluates, so the step evaluated last comes first among those read after it.
+        let mut evaluated = self.evaluated.take();
         let mut rows: Vec<TrainingRow> = Vec::new();
         for (step, loss) in (first..).zip(losses) {
-            if step.is_multiple_of(stride) {
-                rows.push(row(step, Some(*loss), Evaluation::default(), false));
-            }
+            let here = evaluated.take_if(|row| row.step == step);
+            let here = here.or_else(|| step.is_multiple_of(stride).then(|| row(step, None)));
+            rows.extend(here.map(|row| TrainingRow { batch_loss: Some(*loss), ..row }));
         }
-        rows.extend(evaluation.map(|evaluation| row(first, None, evaluation, true)));
+        self.evaluated = evaluation.map(|evaluation| row(first, Some(evaluation))).or(evaluated);
         self.training.append(&rows)?;
         let last = losses.last().copied().or(evaluation.map(|evaluation| evaluation.train_loss));
         self.monitor.stepped(member.member, member.step, last);

@@ -30,7 +30,7 @@ pub enum GaussianityError {
     TooFew {
         /// What was asked.
         statistic: &'static str,
-        /// `values` or `members`.
+        /// `values`, `distinct values` or `members`.
         what: &'static str,
         /// Smallest number allowed.
         needed: usize,

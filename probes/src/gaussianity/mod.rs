@@ -22,6 +22,7 @@ mod cumulants;
 mod dagostino;
 mod error;
 mod ks;
+mod level;
 mod moments;
 mod null;
 
@@ -32,7 +33,8 @@ pub use cumulants::Cumulants;
 pub use dagostino::dagostino_k2;
 pub use error::GaussianityError;
 pub use ks::kolmogorov_smirnov;
-pub use moments::{EnsembleMean, EnsembleMoments, MemberMoments, Moment, ensemble_moments};
+pub use level::{NullLevel, null_distance, null_moments};
+pub use moments::{EnsembleMean, EnsembleMoments, FEW_VALUES, MemberMoments, Moment, ensemble_moments};
 pub use null::{Null, TestOutcome};
 
 #[cfg(test)]

@@ -71,6 +71,13 @@ impl Null {
                 // Below five values the modified statistics have not been tabulated.
                 values = finite_values(statistic, sample, 5)?;
                 let n = values.len() as f64;
+                let mut distinct = values.clone();
+                distinct.sort_by(f64::total_cmp);
+                distinct.dedup();
+                if distinct.len() > 1 && distinct.len() < 5 {
+                    let (what, found) = ("distinct values", distinct.len());
+                    return Err(GaussianityError::TooFew { statistic, what, needed: 5, found });
+                }
                 mean = values.iter().sum::<f64>() / n;
                 variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
                 if variance <= f64::EPSILON.powi(2) * mean * mean {

@@ -101,11 +101,11 @@ fn a_key_or_value_refused_on_its_own() {
         ),
         (
             &[r#"claims.required=["ntk_frozn"]"#][..],
-            r#"claims.required = "ntk_frozn" (--set), but it must be one of "nngp_mean_diagonal", "nngp_mean_off_diagonal", "ntk_mean_diagonal", "ntk_mean_off_diagonal", "ntk_overlap", "ntk_frozen", "preactivation_variance", "kurtosis", "partial_jacobian_norm", "train_loss", "test_loss"; did you mean "ntk_frozen"?"#,
+            r#"claims.required = "ntk_frozn" (--set), but it must be one of "nngp_mean_diagonal", "nngp_mean_off_diagonal", "ntk_mean_diagonal", "ntk_mean_off_diagonal", "ntk_overlap", "ntk_frozen", "preactivation_variance", "excess_kurtosis", "partial_jacobian_norm", "train_loss", "test_loss"; did you mean "ntk_frozen"?"#,
         ),
         (
             &["claims.required=ntk_frozen"][..],
-            r#"claims.required = "ntk_frozen" (--set), but it must be a list like ["nngp_mean_diagonal"], each name one of "nngp_mean_diagonal", "nngp_mean_off_diagonal", "ntk_mean_diagonal", "ntk_mean_off_diagonal", "ntk_overlap", "ntk_frozen", "preactivation_variance", "kurtosis", "partial_jacobian_norm", "train_loss", "test_loss""#,
+            r#"claims.required = "ntk_frozen" (--set), but it must be a list like ["nngp_mean_diagonal"], each name one of "nngp_mean_diagonal", "nngp_mean_off_diagonal", "ntk_mean_diagonal", "ntk_mean_off_diagonal", "ntk_overlap", "ntk_frozen", "preactivation_variance", "excess_kurtosis", "partial_jacobian_norm", "train_loss", "test_loss""#,
         ),
         (
             &["dataset.source=minst"][..],
@@ -274,8 +274,8 @@ fn values_that_do_not_go_together() {
             r#"claims.required = ["ntk_frozen"] (--set), but ntk_frozen needs a probe that is off; set probes.ntk = true, or remove it here"#,
         ),
         (
-            &[r#"claims.required=["kurtosis"]"#, "probes.gaussianity=false"][..],
-            r#"claims.required = ["kurtosis"] (--set), but kurtosis needs a probe that is off; set probes.gaussianity = true, or remove it here"#,
+            &[r#"claims.required=["excess_kurtosis"]"#, "probes.gaussianity=false"][..],
+            r#"claims.required = ["excess_kurtosis"] (--set), but excess_kurtosis needs a probe that is off; set probes.gaussianity = true, or remove it here"#,
         ),
         (
             &[r#"claims.required=["partial_jacobian_norm"]"#, "probes.jacobian_vectors=0"][..],

@@ -9,7 +9,7 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
         "Moments of the pre-activations of each layer, mean over the ensemble."
     } else {
         "Moments of the pre-activations of each layer, mean over the ensemble. The kurtosis \
-         E z⁴ / (E z²)² is 3 for a Gaussian."
+         E z⁴ / (E z²)², without the bias of few values, is 3 for a Gaussian."
     };
     let quantities = ["kurtosis", "preactivation_variance", "skewness", "ks_distance"];
     figure(records, "gaussianity", "Gaussianity of pre-activations", about, &quantities)

@@ -19,6 +19,17 @@ pub(super) struct Series<'a> {
     pub(super) index: usize,
     /// Ensemble rows with a layer.
     pub(super) rows: Vec<&'a Row>,
+    /// What the same numbers would be for Gaussian values, where that was found.
+    pub(super) levels: Vec<&'a Row>,
+}
+
+/// Spreads of a level on either side that are drawn.
+const LEVEL_SPREADS: f64 = 2.0;
+
+/// Both ends of the level of `row`.
+fn level(row: &Row) -> Option<[f64; 2]> {
+    let (mean, spread) = (finite(row.measured)?, finite(row.std_error)?);
+    Some([mean - LEVEL_SPREADS * spread, mean + LEVEL_SPREADS * spread])
 }
 
 /// A figure with one panel for each of `quantities` that has numbers, at the first and the last step; `about` opens its caption.
@@ -32,6 +43,7 @@ pub(super) fn figure(
     let mut panels = Vec::new();
     let mut shown = Vec::new();
     let mut drawn = Vec::new();
+    let mut has_levels = false;
     let all: Vec<_> = quantities
         .iter()
         .map(|&quantity| {
@@ -45,13 +57,18 @@ pub(super) fn figure(
         let series: Vec<Series<'_>> = steps
             .iter()
             .enumerate()
-            .map(|(index, &step)| Series { index, rows: rows.iter().copied().filter(|r| r.step == step).collect() })
+            .map(|(index, &step)| {
+                let mut levels = records.ensemble(&format!("{quantity}_null"));
+                levels.retain(|r| r.step == step);
+                Series { index, rows: rows.iter().copied().filter(|r| r.step == step).collect(), levels }
+            })
             .filter(|s| !s.rows.is_empty())
             .collect();
         if let Some(panel) = panel(capitalized(quantity::label(quantity)), &series) {
             panels.push(panel);
             drawn.push(quantity);
             shown.extend(series.iter().flat_map(|s| s.rows.iter().copied()));
+            has_levels |= series.iter().any(|s| !s.levels.is_empty());
         }
     }
     if panels.is_empty() {
@@ -60,13 +77,18 @@ pub(super) fn figure(
     let mut legend: Vec<_> =
         steps.iter().enumerate().map(|(index, step)| entry(index, format!("step {step}"))).collect();
     legend.extend(shared_entries(shown.iter().copied()));
+    if has_levels {
+        legend.push(Entry::new(Sample::Bar(palette::LEVEL), "Gaussian values"));
+    }
     let is_predicted = shown.iter().any(|row| finite(row.predicted).is_some());
     let marks = if is_predicted {
         "Diamonds and dashed lines, where drawn, are the prediction; bars, one standard error either side."
     } else {
         "Bars are one standard error either side."
     };
-    let caption = sentences(&[about, marks, &error_sentence(shown.iter().copied())]);
+    let gaussian = "Grey bars are where 95 % of ensembles of as many independent Gaussian values at one input lie.";
+    let levels = if has_levels { gaussian } else { "" };
+    let caption = sentences(&[about, marks, &error_sentence(shown.iter().copied()), levels]);
     let columns = if panels.len() == 3 { 3 } else { 2 };
     let svg = render(&panels, columns, &legend, title);
     Some(Figure { name, title, caption, svg, quantities: drawn, layered: true })
@@ -81,6 +103,7 @@ pub(super) fn panel(title: String, series: &[Series<'_>]) -> Option<Panel> {
         values.extend([measured - error, measured + error]);
         values.extend(finite(row.predicted));
     }
+    values.extend(series.iter().flat_map(|s| &s.levels).filter_map(|row| level(row)).flatten());
     let y = Scale::log_if_wide(values)?;
     let x = Scale::layers(rows().filter_map(|r| r.layer))?;
     let unit = rows().map(|r| r.unit.as_str()).find(|u| !u.is_empty()).unwrap_or_default();
@@ -89,7 +112,14 @@ pub(super) fn panel(title: String, series: &[Series<'_>]) -> Option<Panel> {
     // Series stand side by side, so that their error bars do not cover each other.
     let pitch = if series.len() > 1 { (0.5 / (series.len() - 1) as f64).min(0.16) } else { 0.0 };
     let shift = |place: usize| pitch * (place as f64 - 0.5 * (series.len() - 1) as f64);
-    let mut marks = predicted_marks(series, shift);
+    let mut marks = Vec::new();
+    for (place, one) in series.iter().enumerate() {
+        marks.extend(one.levels.iter().filter_map(|row| {
+            let [low, high] = level(row)?;
+            Some(Mark::VerticalBar { x: row.layer? as f64 + shift(place), low, high, color: palette::LEVEL.to_owned() })
+        }));
+    }
+    marks.extend(predicted_marks(series, shift));
     for (place, one) in series.iter().enumerate() {
         marks.extend(one.rows.iter().flat_map(|row| measured_marks(row, one.index, shift(place))));
     }

@@ -21,6 +21,7 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
             .map(|(index, origin)| Series {
                 index,
                 rows: rows.iter().copied().filter(|r| r.step == step && r.layer_from == *origin).collect(),
+                levels: Vec::new(),
             })
             .filter(|s| !s.rows.is_empty())
             .collect();

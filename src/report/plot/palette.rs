@@ -14,6 +14,8 @@ pub(crate) const PURPLE: &str = "#cc79a7";
 pub(crate) const INK: &str = "#1f2328";
 /// Axes and tick labels.
 pub(crate) const AXIS: &str = "#57606a";
+/// What Gaussian values would come to, behind what was measured.
+pub(crate) const LEVEL: &str = "#b6bdc5";
 /// Grid lines.
 pub(crate) const GRID: &str = "#e7eaee";
 
