@@ -4,6 +4,7 @@
 mod arrows;
 mod bad_input;
 mod bounds;
+mod centred;
 mod chains;
 mod cli;
 mod dynamics;
@@ -19,6 +20,7 @@ mod linearized;
 mod networks;
 mod ntk_jobs;
 mod ntk_roads;
+mod overrides;
 mod parameterizations;
 mod predict;
 mod predicted_paths;

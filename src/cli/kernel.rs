@@ -61,7 +61,8 @@ pub(crate) struct KernelArguments {
     /// The only folder in which data sets are looked for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Change a value of the architecture, for instance network.depth=5; may be repeated
+    /// Change a value of the architecture, for instance network.depth=5, or of the data set of CONFIG.toml:train, for instance
+    /// dataset.preprocessing.zca=0.1; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
 }

@@ -73,7 +73,8 @@ pub(crate) struct NtkArguments {
     /// The only folder in which data sets are looked for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Change a value of the architecture of a network that is drawn, for instance network.width=512; may be repeated
+    /// Change a value of the architecture of a network that is drawn, for instance network.width=512, or of the data set of
+    /// CONFIG.toml:train; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
 }

@@ -11,6 +11,7 @@ use widthwise_datasets::locate::{Located, SearchPath, locate};
 use widthwise_datasets::{DataError, DatasetSpec, Prepared, load, prepare};
 use widthwise_theory::InputShape;
 
+use super::overrides::of_data;
 use super::source::{SetName, Source, Split};
 
 /// Seed of the subset of a data set that comes without a configuration: that of an experiment.
@@ -44,13 +45,22 @@ pub(super) struct Targets {
 /// Reads examples. `other` is a source beside this one: of a data set, each takes the number of examples of its own split,
 /// and both see the same preprocessing.
 ///
+/// `set` are the overrides of the command, of which a configuration reads those of its data set.
+///
 /// # Errors
 /// A file that cannot be read, has no examples, or holds something else than finite numbers in rows of one length; a data set
 /// that is not there.
-pub(super) fn read(source: &Source, other: Option<&Source>, data_dir: Option<&Path>) -> Result<Examples> {
+pub(super) fn read(
+    source: &Source,
+    other: Option<&Source>,
+    data_dir: Option<&Path>,
+    set: &[String],
+) -> Result<Examples> {
     match source {
         Source::File(path) => read_file(path),
-        Source::Set { set, split, .. } => read_split(set, *split, [Some(source), other], data_dir),
+        Source::Set { set: name, split, .. } => {
+            read_split(name, *split, [Some(source), other], data_dir, &of_data(set))
+        }
     }
 }
 
@@ -153,7 +163,13 @@ fn parse_csv(text: impl std::io::Read) -> Result<Examples> {
     Ok(examples)
 }
 
-fn read_split(set: &SetName, split: Split, sources: [Option<&Source>; 2], data_dir: Option<&Path>) -> Result<Examples> {
+fn read_split(
+    set: &SetName,
+    split: Split,
+    sources: [Option<&Source>; 2],
+    data_dir: Option<&Path>,
+    overrides: &[String],
+) -> Result<Examples> {
     let (dataset, seed) = match set {
         SetName::Known(name) => {
             let source = name.parse::<DatasetSpec>();
@@ -161,7 +177,7 @@ fn read_split(set: &SetName, split: Split, sources: [Option<&Source>; 2], data_d
             (dataset, SEED)
         }
         SetName::Config(path) => {
-            let experiment = load_for_data(path)?;
+            let experiment = load_for_data(path, overrides)?;
             (experiment.dataset.clone(), experiment.run.seed)
         }
     };
@@ -191,10 +207,11 @@ fn read_split(set: &SetName, split: Split, sources: [Option<&Source>; 2], data_d
 }
 
 /// A configuration whose data are wanted: how many of them probes look at does not matter.
-fn load_for_data(path: &Path) -> Result<Checked, ConfigError> {
-    match config::load(Some(path), &[]) {
+fn load_for_data(path: &Path, overrides: &[String]) -> Result<Checked, ConfigError> {
+    match config::load(Some(path), overrides) {
         Err(ConfigError::Invalid(problems)) if problems.iter().all(|problem| problem.key.starts_with("probes.")) => {
-            config::load(Some(path), &["probes.examples=2", "probes.jacobian_examples=2"].map(str::to_owned))
+            let few = ["probes.examples=2", "probes.jacobian_examples=2"].map(str::to_owned);
+            config::load(Some(path), &[overrides, &few].concat())
         }
         result => result,
     }
@@ -244,12 +261,12 @@ mod tests {
     fn a_split_of_a_data_set_has_targets_and_a_shape() {
         let source: Source = "uniform-sphere:train:7".parse().unwrap();
         let test: Source = "uniform-sphere:test:3".parse().unwrap();
-        let examples = read(&source, Some(&test), None).unwrap();
+        let examples = read(&source, Some(&test), None, &[]).unwrap();
         assert_eq!((examples.rows, examples.values.len()), (7, 7 * examples.columns));
         let targets = examples.targets.unwrap();
         assert_eq!(targets.values.len(), 7 * targets.outputs);
-        assert_eq!(read(&test, Some(&source), None).unwrap().rows, 3);
-        let message = format!("{:#}", read(&"nmist:train".parse().unwrap(), None, None).unwrap_err());
+        assert_eq!(read(&test, Some(&source), None, &[]).unwrap().rows, 3);
+        let message = format!("{:#}", read(&"nmist:train".parse().unwrap(), None, None, &[]).unwrap_err());
         assert!(message.contains("nmist") && message.contains("mnist"), "{message}");
     }
 }

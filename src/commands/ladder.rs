@@ -16,6 +16,7 @@ use super::Exit;
 use super::claims::painted;
 use super::columns::{Align, columns, number};
 use super::console::{Colour, Console};
+use super::overrides::Reader;
 use crate::cli::LadderArguments;
 use crate::progress::Parts;
 
@@ -44,6 +45,8 @@ struct EndLine<'a> {
 /// A configuration that is refused, a folder of something else, and whatever stops training.
 pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<Exit> {
     let loaded = config::load(Some(&arguments.config), &arguments.set)?;
+    let reader = Reader::Ladder { has_members: arguments.seeds.is_some(), has_steps: arguments.coordinates };
+    reader.expect_read(&arguments.set, loaded.network.is_gated())?;
     let members = arguments.seeds.unwrap_or(loaded.run.members).max(2);
     let kind = if arguments.coordinates { "coordinates" } else { "ladder" };
     let folder =

@@ -19,6 +19,7 @@ pub(crate) mod ladder;
 pub(crate) mod monte_carlo;
 pub(crate) mod ntk;
 mod outputs;
+pub(crate) mod overrides;
 pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod reproduce;

@@ -4,7 +4,6 @@ use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device};
 use faer::Mat;
 use serde::Serialize;
-use widthwise::config;
 use widthwise::monte_carlo::{Sampled, Sampling, extrapolate, sample_kernels};
 use widthwise::record::npy;
 use widthwise_theory::{Inputs, TheoryError, kernels};
@@ -16,6 +15,7 @@ use super::console::Console;
 use super::inputs::read;
 use super::kernel::{expect_prefix, with_ending};
 use super::outputs::try_out;
+use super::overrides::Reader;
 use crate::cli::{MonteCarloArguments, Precision};
 
 /// One kernel beside its prediction.
@@ -44,8 +44,19 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
             try_out(&file(name, what))?;
         }
     }
-    let (network, seed) = config::load_network(Some(&arguments.architecture), &arguments.set)?;
-    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref())?;
+    let reader = Reader::Network {
+        command: "monte-carlo",
+        sources: vec![&arguments.inputs],
+        draws: arguments.seed.is_none(),
+        has_width: arguments.width.is_some(),
+    };
+    let (network, seed) = reader.network(&arguments.architecture, &arguments.set)?;
+    ensure!(
+        !network.centred,
+        "network.centred = true: the outputs f - f_0 are zero before training and have no NNGP kernel to sample, and the tangent kernel is \
+         that of f; sample the kernels of f with --set network.centred=false"
+    );
+    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref(), &arguments.set)?;
     let shape = shape_of(arguments.shape, &network, &[(&arguments.inputs, &examples)])?;
     let architecture = architecture(&network, seed, shape, &examples)?;
     let inputs = Inputs::new(examples.values, shape)?;
@@ -68,7 +79,7 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         let narrow = architecture.with_hidden_width(width / 2);
         sampled = extrapolate(&sample_kernels(&narrow, &inputs.values, None, &other, |_| ())?, &sampled);
     }
-    let predicted = match kernels(&architecture, &inputs, None) {
+    let predicted = match kernels(&wide, &inputs, None) {
         Ok(kernels) => Some([kernels.nngp, kernels.ntk]),
         Err(TheoryError::NoPrediction { reason }) => {
             console.note(format_args!("nothing to compare with: {reason}"));

@@ -10,6 +10,7 @@ use widthwise::run::{RunOptions, RunSummary, plan, run};
 use widthwise::signals::StopFlag;
 
 use super::console::{Colour, Console};
+use super::overrides::Reader;
 use super::{Exit, claims};
 use crate::cli::RunArguments;
 use crate::progress;
@@ -34,6 +35,8 @@ struct PlanLine<'a> {
 /// # Errors
 /// A configuration that is refused, and whatever stops a run.
 pub(crate) fn execute(arguments: &RunArguments, console: &Console) -> Result<Exit> {
+    let reader = Reader::Run { has_output: arguments.output.is_some(), has_device: arguments.device.is_some() };
+    reader.expect_read(&arguments.set, false)?;
     let experiment = config::load(arguments.config.as_deref(), &overrides(arguments))?;
     let options = RunOptions {
         output: arguments.output.clone(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
-use widthwise::config::{self, GateKind};
+use widthwise::config::GateKind;
 use widthwise::network::{build_architecture, draw_gates};
 use widthwise::record::checkpoint::{WEIGHTS_FILE, weights_file_at};
 use widthwise::record::manifest::Manifest;
@@ -17,6 +17,7 @@ use super::Exit;
 use super::columns::{Align, columns};
 use super::console::Console;
 use super::outputs::try_out;
+use super::overrides::Reader;
 use crate::cli::{ExportArguments, ImportArguments, Layout, WeightsAction, WeightsArguments};
 
 /// One layer of the result.
@@ -125,7 +126,8 @@ fn architecture(arguments: &ImportArguments) -> Result<Architecture> {
         let architecture = serde_json::from_slice(&text);
         return architecture.with_context(|| format!("{} is no architecture.json of a run", path.display()));
     }
-    let (network, seed) = config::load_network(Some(path), &arguments.set)?;
+    let reader = Reader::Network { command: "weights import", sources: Vec::new(), draws: false, has_width: false };
+    let (network, seed) = reader.network(path, &arguments.set)?;
     let (Some(input), Some(outputs)) = (arguments.input, arguments.outputs) else {
         bail!(
             "{} does not say what the network reads and makes; give --input C,H,W (or the number of features) and --outputs O",

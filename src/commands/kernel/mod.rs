@@ -9,10 +9,9 @@ mod rows;
 pub(super) mod summary;
 mod tiling;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use faer::Mat;
 use serde::Serialize;
-use widthwise::config;
 use widthwise::memory::{Bytes, peak_resident};
 use widthwise::record::tiles::{Continued, MatrixFile, Storage};
 use widthwise::signals::StopFlag;
@@ -26,6 +25,7 @@ use super::blocks::{Blocks, Wanted};
 use super::budget::Budget;
 use super::console::Console;
 use super::inputs::{expected_bytes, read};
+use super::overrides::Reader;
 use super::source::Source;
 use crate::cli::{KernelArguments, KernelName, Precision, Trained};
 use job::{End, Job};
@@ -43,14 +43,21 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     let files = Files::new(&arguments.out, wanted.names())?;
     let compared = arguments.compare.as_ref().map(|asked| compare::open(asked, arguments.only)).transpose()?;
     let budget = Budget::new(arguments.memory);
-    let (network, seed) = config::load_network(Some(&arguments.architecture), &arguments.set)?;
-
     let sources: Vec<&Source> = [&arguments.inputs].into_iter().chain(&arguments.right).collect();
+    let reader = Reader::Network { command: "kernel", sources: sources.clone(), draws: false, has_width: false };
+    let (network, seed) = reader.network(&arguments.architecture, &arguments.set)?;
+    ensure!(
+        !network.centred || arguments.only == Some(KernelName::Ntk),
+        "network.centred = true: the outputs f - f_0 are zero before training and have no NNGP kernel, and the tangent kernel is that of \
+         f; ask for --only ntk, or for the kernels of f with --set network.centred=false"
+    );
     let data_dir = arguments.data_dir.as_deref();
     let expected = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
     budget.expect(expected, Bytes(0), "the inputs")?;
-    let left = read(&arguments.inputs, arguments.right.as_ref(), data_dir)?;
-    let right = arguments.right.as_ref().map(|source| read(source, Some(&arguments.inputs), data_dir)).transpose()?;
+    let set = &arguments.set;
+    let left = read(&arguments.inputs, arguments.right.as_ref(), data_dir, set)?;
+    let right =
+        arguments.right.as_ref().map(|source| read(source, Some(&arguments.inputs), data_dir, set)).transpose()?;
     let examples: Vec<_> = sources.iter().copied().zip([&left].into_iter().chain(&right)).collect();
     let shape = shape_of(arguments.shape, &network, &examples)?;
     let architecture = architecture(&network, seed, shape, &left)?;

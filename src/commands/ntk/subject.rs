@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Device};
-use widthwise::config;
 use widthwise::network::{Network, Parameters};
 use widthwise::record::checkpoint;
 use widthwise_theory::{Architecture, InputShape, UpdateRule};
@@ -12,6 +11,7 @@ use widthwise_theory::{Architecture, InputShape, UpdateRule};
 use crate::cli::NtkArguments;
 use crate::commands::architecture::{architecture_with, shape_of};
 use crate::commands::inputs::Examples;
+use crate::commands::overrides::Reader;
 use crate::commands::source::Source;
 
 /// Reads or draws the network, in the precision of the computation.
@@ -34,7 +34,9 @@ pub(super) fn network(arguments: &NtkArguments, examples: &[(&Source, &Examples)
         expect_columns(shape, examples)?;
         return of_parameters(&architecture, parameters, dtype).with_context(|| path.display().to_string());
     }
-    let (network, seed) = config::load_network(Some(path), &arguments.set)?;
+    let sources = examples.iter().map(|(source, _)| *source).collect();
+    let reader = Reader::Network { command: "ntk", sources, draws: arguments.seed.is_none(), has_width: false };
+    let (network, seed) = reader.network(path, &arguments.set)?;
     let shape = shape_of(arguments.shape, &network, examples)?;
     let (_, left) = examples[0];
     let outputs = arguments.outputs.or(left.targets.as_ref().map(|targets| targets.outputs)).unwrap_or(1);

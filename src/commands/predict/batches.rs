@@ -15,7 +15,7 @@ use crate::cli::PredictArguments;
 /// # Errors
 /// A batch larger than the training set.
 pub(super) fn trained(
-    whole: &Whole,
+    whole: &Whole<'_>,
     targets: MatRef<'_, f64>,
     times: &[Time],
     size: usize,
@@ -25,7 +25,8 @@ pub(super) fn trained(
     ensure!(size <= examples, "--batch-size {size}, but there are {examples} training examples; take at most as many");
     let (kernel, name) = whole.of(arguments.method);
     let [train, cross, _] = whole.parts(kernel);
-    let [prior_train, prior_cross, prior_test] = whole.parts(whole.prior(arguments.method));
+    let prior = whole.prior(arguments.method);
+    let [prior_train, prior_cross, prior_test] = whole.parts(&prior);
     let mut ntk = train.to_owned();
     (0..examples).for_each(|i| ntk[(i, i)] += arguments.jitter);
     let training = MinibatchTraining {

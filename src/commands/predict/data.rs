@@ -37,7 +37,7 @@ pub(super) struct Data {
 /// A source that is refused, targets that are missing or do not fit.
 pub(super) fn read_all(arguments: &PredictArguments) -> Result<Data> {
     let half = |source: &Source, other: Option<&Source>, targets: Option<&Path>| -> Result<Half> {
-        let mut inputs = read(source, other, arguments.data_dir.as_deref())?;
+        let mut inputs = read(source, other, arguments.data_dir.as_deref(), &arguments.set)?;
         let own = inputs.targets.take();
         let given = targets.map(|path| read_targets(path, arguments.classes)).transpose()?;
         let targets = given.or(own);

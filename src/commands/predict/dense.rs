@@ -1,7 +1,11 @@
 //! Predictions from whole kernels in memory: posteriors, and training with squared loss in closed form.
 
+use std::borrow::Cow;
+
 use anyhow::{Context, Result};
 use faer::{Mat, MatRef};
+use widthwise::config::NetworkConfig;
+use widthwise::prediction::initial_covariance;
 use widthwise_theory::{
     InverseGamma, KernelDynamics, Kernels, Prediction, Regularization, gaussian_process_posterior, student_t_posterior,
 };
@@ -12,12 +16,13 @@ use crate::cli::{Method, PredictArguments};
 
 /// Kernels of all examples, training ones first.
 #[derive(Debug)]
-pub(super) struct Whole {
+pub(super) struct Whole<'a> {
     pub(super) kernels: Kernels,
     pub(super) train: usize,
+    pub(super) network: &'a NetworkConfig,
 }
 
-impl Whole {
+impl Whole<'_> {
     /// Training kernel, test against training, and test.
     pub(super) fn parts<'a>(&self, kernel: &'a Mat<f64>) -> [MatRef<'a, f64>; 3] {
         let (n, all) = (self.train, kernel.nrows());
@@ -25,9 +30,10 @@ impl Whole {
     }
 
     /// The covariance of outputs before training: readouts alone, and networks with a frozen random function, have that of the
-    /// kernel that trains them.
-    pub(super) fn prior(&self, method: Method) -> &Mat<f64> {
-        if method == Method::Ntk { &self.kernels.nngp } else { self.of(method).0 }
+    /// kernel that trains them. Centred networks start at zero.
+    pub(super) fn prior(&self, method: Method) -> Cow<'_, Mat<f64>> {
+        let covariance = if method == Method::Ntk { &self.kernels.nngp } else { self.of(method).0 };
+        initial_covariance(self.network, covariance)
     }
 
     /// The kernel that a method is about, by name.
@@ -54,7 +60,7 @@ fn halves(prediction: Prediction, train: usize, keep: bool) -> Vec<Outputs> {
 ///
 /// # Errors
 /// A kernel that is singular without noise or jitter.
-pub(super) fn posterior(whole: &Whole, targets: MatRef<'_, f64>, arguments: &PredictArguments) -> Result<Answer> {
+pub(super) fn posterior(whole: &Whole<'_>, targets: MatRef<'_, f64>, arguments: &PredictArguments) -> Result<Answer> {
     let (kernel, name) = whole.of(arguments.method);
     let n = whole.train;
     let (train, cross) = (kernel.submatrix(0, 0, n, n), kernel.subcols(0, n));
@@ -90,7 +96,7 @@ pub(super) fn posterior(whole: &Whole, targets: MatRef<'_, f64>, arguments: &Pre
 /// # Errors
 /// A training that has no limit, or a kernel that is none.
 pub(super) fn trained(
-    whole: &Whole,
+    whole: &Whole<'_>,
     targets: MatRef<'_, f64>,
     times: &[Time],
     arguments: &PredictArguments,
@@ -98,7 +104,7 @@ pub(super) fn trained(
     let (kernel, name) = whole.of(arguments.method);
     let prior = whole.prior(arguments.method);
     let [train, cross, _] = whole.parts(kernel);
-    let [prior_train, prior_cross, prior_test] = whole.parts(prior);
+    let [prior_train, prior_cross, prior_test] = whole.parts(&prior);
     let mut with_jitter = train.to_owned();
     (0..whole.train).for_each(|i| with_jitter[(i, i)] += arguments.jitter);
     let dynamics = KernelDynamics::new(with_jitter.as_ref(), prior_train)?

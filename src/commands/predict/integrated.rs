@@ -21,7 +21,7 @@ const FLOW: FlowSteps = FlowSteps::Adaptive { absolute: 1e-8, relative: 1e-8 };
 /// # Errors
 /// A flow that is too stiff, or a kernel that is none.
 pub(super) fn integrated(
-    whole: &Whole,
+    whole: &Whole<'_>,
     targets: MatRef<'_, f64>,
     times: &[Time],
     loss: OutputLoss,
@@ -60,7 +60,7 @@ pub(super) fn integrated(
         report.remarks.push("one network whose outputs start at zero; --members draws an ensemble".to_owned());
         states.into_iter().map(|mean| (mean, None)).collect()
     } else {
-        let sampler = PriorSampler::new(whole.prior(arguments.method).as_ref())?;
+        let sampler = PriorSampler::new((*whole.prior(arguments.method)).as_ref())?;
         let mut random = widthwise_datasets::stream(arguments.seed, "predict.members");
         let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
         let draws: Vec<Mat<f64>> =

@@ -13,7 +13,7 @@ mod score;
 
 use anyhow::{Result, bail};
 use faer::Mat;
-use widthwise::config;
+use widthwise::config::NetworkConfig;
 use widthwise::memory::Bytes;
 use widthwise_theory::{Kernels, OutputLoss, TrainedLayers};
 
@@ -26,12 +26,14 @@ use super::budget::Budget;
 use super::console::Console;
 use super::inputs::expected_bytes;
 use super::kernel::print_memory;
+use super::overrides::Reader;
+use super::source::Source;
 use crate::cli::{Loss, Method, PredictArguments, Solver};
 use answer::Answer;
 use data::Data;
 use dense::Whole;
 use outputs::{Files, half};
-use question::{Way, iterative, way};
+use question::{Way, expect_centred, iterative, way};
 use score::Score;
 
 /// Training examples up to which everything is computed in memory and double precision, unless told otherwise.
@@ -48,10 +50,12 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
     let way = way(arguments)?;
     let files = Files::new(&arguments.out)?;
     let budget = Budget::new(arguments.memory);
-    let (network, seed) = config::load_network(Some(&arguments.architecture), &arguments.set)?;
+    let sources: Vec<&Source> = [&arguments.train].into_iter().chain(&arguments.test).collect();
+    let reader = Reader::Network { command: "predict", sources: sources.clone(), draws: false, has_width: false };
+    let (network, seed) = reader.network(&arguments.architecture, &arguments.set)?;
+    expect_centred(&way, arguments, &network)?;
     let data_dir = arguments.data_dir.as_deref();
-    let sources = [&arguments.train].into_iter().chain(&arguments.test);
-    let expected: u64 = sources.map(|source| expected_bytes(source, data_dir)).sum();
+    let expected: u64 = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
     budget.expect(2 * expected, Bytes(0), "the examples")?;
     let data = data::read_all(arguments)?;
     let test = data.test.as_ref().map(|test| &test.inputs);
@@ -77,7 +81,7 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
             None => {
                 budget.expect(dense_bytes, held, &format!("the kernels of {all} examples in memory"))?;
                 console.note(format_args!("computing {all} x {all} kernels"));
-                let whole = whole(&blocks, train)?;
+                let whole = whole(&blocks, train, &network)?;
                 match &way {
                     Way::Posterior | Way::InfiniteDepth => dense::posterior(&whole, targets, arguments)?,
                     Way::Trained(times) => dense::trained(&whole, targets, times, arguments)?,
@@ -122,7 +126,7 @@ fn solver(arguments: &PredictArguments, way: &Way, train: usize, fits: bool) -> 
     }
 }
 
-fn whole(blocks: &Blocks<'_>, train: usize) -> Result<Whole> {
+fn whole<'a>(blocks: &Blocks<'_>, train: usize, network: &'a NetworkConfig) -> Result<Whole<'a>> {
     let (all, _) = blocks.size();
     let mut kernels = Kernels { nngp: Mat::zeros(all, all), ntk: Mat::zeros(all, all) };
     let mut out = [Vec::new(), Vec::new()];
@@ -142,7 +146,7 @@ fn whole(blocks: &Blocks<'_>, train: usize) -> Result<Whole> {
             }
         }
     }
-    Ok(Whole { kernels, train })
+    Ok(Whole { kernels, train, network })
 }
 
 fn scores(answer: &Answer, data: &Data, loss: Loss) -> Vec<Score> {

@@ -1,6 +1,7 @@
 //! What is asked, with everything that does not go together refused.
 
 use anyhow::{Result, bail, ensure};
+use widthwise::config::NetworkConfig;
 use widthwise_theory::{OutputLoss, StepRule, Training};
 
 use crate::cli::{Loss, Method, Optimizer, PredictArguments};
@@ -130,6 +131,29 @@ pub(super) fn way(arguments: &PredictArguments) -> Result<Way> {
         arguments.members
     );
     Ok(Way::Integrated(times, loss))
+}
+
+/// Refuses what a centred network, `f - f_0`, leaves no room for: it starts at zero, so that it is no draw of a random function and all
+/// of an ensemble are alike.
+///
+/// # Errors
+/// One sentence: what does not go together, and what to do.
+pub(super) fn expect_centred(way: &Way, arguments: &PredictArguments, network: &NetworkConfig) -> Result<()> {
+    let what = match way {
+        _ if !network.centred => return Ok(()),
+        Way::Posterior => format!("--method {} without --times conditions a random function", arguments.method.name()),
+        Way::Integrated(..) if arguments.members > 0 => {
+            format!("--members {} draws initial outputs", arguments.members)
+        }
+        Way::Trained(_) | Way::Batches(..) | Way::Integrated(..) if arguments.method == Method::NtkGp => {
+            "--method ntkgp adds a frozen random function to every network".to_owned()
+        }
+        Way::Trained(_) | Way::Batches(..) | Way::Integrated(..) | Way::InfiniteDepth => return Ok(()),
+    };
+    bail!(
+        "{what}, but network.centred = true: outputs f - f_0 are zero before training; use --method ntk without --members, or \
+         --set network.centred=false"
+    )
 }
 
 /// What the large-N solver adds to the diagonal for this question, or why it does not know it.
