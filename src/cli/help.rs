@@ -28,10 +28,10 @@ Results go to standard output, progress and remarks to standard error. `widthwis
 
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
-    0  done; for `check`, `ladder` and `reproduce`: theory and experiment agree
-    1  `check`, `ladder`, `reproduce`: they disagree; `run`: a network diverged
+    0  done; for `run`, `check`, `ladder` and `reproduce`: theory and experiment agree
+    1  `run`, `check`, `ladder`, `reproduce`: they disagree, or a network diverged
     2  failed: bad arguments, files or data, a full disk
-    3  `check`, `ladder`, `reproduce`: undecided
+    3  `run`, `check`, `ladder`, `reproduce`: undecided; for a run also that no claim is required
   130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run has written a checkpoint then";
 
 pub(super) const RUN_HELP: &str = "\
@@ -40,8 +40,8 @@ Examples:
   widthwise run experiment.toml --set network.width=2048 --set network.activation=tanh
   widthwise run experiment.toml --output runs/wide --resume
 
-Exit codes: 0 when the run has ended, whatever its claims come to (`widthwise check` asks that); 1 when a network diverged; \
-2 when the run failed; 130 when it was stopped by Ctrl-C, SIGTERM or SIGUSR1. A stopped run has written a checkpoint and \
+Exit codes are those of `widthwise check`: 0 when the run has ended and all required claims agree; 1 when one disagrees or a network \
+diverged; 2 when the run failed; 3 when it has ended and the evidence is not enough, or no claim is required; 130 when it was stopped by Ctrl-C, SIGTERM or SIGUSR1. A stopped run has written a checkpoint and \
 --resume continues it; a second Ctrl-C ends it at once, without.";
 
 pub(super) const CHECK_HELP: &str = "\
@@ -124,7 +124,8 @@ It writes PREFIX.ntk.npy: one row for each example of --inputs, one column for e
 for each example and output, example by example; with --output diagonal O x O numbers a row. With --per-layer the shares of the \
 layers go to PREFIX.ntk.layer1.npy and so on. The same as text with --csv, or where a kernel has at most a million entries. With \
 --top-k it writes PREFIX.eigenvalues.csv and PREFIX.eigenvectors.npy instead. The kernel is that of the loss 1/2 sum |f - y|^2 for \
-each unit of the base learning rate, each layer weighted with its learning-rate factor.
+each unit of the base learning rate, each layer weighted with the learning-rate factor of gradient descent, whatever optimizer \
+trained the network.
 
 Kernels are written tile by tile. A job that was killed or stopped goes on when its command is given again: finished tiles are \
 held against the checksums in PREFIX.journal. Numbers do not depend on --threads; tiles of another size change their round-off.

@@ -30,7 +30,6 @@ pub(crate) mod weights;
 
 use std::process::ExitCode;
 
-use widthwise::record::manifest::Outcome;
 use widthwise::record::row::Verdict;
 
 /// How the program ends.
@@ -61,21 +60,12 @@ impl Exit {
         }
     }
 
-    /// The answer of `check`.
+    /// The answer of `check`, and of `run`, `ladder` and `reproduce`.
     fn of_verdict(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Agrees => Self::Done,
             Verdict::Disagrees => Self::Disagrees,
             Verdict::Undecided | Verdict::NoPrediction => Self::Undecided,
-        }
-    }
-
-    /// The answer of `run`, which is not asked for a verdict.
-    fn of_outcome(outcome: &Outcome) -> Self {
-        match outcome {
-            Outcome::Finished | Outcome::LossReached | Outcome::WallTime => Self::Done,
-            Outcome::Diverged => Self::Disagrees,
-            Outcome::Running | Outcome::Interrupted => Self::Interrupted,
         }
     }
 }
@@ -94,9 +84,6 @@ mod tests {
     fn exit_codes_are_as_documented() {
         let verdicts = [Verdict::Agrees, Verdict::Disagrees, Verdict::Undecided, Verdict::NoPrediction];
         assert_eq!(verdicts.map(|verdict| Exit::of_verdict(verdict).code()), [0, 1, 3, 3]);
-        let outcomes = [Outcome::Finished, Outcome::LossReached, Outcome::WallTime, Outcome::Diverged];
-        assert_eq!(outcomes.map(|outcome| Exit::of_outcome(&outcome).code()), [0, 0, 0, 1]);
-        assert_eq!(Exit::of_outcome(&Outcome::Interrupted).code(), 130);
-        assert_eq!(Exit::Failed.code(), 2);
+        assert_eq!([Exit::Interrupted, Exit::Failed].map(Exit::code), [130, 2]);
     }
 }

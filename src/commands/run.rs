@@ -114,7 +114,7 @@ fn finish(summary: &RunSummary, console: &Console) -> Result<Exit> {
         _ => {}
     }
     console.line(format_args!("report: {}", report.display()))?;
-    Ok(Exit::of_outcome(outcome))
+    Ok(summary.check.as_ref().map_or(Exit::Interrupted, |check| Exit::of_verdict(check.verdict)))
 }
 
 #[cfg(test)]
