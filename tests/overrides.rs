@@ -111,7 +111,7 @@ fn other_keys_are_refused_with_those_that_count() {
     desk.type_in("monte-carlo e.toml --inputs x.csv --width 16 --out k --set network.width=4")
         .refused_with(&["--width"]);
     desk.type_in("monte-carlo e.toml --inputs x.csv --seed 3 --out k --set run.seed=4").refused_with(&["run.seed"]);
-    desk.type_in("ladder e.toml --out l --set probes.examples=3").refused_with(&["probes.schedule", "training.*"]);
+    desk.type_in("ladder e.toml --out l --set probes.ntk=false").refused_with(&["probes.schedule", "training.*"]);
     desk.type_in("ladder e.toml --out l --set network.width=3").refused_with(&["--widths"]);
     desk.type_in("ladder e.toml --out l --seeds 2 --set run.members=3").refused_with(&["--seeds"]);
     let import = "weights import w.pt --network e.toml --input 5 --outputs 1 --out w.safetensors";

@@ -74,6 +74,9 @@ impl Reader<'_> {
                     "training",
                     "control",
                     "probes.schedule",
+                    // Not measured by, but the configuration is refused where they do not fit its data.
+                    "probes.examples",
+                    "probes.jacobian_examples",
                     "run.name",
                     "run.seed",
                     "run.members",
@@ -245,7 +248,19 @@ mod tests {
         let ladder = Reader::Ladder { has_members: false, has_steps: false };
         for (reader, tables) in [
             (Reader::Run { has_output: false, has_device: false }, TABLES.as_slice()),
-            (ladder, &["dataset", "network", "training", "control", "probes.schedule", "run"]),
+            (
+                ladder,
+                &[
+                    "dataset",
+                    "network",
+                    "training",
+                    "control",
+                    "probes.schedule",
+                    "probes.examples",
+                    "probes.jacobian_examples",
+                    "run",
+                ],
+            ),
             (network(&file, false, false), &["network"]),
             (network(&file, true, false), &["network", "run.seed"]),
             (network(&config, false, false), &["network", "dataset", "run.seed"]),
