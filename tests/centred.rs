@@ -138,6 +138,22 @@ fn kernels_of_centred_networks_are_tangent_kernels_alone() {
 }
 
 #[test]
+fn weights_of_centred_networks_are_those_of_the_function_before_the_subtraction() {
+    let desk = Desk::new();
+    desk.type_in("weights import w.pt --network e.toml --input 5 --outputs 1 --out w.safetensors").refused_with(&[
+        "centred",
+        "holds f",
+        "--set network.centred=false",
+    ]);
+    for (name, centred) in [("c", true), ("f", false)] {
+        let line = format!("run e.toml -q --output {name} --set run.keep_weights=last --set network.centred={centred}");
+        desk.type_in(&line).ran();
+        let exported = desk.type_in(&format!("weights export {name} --out {name}.safetensors")).done();
+        assert_eq!(exported.err.contains("weights of f"), centred, "{exported:?}");
+    }
+}
+
+#[test]
 fn gradients_of_the_loss_are_those_at_the_centred_outputs() {
     // At the start f - f_0 = 0, so that the gradient of an example is -y grad f: with targets of +-1 the trace follows from the
     // tangent kernel, (sum_x Theta_xx - 1/N sum_xx' y_x y_x' Theta_xx') / (N - 1), whatever f_0 is.

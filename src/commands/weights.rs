@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
-use widthwise::config::GateKind;
+use widthwise::config::{self, GateKind};
 use widthwise::network::{build_architecture, draw_gates};
 use widthwise::record::checkpoint::{WEIGHTS_FILE, weights_file_at};
 use widthwise::record::manifest::Manifest;
@@ -46,6 +46,13 @@ pub(crate) fn execute(arguments: &WeightsArguments, console: &Console) -> Result
 fn export(arguments: &ExportArguments, console: &Console) -> Result<Exit> {
     try_out(&arguments.out)?;
     let weights = Weights::read(&source(arguments)?)?;
+    let config = arguments.from.join("config.toml");
+    if config.is_file() && config::load(Some(&config), &[])?.network.centred {
+        console.note(
+            "the run's networks are f - f_0, and these are the weights of f; those of f_0 are the weights after 0 steps, kept with \
+             run.keep_weights = \"probes\"",
+        );
+    }
     let modules = match arguments.layout {
         Layout::Widthwise => {
             weights.write(&arguments.out)?;
@@ -128,6 +135,11 @@ fn architecture(arguments: &ImportArguments) -> Result<Architecture> {
     }
     let reader = Reader::Network { command: "weights import", sources: Vec::new(), draws: false, has_width: false };
     let (network, seed) = reader.network(path, &arguments.set)?;
+    ensure!(
+        !network.centred,
+        "network.centred = true: a state dict holds f, and nothing of the initial function that a centred network f - f_0 subtracts; \
+         import f with --set network.centred=false"
+    );
     let (Some(input), Some(outputs)) = (arguments.input, arguments.outputs) else {
         bail!(
             "{} does not say what the network reads and makes; give --input C,H,W (or the number of features) and --outputs O",

@@ -14,3 +14,21 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
     let quantities = ["kurtosis", "preactivation_variance", "skewness", "ks_distance"];
     figure(records, "gaussianity", "Gaussianity of pre-activations", about, &quantities)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::Run;
+    use crate::report::plot::palette;
+
+    #[test]
+    fn what_gaussian_values_come_to_is_drawn_where_it_is_known() {
+        let mut records = Run::small().records();
+        let figure = draw(&records).unwrap();
+        assert!(figure.svg.contains(palette::LEVEL) && figure.svg.contains("Gaussian values"));
+        assert!(figure.caption.contains("95 % of ensembles"), "{}", figure.caption);
+        records.rows.retain(|row| !row.quantity.ends_with("_null"));
+        let figure = draw(&records).unwrap();
+        assert!(!figure.svg.contains(palette::LEVEL) && !figure.caption.contains("95 % of ensembles"));
+    }
+}
