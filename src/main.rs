@@ -28,6 +28,7 @@ fn main() -> ExitCode {
 
 fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
     widthwise::signals::survive_size_limits().context("cannot listen for signals")?;
+    widthwise::signals::listen(console.farewell()).context("cannot listen for signals")?;
     // The pool is made once a process, so this comes before anything that computes.
     widthwise::threads::start(cli.global.threads)?;
     match &cli.command {

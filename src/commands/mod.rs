@@ -31,6 +31,7 @@ use std::process::ExitCode;
 
 use widthwise::record::manifest::Outcome;
 use widthwise::record::row::Verdict;
+use widthwise::signals::STOPPED;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +56,7 @@ impl Exit {
             Self::Disagrees => 1,
             Self::Failed => 2,
             Self::Undecided => 3,
-            // As the shell reports a program ended by Ctrl-C.
-            Self::Interrupted => 130,
+            Self::Interrupted => STOPPED,
         }
     }
 

@@ -22,7 +22,7 @@ use crate::record::kill_point::kill_point;
 use crate::record::manifest::{Manifest, MemberOutcome, Outcome};
 use crate::report::write_report;
 use crate::session::{self, Session};
-use crate::signals::StopFlag;
+use crate::signals::{StepGuard, StopFlag};
 use crate::training::batches::Batches;
 use crate::training::optimizer::{OptimizerState, Updater};
 use crate::training::{Course, Member, deadline, train};
@@ -129,7 +129,9 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         let batches =
             Batches::new(experiment.run.seed, number, session.prepared.train.n, experiment.training.batch_size);
         recorder.begin(&member, fresh.parameters, previous_ntk)?;
+        let step = StepGuard::begin();
         let outcome = train(&mut member, &course, batches, &mut recorder)?;
+        drop(step);
         if outcome == Outcome::Interrupted {
             manifest(Outcome::Interrupted, recorder.position()).write(&folder)?;
             return Ok(RunSummary { folder, outcome, check: None });
