@@ -45,6 +45,11 @@ pub mod load;
 #[cfg(test)]
 mod load_tests;
 pub mod locate;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+#[path = "../../tests/mutator/mod.rs"]
+mod mutator;
 pub mod part;
 pub mod prepare;
 mod prepare_error;

@@ -32,7 +32,7 @@ Exit codes:
     1  `check`, `ladder`, `reproduce`: they disagree; `run`: a network diverged
     2  failed: bad arguments, files or data, a full disk
     3  `check`, `ladder`, `reproduce`: undecided
-  130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run has written a checkpoint then";
+  130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run that trains has written a checkpoint then";
 
 pub(super) const RUN_HELP: &str = "\
 Examples:
@@ -41,8 +41,8 @@ Examples:
   widthwise run experiment.toml --output runs/wide --resume
 
 Exit codes: 0 when the run has ended, whatever its claims come to (`widthwise check` asks that); 1 when a network diverged; \
-2 when the run failed; 130 when it was stopped by Ctrl-C, SIGTERM or SIGUSR1. A stopped run has written a checkpoint and \
---resume continues it; a second Ctrl-C ends it at once, without.";
+2 when the run failed; 130 when it was stopped by Ctrl-C, SIGTERM or SIGUSR1. A run that was stopped while it trained has written a \
+checkpoint and --resume continues it; a second Ctrl-C ends it at once, without.";
 
 pub(super) const CHECK_HELP: &str = "\
 Examples:

@@ -17,6 +17,11 @@ mod inputs;
 pub(crate) mod kernel;
 pub(crate) mod ladder;
 pub(crate) mod monte_carlo;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+#[path = "../../tests/mutator/mod.rs"]
+mod mutator;
 pub(crate) mod ntk;
 mod outputs;
 pub(crate) mod predict;

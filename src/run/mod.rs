@@ -93,6 +93,8 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         monitor.note(&format!("theory: {remark}"));
     }
     let manifest = |outcome: Outcome, position: &Position| session.manifest(outcome, position, learning_rate, &theory);
+    // From here on a stop leaves a checkpoint; before, there is nothing to keep.
+    let _steps = StepGuard::begin();
     manifest(Outcome::Running, &position).write(&folder)?;
     if found == folder::Found::Nothing {
         folder::clear(&folder)?;
@@ -129,9 +131,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         let batches =
             Batches::new(experiment.run.seed, number, session.prepared.train.n, experiment.training.batch_size);
         recorder.begin(&member, fresh.parameters, previous_ntk)?;
-        let step = StepGuard::begin();
         let outcome = train(&mut member, &course, batches, &mut recorder)?;
-        drop(step);
         if outcome == Outcome::Interrupted {
             manifest(Outcome::Interrupted, recorder.position()).write(&folder)?;
             return Ok(RunSummary { folder, outcome, check: None });

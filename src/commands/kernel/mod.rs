@@ -9,7 +9,7 @@ mod rows;
 pub(super) mod summary;
 mod tiling;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use faer::Mat;
 use serde::Serialize;
 use widthwise::config;
@@ -66,7 +66,7 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     let storage = storage(arguments.storage);
     let tiling = Tiling { blocks: &blocks, wanted, storage, budget, held };
 
-    let stop = StopFlag::on_signals().context("cannot listen for signals")?;
+    let stop = StopFlag::on_signals();
     let fingerprint = job::fingerprint(&architecture, &left, right.as_ref(), wanted, storage, trained)?;
     let target = tiling.target(&files, fingerprint, arguments.tile, arguments.restart, right.is_none())?;
     // What has no kernel is refused before there is a job to finish.
