@@ -28,6 +28,10 @@ fn main() -> ExitCode {
 
 fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
     widthwise::signals::survive_size_limits().context("cannot listen for signals")?;
+    // A run listens by itself: it has no thread but those that compute.
+    if !matches!(cli.command, Command::Run(_)) {
+        widthwise::signals::listen(console.farewell()).context("cannot listen for signals")?;
+    }
     // The pool is made once a process, so this comes before anything that computes.
     widthwise::threads::start(cli.global.threads)?;
     match &cli.command {

@@ -25,6 +25,7 @@ mod parameterizations;
 mod predict;
 mod predicted_paths;
 mod program;
+mod reliability;
 mod reproduce;
 mod reproducibility;
 mod resume;

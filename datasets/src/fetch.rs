@@ -8,6 +8,7 @@ use crate::checksum::checksum_of;
 use crate::fetch_error::{FetchError, MirrorFailure};
 use crate::http::{Attempt, Client};
 use crate::locate::file_in;
+use crate::part::open_own;
 use crate::unpack::unpack;
 use crate::verify::verify;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -157,7 +158,8 @@ fn download_one(
     let path = folder.join(download.name);
     let part = folder.join(format!("{}.part", download.name));
     let io = |source| FetchError::io(&part, source);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&part).map_err(io)?;
+    let mut file =
+        open_own(OpenOptions::new().read(true).write(true).create(true).truncate(false), &part).map_err(io)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(FetchError::Busy { path: part }),

@@ -4,6 +4,7 @@ use crate::catalog::{CATALOG, DataFile, Download, Entry};
 use crate::checksum::checksum_of;
 use crate::error::DataError;
 use crate::locate::{check_folder, file_in};
+use crate::part::Part;
 use crate::unpack::unpack;
 use crate::verify::verify;
 use std::fs::{self, File};
@@ -161,12 +162,9 @@ fn copy_into(path: &Path, folder: &Path, name: &str) -> Result<PathBuf, DataErro
     let part = folder.join(format!("{name}.part"));
     // Not fs::copy, which would hand on the permissions of a read-only medium.
     let mut source_file = File::open(path).map_err(|source| io_error(path, source))?;
-    let mut target = File::create(&part).map_err(|source| io_error(&part, source))?;
-    io::copy(&mut source_file, &mut target)
-        .and_then(|_| target.sync_all())
-        .map_err(|source| io_error(&part, source))?;
-    drop(target);
-    fs::rename(&part, &to).map_err(|source| io_error(&to, source))?;
+    let mut target = Part::create(part.clone()).map_err(|source| io_error(&part, source))?;
+    io::copy(&mut source_file, &mut target).and_then(|_| target.sync()).map_err(|source| io_error(&part, source))?;
+    target.rename(&to).map_err(|source| io_error(&to, source))?;
     Ok(to)
 }
 

@@ -20,6 +20,7 @@
 //! | [`catalog`] | known data sets: files, checksums, addresses |
 //! | [`locate`], [`mod@load`] | finding and reading their files |
 //! | [`mod@fetch`], [`mod@import`] | getting the files into the data folder |
+//! | [`part`] | files on their way |
 //! | [`mod@verify`] | holding a file against its checksum |
 //! | [`bundled`] | the MNIST subset that comes with the program |
 //! | [`idx`], [`cifar`], [`source`] | file formats |
@@ -44,6 +45,12 @@ pub mod load;
 #[cfg(test)]
 mod load_tests;
 pub mod locate;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+#[path = "../../tests/mutator/mod.rs"]
+mod mutator;
+pub mod part;
 pub mod prepare;
 mod prepare_error;
 #[cfg(test)]

@@ -6,9 +6,10 @@
 use crate::catalog::{DataFile, Entry};
 use crate::checksum::HashingReader;
 use crate::fetch_error::FetchError;
+use crate::part::Part;
 use flate2::bufread::MultiGzDecoder;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -53,7 +54,7 @@ fn write_member(file: &DataFile, member: impl Read, archive: &Path, folder: &Pat
     let part = folder.join(format!("{}.part", file.name));
     let io = |source| FetchError::io(&part, source);
     let mut reader = HashingReader::new(member, file.checksum);
-    let mut target = File::create(&part).map_err(io)?;
+    let mut target = Part::create(part.clone()).map_err(io)?;
     io::copy(&mut reader, &mut target).map_err(io)?;
     if let (Some(expected), Some(found)) = (file.checksum, reader.finish())
         && found != expected.hex()
@@ -63,7 +64,6 @@ fn write_member(file: &DataFile, member: impl Read, archive: &Path, folder: &Pat
             reason: format!("{} has the checksum {found} instead of {expected}", file.name),
         });
     }
-    target.sync_all().map_err(io)?;
-    drop(target);
-    fs::rename(&part, folder.join(file.name)).map_err(io)
+    target.sync().map_err(io)?;
+    target.rename(&folder.join(file.name)).map_err(io)
 }

@@ -32,7 +32,7 @@ Exit codes:
     1  `run`, `check`, `ladder`, `reproduce`: they disagree, or a network diverged
     2  failed: bad arguments, files or data, a full disk
     3  `run`, `check`, `ladder`, `reproduce`: undecided; for a run also that no claim is required
-  130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run has written a checkpoint then";
+  130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run that trains has written a checkpoint then";
 
 pub(super) const RUN_HELP: &str = "\
 Examples:
@@ -41,8 +41,9 @@ Examples:
   widthwise run experiment.toml --output runs/wide --resume
 
 Exit codes are those of `widthwise check`: 0 when the run has ended and all required claims agree; 1 when one disagrees or a network \
-diverged; 2 when the run failed; 3 when it has ended and the evidence is not enough, or no claim is required; 130 when it was stopped by Ctrl-C, SIGTERM or SIGUSR1. A stopped run has written a checkpoint and \
---resume continues it; a second Ctrl-C ends it at once, without.";
+diverged; 2 when the run failed; 3 when it has ended and the evidence is not enough, or no claim is required; 130 when it was stopped by \
+Ctrl-C, SIGTERM or SIGUSR1. A run that was stopped while it trained has written a checkpoint and --resume continues it; a second Ctrl-C \
+ends it at once, without.";
 
 pub(super) const CHECK_HELP: &str = "\
 Examples:

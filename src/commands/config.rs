@@ -1,6 +1,6 @@
 //! `widthwise config`: a configuration to start from, and whether one is valid.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -52,7 +52,10 @@ fn init(file: &Path, force: bool) -> Result<()> {
     }
     let cannot = || format!("cannot write {}", file.display());
     match OpenOptions::new().write(true).create_new(true).open(file) {
-        Ok(mut opened) => opened.write_all(COMMENTED.as_bytes()).with_context(cannot),
+        Ok(mut opened) => opened.write_all(COMMENTED.as_bytes()).with_context(cannot).inspect_err(|_| {
+            // Half of it would stand in the way of the next try.
+            let _ = fs::remove_file(file);
+        }),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             bail!("{} exists already; replace it with --force, or give another name", file.display())
         }
@@ -87,8 +90,6 @@ fn summary(experiment: &Experiment) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

@@ -1,5 +1,6 @@
 //! Standard output for results, standard error for everything else, and how much of either.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
@@ -62,7 +63,11 @@ impl Console {
     /// # Errors
     /// Standard output refuses, for instance because the disk is full. A closed pipe is no error.
     pub(crate) fn line(&self, text: impl Display) -> Result<()> {
-        if self.is_json { Ok(()) } else { self.write(&format!("{text}\n")) }
+        if self.is_json {
+            Ok(())
+        } else {
+            self.write(&format!("{}\n", visible(&text.to_string(), self.paints_results)))
+        }
     }
 
     /// As [`Console::line`], also not when quiet.
@@ -78,10 +83,10 @@ impl Console {
     /// # Errors
     /// As [`Console::line`].
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
-        if self.is_json { self.write(&format!("{}\n", serde_json::to_string(value)?)) } else { Ok(()) }
+        if self.is_json { self.write(&format!("{}\n", visible_json(&serde_json::to_string(value)?))) } else { Ok(()) }
     }
 
-    /// Writes text to standard output as it is.
+    /// Writes text to standard output as it is: none that files or arguments had a part in.
     ///
     /// # Errors
     /// As [`Console::line`].
@@ -98,7 +103,18 @@ impl Console {
 
     /// Writes an error with its causes.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        remark(format_args!("{} {}", paint(self.paints_errors, Colour::Red, "error:"), sentence(error)));
+        let (title, text) = (paint(self.paints_errors, Colour::Red, "error:"), sentence(error));
+        let _ = writeln!(io::stderr(), "{title} {}", visible(&text, false));
+    }
+
+    /// Says why the process ends, below whatever stands on the terminal.
+    pub(crate) fn farewell(&self) -> impl Fn(&str) + Send + use<> {
+        let (is_quiet, start) = (self.is_quiet, if self.is_interactive { "\n" } else { "" });
+        move |text| {
+            if !is_quiet {
+                remark(format_args!("{start}{text}"));
+            }
+        }
     }
 
     /// Colours a part of a result, if standard output shows colours.
@@ -109,16 +125,67 @@ impl Console {
 
 /// Writes a line to standard error; nobody is left to tell if that fails.
 pub(crate) fn remark(text: impl Display) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", visible(&text.to_string(), false));
+}
+
+/// Whether a character of a file, a name or an argument could make a terminal do something, or show text in another order.
+fn is_command(c: char) -> bool {
+    c.is_control() && c != '\n' && c != '\t' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with all that a terminal would take for a command written out, as `\u{1b}`; with `keeps_colours`, all but colours of our
+/// own.
+fn visible(text: &str, keeps_colours: bool) -> Cow<'_, str> {
+    if !text.contains(is_command) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(is_command) {
+        let (plain, tail) = rest.split_at(at);
+        shown.push_str(plain);
+        let colour = COLOURS.into_iter().find(|colour| keeps_colours && tail.starts_with(colour));
+        let mut after = tail.chars();
+        match (colour, after.next()) {
+            (Some(colour), _) => {
+                shown.push_str(colour);
+                rest = &tail[colour.len()..];
+                continue;
+            }
+            // The end of a line as some systems write it.
+            (None, Some('\r')) if after.as_str().starts_with('\n') => {}
+            (None, first) => shown.extend(first.into_iter().flat_map(char::escape_unicode)),
+        }
+        rest = after.as_str();
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
+}
+
+/// The same for JSON, in which such characters stand within strings only.
+fn visible_json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_command(c) { shown.push_str(&format!("\\u{:04x}", u32::from(c))) } else { shown.push(c) }
+    }
+    shown
+}
+
+const RESET: &str = "\x1b[0m";
+const COLOURS: [&str; 4] = [RESET, Colour::Green.code(), Colour::Yellow.code(), Colour::Red.code()];
+
+impl Colour {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Green => "\x1b[32m",
+            Self::Yellow => "\x1b[33m",
+            Self::Red => "\x1b[31m",
+        }
+    }
 }
 
 fn paint(is_on: bool, colour: Colour, text: &str) -> String {
-    let code = match colour {
-        Colour::Green => 32,
-        Colour::Yellow => 33,
-        Colour::Red => 31,
-    };
-    if is_on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    if is_on { format!("{}{text}{RESET}", colour.code()) } else { text.to_owned() }
 }
 
 /// The error and its causes in one sentence; a cause that is told already is not told again.
@@ -173,6 +240,22 @@ mod tests {
     fn causes_are_told_once() {
         let error = anyhow!("no space").context("cannot write a.csv: no space").context("the run stopped");
         assert_eq!(sentence(&error), "the run stopped: cannot write a.csv: no space");
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_out() {
+        assert_eq!(visible("plain, \u{e9}\ttab\nline", false), "plain, \u{e9}\ttab\nline");
+        assert_eq!(visible("a\x1b[2Jb\x07\u{9b}31m\x7f", false), r"a\u{1b}[2Jb\u{7}\u{9b}31m\u{7f}");
+        assert_eq!(visible("over\rwritten\r\nnext\r", false), "over\\u{d}written\nnext\\u{d}");
+        assert_eq!(visible("\u{202e}gpj.exe\u{2069}", false), r"\u{202e}gpj.exe\u{2069}");
+        let green = paint(true, Colour::Green, "agrees");
+        assert_eq!(visible(&green, true), green);
+        assert_eq!(visible(&green, false), r"\u{1b}[32magrees\u{1b}[0m");
+        assert_eq!(visible("\x1b[35mpink\x1b[0", true), r"\u{1b}[35mpink\u{1b}[0");
+        let json = serde_json::to_string("\x1b]0;\u{9d}x\u{85}").unwrap();
+        let shown = visible_json(&json);
+        assert!(!shown.contains(is_command), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), "\x1b]0;\u{9d}x\u{85}");
     }
 
     #[test]

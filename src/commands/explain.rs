@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 use widthwise::explain::{BudgetRow, ForecastRow, Split, read_budget, read_forecasts};
 use widthwise::run::explain;
@@ -33,7 +33,7 @@ struct ForecastLine<'a> {
 /// # Errors
 /// No run that has ended, data that are not there, or a gap that cannot be split.
 pub(crate) fn execute(arguments: &ExplainArguments, console: &Console) -> Result<Exit> {
-    let stop = StopFlag::on_signals().context("cannot listen for Ctrl-C")?;
+    let stop = StopFlag::on_signals();
     let monitor = progress::monitor(console);
     let folder = &arguments.folder;
     let change = |settings: &mut widthwise::config::ExplainConfig| {

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 use widthwise::config;
 use widthwise::ladder::{
@@ -61,7 +61,7 @@ pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<
         is_coordinate_check: arguments.coordinates,
         rates_of: arguments.rates_of.map(Into::into),
     };
-    let stop = StopFlag::on_signals().context("cannot listen for Ctrl-C")?;
+    let stop = StopFlag::on_signals();
     let progress = Progress { console, parts: OnceCell::new() };
     let outcome = run_ladder(&experiment, &options, &stop, &progress);
     // Takes the bar away, also before an error is told.

@@ -17,6 +17,11 @@ mod inputs;
 pub(crate) mod kernel;
 pub(crate) mod ladder;
 pub(crate) mod monte_carlo;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+#[path = "../../tests/mutator/mod.rs"]
+mod mutator;
 pub(crate) mod ntk;
 mod outputs;
 pub(crate) mod overrides;
@@ -31,6 +36,7 @@ pub(crate) mod weights;
 use std::process::ExitCode;
 
 use widthwise::record::row::Verdict;
+use widthwise::signals::STOPPED;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +61,7 @@ impl Exit {
             Self::Disagrees => 1,
             Self::Failed => 2,
             Self::Undecided => 3,
-            // As the shell reports a program ended by Ctrl-C.
-            Self::Interrupted => 130,
+            Self::Interrupted => STOPPED,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde::Serialize;
 use widthwise::record::row::Verdict;
 use widthwise::reproduce::{RecipeMonitor, ReproduceOptions, Reproduced, Size, TableRow, recipes, reproduce};
@@ -51,7 +51,7 @@ pub(crate) fn execute(arguments: &ReproduceArguments, console: &Console) -> Resu
     };
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("reproduce").join(name));
     let options = ReproduceOptions { folder, data_dir: arguments.data_dir.clone(), size, force: arguments.force };
-    let stop = StopFlag::on_signals().context("cannot listen for Ctrl-C")?;
+    let stop = StopFlag::on_signals();
     let progress = Progress { console, parts: RefCell::new(None) };
     let found = reproduce(name, &options, &stop, &progress);
     // Takes the bar away, also before an error is told.

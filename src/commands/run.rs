@@ -44,10 +44,10 @@ pub(crate) fn execute(arguments: &RunArguments, console: &Console) -> Result<Exi
         resume: arguments.resume,
         force: arguments.force,
     };
+    let stop = StopFlag::of_run().context("cannot listen for Ctrl-C")?;
     if arguments.dry_run {
         return print_plan(&experiment, &options, console);
     }
-    let stop = StopFlag::on_signals().context("cannot listen for Ctrl-C")?;
     let monitor = progress::monitor(console);
     let summary = run(&experiment, &options, &stop, &*monitor);
     // Takes the progress bar away, also before an error is told.

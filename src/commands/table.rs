@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use widthwise::record::atomic;
 use widthwise::record::row::Row;
-use widthwise::report::join;
+use widthwise::report::{Reader, join};
 
 use super::Exit;
 use super::console::Console;
@@ -28,7 +28,9 @@ pub(crate) fn execute(arguments: &TableArguments, console: &Console) -> Result<E
         try_out(file)?;
     }
     let mut table = Vec::new();
-    let rows = join(&arguments.folders, &mut table)?;
+    // Without a file and as JSON it is read by the function below alone.
+    let reader = if arguments.out.is_none() && console.is_json { Reader::Program } else { Reader::Spreadsheet };
+    let rows = join(&arguments.folders, reader, &mut table)?;
     match &arguments.out {
         Some(file) => {
             atomic::write(file, &table)?;

@@ -48,6 +48,7 @@ pub use forecast::ForecastRow;
 use infinite::Infinite;
 pub use points::Outputs;
 use points::Points;
+pub(crate) use record::is_own;
 pub use record::{BUDGET_FILE, FOLDER, FORECAST_FILE, read_budget, read_forecasts};
 use reference::Reference;
 use tangent::Tangent;

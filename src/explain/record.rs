@@ -21,9 +21,13 @@ use super::forecast::ForecastRow;
 use super::points::Points;
 use crate::config::ExplainConfig;
 use crate::record::atomic;
+use crate::record::folder::{remove_file, remove_own};
 
 /// Folder of the members' files in that of the run.
 pub const FOLDER: &str = "explain";
+
+/// What the members' files were made with.
+const SETTINGS: &str = "settings.json";
 
 /// Parts of the gap.
 pub const BUDGET_FILE: &str = "error_budget.csv";
@@ -64,6 +68,13 @@ impl PointRow {
     }
 }
 
+/// Whether a file of this name in the folder [`FOLDER`] is part of an explanation.
+pub(crate) fn is_own(name: &str) -> bool {
+    let member = name.strip_prefix("member_").and_then(|rest| rest.strip_suffix(".csv"));
+    let number = member.map(|member| member.strip_suffix(".forecast").unwrap_or(member));
+    name == SETTINGS || number.is_some_and(|number| number.parse::<usize>().is_ok())
+}
+
 fn member_file(folder: &Path, member: usize) -> PathBuf {
     folder.join(FOLDER).join(format!("member_{member:03}.csv"))
 }
@@ -74,15 +85,15 @@ fn forecast_file(folder: &Path, member: usize) -> PathBuf {
 
 /// Forgets members that were explained with other settings.
 pub(super) fn begin(folder: &Path, settings: &ExplainConfig) -> Result<()> {
-    let (own, path) = (folder.join(FOLDER), folder.join(FOLDER).join("settings.json"));
+    let (own, path) = (folder.join(FOLDER), folder.join(FOLDER).join(SETTINGS));
     // How many members are explained is no setting of one of them.
     let text = serde_json::to_string(&ExplainConfig { members: 0, ..settings.clone() })? + "\n";
     if std::fs::read_to_string(&path).is_ok_and(|found| found == text) {
         return Ok(());
     }
-    if own.is_dir() {
-        std::fs::remove_dir_all(&own).with_context(|| format!("cannot remove {}", own.display()))?;
-    }
+    // The settings go first: without them nothing that is left counts.
+    remove_file(&path)?;
+    remove_own(&own, &is_own).with_context(|| format!("cannot clear {}", own.display()))?;
     std::fs::create_dir_all(&own).with_context(|| format!("cannot make {}", own.display()))?;
     Ok(atomic::write(&path, text.as_bytes())?)
 }

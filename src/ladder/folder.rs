@@ -26,6 +26,7 @@ use super::power_law::Center;
 use super::quantity::LadderQuantity;
 use super::unit::Measured;
 use crate::record::atomic;
+use crate::record::folder::is_free;
 
 /// One row of the CSV files.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -87,7 +88,7 @@ pub(super) fn open(
     if folder.is_file() {
         bail!("the output {} is a file; give a folder with --out", folder.display());
     }
-    let path = folder.join(MANIFEST);
+    let [path, config] = [MANIFEST, "config.toml"].map(|name| folder.join(name));
     let (config_hash, data_hash) = hashes;
     match fs::read(&path) {
         Ok(text) => {
@@ -97,7 +98,7 @@ pub(super) fn open(
                 found.schema_version == VERSION && found.config_hash == config_hash,
                 "{} holds a ladder of another configuration than the one given; give its own, {}, or choose another --out",
                 folder.display(),
-                folder.join("config.toml").display()
+                config.display()
             );
             ensure!(
                 found.is_coordinate_check == is_coordinate_check,
@@ -110,10 +111,15 @@ pub(super) fn open(
                 "{} was begun with other data; give the same --data-dir, or choose another --out",
                 folder.display()
             );
+            // What was not written before a kill or a full disk is written now.
+            if !config.is_file() {
+                atomic::write(&config, config_text.as_bytes())?;
+            }
             Ok(found)
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            ensure!(is_free(folder), "{} holds files that are no ladder; choose another --out", folder.display());
+            let is_free = is_free(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+            ensure!(is_free, "{} holds files that are no ladder; choose another --out", folder.display());
             let manifest = LadderManifest {
                 schema_version: VERSION,
                 config_hash,
@@ -125,28 +131,12 @@ pub(super) fn open(
             fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
             let mut text = serde_json::to_vec_pretty(&manifest)?;
             text.push(b'\n');
-            write_shared(&path, &text)?;
-            write_shared(&folder.join("config.toml"), config_text.as_bytes())?;
+            atomic::write(&path, &text)?;
+            atomic::write(&config, config_text.as_bytes())?;
             Ok(manifest)
         }
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
-}
-
-/// Whether a folder is empty or not there; what another shard is writing at this moment does not count.
-fn is_free(folder: &Path) -> bool {
-    match fs::read_dir(folder) {
-        Ok(entries) => entries.flatten().all(|entry| entry.file_name().to_string_lossy().starts_with('.')),
-        Err(error) => error.kind() == ErrorKind::NotFound,
-    }
-}
-
-/// Replaces a file that shards may write at the same time, each the same bytes.
-pub(super) fn write_shared(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let own = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    atomic::write(&own, bytes)?;
-    fs::rename(&own, path).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// The file of one network.

@@ -27,6 +27,7 @@ pub use power_law::{COVERAGE, RESAMPLES};
 pub use quantity::LadderQuantity;
 
 use crate::config::{Checked, NetworkConfig, Precision, Stop};
+use crate::record::atomic;
 use crate::record::row::Verdict;
 use crate::session::{self, Session, config_hash, parameter_count, rule};
 use crate::signals::StopFlag;
@@ -250,11 +251,11 @@ fn report(setting: &Setting<'_>, options: &LadderOptions, units: &[(usize, usize
 }
 
 fn write(folder: &Path, rows: &[UnitRow], means: &[MeanRow], report: &LadderReport) -> Result<()> {
-    folder::write_shared(&folder.join("ladder.csv"), &folder::csv_of(rows)?)?;
-    folder::write_shared(&folder.join("means.csv"), &folder::csv_of(means)?)?;
-    folder::write_shared(&folder.join("fits.csv"), &folder::csv_of(&report.fits)?)?;
-    match figure::draw(means, &report.fits) {
-        Some(svg) => folder::write_shared(&folder.join("ladder.svg"), svg.as_bytes()),
-        None => Ok(()),
+    atomic::write(&folder.join("ladder.csv"), &folder::csv_of(rows)?)?;
+    atomic::write(&folder.join("means.csv"), &folder::csv_of(means)?)?;
+    atomic::write(&folder.join("fits.csv"), &folder::csv_of(&report.fits)?)?;
+    if let Some(svg) = figure::draw(means, &report.fits) {
+        atomic::write(&folder.join("ladder.svg"), svg.as_bytes())?;
     }
+    Ok(())
 }

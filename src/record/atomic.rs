@@ -1,9 +1,11 @@
 //! Files that are there whole or not at all: written beside their place, flushed to the disk, then renamed.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+use widthwise_datasets::part::Part;
 
 use super::kill_point::kill_point;
 
@@ -26,29 +28,31 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// As [`write()`], or an error of `content`.
 pub fn write_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let temporary = beside(path);
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let result = (|| {
-        let mut file = File::create(&temporary)?;
-        content(&mut file)?;
-        file.sync_all()?;
+        // Dropped on any failure, the part is removed.
+        let mut part = Part::create(part_of(path))?;
+        content(&mut part)?;
+        part.sync()?;
         kill_point(&format!("{name}.before_rename"));
-        fs::rename(&temporary, path)?;
+        part.rename(path)?;
         kill_point(&format!("{name}.after_rename"));
         sync_folder(path)
     })();
-    result.map_err(|error: io::Error| {
-        // What is left of a failed write is of no use; if it cannot be removed either, the first error matters more.
-        let _ = fs::remove_file(&temporary);
-        io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display()))
-    })
+    result.map_err(|error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", path.display())))
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// Where the file at `path` is while it is written.
+pub fn part_of(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(".part");
     path.with_file_name(name)
+}
+
+/// The name of the file that `name` is an unfinished write of.
+pub fn whole_name(name: &str) -> Option<&str> {
+    name.strip_prefix('.')?.strip_suffix(".part")
 }
 
 /// Makes a rename survive a power cut, where the system can.
@@ -65,6 +69,8 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -83,5 +89,25 @@ mod tests {
         let error = write(&taken, b"x").unwrap_err().to_string();
         assert!(error.contains("cannot write") && error.contains("taken"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_part_names_its_file() {
+        let name = part_of(Path::new("out/table.csv"));
+        assert_eq!(name, Path::new("out/.table.csv.part"));
+        assert_eq!(whole_name(".table.csv.part"), Some("table.csv"));
+        assert_eq!([".lock", "table.csv", "k.npy.part"].map(whole_name), [None; 3]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_under_the_name_of_the_part_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [precious, path] = ["precious", "table.csv"].map(|name| folder.path().join(name));
+        fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, part_of(&path)).unwrap();
+        write(&path, b"whole").unwrap();
+        assert_eq!([&precious, &path].map(|path| fs::read(path).unwrap()), [b"precious".to_vec(), b"whole".to_vec()]);
+        assert!(!fs::symlink_metadata(&path).unwrap().is_symlink());
     }
 }

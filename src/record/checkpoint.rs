@@ -139,6 +139,15 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Whether the file at `path` is a checkpoint, by its header.
+pub fn is_checkpoint(path: &Path) -> bool {
+    let has_position = |bytes: Vec<u8>| {
+        let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;
+        header.metadata().as_ref().map(|metadata| metadata.contains_key("position"))
+    };
+    std::fs::read(path).ok().and_then(has_position) == Some(true)
+}
+
 /// Reads a position and its parameter sets onto `device`; f64 numbers that it cannot hold stay on the host.
 ///
 /// # Errors

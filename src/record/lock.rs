@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 
+use widthwise_datasets::part::open_own;
+
 /// Held while a run writes its folder.
 #[derive(Debug)]
 pub struct Lock {
@@ -17,7 +19,8 @@ impl Lock {
     /// Another process holds the lock, or the lock file cannot be made.
     pub fn acquire(folder: &Path) -> io::Result<Self> {
         let path = folder.join(".lock");
-        let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path).map_err(|error| {
+        let opened = open_own(OpenOptions::new().create(true).write(true).truncate(false), &path);
+        let file = opened.map_err(|error| {
             io::Error::new(error.kind(), format!("cannot make the lock file {}: {error}", path.display()))
         })?;
         match file.try_lock() {

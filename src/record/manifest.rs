@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::atomic;
@@ -35,6 +36,15 @@ pub struct MemberOutcome {
     pub step: u64,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+/// What every version writes and nothing else has.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "only whether they are there matters")]
+struct Identity {
+    schema_version: u32,
+    config_hash: String,
+    widthwise_version: String,
 }
 
 /// The manifest.
@@ -91,11 +101,24 @@ impl Manifest {
         atomic::write(&folder.join(Self::FILE), &text)
     }
 
+    /// Whether a run of any version of this program wrote the manifest of `folder`, by its content: other programs have files
+    /// of this name too.
+    ///
+    /// # Errors
+    /// As [`Manifest::read`].
+    pub fn recognize(folder: &Path) -> io::Result<()> {
+        Self::parse::<Identity>(folder).map(drop)
+    }
+
     /// Reads the manifest of `folder`.
     ///
     /// # Errors
     /// No such file, or one that is not a manifest.
     pub fn read(folder: &Path) -> io::Result<Self> {
+        Self::parse(folder)
+    }
+
+    fn parse<T: DeserializeOwned>(folder: &Path) -> io::Result<T> {
         let path = folder.join(Self::FILE);
         let text = std::fs::read(&path).map_err(|error| {
             let message =

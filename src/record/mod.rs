@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod checkpoint;
 pub mod csv_file;
+pub mod folder;
 pub mod kill_point;
 pub mod lock;
 pub mod manifest;

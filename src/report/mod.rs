@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::ReportError;
 pub use read::Records;
-pub use table::join;
+pub use table::{Reader, join};
 
 use crate::record::atomic;
 
@@ -37,6 +37,14 @@ pub struct ReportFiles {
     pub figures: Vec<PathBuf>,
 }
 
+/// Folder of the images in that of the run.
+pub const FIGURES: &str = "figures";
+
+/// Whether a report makes an image of this name.
+pub(crate) fn is_figure(name: &str) -> bool {
+    name.strip_suffix(".svg").is_some_and(|stem| figure::NAMES.contains(&stem))
+}
+
 /// Reads the run in `dir` and writes `report.html` and `figures/*.svg` there.
 ///
 /// Every file is replaced as a whole; figures of an earlier report that can no longer be drawn are removed.
@@ -47,7 +55,7 @@ pub struct ReportFiles {
 pub fn write_report(dir: &Path) -> Result<ReportFiles, ReportError> {
     let records = Records::read(dir)?;
     let drawn = figure::draw_all(&records);
-    let folder = dir.join("figures");
+    let folder = dir.join(FIGURES);
     fs::create_dir_all(&folder).map_err(|source| ReportError::Io { path: folder.clone(), action: "create", source })?;
     let path_of = |name: &str| folder.join(format!("{name}.svg"));
     let mut figures = Vec::new();

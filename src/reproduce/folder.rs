@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Findings, Recipe, Size, table};
 use crate::record::atomic;
+use crate::record::folder::{is_free, remove_file};
 use crate::record::lock::Lock;
 
 const MANIFEST: &str = "recipe.json";
@@ -28,7 +29,7 @@ pub(super) const WORK: &str = "work";
 #[derive(Debug, Serialize, Deserialize)]
 struct RecipeManifest {
     recipe: String,
-    /// `None` while the recipe is at work for the first time.
+    /// `None` while the recipe is at work for the first time, and while its files are written.
     size: Option<Size>,
     widthwise_version: String,
     /// Files that it left, all in this folder.
@@ -52,6 +53,11 @@ impl RecipeManifest {
         }
     }
 
+    /// Whether the recipe was done: its last write is that of its size, and all its files are there.
+    fn is_finished(&self, folder: &Path) -> bool {
+        self.size.is_some() && self.files.iter().all(|name| folder.join(name).is_file())
+    }
+
     fn write(&self, folder: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
         Ok(atomic::write(&folder.join(MANIFEST), text.as_bytes())?)
@@ -65,11 +71,14 @@ pub(super) fn open(folder: &Path, recipe: &str, force: bool) -> Result<Lock> {
     ensure!(!folder.is_file(), "the output {shown} is a file; give a folder with --out");
     let found = RecipeManifest::read(folder)?;
     match &found {
-        None => ensure!(is_empty(folder), "{shown} holds files that are no recipe's; choose another --out"),
+        None => ensure!(
+            is_free(folder).context("cannot read the folder")?,
+            "{shown} holds files that are no recipe's; choose another --out"
+        ),
         Some(found) if found.recipe != recipe => {
             bail!("{shown} holds the results of {}; choose another --out", found.recipe)
         }
-        Some(found) if found.size.is_some() && !force => {
+        Some(found) if found.is_finished(folder) && !force => {
             bail!("{shown} holds results already; replace them with --force, or choose another --out")
         }
         Some(_) => {}
@@ -88,12 +97,10 @@ pub(super) fn open(folder: &Path, recipe: &str, force: bool) -> Result<Lock> {
     }
 }
 
-/// Whether there is nothing but a lock.
-fn is_empty(folder: &Path) -> bool {
-    match fs::read_dir(folder) {
-        Ok(entries) => entries.flatten().all(|entry| entry.file_name() == ".lock"),
-        Err(error) => error.kind() == ErrorKind::NotFound,
-    }
+/// Whether a recipe writes files of this name.
+fn is_own(name: &str) -> bool {
+    matches!(name, "numbers.csv" | "figure.svg" | "table.csv" | "table.md")
+        || name.ends_with(".toml") && Path::new(name).file_name().is_some_and(|own| own == name)
 }
 
 /// Writes what a recipe found and removes what it had left before.
@@ -109,20 +116,14 @@ pub(super) fn write(folder: &Path, recipe: &dyn Recipe, size: Size, findings: &F
     files.push(("table.md".to_owned(), page(recipe, size, findings).into_bytes()));
     let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
     let before = RecipeManifest::read(folder)?.map_or_else(Vec::new, |manifest| manifest.files);
-    let is_own = |name: &&String| Path::new(name.as_str()).file_name().is_some_and(|own| own == name.as_str());
-    for name in before.iter().filter(|name| !names.contains(name)).filter(is_own) {
-        match fs::remove_file(folder.join(name)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {name} from {}", folder.display()));
-            }
-            _ => {}
-        }
-    }
-    RecipeManifest::new(recipe.name(), Some(size), names).write(folder)?;
+    let old: Vec<String> = before.into_iter().filter(|name| !names.contains(name) && is_own(name)).collect();
+    // While they are written they are nobody's results: the same command begins again after a kill or a full disk.
+    RecipeManifest::new(recipe.name(), None, [names.as_slice(), &old].concat()).write(folder)?;
     for (name, bytes) in &files {
         atomic::write(&folder.join(name), bytes)?;
     }
-    Ok(())
+    old.iter().try_for_each(|name| remove_file(&folder.join(name)))?;
+    RecipeManifest::new(recipe.name(), Some(size), names).write(folder)
 }
 
 /// `table.md`: heading, table, remarks and how verdicts are reached.
@@ -160,17 +161,21 @@ mod tests {
         drop(open(&folder, "a", false).unwrap());
         let left = vec!["old.toml".to_owned()];
         RecipeManifest::new("a", Some(Size::Tiny), left).write(&folder).unwrap();
-        let refusal = |recipe: &str, force| open(&folder, recipe, force).unwrap_err().to_string();
-        assert!(refusal("a", false).contains("--force"));
-        assert!(refusal("b", true).contains("holds the results of a"));
         for name in ["old.toml", "thesis.tex"] {
             fs::write(folder.join(name), "").unwrap();
         }
+        let refusal = |recipe: &str, force| open(&folder, recipe, force).unwrap_err().to_string();
+        assert!(refusal("a", false).contains("--force"));
+        assert!(refusal("b", true).contains("holds the results of a"));
         drop(open(&folder, "a", true).unwrap());
         assert!(folder.join("old.toml").is_file(), "earlier results go when there are new ones");
         write(&folder, super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
         assert!(!folder.join("old.toml").exists() && folder.join("thesis.tex").is_file());
         fs::remove_file(folder.join(MANIFEST)).unwrap();
         assert!(refusal("a", true).contains("no recipe's"));
+        // A manifest that names another's file does not make it the recipe's.
+        RecipeManifest::new("a", Some(Size::Tiny), vec!["thesis.tex".to_owned()]).write(&folder).unwrap();
+        write(&folder, super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
+        assert!(folder.join("thesis.tex").is_file());
     }
 }

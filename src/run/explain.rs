@@ -34,6 +34,8 @@ pub fn explain(
     let _lock = Lock::acquire(folder)?;
     let mut experiment = load(Some(&folder.join("config.toml")), &[])?.into_inner();
     change(&mut experiment.explain);
+    // "All of them" is no number that a configuration could hold.
+    experiment.explain.members = experiment.explain.members.min(experiment.run.members);
     let experiment = Checked::new(experiment)?;
     let session = Session::new(&experiment, data_dir, session::device(&experiment)?)?;
     ensure!(

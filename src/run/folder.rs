@@ -17,7 +17,6 @@
 //! | `figures/*.svg`, `report.html` | drawn from the files above |
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -26,9 +25,11 @@ use super::RunOptions;
 use crate::explain;
 use crate::record::atomic;
 use crate::record::checkpoint::{self, ParameterSets, Position};
+use crate::record::folder::{is_free, remove_file, remove_own};
 use crate::record::kill_point::kill_point;
 use crate::record::lock::Lock;
 use crate::record::manifest::{Manifest, Outcome};
+use crate::report;
 use crate::session::Session;
 
 /// What lies in the folder.
@@ -51,14 +52,32 @@ const OURS: [&str; 13] = [
     "results.csv",
     "training.csv",
     "times.csv",
-    "kernels",
+    KERNELS,
     explain::FOLDER,
     explain::BUDGET_FILE,
     explain::FORECAST_FILE,
-    "members",
-    "figures",
+    MEMBERS,
+    report::FIGURES,
     "report.html",
 ];
+
+const KERNELS: &str = "kernels";
+const MEMBERS: &str = "members";
+
+/// Whether a run makes a file of this path in one of its folders.
+fn is_own(folder: &str, path: &str) -> bool {
+    match folder {
+        KERNELS => matches!(path, "nngp_infinite.npy" | "ntk_infinite.npy"),
+        explain::FOLDER => explain::is_own(path),
+        report::FIGURES => report::is_figure(path),
+        MEMBERS => path.split_once('/').is_some_and(|(member, file)| {
+            let is_matrix = ["_initial.npy", "_final.npy"].iter().any(|ending| file.ends_with(ending));
+            let is_weights = file == checkpoint::WEIGHTS_FILE || checkpoint::step_of_weights_file(file).is_some();
+            member.parse::<usize>().is_ok() && !file.contains('/') && (is_matrix || is_weights)
+        }),
+        _ => false,
+    }
+}
 
 /// Makes the folder and locks it, or says what stands in the way. Nothing in it is changed: a run that fails before its
 /// first step leaves an earlier one as it was.
@@ -67,7 +86,9 @@ pub(super) fn open(folder: &Path, options: &RunOptions) -> Result<(Found, Lock)>
         bail!("the output {} is a file; give a folder with --output", folder.display());
     }
     let is_run = || folder.join(Manifest::FILE).is_file() || folder.join(checkpoint::FILE).is_file();
-    if !is_run() && !is_empty(folder)? {
+    if is_run() {
+        expect_own(folder)?;
+    } else if !is_free(folder).with_context(|| format!("cannot read the output folder {}", folder.display()))? {
         bail!("{} holds files that are no run of this program; choose another --output", folder.display());
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot make the output folder {}", folder.display()))?;
@@ -85,16 +106,14 @@ pub(super) fn open(folder: &Path, options: &RunOptions) -> Result<(Found, Lock)>
     Ok((found, lock))
 }
 
-/// Whether nothing lies there but what a run leaves that was killed before its manifest.
-fn is_empty(folder: &Path) -> Result<bool> {
-    let leavings = [".lock".to_owned(), format!(".{}.part", Manifest::FILE)];
-    match fs::read_dir(folder) {
-        Ok(mut entries) => {
-            Ok(entries.all(|entry| entry.is_ok_and(|e| leavings.iter().any(|name| e.file_name() == **name))))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
-        Err(error) => Err(error).with_context(|| format!("cannot read the output folder {}", folder.display())),
+/// Sees to it that a run of this program made what lies there: its name alone makes no file ours.
+fn expect_own(folder: &Path) -> Result<()> {
+    let Err(error) = Manifest::recognize(folder) else { return Ok(()) };
+    if checkpoint::is_checkpoint(&folder.join(checkpoint::FILE)) {
+        return Ok(());
     }
+    let shown = folder.display();
+    bail!("{shown} holds files that are no run of this program ({error}); choose another --output")
 }
 
 fn unfinished(folder: &Path) -> Result<Found> {
@@ -111,20 +130,16 @@ fn unfinished(folder: &Path) -> Result<Found> {
 /// Removes what an earlier run left, all but its manifest.
 pub(super) fn clear(folder: &Path) -> Result<()> {
     OURS.iter().try_for_each(|name| {
-        remove(&folder.join(name))?;
+        let path = folder.join(name);
+        if path.is_dir() {
+            remove_own(&path, &|file| is_own(name, file))?;
+        } else {
+            remove_file(&path)?;
+            remove_file(&atomic::part_of(&path))?;
+        }
         kill_point("clear");
         Ok(())
     })
-}
-
-fn remove(path: &Path) -> Result<()> {
-    let result = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match result {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// Reads the checkpoint and holds it against the configuration.
@@ -149,7 +164,7 @@ pub(super) fn clear_weights(member: &Path, step: u64) -> Result<()> {
         let path = entry?.path();
         let kept = path.file_name().and_then(|name| checkpoint::step_of_weights_file(name.to_str()?));
         if kept.is_some_and(|kept| kept >= step) {
-            remove(&path)?;
+            remove_file(&path)?;
         }
     }
     Ok(())
@@ -157,10 +172,42 @@ pub(super) fn clear_weights(member: &Path, step: u64) -> Result<()> {
 
 /// The run is over.
 pub(super) fn remove_checkpoint(folder: &Path) -> Result<()> {
-    remove(&folder.join(checkpoint::FILE))
+    Ok(remove_file(&folder.join(checkpoint::FILE))?)
 }
 
 /// Folder of one member's matrices.
 pub(super) fn member(folder: &Path, member: usize) -> PathBuf {
-    folder.join("members").join(format!("{member:03}"))
+    folder.join(MEMBERS).join(format!("{member:03}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_a_run_are_known_by_their_place() {
+        for (folder, file) in [
+            ("kernels", "ntk_infinite.npy"),
+            ("members", "007/ntk_initial.npy"),
+            ("members", "000/weights.safetensors"),
+            ("members", "000/weights_20.safetensors"),
+            ("explain", "settings.json"),
+            ("explain", "member_012.forecast.csv"),
+            ("figures", "loss.svg"),
+        ] {
+            assert!(is_own(folder, file), "{folder}/{file}");
+        }
+        for (folder, file) in [
+            ("kernels", "mine.npy"),
+            ("members", "weights.safetensors"),
+            ("members", "mine/weights.safetensors"),
+            ("members", "000/deep/weights.safetensors"),
+            ("members", "000/weights_x.safetensors"),
+            ("explain", "member_.csv"),
+            ("figures", "loss.png"),
+            ("config.toml", "x"),
+        ] {
+            assert!(!is_own(folder, file), "{folder}/{file}");
+        }
+    }
 }

@@ -22,7 +22,7 @@ use crate::record::kill_point::kill_point;
 use crate::record::manifest::{Manifest, MemberOutcome, Outcome};
 use crate::report::write_report;
 use crate::session::{self, Session};
-use crate::signals::StopFlag;
+use crate::signals::{StepGuard, StopFlag};
 use crate::training::batches::Batches;
 use crate::training::optimizer::{OptimizerState, Updater};
 use crate::training::{Course, Member, deadline, train};
@@ -93,6 +93,8 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         monitor.note(&format!("theory: {remark}"));
     }
     let manifest = |outcome: Outcome, position: &Position| session.manifest(outcome, position, learning_rate, &theory);
+    // From here on a stop leaves a checkpoint; before, there is nothing to keep.
+    let _steps = StepGuard::begin();
     manifest(Outcome::Running, &position).write(&folder)?;
     if found == folder::Found::Nothing {
         folder::clear(&folder)?;

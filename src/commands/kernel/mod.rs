@@ -73,7 +73,7 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     let storage = storage(arguments.storage);
     let tiling = Tiling { blocks: &blocks, wanted, storage, budget, held };
 
-    let stop = StopFlag::on_signals().context("cannot listen for signals")?;
+    let stop = StopFlag::on_signals();
     let fingerprint = job::fingerprint(&architecture, &left, right.as_ref(), wanted, storage, trained)?;
     let target = tiling.target(&files, fingerprint, arguments.tile, arguments.restart, right.is_none())?;
     // What has no kernel is refused before there is a job to finish.

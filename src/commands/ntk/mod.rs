@@ -5,7 +5,7 @@ mod source;
 mod subject;
 mod tiling;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use widthwise::memory::Bytes;
 use widthwise::network::Network;
 use widthwise::record::tiles::Fingerprint;
@@ -68,7 +68,7 @@ fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exi
     let side = |examples| side(examples);
     let sides = [side(&left), side(right.as_ref().unwrap_or(&left))];
     let blocks = BlockSource::<T>::new(&network, plan, sides, right.is_none());
-    let stop = StopFlag::on_signals().context("cannot listen for signals")?;
+    let stop = StopFlag::on_signals();
     if let Some(count) = arguments.top_k {
         return eigen::execute(arguments, blocks, count, budget, &stop, console);
     }

@@ -17,6 +17,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use widthwise_datasets::part::open_own;
 
 use super::super::kill_point::kill_point_after;
 
@@ -98,7 +99,7 @@ impl Journal {
     /// # Errors
     /// Another process holds it, it cannot be read, or it is no journal.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Found>)> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let file = open_own(OpenOptions::new().read(true).write(true).create(true).truncate(false), path);
         let mut file = file.map_err(|error| at(path, &error))?;
         match file.try_lock() {
             Ok(()) => {}

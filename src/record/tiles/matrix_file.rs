@@ -1,11 +1,12 @@
 //! A matrix in a `.npy` file, read and written block by block at its place.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use npyz::{DType, NpyHeader, Order};
+use widthwise_datasets::part::open_own;
 
 use super::super::kill_point::kill_point;
 
@@ -81,7 +82,12 @@ impl MatrixFile {
     /// A failure to write, with the path in its message.
     pub fn create(path: &Path, rows: usize, columns: usize, storage: Storage) -> io::Result<Self> {
         let make = || {
-            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+            // Removed first: a link in its place is not written through.
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
             let header = header(rows, columns, storage);
             file.write_all(&header)?;
             let length = (rows as u64).checked_mul(columns as u64).and_then(|n| n.checked_mul(storage.bytes() as u64));
@@ -99,7 +105,10 @@ impl MatrixFile {
     /// # Errors
     /// The file cannot be opened, or is no whole matrix of `f64` or `f32` numbers; a vector is one row.
     pub fn open(path: &Path, for_writing: bool) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(for_writing).open(path);
+        let file = match for_writing {
+            true => open_own(OpenOptions::new().read(true).write(true), path),
+            false => File::open(path),
+        };
         let file = file.map_err(|error| at(path, "cannot read", &error))?;
         let refuse = |what: String| {
             let message =
