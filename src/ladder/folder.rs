@@ -25,7 +25,9 @@ use super::limit::mean_and_error;
 use super::power_law::Center;
 use super::quantity::LadderQuantity;
 use super::unit::Measured;
+use crate::config::parse;
 use crate::record::atomic;
+use crate::session::in_what;
 
 /// One row of the CSV files.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -73,6 +75,9 @@ pub(super) struct LadderManifest {
     pub(super) widthwise_version: String,
 }
 
+/// Keys that the networks of one ladder need not share.
+const NOT_SHARED: &[&str] = &["network.width", "run.members"];
+
 pub(super) const MANIFEST: &str = "ladder.json";
 const VERSION: u32 = 1;
 
@@ -95,8 +100,9 @@ pub(super) fn open(
                 .with_context(|| format!("{} is no manifest of a ladder; choose another --out", path.display()))?;
             ensure!(
                 found.schema_version == VERSION && found.config_hash == config_hash,
-                "{} holds a ladder of another configuration than the one given; give its own, {}, or choose another --out",
+                "{} holds a ladder of another configuration than the one given{}; give its own, {}, or choose another --out",
                 folder.display(),
+                parse(config_text, "", &[]).map_or_else(|_| String::new(), |given| in_what(folder, &given, NOT_SHARED)),
                 folder.join("config.toml").display()
             );
             ensure!(
