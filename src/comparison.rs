@@ -109,6 +109,7 @@ fn loss_steps(steps: &[u64]) -> Vec<u64> {
 pub fn judge(rows: &mut [Row], steps: &[u64], config: &ClaimsConfig) {
     let mut claims: Vec<(usize, f64)> = Vec::new();
     for (index, row) in rows.iter_mut().enumerate() {
+        row.z = row.z.filter(|z| z.is_finite());
         row.verdict = row.predicted.is_none().then_some(Verdict::NoPrediction);
         if claim_of(row, steps).is_some() {
             row.verdict = Some(Verdict::Undecided);
@@ -134,7 +135,8 @@ pub fn judge(rows: &mut [Row], steps: &[u64], config: &ClaimsConfig) {
 pub fn p_value(row: &Row) -> Option<f64> {
     let freedom = member_count(row)?.checked_sub(1).filter(|freedom| *freedom > 0)?;
     let t = StudentsT::new(0.0, 1.0, freedom as f64).ok()?;
-    let z = row.z?;
+    // Members that differ by less than the smallest number leave no finite z, and no p-value.
+    let z = row.z.filter(|z| z.is_finite())?;
     Some(match sides(row) {
         Sides::Two => 2.0 * t.sf(z.abs()),
         Sides::Upper => t.sf(z),
@@ -171,6 +173,34 @@ pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever the members measured, a p-value is one or there is none.
+    #[test]
+    fn the_smallest_and_largest_numbers_have_a_p_value_or_none() {
+        let numbers = [0.0, 5e-324, 1e-320, 1e-300, 1e-160, 1.0, 1e160, 1e300, f64::MAX, f64::INFINITY, f64::NAN];
+        let columns = crate::record::row::RunColumns {
+            run: String::new(),
+            seed: 1,
+            dataset: String::new(),
+            family: String::new(),
+            parameterization: String::new(),
+            width: 1,
+            depth: 1,
+        };
+        for z in numbers.into_iter().flat_map(|z| [z, -z]) {
+            for quantity in [Quantity::TrainLoss, Quantity::NtkRelativeChange] {
+                for members in ["0..2", "0..3", "0..1000000"] {
+                    let mut row = columns.row(members.into(), (0, None), (quantity.name(), ""), (None, None));
+                    (row.measured, row.std_error, row.predicted, row.z) = (Some(z), Some(1.0), Some(1.0), Some(z));
+                    let p = p_value(&row);
+                    assert_eq!(p.is_some(), z.is_finite(), "{z}");
+                    assert!(p.is_none_or(|p| (0.0..=1.0).contains(&p)), "{z}: {p:?}");
+                    judge(std::slice::from_mut(&mut row), &[0, 1], &ClaimsConfig::default());
+                    assert!(row.z.is_none_or(f64::is_finite), "{z}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn holm_steps_down() {

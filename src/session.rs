@@ -1,6 +1,5 @@
 //! What a run holds from start to end: data, architecture, device, schedule.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,7 +9,7 @@ use widthwise_datasets::Prepared;
 use widthwise_probes::KernelSummary;
 use widthwise_theory::{Architecture, UpdateRule};
 
-use crate::config::{Checked, LearningRate, Loss, Precision};
+use crate::config::{Checked, Experiment, LearningRate, Loss, Precision, differences, load_recorded};
 use crate::data::{Data, input_shape};
 use crate::network::{Network, build_architecture, draw_gates};
 use crate::ntk::ntk;
@@ -22,7 +21,7 @@ use crate::record::manifest::{Manifest, Outcome};
 use crate::record::row::RunColumns;
 use crate::training::batches::Batches;
 use crate::training::loss::examples_per_unit;
-use crate::training::schedule::{last_step, probe_steps};
+use crate::training::schedule::{ProbeSteps, last_step};
 
 /// The unchanging part of a run.
 pub(crate) struct Session<'a> {
@@ -36,7 +35,7 @@ pub(crate) struct Session<'a> {
     pub(crate) data: Data,
     pub(crate) columns: RunColumns,
     pub(crate) last_step: u64,
-    pub(crate) probe_steps: BTreeSet<u64>,
+    pub(crate) probe_steps: ProbeSteps,
     pub(crate) device: Device,
     pub(crate) dtype: DType,
     /// Whether the run's optimizer has other learning-rate factors than gradient descent.
@@ -80,7 +79,7 @@ impl<'a> Session<'a> {
             data_hash: data_hash(&prepared),
             config_text,
             dataset_source: dataset.source,
-            probe_steps: probe_steps(experiment.probes.schedule, last_step),
+            probe_steps: ProbeSteps::new(experiment.probes.schedule, last_step),
             experiment,
             prepared,
             architecture,
@@ -207,7 +206,7 @@ impl<'a> Session<'a> {
 
     /// Refuses to go on where another configuration or other data stopped.
     pub(crate) fn expect_same(&self, position: &Position, folder: &Path) -> Result<()> {
-        expect_same_config(&position.config_hash, &self.config_hash, folder)?;
+        expect_same_config(&position.config_hash, self.experiment, folder)?;
         ensure!(
             position.data_hash == self.data_hash,
             "{} was begun with other data than {}; give the same --data-dir, or start again with --force",
@@ -253,14 +252,30 @@ pub(crate) fn config_hash(text: &str) -> String {
 }
 
 /// Refuses to go on in `folder` where another configuration stopped.
-pub(crate) fn expect_same_config(found: &str, given: &str, folder: &Path) -> Result<()> {
+pub(crate) fn expect_same_config(found: &str, given: &Checked, folder: &Path) -> Result<()> {
     ensure!(
-        found == given,
-        "{} was made by another configuration than the one given; resume with {}, or start again with --force",
+        found == config_hash(&given.resolved_toml()),
+        "{} was made by another configuration than the one given{}; resume with {}, or start again with --force",
         folder.display(),
+        in_what(folder, given, &[]),
         folder.join("config.toml").display()
     );
     Ok(())
+}
+
+/// Keys that a message names at most.
+const NAMED: usize = 5;
+
+/// The keys in which the configuration in `folder` is another than the one given, in words to follow "than the one given"; nothing
+/// where it cannot be read. `free` may differ.
+pub(crate) fn in_what(folder: &Path, given: &Experiment, free: &[&str]) -> String {
+    let Ok(there) = load_recorded(&folder.join("config.toml")) else { return String::new() };
+    let mut found = differences(&there, given);
+    found.retain(|difference| !free.contains(&difference.key.as_str()));
+    let named: Vec<String> = found.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = found.len().saturating_sub(NAMED);
+    let rest = if more > 0 { format!(", and {more} more keys differ") } else { String::new() };
+    if named.is_empty() { rest } else { format!(": {}{rest}", named.join(", ")) }
 }
 
 /// SHA-256 of everything that training and tests look at.
@@ -282,7 +297,9 @@ fn data_hash(prepared: &Prepared) -> String {
 pub(crate) fn parameter_count(architecture: &Architecture) -> usize {
     let layers = architecture.weight_layers().unwrap_or_default();
     let biases = |layer: &widthwise_theory::WeightLayer| if layer.init.sigma_b2 > 0.0 { layer.width } else { 0 };
-    layers.iter().map(|layer| layer.fan_in * layer.branches * layer.width + biases(layer)).sum()
+    let weights =
+        |layer: &widthwise_theory::WeightLayer| layer.fan_in.saturating_mul(layer.branches).saturating_mul(layer.width);
+    layers.iter().fold(0, |sum: usize, layer| sum.saturating_add(weights(layer)).saturating_add(biases(layer)))
 }
 
 /// The name by which a unit variant is written in configurations.

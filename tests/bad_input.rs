@@ -234,6 +234,66 @@ fn configurations_that_cannot_be_meant_are_refused() {
 }
 
 #[test]
+fn resuming_where_no_run_was_begun_is_refused() {
+    let desk = Desk::new();
+    let words = ["--resume", "there is no run in", "without --resume", "--output"];
+    desk.refuses("run small.toml --resume --output new", &words);
+    assert!(!desk.path("new").exists(), "a refusal makes no folder");
+    fs::create_dir(desk.path("empty")).unwrap();
+    desk.refuses("run small.toml --resume --output empty", &words);
+    desk.refuses("run small.toml --resume", &words);
+    // A folder of something else, and a run that is over.
+    desk.write("other/notes.txt", "mine");
+    desk.refuses("run small.toml --resume --output other", &["no run of this program"]);
+    let ended = desk.type_in("run small.toml --resume --output out").done();
+    assert!(ended.err.contains("nothing to resume"), "{ended:?}");
+    // Killed before its first file, a run starts anew and says so.
+    desk.write("begun/.lock", "");
+    let ended = desk.type_in("run small.toml --resume --output begun").done();
+    assert!(ended.err.contains("starts from its beginning"), "{ended:?}");
+}
+
+#[test]
+fn the_key_in_which_a_resumed_run_differs_is_named() {
+    let desk = Desk::new();
+    for (set, words) in [
+        ("network.width=9", &["another configuration", "network.width is 8 there and 9 here"][..]),
+        ("run.seed=4", &["run.seed is 1 there and 4 here"]),
+        ("training.optimizer=momentum", &["training.optimizer is", "gradient_descent", "momentum"]),
+        ("training.batch_size=5", &["training.batch_size is not set there and 5 here"]),
+    ] {
+        desk.refuses(&format!("run small.toml --output out --resume --set {set}"), words);
+    }
+}
+
+#[test]
+fn the_longest_schedules_are_planned_and_stopped_in_little_memory() {
+    let desk = Desk::new();
+    for (steps, looks) in [("100000000", "100000001 looks"), ("9223372036854775807", "9223372036854775808 looks")] {
+        let line = format!("run small.toml --dry-run --set probes.schedule.every=1 --set training.stop.steps={steps}");
+        let ended = desk.type_in(&line).done();
+        assert!(ended.out.contains(looks) && ended.out.contains(steps), "{ended:?}");
+    }
+    // A clock that never strikes, and one that strikes at once, over as many steps.
+    let line = "run small.toml --set training.stop.wall_time_s=1e20 --set training.stop.steps=3 --output forever";
+    desk.type_in(line).done();
+    let every = "--set probes.schedule.every=1 --set training.stop.steps=9223372036854775807";
+    desk.type_in(&format!("run small.toml {every} --set training.stop.wall_time_s=1e-9 --output at_once")).done();
+}
+
+#[test]
+fn a_refused_value_comes_from_where_it_was_written() {
+    let desk = Desk::new();
+    let cos = "--set network.activation={cos={a=2.0,b=3.0,c=0.5}}";
+    desk.refuses_run(cos, &["network.activation.cos.a = 2.0 (--set)", "network.activation.cos.c = 0.5 (--set)"]);
+    desk.write("x.csv", "1,2\n3,4\n");
+    desk.refuses(&format!("kernel small.toml --inputs x.csv {cos}"), &["network.activation.cos.a = 2.0 (--set)"]);
+    let utf16: Vec<u8> = "[network]\nwidth = 0\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    desk.write("utf16.toml", [b"\xff\xfe".as_slice(), &utf16].concat());
+    desk.refuses("config check utf16.toml", &["network.width = 0 (utf16.toml, line 2)"]);
+}
+
+#[test]
 fn any_cut_or_altered_configuration_is_accepted_or_refused() {
     let desk = Desk::new();
     let text = desk.type_in("config init -").done().out.into_bytes();

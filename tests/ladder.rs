@@ -274,7 +274,7 @@ fn what_a_ladder_cannot_do_is_refused_in_a_sentence() {
     assert!(!place.out("refused").exists());
     place.ladder("out", small);
     for (more, words) in [
-        ("--set training.stop.steps=21", ["another configuration", "config.toml"]),
+        ("--set training.stop.steps=21", ["another configuration", "training.stop.steps is "]),
         ("--set run.seed=4", ["another configuration", "--out"]),
         ("--coordinates", ["another configuration", "--out"]),
     ] {

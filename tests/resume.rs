@@ -121,7 +121,10 @@ impl Reference {
 
     fn resume(&self, output: &Path) -> Command {
         let mut command = self.command(output);
-        command.arg("--resume");
+        // A run that was killed before its first file left nothing to resume, and is begun.
+        if fs::read_dir(output).is_ok_and(|mut entries| entries.next().is_some()) {
+            command.arg("--resume");
+        }
         command
     }
 
@@ -480,13 +483,16 @@ fn another_configuration_or_other_data_are_refused_on_resume() {
     let reference = Reference::momentum();
     let output = unfinished(reference, "changed");
     let words = ["another configuration", "config.toml", "--force"];
-    refused(reference.resume(&output).args(["--set", "network.width=25"]), &output, &words);
+    let with = |key: &'static str| [&words[..], &[key]].concat();
+    let width = with("network.width is 24 there and 25 here");
+    refused(reference.resume(&output).args(["--set", "network.width=25"]), &output, &width);
     // Also before the first checkpoint, and at the end.
     let early = reference.folder.path().join("changed_early");
     killed_at(reference.command(&early), "probe:2");
-    refused(reference.resume(&early).args(["--set", "run.seed=8"]), &early, &words);
+    let seed = with("run.seed is 7 there and 8 here");
+    refused(reference.resume(&early).args(["--set", "run.seed=8"]), &early, &seed);
     let late = reference.folder.path().join("whole");
-    refused(reference.resume(&late).args(["--set", "run.seed=8"]), &late, &words);
+    refused(reference.resume(&late).args(["--set", "run.seed=8"]), &late, &seed);
 
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let data = std::env::var_os("WIDTHWISE_TEST_DATA").map_or(data, PathBuf::from);

@@ -1,19 +1,19 @@
 //! What crosses between host and device while networks train on wgpu, counted in wgpu's own log of its calls: whoever makes a
 //! transfer, our code or Burn's, makes it through one of these.
 
-use std::collections::BTreeSet;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use burn::tensor::{DType, Device, Tensor};
-use widthwise::config::{Loss, Optimizer, TrainingConfig};
+use widthwise::config::{Loss, Optimizer, Schedule, TrainingConfig};
 use widthwise::data::Data;
 use widthwise::measurement::{Evaluation, Snapshot};
 use widthwise::network::Network;
 use widthwise::record::manifest::Outcome;
 use widthwise::training::batches::Batches;
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
+use widthwise::training::schedule::ProbeSteps;
 use widthwise::training::{Course, Member, Observer, train};
 use widthwise_datasets::{Examples, ImageShape, Prepared};
 use widthwise_probes::to_f64;
@@ -139,7 +139,7 @@ fn calls(architecture: &Architecture, optimizer: Optimizer, loss: Loss, batch_si
         updater: Updater { optimizer, learning_rate: 1e-4, l2: config.l2, anchor: None },
         last_step,
         seed: 1,
-        probe_steps: &BTreeSet::from([last_step]),
+        probe_steps: &ProbeSteps::new(Schedule::Ends, last_step),
         checkpoint_every: u64::MAX,
         deadline: None,
     };

@@ -2,12 +2,15 @@
 //!
 //! Here every value is already allowed on its own, as the [schema](super::schema) says.
 
+mod idle;
 mod layers;
 mod network;
 
 use std::borrow::Cow;
 
 use widthwise_datasets::{Colour, DatasetSpec, ImageShape, Normalize, Scale, Targets, catalog, synthetic::twelve_bit};
+
+pub(super) use idle::{Idle, idle};
 
 use super::experiment::{DeviceKind, Experiment, LearningRate, Loss, Optimizer, Precision, Schedule};
 use super::values::is_within;

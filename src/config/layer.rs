@@ -180,6 +180,15 @@ pub enum ReadoutConfig {
     GatedDense(VariancesConfig),
 }
 
+impl ReadoutConfig {
+    /// Its own variances.
+    pub fn variances(&self) -> VariancesConfig {
+        match self {
+            Self::Dense(config) | Self::GatedDense(config) => *config,
+        }
+    }
+}
+
 /// Variances of a layer whose width comes from the data.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

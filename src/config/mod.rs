@@ -7,6 +7,7 @@
 mod check;
 mod claims;
 mod combinations;
+mod differences;
 mod experiment;
 mod init;
 mod layer;
@@ -17,6 +18,7 @@ mod resolved;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod text;
 mod unknown;
 mod values;
 
@@ -27,6 +29,7 @@ use std::path::Path;
 use toml::Value;
 
 pub use claims::KNOWN_CLAIMS;
+pub use differences::{Difference, differences};
 pub use experiment::{
     Anchor, ClaimsConfig, ControlConfig, DatasetConfig, DeviceKind, Experiment, ExplainConfig, KeepWeights, L2,
     LearningRate, Loss, Optimizer, Precision, ProbesConfig, RunConfig, Schedule, Stop, TrainingConfig,
@@ -39,7 +42,7 @@ pub use layer::{
 pub use network::{ConvolutionConfig, ConvolutionReadout, Family, GateKind, GatesConfig, NetworkConfig};
 pub use problem::{ConfigError, Fault, Place, Problem};
 
-use combinations::Conflict;
+use combinations::{Conflict, Idle};
 use schema::EXPERIMENT;
 use values::{Places, is_within};
 
@@ -94,6 +97,15 @@ pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Checked, Config
     parse(&text, &origin, overrides)
 }
 
+/// Reads the configuration that a run left in its folder, which may be of a time when keys without effect were let pass.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_recorded(file: &Path) -> Result<Checked, ConfigError> {
+    let (text, origin) = text_of(Some(file))?;
+    checked(&text, &origin, &[], Scope::Recorded).map(Checked)
+}
+
 /// As [`load`], from a text; `origin` stands for the file name in messages.
 ///
 /// # Errors
@@ -118,13 +130,16 @@ pub fn load_network(file: Option<&Path>, overrides: &[String]) -> Result<(Networ
 enum Scope {
     /// The experiment that it describes.
     Experiment,
+    /// The same, written by the program.
+    Recorded,
     /// Its network alone, which need not fit its data.
     NetworkOnOtherData,
 }
 
 fn text_of(file: Option<&Path>) -> Result<(String, String), ConfigError> {
     let Some(path) = file else { return Ok((DEFAULT_RUN.to_owned(), "the default run".to_owned())) };
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let bytes = fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let text = text::decode(&bytes).map_err(|found| ConfigError::Encoding { path: path.to_owned(), found })?;
     Ok((text, path.display().to_string()))
 }
 
@@ -149,6 +164,9 @@ fn checked(text: &str, origin: &str, overrides: &[String], scope: Scope) -> Resu
     };
     problems.extend(conflicts(&experiment, &problems, scope)?);
     problems.extend(idle_override(&experiment, &places));
+    if scope != Scope::Recorded {
+        problems.extend(idle_keys(&experiment, &problems, &places)?);
+    }
     if problems.is_empty() { Ok(experiment) } else { Err(invalid(problems, &places)) }
 }
 
@@ -168,7 +186,9 @@ fn conflicts(experiment: &Experiment, refused: &[Problem], scope: Scope) -> Resu
     let is_refused =
         |key: &str| refused.iter().any(|problem| is_within(&problem.key, key) || is_within(key, &problem.key));
     let counts = |conflict: &Conflict| {
-        scope == Scope::Experiment || !conflict.is_about_data() || !is_within(&conflict.key, "network")
+        matches!(scope, Scope::Experiment | Scope::Recorded)
+            || !conflict.is_about_data()
+            || !is_within(&conflict.key, "network")
     };
     let sound = combinations::conflicts(experiment)
         .into_iter()
@@ -207,9 +227,36 @@ fn idle_override(experiment: &Experiment, places: &Places) -> Option<Problem> {
     Some(Problem { key: key.to_owned(), found: Some(value.to_string()), place: Place::Default, fault })
 }
 
+/// Keys that nothing reads, as far as somebody meant them to be read: by `--set`, or with another value than the default in a
+/// file, whose text may be one that names every key; what a file turns off there may stay in detail.
+fn idle_keys(experiment: &Experiment, refused: &[Problem], places: &Places) -> Result<Vec<Problem>, ConfigError> {
+    let table = |experiment: &Experiment| Value::try_from(experiment).map_err(|error| unreadable(&error));
+    let (values, defaults) = (table(experiment)?, table(&Experiment::default())?);
+    // A file is written for its own network; what an override makes of that need not read all of it.
+    let is_varied = places.has_override("network");
+    let is_meant = |idle: &Idle| {
+        let is_changed = values::lookup(&values, idle.key) != values::lookup(&defaults, idle.key);
+        let is_varied = is_varied && is_within(idle.key, "network");
+        let is_in_file = !idle.is_detail && !is_varied && places.of(idle.key) != Place::Default;
+        places.has_override(idle.key) || is_changed && is_in_file
+    };
+    let is_refused = |idle: &Idle| refused.iter().any(|problem| is_within(&problem.key, idle.key));
+    let idle = combinations::idle(experiment).into_iter().filter(|idle| is_meant(idle) && !is_refused(idle));
+    Ok(idle
+        .map(|Idle { key, reason, .. }| Problem {
+            key: key.to_owned(),
+            found: values::lookup(&values, key).map(check::show),
+            place: Place::Default,
+            fault: Fault::Conflict { reason },
+        })
+        .collect())
+}
+
 fn invalid(mut problems: Vec<Problem>, places: &Places) -> ConfigError {
     for problem in &mut problems {
-        problem.place = places.of(&problem.key);
+        // The defaults are allowed: what is not was written, if in a key that only quotes can hold.
+        let is_written = problem.found.is_some() && !matches!(problem.fault, Fault::Conflict { .. });
+        problem.place = if is_written { places.around(&problem.key) } else { places.of(&problem.key) };
     }
     ConfigError::Invalid(problems)
 }

@@ -15,13 +15,14 @@ pub(super) fn apply(overrides: &[String], values: &mut Value, places: &mut Place
     let mut all = Value::Table(Table::new());
     for text in overrides {
         let (key, value) = parse(text)?;
+        places.note_override(key, &value);
         let mut nested =
             key.rsplit('.').fold(value, |inner, name| Value::Table(Table::from_iter([(name.to_owned(), inner)])));
         expand_names(EXPERIMENT, &mut nested);
         merge(EXPERIMENT, &mut all, nested);
-        places.note_override(key);
     }
     merge(EXPERIMENT, values, all);
+    places.forget_replaced(values);
     Ok(())
 }
 

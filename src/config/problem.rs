@@ -21,8 +21,16 @@ pub enum ConfigError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The file is not the text of a configuration.
+    #[error("the configuration {} is {found}; save it as UTF-8 text", path.display())]
+    Encoding {
+        /// File asked for.
+        path: PathBuf,
+        /// What it is.
+        found: String,
+    },
     /// The text is not TOML.
-    #[error("{origin}, line {line}: not valid TOML: {message}")]
+    #[error("{origin}, line {line}: not valid TOML: {}", one_line(message))]
     Syntax {
         /// File name, or what stands for one.
         origin: String,
@@ -32,7 +40,11 @@ pub enum ConfigError {
         message: String,
     },
     /// An override that is not `key=value`.
-    #[error("--set {text}: {reason}; write --set KEY=VALUE, for instance --set network.width=2048")]
+    #[error(
+        "--set {}: {}; write --set KEY=VALUE, for instance --set network.width=2048",
+        one_line(text),
+        one_line(reason)
+    )]
     Override {
         /// The override as given.
         text: String,
@@ -42,6 +54,18 @@ pub enum ConfigError {
     /// Keys or values that are not allowed; never empty.
     #[error("{}", list(.0))]
     Invalid(Vec<Problem>),
+}
+
+/// The text with what would break a line, or be taken for a command of the terminal, as it is escaped in TOML and Rust.
+fn one_line(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
+        if c.is_control() {
+            line.extend(c.escape_default())
+        } else {
+            line.push(c)
+        }
+        line
+    })
 }
 
 fn list(problems: &[Problem]) -> String {
@@ -119,6 +143,7 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, found, place, fault } = self;
+        let key = one_line(key);
         match (found, place) {
             (Some(found), _) => write!(f, "{key} = {found} ({place})")?,
             (None, Place::Default | Place::Program) => write!(f, "{key} is not set")?,
@@ -130,15 +155,17 @@ impl fmt::Display for Problem {
                 if let Some(nearest) = nearest {
                     write!(f, "did you mean {nearest}? ")?;
                 }
-                match table.as_str() {
+                match one_line(table).as_str() {
                     "" => write!(f, "the tables are {}", known.join(", ")),
-                    _ if known.is_empty() => write!(f, "{table} has no keys"),
-                    _ => write!(f, "the keys of {table} are {}", known.join(", ")),
+                    table if known.is_empty() => write!(f, "{table} has no keys"),
+                    table => write!(f, "the keys of {table} are {}", known.join(", ")),
                 }
             }
             Fault::NotAllowed { allowed } => write!(f, ", but it must be {allowed}"),
             Fault::Conflict { reason } => write!(f, ", but {reason}"),
-        }
+        }?;
+        // Layers are counted from 1 everywhere else.
+        if key.contains('[') { f.write_str(" (in a key, [0] is the first of a list)") } else { Ok(()) }
     }
 }
 

@@ -1,9 +1,14 @@
 //! Tests of the whole way from text to a checked experiment.
 
+mod drawn;
 mod examples;
+mod idle;
 mod layers;
 mod messages;
+mod mutated;
+mod origins;
 mod structs;
+mod survival;
 
 use widthwise_datasets::{DatasetSpec, Preprocessing};
 use widthwise_theory::{Activation, Expression};

@@ -28,15 +28,46 @@ impl Places {
         }
     }
 
+    /// As [`Places::of`], of what is around a key without a place of its own.
+    pub(super) fn around(&self, key: &str) -> Place {
+        match (self.of(key), key.rsplit_once(['.', '['])) {
+            (Place::Default, Some((around, _))) => self.around(around),
+            (place, _) => place,
+        }
+    }
+
+    /// Whether `--set` gave this key or one inside it.
+    pub(super) fn has_override(&self, key: &str) -> bool {
+        self.0.iter().any(|(known, place)| *place == Place::Override && is_within(known, key))
+    }
+
     /// Whether `--set` gave this very key.
     pub(super) fn is_override(&self, key: &str) -> bool {
         self.0.get(key) == Some(&Place::Override)
     }
 
-    /// Notes an override, which hides what the file says inside.
-    pub(super) fn note_override(&mut self, key: &str) {
-        self.0.retain(|known, place| *place == Place::Override || known == key || !is_within(known, key));
+    /// Notes that `--set` gave `key` this value, and with it all that stands inside. A table is laid over what is there, key by
+    /// key; anything else hides what was inside.
+    pub(super) fn note_override(&mut self, key: &str, value: &Value) {
+        let inside: Vec<(String, &Value)> = match value {
+            Value::Table(table) => table.iter().map(|(name, value)| (join(key, name), value)).collect(),
+            Value::Array(items) => items.iter().enumerate().map(|(index, item)| (element(key, index), item)).collect(),
+            _ => Vec::new(),
+        };
+        if !value.is_table() {
+            self.0.retain(|known, _| !is_within(known, key));
+        }
         self.0.insert(key.to_owned(), Place::Override);
+        inside.into_iter().for_each(|(key, value)| self.note_override(&key, value));
+    }
+
+    /// Forgets the lines of keys that an override has taken out of `values`: those of variants that it replaced.
+    pub(super) fn forget_replaced(&mut self, values: &Value) {
+        let overrides: Vec<String> =
+            self.0.iter().filter(|(_, place)| **place == Place::Override).map(|(key, _)| key.clone()).collect();
+        let is_replaced =
+            |key: &str| overrides.iter().any(|outer| is_within(key, outer)) && lookup(values, key).is_none();
+        self.0.retain(|key, place| *place == Place::Override || !is_replaced(key));
     }
 }
 

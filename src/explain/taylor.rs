@@ -92,7 +92,7 @@ pub(super) fn in_outputs(
     }
     let mut path = BTreeMap::new();
     for step in twin.step..=setting.last_step {
-        if setting.steps.contains(&step) {
+        if setting.steps.contains(step) {
             let outputs = Outputs { train: rows(run.train_outputs(), width), test: rows(run.test_outputs(), width) };
             let is_finite = outputs.is_finite();
             path.insert(step, outputs);

@@ -1,6 +1,6 @@
 //! A network trained again, step by step as the run trains it, and what its Taylor models share with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use widthwise_theory::Scaling;
@@ -13,13 +13,14 @@ use crate::signals::StopFlag;
 use crate::training::batches::Batches;
 use crate::training::gradient::Model;
 use crate::training::optimizer::{OptimizerState, Updater};
+use crate::training::schedule::ProbeSteps;
 use crate::training::take_step;
 
 /// What every trajectory of one member has in common.
 pub(super) struct Setting<'a> {
     pub(super) training: &'a TrainingConfig,
     pub(super) learning_rate: f64,
-    pub(super) steps: &'a BTreeSet<u64>,
+    pub(super) steps: &'a ProbeSteps,
     pub(super) last_step: u64,
     seed: u64,
     member: usize,
@@ -100,7 +101,7 @@ impl<'a> Setting<'a> {
         let mut batches = self.batches();
         let mut path = BTreeMap::new();
         for step in step.. {
-            if self.steps.contains(&step) {
+            if self.steps.contains(step) {
                 let outputs = look(model, state, step)?;
                 let is_finite = outputs.is_finite();
                 path.insert(step, outputs);

@@ -25,8 +25,10 @@ use super::limit::mean_and_error;
 use super::power_law::Center;
 use super::quantity::LadderQuantity;
 use super::unit::Measured;
+use crate::config::parse;
 use crate::record::atomic;
 use crate::record::folder::is_free;
+use crate::session::in_what;
 
 /// One row of the CSV files.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -74,6 +76,9 @@ pub(super) struct LadderManifest {
     pub(super) widthwise_version: String,
 }
 
+/// Keys that the networks of one ladder need not share.
+const NOT_SHARED: &[&str] = &["network.width", "run.members"];
+
 pub(super) const MANIFEST: &str = "ladder.json";
 const VERSION: u32 = 1;
 
@@ -96,8 +101,9 @@ pub(super) fn open(
                 .with_context(|| format!("{} is no manifest of a ladder; choose another --out", path.display()))?;
             ensure!(
                 found.schema_version == VERSION && found.config_hash == config_hash,
-                "{} holds a ladder of another configuration than the one given; give its own, {}, or choose another --out",
+                "{} holds a ladder of another configuration than the one given{}; give its own, {}, or choose another --out",
                 folder.display(),
+                parse(config_text, "", &[]).map_or_else(|_| String::new(), |given| in_what(folder, &given, NOT_SHARED)),
                 config.display()
             );
             ensure!(

@@ -224,7 +224,7 @@ fn at_once(setting: &Setting<'_>, width: &Width) -> usize {
         Precision::F64 => 8,
     };
     // Weights, the initial ones, gradients, two moments and what a step makes besides.
-    let network = 8 * bytes * parameter_count(&width.architecture).max(1);
+    let network = parameter_count(&width.architecture).max(1).saturating_mul(8 * bytes);
     (MEMORY / network).clamp(1, rayon::current_num_threads())
 }
 

@@ -1,7 +1,5 @@
 //! One network of a ladder: trained beside the two networks that a constant kernel describes, and compared with its own start.
 
-use std::collections::BTreeSet;
-
 use anyhow::Result;
 use burn::tensor::Tensor;
 use faer::Mat;
@@ -66,8 +64,7 @@ pub(super) fn measure(
     };
     looker.look_at_start();
     // Looks at the first step, at those of the schedule and at the last.
-    let steps: BTreeSet<u64> =
-        session.probe_steps.iter().copied().chain([1]).filter(|step| *step <= session.last_step).collect();
+    let steps = session.probe_steps.clone().with(1);
     let anchors_at_init = training.l2.strength > 0.0 && training.l2.toward == Anchor::Init;
     let course = Course {
         config: training,

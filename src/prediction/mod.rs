@@ -153,8 +153,20 @@ impl Theory {
         Ok(path.transpose()?.unwrap_or_default())
     }
 
-    /// The predicted number, or `None` where theory has none. `path` is that of the member in question.
+    /// The predicted number, or `None` where theory has none or it is beyond the largest number. `path` is that of the member in
+    /// question.
     pub fn predict(
+        &self,
+        quantity: Quantity,
+        layer_from: Option<usize>,
+        layer: Option<usize>,
+        step: u64,
+        path: Option<&Path>,
+    ) -> Option<f64> {
+        self.limit(quantity, layer_from, layer, step, path).filter(|value| value.is_finite())
+    }
+
+    fn limit(
         &self,
         quantity: Quantity,
         layer_from: Option<usize>,

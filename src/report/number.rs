@@ -17,7 +17,7 @@ pub(crate) fn significant(value: f64, digits: i32) -> String {
     if (-4..6).contains(&exponent) {
         fixed(value, digits - 1 - exponent)
     } else {
-        format!("{}{}", fixed(value / 10f64.powi(exponent), digits - 1), times_power(exponent))
+        format!("{}{}", fixed(in_powers(value, exponent), digits - 1), times_power(exponent))
     }
 }
 
@@ -40,9 +40,9 @@ pub(crate) fn with_error(value: f64, error: f64) -> String {
         let decimals = 1 - exponent_of(error);
         return format!("{} ± {}", fixed(value, decimals), fixed(error, decimals));
     }
-    let unit = 10f64.powi(exponent);
-    let decimals = 1 - exponent_of(error / unit);
-    format!("({} ± {}){}", fixed(value / unit, decimals), fixed(error / unit, decimals), times_power(exponent))
+    let [value, error] = [value, error].map(|number| in_powers(number, exponent));
+    let decimals = 1 - exponent_of(error);
+    format!("({} ± {}){}", fixed(value, decimals), fixed(error, decimals), times_power(exponent))
 }
 
 /// `value` with `decimals` digits after the point (none if negative) and a typographic minus.
@@ -79,6 +79,12 @@ pub(crate) fn exponent_of(value: f64) -> i32 {
     if value == 0.0 || !value.is_finite() { 0 } else { value.abs().log10().floor() as i32 }
 }
 
+/// `value` in units of a power of ten, which need not be a number of its own: `10^-310` is none.
+fn in_powers(value: f64, exponent: i32) -> f64 {
+    let unit = 10f64.powi(exponent);
+    if unit.is_normal() { value / unit } else { value / 10f64.powi(exponent / 2) / 10f64.powi(exponent - exponent / 2) }
+}
+
 fn times_power(exponent: i32) -> String {
     format!("×{}", power_of_ten(exponent))
 }
@@ -111,6 +117,9 @@ mod tests {
         assert_eq!(significant(1.5e12, 3), "1.50×10¹²");
         assert_eq!(significant(0.25, 2), "0.25");
         assert_eq!(significant(f64::NAN, 2), "undefined");
+        assert_eq!(significant(1.25e-310, 3), "1.25×10⁻³¹⁰");
+        assert_eq!(significant(f64::MAX, 3), "1.80×10³⁰⁸");
+        assert_eq!(with_error(1.234e-315, 3.2e-317), "(1.234 ± 0.032)×10⁻³¹⁵");
         assert_eq!(fixed(-0.0001, 2), "0.00");
         assert_eq!([0.0, 610.0, 0.93, -1.5e-7].map(plain), ["0", "610", "0.93", "\u{2212}1.5×10⁻⁷"]);
     }

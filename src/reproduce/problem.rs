@@ -86,7 +86,7 @@ impl<'a> Problem<'a> {
 
     /// Steps that are looked at.
     pub(super) fn steps(&self) -> Vec<u64> {
-        self.session.probe_steps.iter().copied().collect()
+        self.session.probe_steps.iter().collect()
     }
 
     /// Training targets, `N x O`.
@@ -182,7 +182,7 @@ impl<'a> Problem<'a> {
     /// Networks to train side by side: one a thread, as far as memory goes.
     fn at_once(&self) -> usize {
         // Weights, gradients and what a step makes besides, in four or eight bytes.
-        let network = 40 * parameter_count(&self.session.architecture).max(1);
+        let network = parameter_count(&self.session.architecture).max(1).saturating_mul(40);
         (MEMORY / network).clamp(1, rayon::current_num_threads())
     }
 

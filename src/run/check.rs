@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::ensemble::{self, Kernels};
 use super::manifest_of;
 use crate::comparison::claim_of;
-use crate::config::{Checked, ControlConfig, load};
+use crate::config::{Checked, ControlConfig, load_recorded};
 use crate::explain::{largest_parts, read_budget};
 use crate::prediction;
 use crate::record::manifest::Outcome;
@@ -37,7 +37,7 @@ pub struct CheckReport {
 /// No run there, or damaged files.
 pub fn check(folder: &Path) -> Result<CheckReport> {
     let manifest = manifest_of(folder)?;
-    let experiment = load(Some(&folder.join("config.toml")), &[])?;
+    let experiment = load_recorded(&folder.join("config.toml"))?;
     let rows = ensemble::read_rows(folder)?;
     let rows = rows.into_iter().filter(|row| row.members.contains("..")).collect();
     let reasons = largest_parts(&read_budget(folder)?);
@@ -50,7 +50,7 @@ pub fn check(folder: &Path) -> Result<CheckReport> {
 /// As [`check`], or the data of the run are not to be found.
 pub fn recheck(folder: &Path, control: &ControlConfig, data_dir: Option<&Path>) -> Result<CheckReport> {
     let manifest = manifest_of(folder)?;
-    let mut experiment = load(Some(&folder.join("config.toml")), &[])?.into_inner();
+    let mut experiment = load_recorded(&folder.join("config.toml"))?.into_inner();
     experiment.control = control.clone();
     let experiment = Checked::new(experiment)?;
     let session = Session::new(&experiment, data_dir, burn::tensor::Device::flex())?;

@@ -3,9 +3,10 @@
 //! A function of the files of a run and of theory alone, so that `check` can ask again with another theory.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use faer::Mat;
 use widthwise_probes::gaussianity::{
     EnsembleMean, FEW_VALUES, MemberMoments, Moment, Null, NullLevel, ensemble_moments, kolmogorov_smirnov,
@@ -50,9 +51,20 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
     let members = session.experiment.run.members;
     let mut values: BTreeMap<Key, Vec<(usize, f64)>> = BTreeMap::new();
     for row in read_rows(folder)? {
-        let (Ok(member), Ok(quantity)) = (row.members.parse::<usize>(), row.quantity.parse::<Quantity>()) else {
+        // Rows of the ensemble are made anew from those of its members.
+        if row.members.contains("..") {
             continue;
+        }
+        let damaged = |what: String| damaged(folder, &format!("{what}, of a run of {members} members"));
+        let Some(member) = row.members.parse::<usize>().ok().filter(|member| *member < members) else {
+            return Err(damaged(format!("it has a row of member \"{}\"", row.members)));
         };
+        let Ok(quantity) = row.quantity.parse::<Quantity>() else {
+            return Err(damaged(format!("it has a row of \"{}\", which is no quantity", row.quantity)));
+        };
+        if row.layer == Some(0) || row.layer.max(row.layer_from) > Some(session.columns.depth + 1) {
+            return Err(damaged(format!("it has a row of a layer that the network lacks ({})", row.quantity)));
+        }
         let depends_on_theory =
             matches!(quantity, Quantity::NtkOverlap | Quantity::NtkDistance | Quantity::NtkInfiniteCka);
         if depends_on_theory && kernels == Kernels::ComparedAgain {
@@ -63,17 +75,26 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
         }
     }
     let steps: BTreeSet<u64> = values.keys().map(|(step, ..)| *step).collect();
-    let paths: Vec<Option<prediction::Path>> = (0..members)
-        .map(|member| {
-            let initial = read_outputs(&folder::member(folder, member), session.prepared.train.n).ok()?;
-            theory.path(member, &initial, &steps).ok()
-        })
-        .collect();
-    let last = common_last_step(folder);
+    let path = |member: usize| -> Result<prediction::Path> {
+        let folder = folder::member(folder, member);
+        let initial = read_outputs(&folder, session.prepared.train.n)?;
+        let (found, outputs) = ((initial.test.nrows(), initial.train.ncols()), session.prepared.outputs);
+        ensure!(
+            found == (session.prepared.test.n, outputs),
+            "{} has {} rows of test examples and {} columns, and the run has {} and {outputs}; it is damaged",
+            folder.join("outputs_initial.npy").display(),
+            found.0,
+            found.1,
+            session.prepared.test.n
+        );
+        Ok(theory.path(member, &initial, &steps)?)
+    };
+    let paths: Vec<prediction::Path> = (0..members).map(path).collect::<Result<_>>()?;
+    let last = common_last_step(folder)?;
     if kernels == Kernels::ComparedAgain {
-        compare_kernels_again(folder, members, theory, last, &mut values);
+        compare_kernels_again(folder, members, theory, last, &mut values)?;
     }
-    let learning_rate = Manifest::read(folder).map(|manifest| manifest.learning_rate).unwrap_or(f64::NAN);
+    let learning_rate = Manifest::read(folder)?.learning_rate;
     let template = |step: u64, quantity: Quantity, from: Option<usize>, layer: Option<usize>| {
         let time = (step, session.flow_time(step, learning_rate));
         let unit = session.unit(quantity);
@@ -82,13 +103,17 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
     let mut rows = Vec::new();
     for ((step, quantity, from, layer), found) in &values {
         // A mean over some of the members would be a mean over those that did well.
-        if found.len() != members {
+        if found.len() < members {
             continue;
+        }
+        if !found.windows(2).all(|pair| pair[0].0 < pair[1].0) {
+            let what = format!("it has two rows of one member of {} at step {step}", quantity.name());
+            return Err(damaged(folder, &what));
         }
         let paired: Vec<(f64, Option<f64>)> = found
             .iter()
             .map(|(member, measured)| {
-                (*measured, theory.predict(*quantity, *from, *layer, *step, paths[*member].as_ref()))
+                (*measured, theory.predict(*quantity, *from, *layer, *step, Some(&paths[*member])))
             })
             .collect();
         let compared = Comparison::over_members(&paired);
@@ -106,7 +131,8 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
     }
     for (when, step) in [("initial", Some(0)), ("final", last)] {
         let Some(step) = step.filter(|step| when == "initial" || *step > 0) else { continue };
-        let gaussian = gaussianity(folder, members, when, session.experiment.run.seed);
+        let layers = session.columns.depth + 1;
+        let gaussian = gaussianity(folder, (members, layers), when, session.experiment.run.seed)?;
         rows.extend(gaussian.into_iter().map(|(quantity, layer, number)| {
             let mut row = template(step, quantity, None, Some(layer));
             row.predicted = theory.predict(quantity, None, Some(layer), step, None);
@@ -142,16 +168,51 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
 }
 
 /// The step at which every member ended, if it is the same.
-fn common_last_step(folder: &Path) -> Option<u64> {
+fn common_last_step(folder: &Path) -> Result<Option<u64>> {
     // While a run is being finished its manifest is not yet final: the training table knows.
-    let mut reader = csv::Reader::from_path(folder.join("training.csv")).ok()?;
+    let path = folder.join("training.csv");
+    let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut ends: BTreeMap<usize, u64> = BTreeMap::new();
     for row in reader.deserialize::<crate::record::row::TrainingRow>() {
-        let row = row.ok()?;
+        let row = row.with_context(|| format!("{} is damaged", path.display()))?;
         ends.insert(row.member, row.step);
     }
-    let first = ends.values().next().copied()?;
-    ends.values().all(|step| *step == first).then_some(first)
+    let first = ends.values().next().copied();
+    Ok(first.filter(|first| ends.values().all(|step| step == first)))
+}
+
+fn damaged(folder: &Path, what: &str) -> anyhow::Error {
+    anyhow::anyhow!("{} is damaged: {what}; make the run again", folder.join("results.csv").display())
+}
+
+/// A matrix that a member left, if it left one: a member that diverged, or whose probe was off, did not. The file is held against
+/// `is_right`, which `expected` says in words.
+fn read_matrix(
+    folder: &Path,
+    member: usize,
+    name: &str,
+    expected: &str,
+    is_right: impl Fn(&Mat<f64>) -> bool,
+) -> Result<Option<Mat<f64>>> {
+    let path = folder::member(folder, member).join(name);
+    match npy::read(&path) {
+        Ok(matrix) if is_right(&matrix) => Ok(Some(matrix)),
+        Ok(matrix) => bail!(
+            "{} is damaged: it holds {} x {} numbers and should hold {expected}; make the run again",
+            path.display(),
+            matrix.nrows(),
+            matrix.ncols()
+        ),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the first column numbers layers in order, each at most `layers`.
+fn has_layers(matrix: &Mat<f64>, layers: usize) -> bool {
+    let numbers: Vec<f64> = matrix.row_iter().map(|row| row[0]).collect();
+    let is_layer = |number: &f64| number.fract() == 0.0 && (1.0..=layers as f64).contains(number);
+    numbers.iter().all(is_layer) && numbers.is_sorted()
 }
 
 fn compare_kernels_again(
@@ -160,13 +221,15 @@ fn compare_kernels_again(
     theory: &Theory,
     last: Option<u64>,
     values: &mut BTreeMap<Key, Vec<(usize, f64)>>,
-) {
-    let Some(infinite) = theory.kernels() else { return };
+) -> Result<()> {
+    let Some(infinite) = theory.kernels() else { return Ok(()) };
+    let size = infinite.ntk.nrows();
     for (when, step) in [("initial", Some(0)), ("final", last.filter(|step| *step > 0))] {
         let Some(step) = step else { continue };
         for member in 0..members {
-            let path = folder::member(folder, member).join(format!("ntk_{when}.npy"));
-            let Ok(ntk) = npy::read(&path) else { continue };
+            let (name, expected) = (format!("ntk_{when}.npy"), format!("{size} x {size}"));
+            let is_right = |ntk: &Mat<f64>| (ntk.nrows(), ntk.ncols()) == (size, size);
+            let Some(ntk) = read_matrix(folder, member, &name, &expected, is_right)? else { continue };
             for Measured { quantity, value, .. } in against_infinite_width(&ntk, &infinite.ntk) {
                 if let Some(value) = value {
                     values.entry((step, quantity, None, None)).or_default().push((member, value));
@@ -174,6 +237,7 @@ fn compare_kernels_again(
             }
         }
     }
+    Ok(())
 }
 
 /// A number about the shape of a distribution.
@@ -188,27 +252,48 @@ enum Number {
 
 /// How Gaussian every layer is over the ensemble, and what as many Gaussian values would come to. Numbers for which there are too few
 /// values are left out.
-fn gaussianity(folder: &Path, members: usize, when: &str, seed: u64) -> Vec<(Quantity, usize, Number)> {
+fn gaussianity(
+    folder: &Path,
+    (members, layers): (usize, usize),
+    when: &str,
+    seed: u64,
+) -> Result<Vec<(Quantity, usize, Number)>> {
     let mut found = Vec::new();
-    moments(folder, members, when, |quantity, layer, number| found.push((quantity, layer, number)));
+    moments(folder, (members, layers), when, |quantity, layer, number| found.push((quantity, layer, number)))?;
     // Layers of equal size have one level.
     let mut levels: BTreeMap<usize, Option<NullLevel>> = BTreeMap::new();
-    for (layer, distance, values) in pooled_distances(folder, members, when) {
+    for (layer, distance, values) in pooled_distances(folder, (members, layers), when)? {
         found.push((Quantity::KsDistance, layer, Number::Distance(distance)));
         let level = levels.entry(values).or_insert_with(|| {
             null_distance(values, &mut widthwise_datasets::stream(seed, &format!("null.distance.{values}"))).ok()
         });
         found.extend(level.map(|level| (Quantity::KsDistanceNull, layer, Number::Level(level))));
     }
-    found
+    Ok(found)
 }
 
 /// Kurtosis and skewness of every layer over the ensemble, from the members' power sums.
-fn moments(folder: &Path, members: usize, when: &str, mut put: impl FnMut(Quantity, usize, Number)) {
-    let sums: Option<Vec<Mat<f64>>> = (0..members)
-        .map(|member| npy::read(&folder::member(folder, member).join(format!("moments_{when}.npy"))).ok())
-        .collect();
-    let Some(sums) = sums.filter(|sums| sums.len() > 1) else { return };
+fn moments(
+    folder: &Path,
+    (members, layers): (usize, usize),
+    when: &str,
+    mut put: impl FnMut(Quantity, usize, Number),
+) -> Result<()> {
+    let expected =
+        format!("six columns, an input a row: a layer up to {layers}, four power sums and the layer's units");
+    let is_right = |sums: &Mat<f64>| sums.ncols() == 6 && has_layers(sums, layers);
+    let read = |member| read_matrix(folder, member, &format!("moments_{when}.npy"), &expected, is_right);
+    let sums: Option<Vec<Mat<f64>>> = (0..members).map(read).collect::<Result<_>>()?;
+    let Some(sums) = sums.filter(|sums| sums.len() > 1) else { return Ok(()) };
+    if let Some(member) = (1..members).find(|member| sums[*member].nrows() != sums[0].nrows()) {
+        bail!(
+            "moments_{when}.npy of member {member} in {} has {} rows and that of member 0 has {}; one of them is damaged, make \
+             the run again",
+            folder.display(),
+            sums[member].nrows(),
+            sums[0].nrows()
+        );
+    }
     let layers = sums[0].row_iter().map(|row| row[0] as usize).max().unwrap_or(0);
     for layer in 1..=layers {
         let of_member = |matrix: &Mat<f64>| {
@@ -241,16 +326,18 @@ fn moments(folder: &Path, members: usize, when: &str, mut put: impl FnMut(Quanti
             put(Quantity::SkewnessNull, layer, Number::Level(skewness));
         }
     }
+    Ok(())
 }
 
 /// Distance of the pooled pre-activations of the first probe example from a Gaussian, a layer each, and their number. Units of one
 /// member share their inputs, so the distance has no p-value of its own.
-fn pooled_distances(folder: &Path, members: usize, when: &str) -> Vec<(usize, f64, usize)> {
-    let units: Vec<Mat<f64>> = (0..members)
-        .filter_map(|member| npy::read(&folder::member(folder, member).join(format!("units_{when}.npy"))).ok())
-        .collect();
+fn pooled_distances(folder: &Path, (members, layers): (usize, usize), when: &str) -> Result<Vec<(usize, f64, usize)>> {
+    let expected = format!("two columns, a unit a row: a layer up to {layers} and a pre-activation");
+    let is_right = |units: &Mat<f64>| units.ncols() == 2 && has_layers(units, layers);
+    let read = |member| read_matrix(folder, member, &format!("units_{when}.npy"), &expected, is_right).transpose();
+    let units: Vec<Mat<f64>> = (0..members).filter_map(read).collect::<Result<_>>()?;
     let layers = units.first().and_then(|matrix| matrix.row_iter().last().map(|row| row[0] as usize)).unwrap_or(0);
-    (1..=layers)
+    let distances = (1..=layers)
         .filter_map(|layer| {
             let of_layer = |matrix: &Mat<f64>| -> Vec<f64> {
                 matrix.row_iter().filter(|row| row[0] as usize == layer).map(|row| row[1]).collect()
@@ -259,5 +346,6 @@ fn pooled_distances(folder: &Path, members: usize, when: &str) -> Vec<(usize, f6
             let outcome = kolmogorov_smirnov(&pooled, Null::Estimated).ok()?;
             Some((layer, outcome.statistic, pooled.len()))
         })
-        .collect()
+        .collect();
+    Ok(distances)
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::check::{CheckReport, check};
 use super::manifest_of;
-use crate::config::{Checked, ExplainConfig, load};
+use crate::config::{Checked, ExplainConfig, load_recorded};
 use crate::explain::{expect_explainable, explain_members};
 use crate::monitor::Monitor;
 use crate::record::lock::Lock;
@@ -32,7 +32,7 @@ pub fn explain(
         bail!("the run in {} has not ended; finish it with `widthwise run ... --resume` first", folder.display());
     }
     let _lock = Lock::acquire(folder)?;
-    let mut experiment = load(Some(&folder.join("config.toml")), &[])?.into_inner();
+    let mut experiment = load_recorded(&folder.join("config.toml"))?.into_inner();
     change(&mut experiment.explain);
     // "All of them" is no number that a configuration could hold.
     experiment.explain.members = experiment.explain.members.min(experiment.run.members);

@@ -116,6 +116,21 @@ fn expect_own(folder: &Path) -> Result<()> {
     bail!("{shown} holds files that are no run of this program ({error}); choose another --output")
 }
 
+/// Refuses to resume where no run was ever begun.
+pub(super) fn expect_begun(folder: &Path) -> Result<()> {
+    let is_begun = match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
+    };
+    if is_begun {
+        return Ok(());
+    }
+    bail!(
+        "--resume: there is no run in {} to go on with; begin one without --resume, or name the folder of a run with --output",
+        folder.display()
+    )
+}
+
 fn unfinished(folder: &Path) -> Result<Found> {
     if folder.join(checkpoint::FILE).is_file() {
         return Ok(Found::Checkpoint);

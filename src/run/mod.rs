@@ -1,6 +1,8 @@
 //! A run from its configuration to its report: data, network, theory, members, comparison.
 
 mod check;
+#[cfg(test)]
+mod damaged;
 mod ensemble;
 mod explain;
 mod folder;
@@ -62,12 +64,17 @@ pub struct RunSummary {
 /// An output folder in use, data that cannot be read, shapes that do not fit, a device that is not there, a full disk.
 pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor: &dyn Monitor) -> Result<RunSummary> {
     let folder = options.output.clone().unwrap_or_else(|| experiment.run.output_folder());
+    if options.resume {
+        folder::expect_begun(&folder)?;
+    }
     let (found, _lock) = folder::open(&folder, options)?;
     if options.resume
         && let Ok(manifest) = Manifest::read(&folder)
     {
-        let given = session::config_hash(&experiment.resolved_toml());
-        session::expect_same_config(&manifest.config_hash, &given, &folder)?;
+        session::expect_same_config(&manifest.config_hash, experiment, &folder)?;
+    }
+    if options.resume && found == folder::Found::Nothing {
+        monitor.note(&format!("{} holds no checkpoint yet: the run starts from its beginning", folder.display()));
     }
     if found == folder::Found::Complete {
         monitor.note("this run is complete; nothing to resume");
@@ -102,7 +109,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     folder::write_resolved(&folder, &session)?;
 
     let members = experiment.run.members;
-    let done = position.member as u64 * session.last_step + position.step;
+    let done = (position.member as u64).saturating_mul(session.last_step).saturating_add(position.step);
     monitor.started(members, session.last_step, done);
     let mut recorder = Recorder::open(&folder, &session, &theory, position, stop, monitor)?;
     recorder.save_kernels()?;

@@ -21,40 +21,50 @@ pub struct Plan {
 pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
     let session = Session::new(experiment, options.data_dir.as_deref(), device(experiment)?)?;
     let folder = options.output.clone().unwrap_or_else(|| experiment.run.output_folder());
-    let bytes = if experiment.run.precision == Precision::F64 { 8 } else { 4 };
-    let parameters = parameter_count(&session.architecture);
+    let bytes = if experiment.run.precision == Precision::F64 { 8.0 } else { 4.0 };
+    let parameter_count = parameter_count(&session.architecture);
     let members = experiment.run.members;
-    let (train, test) = (session.prepared.train.n, session.prepared.test.n);
-    let probes = experiment.probes.examples.min(train);
-    let states: usize = session.architecture.shapes()?.iter().map(|shape| shape.features()).sum();
-    let outputs = session.prepared.outputs;
-    let batch = experiment.training.batch_size.unwrap_or(train).min(train);
+    let batch_size = experiment.training.batch_size.unwrap_or(session.prepared.train.n).min(session.prepared.train.n);
+    let probe_examples = experiment.probes.examples.min(session.prepared.train.n);
+    let looks = session.probe_steps.count();
+    // Products of what a configuration may ask for are beyond whole numbers of 64 bits.
+    let [parameters, train, test, probes, outputs, batch, depth] = [
+        parameter_count,
+        session.prepared.train.n,
+        session.prepared.test.n,
+        probe_examples,
+        session.prepared.outputs,
+        batch_size,
+        session.columns.depth,
+    ]
+    .map(|count| count as f64);
+    let states: f64 = session.architecture.shapes()?.iter().map(|shape| shape.features() as f64).sum();
     // Weights, the initial ones, gradients and moments; states forward and backward; the pullbacks of all outputs; theory's kernels in f64.
-    let training = bytes * (parameters * (3 + moment_count(experiment.training.optimizer)) + 3 * states * batch);
-    let probing = bytes * (states * probes * (outputs + 1));
-    let theory = 8 * (4 * train * train + 4 * train * test);
-    let per_member = 8 * (2 * probes * probes + 2 * 6 * probes * session.columns.depth) + 8 * (train + test) * outputs;
-    let rows = session.probe_steps.len() * 40 * (session.columns.depth + 1);
+    let training =
+        bytes * (parameters * (3.0 + moment_count(experiment.training.optimizer) as f64) + 3.0 * states * batch);
+    let probing = bytes * (states * probes * (outputs + 1.0));
+    let theory = 8.0 * (4.0 * train * train + 4.0 * train * test);
+    let per_member = 8.0 * (2.0 * probes * probes + 2.0 * 6.0 * probes * depth) + 8.0 * (train + test) * outputs;
+    let rows = looks as f64 * 40.0 * (depth + 1.0);
     let kept = bytes
         * parameters
         * match experiment.run.keep_weights {
-            KeepWeights::None => 0,
-            KeepWeights::Last => 1,
-            KeepWeights::Probes => session.probe_steps.len() + 1,
+            KeepWeights::None => 0.0,
+            KeepWeights::Last => 1.0,
+            KeepWeights::Probes => looks as f64 + 1.0,
         };
-    let disk = members * (per_member + 160 * rows + kept) + 2 * bytes * parameters;
-    let mebibytes = |bytes: usize| format!("{:.0} MiB", bytes as f64 / 1_048_576.0);
+    let disk = members as f64 * (per_member + 160.0 * rows + kept) + 2.0 * bytes * parameters;
+    let mebibytes = |bytes: f64| format!("{:.0} MiB", bytes / 1_048_576.0);
     Ok(Plan {
         lines: vec![
             format!("data: {}", session.dataset_source),
             format!(
-                "network: {} of depth {} and width {}, {parameters} parameters",
+                "network: {} of depth {} and width {}, {parameter_count} parameters",
                 session.columns.family, session.columns.depth, session.columns.width
             ),
             format!(
-                "steps: {members} members of up to {} steps on {batch} of {train} examples, {} looks each on {probes} examples",
-                session.last_step,
-                session.probe_steps.len()
+                "steps: {members} members of up to {} steps on {batch_size} of {train} examples, {looks} looks each on {probe_examples} examples",
+                session.last_step
             ),
             format!("memory: about {}", mebibytes(training.max(probing) + theory)),
             format!("disk: about {} in {}", mebibytes(disk), folder.display()),

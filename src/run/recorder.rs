@@ -170,7 +170,7 @@ impl<'a> Recorder<'a> {
     /// What a look at `step` is held against.
     fn past(&self, step: u64) -> Past<'_> {
         // Looks between two of the schedule end their member.
-        let previous = self.session.probe_steps.range(..step).next_back();
+        let previous = self.session.probe_steps.before(step);
         Past {
             ntk: self.initial_ntk.as_ref().filter(|_| step > 0),
             previous_ntk: self.previous_ntk.as_ref().zip(previous.map(|previous| step - previous)),
@@ -204,7 +204,7 @@ impl<'a> Recorder<'a> {
     /// the steps that it does not take.
     fn predict_path(&mut self, member: &Member, initial: &InitialOutputs) -> Result<()> {
         let horizon = member.step.saturating_mul(2).max(PREDICTED_AT_ONCE);
-        self.predicted_steps = self.session.probe_steps.range(..=horizon).copied().collect();
+        self.predicted_steps = self.session.probe_steps.between(member.step, horizon).collect();
         // Time may be up at a step that nobody could foresee.
         self.predicted_steps.insert(member.step);
         self.predicted_path = Some(self.theory.path(member.member, initial, &self.predicted_steps)?);
@@ -354,9 +354,10 @@ fn write_outputs(folder: &Path, outputs: &InitialOutputs) -> Result<()> {
 
 /// Outputs of a member before training, training examples first.
 pub(super) fn read_outputs(folder: &Path, train: usize) -> Result<InitialOutputs> {
-    let both = npy::read(&folder.join("outputs_initial.npy"))?;
+    let path = folder.join("outputs_initial.npy");
+    let both = npy::read(&path)?;
     let (n, outputs) = (both.nrows(), both.ncols());
-    anyhow::ensure!(n >= train, "{} holds outputs of {n} examples where {train} are trained on", folder.display());
+    anyhow::ensure!(n >= train, "{} holds outputs of {n} examples where {train} are trained on", path.display());
     Ok(InitialOutputs {
         train: both.submatrix(0, 0, train, outputs).to_owned(),
         test: both.submatrix(train, 0, n - train, outputs).to_owned(),

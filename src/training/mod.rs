@@ -8,7 +8,6 @@ pub mod loss;
 pub mod optimizer;
 pub mod schedule;
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -25,6 +24,7 @@ pub use company::beside_others;
 use gradient::Model;
 use loss::Targets;
 use optimizer::{OptimizerState, Updater};
+use schedule::ProbeSteps;
 
 /// Losses are read from the device, and divergence is noticed, at multiples of this step at the latest.
 const READ_EVERY: u64 = 64;
@@ -65,7 +65,7 @@ pub struct Course<'a> {
     /// Seed of the masks of dropout: stream `dropout.<member>.<step>`.
     pub seed: u64,
     /// Steps at which the observer looks.
-    pub probe_steps: &'a BTreeSet<u64>,
+    pub probe_steps: &'a ProbeSteps,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
     /// When the whole run has to stop.
@@ -110,7 +110,7 @@ pub fn train(
     let mut unread: Vec<Tensor<1>> = Vec::new();
     loop {
         let step = member.step;
-        let is_probe = course.probe_steps.contains(&step);
+        let is_probe = course.probe_steps.contains(step);
         let is_checkpoint = step > start && step.is_multiple_of(course.checkpoint_every);
         let is_stopped = observer.is_stopped();
         let is_late = course.deadline.is_some_and(|deadline| Instant::now() >= deadline);
@@ -199,7 +199,27 @@ fn read_losses(member: &mut Member, unread: &mut Vec<Tensor<1>>, observer: &mut 
     Ok(is_diverged)
 }
 
-/// The moment `seconds` from now, if that many were allowed.
+/// The moment `seconds` from now, if that many were allowed; none if no clock reaches that far.
 pub fn deadline(seconds: Option<f64>) -> Option<Instant> {
-    seconds.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds))
+    Instant::now().checked_add(Duration::try_from_secs_f64(seconds?).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_beyond_every_clock_is_none() {
+        for seconds in [1e12, 1e18, 1e20, 1.8446744073709552e19, f64::MAX] {
+            if let Some(end) = deadline(Some(seconds)) {
+                assert!(end - Instant::now() > Duration::from_secs(1 << 39), "{seconds}");
+            }
+        }
+        assert_eq!(deadline(Some(1e20)), None);
+        assert_eq!(deadline(None), None);
+        // The smallest time allowed is over at once.
+        assert!(deadline(Some(5e-324)).unwrap() <= Instant::now());
+        let hour = deadline(Some(3600.0)).unwrap() - Instant::now();
+        assert!(hour > Duration::from_secs(3590) && hour <= Duration::from_secs(3600));
+    }
 }

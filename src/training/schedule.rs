@@ -1,7 +1,5 @@
 //! When to measure and when to stop.
 
-use std::collections::BTreeSet;
-
 use crate::config::{Schedule, Stop};
 
 /// Steps of a member if neither steps nor epochs bound it.
@@ -13,18 +11,82 @@ pub fn last_step(stop: &Stop, steps_per_epoch: u64) -> u64 {
     stop.steps.into_iter().chain(from_epochs).min().unwrap_or(UNBOUNDED)
 }
 
-/// The steps at which probes look, the first and the last always among them.
-pub fn probe_steps(schedule: Schedule, last: u64) -> BTreeSet<u64> {
-    let mut steps = BTreeSet::from([0, last]);
-    match schedule {
-        Schedule::Ends => {}
-        Schedule::Every(n) => steps.extend((0..=last).step_by(n.max(1) as usize)),
-        Schedule::Log(count) => {
+/// The steps at which probes look, 0 and the last always among them. Every n-th step is worked out, not stored: a schedule of
+/// 2^63 steps takes no memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeSteps {
+    /// Distance of the multiples that belong to the schedule up to the last step, if any do.
+    every: Option<u64>,
+    /// Other steps, ascending, 0 and the last among them.
+    listed: Vec<u64>,
+    last: u64,
+}
+
+impl ProbeSteps {
+    /// The steps of `schedule` up to `last`.
+    pub fn new(schedule: Schedule, last: u64) -> Self {
+        let mut listed = vec![0, last];
+        if let Schedule::Log(count) = schedule {
             let ratio = (last.max(1) as f64).ln() / (count.max(2) - 1) as f64;
-            steps.extend((0..count).map(|i| (ratio * i as f64).exp().round() as u64).filter(|step| *step <= last));
+            listed.extend((0..count).map(|i| (ratio * i as f64).exp().round() as u64).filter(|step| *step <= last));
         }
+        listed.sort_unstable();
+        listed.dedup();
+        let every = if let Schedule::Every(n) = schedule { Some(n.max(1)) } else { None };
+        Self { every, listed, last }
     }
-    steps
+
+    /// These steps and `step`, unless it lies after the last.
+    pub fn with(mut self, step: u64) -> Self {
+        if let Err(place) = self.listed.binary_search(&step)
+            && step <= self.last
+        {
+            self.listed.insert(place, step);
+        }
+        self
+    }
+
+    /// Whether probes look at `step`.
+    pub fn contains(&self, step: u64) -> bool {
+        self.is_multiple(step) || self.listed.binary_search(&step).is_ok()
+    }
+
+    /// How many steps there are.
+    pub fn count(&self) -> u64 {
+        let multiples = self.every.map_or(0, |n| (self.last / n).saturating_add(1));
+        multiples.saturating_add(self.listed.iter().filter(|step| !self.is_multiple(**step)).count() as u64)
+    }
+
+    /// The steps in order.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        std::iter::successors(Some(0), |step| self.after(*step))
+    }
+
+    /// The steps from `first` to `last` in order.
+    pub fn between(&self, first: u64, last: u64) -> impl Iterator<Item = u64> {
+        let start = if self.contains(first) { Some(first) } else { self.after(first) };
+        std::iter::successors(start, |step| self.after(*step)).take_while(move |step| *step <= last)
+    }
+
+    /// The last step before `step`.
+    pub fn before(&self, step: u64) -> Option<u64> {
+        let below = step.checked_sub(1)?;
+        let multiple = self.every.map(|n| below.min(self.last) / n * n);
+        let listed = self.listed[..self.listed.partition_point(|listed| *listed < step)].last().copied();
+        multiple.max(listed)
+    }
+
+    /// The first step after `step`.
+    fn after(&self, step: u64) -> Option<u64> {
+        let next = |n: u64| (step / n).checked_add(1)?.checked_mul(n);
+        let multiple = self.every.and_then(next).filter(|next| *next <= self.last);
+        let listed = self.listed.get(self.listed.partition_point(|listed| *listed <= step)).copied();
+        multiple.into_iter().chain(listed).min()
+    }
+
+    fn is_multiple(&self, step: u64) -> bool {
+        step <= self.last && self.every.is_some_and(|n| step.is_multiple_of(n))
+    }
 }
 
 /// Steps between rows of `training.csv`: at most about 500 rows a member.
@@ -34,15 +96,80 @@ pub fn row_stride(last: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    fn steps(schedule: Schedule, last: u64) -> Vec<u64> {
+        ProbeSteps::new(schedule, last).iter().collect()
+    }
 
     #[test]
     fn log_schedules_hold_both_ends_and_grow() {
-        let steps: Vec<u64> = probe_steps(Schedule::Log(5), 10_000).into_iter().collect();
-        assert_eq!(steps, [0, 1, 10, 100, 1000, 10_000]);
-        assert_eq!(probe_steps(Schedule::Log(4), 0).into_iter().collect::<Vec<_>>(), [0]);
-        assert_eq!(probe_steps(Schedule::Every(4), 10).into_iter().collect::<Vec<_>>(), [0, 4, 8, 10]);
-        assert_eq!(probe_steps(Schedule::Ends, 7).into_iter().collect::<Vec<_>>(), [0, 7]);
+        assert_eq!(steps(Schedule::Log(5), 10_000), [0, 1, 10, 100, 1000, 10_000]);
+        assert_eq!(steps(Schedule::Log(4), 0), [0]);
+        assert_eq!(steps(Schedule::Every(4), 10), [0, 4, 8, 10]);
+        assert_eq!(steps(Schedule::Ends, 7), [0, 7]);
+    }
+
+    /// Against a set of all steps.
+    #[test]
+    fn steps_that_are_not_stored_answer_as_a_set_of_them() {
+        let every = [1, 2, 3, 7, 30, 31, u64::MAX].map(Schedule::Every);
+        let log = [1, 2, 3, 10, 1000].map(Schedule::Log);
+        for schedule in every.into_iter().chain(log).chain([Schedule::Ends]) {
+            for last in [0, 1, 2, 29, 30, 31] {
+                let plain = ProbeSteps::new(schedule, last);
+                let mut expected: BTreeSet<u64> = BTreeSet::from([0, last]);
+                match schedule {
+                    Schedule::Every(n) => expected.extend((0..=last).filter(|step| step % n == 0)),
+                    Schedule::Log(count) => expected.extend((0..count).filter_map(|i| {
+                        let exponent = (last.max(1) as f64).ln() * i as f64 / (count.max(2) - 1) as f64;
+                        Some(exponent.exp().round() as u64).filter(|step| *step <= last)
+                    })),
+                    Schedule::Ends => {}
+                }
+                for (found, extra) in
+                    [(plain.clone(), None), (plain.clone().with(1), Some(1)), (plain.with(5), Some(5))]
+                {
+                    let mut expected = expected.clone();
+                    expected.extend(extra.filter(|step| *step <= last));
+                    let case = format!("{schedule:?} to {last} with {extra:?}");
+                    assert!(found.iter().eq(expected.iter().copied()), "{case}");
+                    assert_eq!(found.count(), expected.len() as u64, "{case}");
+                    for step in 0..=last + 2 {
+                        assert_eq!(found.contains(step), expected.contains(&step), "{case}: {step}");
+                        assert_eq!(found.before(step), expected.range(..step).next_back().copied(), "{case}: {step}");
+                        assert!(
+                            found
+                                .between(step, 20)
+                                .eq(expected.range(step..=step.max(20)).copied().filter(|s| *s <= 20)),
+                            "{case}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// No set of these would fit into any memory.
+    #[test]
+    fn the_longest_schedules_answer_at_once() {
+        for last in [100_000_000, 1 << 62, i64::MAX as u64, 1 << 63, u64::MAX - 1, u64::MAX] {
+            let all = ProbeSteps::new(Schedule::Every(1), last).with(1);
+            assert_eq!(all.count(), last.saturating_add(1));
+            assert_eq!(all.before(last), Some(last - 1));
+            assert!(all.contains(last / 3) && all.contains(last));
+            assert_eq!(all.between(last - 1, u64::MAX).collect::<Vec<_>>(), [last - 1, last]);
+            let thirds = ProbeSteps::new(Schedule::Every(3), last);
+            let is_third = last.is_multiple_of(3);
+            assert_eq!(thirds.count(), last / 3 + if is_third { 1 } else { 2 });
+            assert_eq!(thirds.iter().take(3).collect::<Vec<_>>(), [0, 3, 6]);
+            let log = ProbeSteps::new(Schedule::Log(1_000_000), last);
+            assert!(log.count() <= 1_000_002 && log.contains(0) && log.contains(1) && log.contains(last));
+            assert!(log.iter().is_sorted());
+            assert_eq!(ProbeSteps::new(Schedule::Ends, last).count(), 2);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What can be wrong with a theoretical question.
+//! What can be wrong with a theoretical question. Messages count layers from 1, indices from 0.
 
 use thiserror::Error;
 
@@ -8,7 +8,8 @@ use thiserror::Error;
 pub enum TheoryError {
     /// A window larger than its image, or a zero size.
     #[error(
-        "layer {index}: a window of {window:?} does not fit an image of {image:?}; use a smaller window, a positive stride or padding \"same\""
+        "layer {}: a window of {window:?} does not fit an image of {image:?}; use a smaller window, a positive stride or padding \"same\"",
+        .index + 1
     )]
     WindowDoesNotFit {
         /// Index in the layer list.
@@ -19,13 +20,16 @@ pub enum TheoryError {
         image: [usize; 2],
     },
     /// A gated layer in an architecture without gates.
-    #[error("layer {index} is gated but the architecture has no gates; add a [network.gates] table")]
+    #[error("layer {} is gated but the architecture has no gates; add a [network.gates] table", .index + 1)]
     MissingGates {
         /// Index in the layer list.
         index: usize,
     },
     /// Branches that cannot be added.
-    #[error("node {index}: branches end in shapes {left:?} and {right:?} (channels, height, width); make them equal")]
+    #[error(
+        "node {}: branches end in shapes {left:?} and {right:?} (channels, height, width); make them equal",
+        .index + 1
+    )]
     BranchShapes {
         /// Index of the sum among the nodes.
         index: usize,
@@ -35,13 +39,13 @@ pub enum TheoryError {
         right: [usize; 3],
     },
     /// A sum of nothing.
-    #[error("node {index}: a sum of branches needs at least one branch")]
+    #[error("node {}: a sum of branches needs at least one branch", .index + 1)]
     NoBranches {
         /// Index of the sum among the nodes.
         index: usize,
     },
     /// A number of a layer out of its range.
-    #[error("node {index}: {what} = {found}, but {allowed} is allowed")]
+    #[error("node {}: {what} = {found}, but {allowed} is allowed", .index + 1)]
     OutOfRange {
         /// Index of the node.
         index: usize,

@@ -57,7 +57,8 @@ fn activations_between(architecture: &Architecture) -> Result<Vec<Activation>, T
             }
             other => {
                 return Err(no_prediction(format!(
-                    "layer {index} is {}: finite-width corrections cover dense and gated dense layers in one chain",
+                    "layer {} is {}: finite-width corrections cover dense and gated dense layers in one chain",
+                    index + 1,
                     other.name()
                 )));
             }
@@ -98,6 +99,12 @@ pub fn layer_fluctuations(
             let gated = matches!(architecture.layers[upper.index], Layer::GatedDense { .. });
             let gates = if gated { gate_overlaps[i] } else { 1.0 };
             let c_w = scales[lower + 1].signal * upper.init.sigma_w2 * gates;
+            if !current.nngp.is_finite() {
+                return Err(no_prediction(format!(
+                    "the variance of the pre-activations of weight layer {} is {}, beyond the largest number",
+                    current.layer, current.nngp
+                )));
+            }
             let moments = activation.moments(current.nngp);
             let chi_par = c_w * moments.square_slope;
             let noise = c_w * c_w * (moments.fourth - moments.square * moments.square) / layers[lower].width as f64;
@@ -111,9 +118,9 @@ pub fn layer_fluctuations(
             };
             rows.push(current);
         }
-        rows
+        Ok(rows)
     };
-    Ok((0..inputs.examples()).map(example).collect())
+    (0..inputs.examples()).map(example).collect()
 }
 
 fn mean_square(values: &[f64]) -> f64 {

@@ -76,8 +76,9 @@ pub fn exact_excess_kurtosis(architecture: &Architecture) -> Result<Vec<f64>, Th
             other => {
                 return Err(TheoryError::NoPrediction {
                     reason: format!(
-                        "layer {index} is {}: exact kurtosis needs variances that are multiplied independently, dense and \
+                        "layer {} is {}: exact kurtosis needs variances that are multiplied independently, dense and \
                          gated dense layers in one chain",
+                        index + 1,
                         other.name()
                     ),
                 });

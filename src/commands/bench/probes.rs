@@ -19,7 +19,7 @@ use widthwise::network::{Batch, Network};
 use widthwise::observation::Observation;
 use widthwise::training::loss::Targets;
 use widthwise::training::optimizer::{OptimizerState, Updater};
-use widthwise::training::schedule::probe_steps;
+use widthwise::training::schedule::ProbeSteps;
 use widthwise::training::take_step;
 use widthwise_probes::ntk::empirical_ntk;
 use widthwise_probes::{to_f64, to_matrix};
@@ -98,7 +98,7 @@ pub(crate) fn execute(arguments: &ProbeCases, console: &Console) -> Result<Exit>
     let chosen = chosen(cases(), |case| &case.name, &arguments.cases)?;
     let mut table = arguments.out.as_ref().map(|path| open(path)).transpose()?;
     let config = ProbesConfig::default();
-    let looks = probe_steps(config.schedule, STEPS).len();
+    let looks = ProbeSteps::new(config.schedule, STEPS).count();
     let mut rows = vec![["case", "probe", "median", "fastest", "slowest", "steps", "of a run"].map(str::to_owned)];
     for case in &chosen {
         console.note(format_args!("timing {}", case.name));

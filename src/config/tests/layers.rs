@@ -37,9 +37,23 @@ fn layers(experiment: &Checked) -> &[LayerConfig] {
 #[track_caller]
 fn refused(layers: &str, message: &str) {
     match list(layers) {
-        Err(error) => assert_eq!(error.to_string(), message),
+        Err(error) => assert_eq!(error.to_string(), counted(message)),
         Ok(_) => panic!("{layers} is allowed"),
     }
+}
+
+/// What a message says at the end of a line about the numbers in its key.
+const COUNTED: &str = " (in a key, [0] is the first of a list)";
+
+fn counted_end(end: &str) -> String {
+    format!("{end}{COUNTED}")
+}
+
+/// The message with that remark on every line whose key has a number.
+fn counted(message: &str) -> String {
+    let has_number = |line: &str| line.trim_start().split(' ').next().is_some_and(|key| key.contains('['));
+    let line = |line: &str| if has_number(line) { format!("{line}{COUNTED}") } else { line.to_owned() };
+    message.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -104,11 +118,11 @@ fn what_is_wrong_in_a_list_is_told_with_its_place() {
   network.layers[1].dense.widht = 3 (a.toml, line 5) is not a known key; did you mean network.layers[1].dense.width? the keys of network.layers[1].dense are width, sigma_w2, sigma_b2
   network.layers[2].residual.layers[0].dropout.keep = 0 (a.toml, line 7), but it must be a number above 0 and at most 1
   network.layers[2].residual.layers[1] = "layernorm" (a.toml, line 8), but it must be one of "dense", "gated_dense", "convolution", "activation", { average_pool = { window = ... } }, { sum_pool = { window = ... } }, "global_average_pool", "flatten", "layer_norm", "rms_norm", { dropout = { keep = ... } }, { residual = { layers = ... } }, { branches = ... }; did you mean "layer_norm"?"#;
-    assert_eq!(message, expected);
+    assert_eq!(message, counted(expected));
     let set = [r#"network.layers=["dense", { activation = "rleu" }]"#];
     let message = in_file(file, &set).unwrap_err().to_string();
     let start = "network.layers[1].activation = \"rleu\" (--set), but it must be one of \"identity\", \"relu\",";
-    assert!(message.starts_with(start) && message.ends_with("; did you mean \"relu\"?"), "{message}");
+    assert!(message.starts_with(start) && message.ends_with(&counted_end("; did you mean \"relu\"?")), "{message}");
 }
 
 #[test]
@@ -171,8 +185,8 @@ fn lists_are_nested_eight_deep_and_no_deeper() {
     };
     assert!(read(8).is_ok());
     let message = read(9).unwrap_err().to_string();
-    let end = "(a.toml, line 5), but it must be at most 8 lists deep, network.layers included";
-    assert!(message.starts_with("network.layers[0].residual.layers[0]") && message.ends_with(end), "{message}");
+    let end = counted_end("(a.toml, line 5), but it must be at most 8 lists deep, network.layers included");
+    assert!(message.starts_with("network.layers[0].residual.layers[0]") && message.ends_with(&end), "{message}");
 }
 
 #[test]

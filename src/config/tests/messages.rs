@@ -121,7 +121,7 @@ fn a_key_or_value_refused_on_its_own() {
         ),
         (
             &[r#"dataset.source={name="gaussian-mixture",classes=1}"#][..],
-            "dataset.source.classes = 1 (the default), but it must be a whole number from 2 to 256",
+            "dataset.source.classes = 1 (--set), but it must be a whole number from 2 to 256",
         ),
     ]);
 }

@@ -55,6 +55,9 @@ pub(crate) enum Scale {
 const MARGIN: f64 = 0.03;
 /// Room between step 0 and the first positive step.
 const SLOT: f64 = 0.1;
+/// Sizes that an axis shows: what is smaller is drawn as zero, what is larger at the end, and no distance or ratio of two of
+/// them, with some room around, overflows.
+const SIZES: [f64; 2] = [1e-145, 1e145];
 
 impl Scale {
     /// A straight scale that shows all finite `values` with a little room.
@@ -111,7 +114,7 @@ impl Scale {
     /// Where `value` lies, kept within `0..=1`.
     pub(crate) fn position(&self, value: f64) -> f64 {
         let raw = match *self {
-            Self::Linear { low, high } => (value - low) / (high - low),
+            Self::Linear { low, high } => (shown(value) - low) / (high - low),
             Self::Log { low, high } => {
                 if value > 0.0 {
                     (value / low).ln() / (high / low).ln()
@@ -130,7 +133,7 @@ impl Scale {
                 }
             }
             Self::Whole { first, last } => (value - first as f64 + 0.5) / (last - first + 1) as f64,
-            Self::SignedLog { limit } => 0.5 + 0.5 * (value / 2.0).asinh() / (limit / 2.0).asinh(),
+            Self::SignedLog { limit } => 0.5 + 0.5 * (shown(value) / 2.0).asinh() / (limit.min(SIZES[1]) / 2.0).asinh(),
         };
         raw.clamp(0.0, 1.0)
     }
@@ -168,6 +171,7 @@ impl Scale {
             Self::SignedLog { limit } => {
                 let mut values = vec![0.0];
                 let mut size = 4.0;
+                let limit = limit.min(SIZES[1]);
                 while size <= limit {
                     values.extend([size, -size]);
                     // 4, 10, 30, 100, ... as long as they have room, then 10, 100, ...
@@ -236,11 +240,18 @@ impl Scale {
     }
 }
 
-/// Smallest and largest finite value.
+/// What an axis shows of a finite value.
+fn shown(value: f64) -> f64 {
+    let [smallest, largest] = SIZES;
+    if value.abs() < smallest { 0.0 } else { value.clamp(-largest, largest) }
+}
+
+/// Smallest and largest finite value, as far as they are shown.
 fn extent(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     values
         .into_iter()
         .filter(|v| v.is_finite())
+        .map(shown)
         .fold(None, |e, v| Some(e.map_or((v, v), |(low, high): (f64, f64)| (low.min(v), high.max(v)))))
 }
 
@@ -342,6 +353,32 @@ mod tests {
             assert!(ticks.windows(2).all(|w| w[0].position < w[1].position), "{scale:?}");
             assert!(ticks.iter().all(|t| (0.0..=1.0).contains(&t.position)), "{scale:?}");
         }
+    }
+
+    /// Whatever a CSV file may hold has an axis of few ticks, in order.
+    #[test]
+    fn axes_of_the_smallest_and_largest_numbers_have_few_ticks() {
+        let sizes = [5e-324, 1e-320, 2.2250738585072014e-308, 1e-300, 1e-160, 1e-20, 1.0, 1e20, 1e160, 1e300, f64::MAX];
+        let signed = || sizes.into_iter().chain([0.0]).flat_map(|size| [size, -size]);
+        for first in signed() {
+            for second in signed() {
+                let made = [Scale::linear([first, second]), Scale::log_if_wide([first, second])];
+                let limit = Scale::SignedLog { limit: (1.15 * first.abs().max(second.abs())).max(6.0) };
+                for scale in made.into_iter().flatten().chain([limit]) {
+                    let ticks = scale.ticks();
+                    assert!(labels(&scale).len() <= 300 && ticks.len() <= 300, "{first} {second}: {}", ticks.len());
+                    assert!(ticks.windows(2).all(|w| w[0].position <= w[1].position), "{first} {second}");
+                    for position in
+                        ticks.iter().map(|tick| tick.position).chain([first, second].map(|v| scale.position(v)))
+                    {
+                        assert!((0.0..=1.0).contains(&position), "{first} {second}: {scale:?}");
+                    }
+                    assert!(labels(&scale).iter().all(|label| !label.contains("inf") && !label.contains("NaN")));
+                }
+            }
+        }
+        // An infinite z has no axis of its own either.
+        assert!(Scale::SignedLog { limit: f64::INFINITY }.ticks().len() < 400);
     }
 
     #[test]

@@ -91,14 +91,16 @@ impl Recipe {
 
     fn law_after(&self, layer: &Layer, input: usize, index: usize) -> Result<Law, TheoryError> {
         let mut law = self.laws[input].clone();
-        law.reach.push(index + 1);
+        // Messages count layers from 1.
+        let number = index + 1;
+        law.reach.push(number);
         let spatial = matches!(
             layer,
             Layer::Convolution { .. } | Layer::AveragePool { .. } | Layer::SumPool { .. } | Layer::GlobalAveragePool
         );
         if spatial && law.flat && !law.deterministic {
             return Err(no_prediction(format!(
-                "layer {index} convolves or pools the units of a flattened or dense layer, which have no positions"
+                "layer {number} convolves or pools the units of a flattened or dense layer, which have no positions"
             )));
         }
         match layer {
@@ -118,7 +120,7 @@ impl Recipe {
             Layer::Activation { function } => {
                 if let Some(why) = law.not_gaussian.filter(|_| !law.deterministic) {
                     return Err(no_prediction(format!(
-                        "layer {index} applies an activation to features that are not Gaussian at infinite width: {why}; put a \
+                        "layer {number} applies an activation to features that are not Gaussian at infinite width: {why}; put a \
                          weight layer in between"
                     )));
                 }
@@ -137,7 +139,7 @@ impl Recipe {
             Layer::Dropout { keep } if *keep == 1.0 => {}
             Layer::Dropout { .. } if law.deterministic => {
                 return Err(no_prediction(format!(
-                    "layer {index} is dropout on the data: its masks fall on a fixed number of inputs and do not average out as \
+                    "layer {number} is dropout on the data: its masks fall on a fixed number of inputs and do not average out as \
                      layers widen, so that the covariance after the first weights stays random; put the dropout behind a hidden \
                      layer"
                 )));
@@ -157,7 +159,7 @@ impl Recipe {
         }
         for (k, left) in laws.iter().enumerate() {
             for (l, right) in laws.iter().enumerate().skip(k + 1) {
-                let pair = format!("the sum of branches at node {index}: branches {} and {}", k + 1, l + 1);
+                let pair = format!("the sum of branches at node {}: branches {} and {}", index + 1, k + 1, l + 1);
                 if left.reach.iter().any(|state| right.reach.contains(state)) {
                     return Err(no_prediction(format!(
                         "{pair} share a state without weights in between, so that they are dependent and the covariance of \

@@ -213,7 +213,8 @@ impl Program {
                 let size = sizes().max_by_key(|size| size[0] * size[1]).unwrap_or(size);
                 if sizes().any(|other| other != size && other != [1, 1]) {
                     return Err(no_prediction(format!(
-                        "the sum of branches at node {index} adds units that stem from different positions"
+                        "the sum of branches at node {} adds units that stem from different positions",
+                        index + 1
                     )));
                 }
                 return Ok(Some((Step::Sum(scales.clone()), size)));
