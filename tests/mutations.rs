@@ -48,6 +48,32 @@ fn damage(parser: &str, seed: u64, cases: usize, path: &Path, mut read: impl FnM
     fs::write(path, valid).unwrap();
 }
 
+/// As [`damage`], within the header of a safetensors file, whose length is kept right: types, shapes and places of tensors.
+fn damage_header(parser: &str, seed: u64, cases: usize, path: &Path, mut read: impl FnMut() -> Result<(), String>) {
+    let valid = fs::read(path).unwrap();
+    let (start, rest) = valid.split_first_chunk::<8>().unwrap();
+    let (header, data) = rest.split_at(u64::from_le_bytes(*start) as usize);
+    let header = String::from_utf8(header.to_vec()).unwrap();
+    let types = ["F64", "F16", "BF16", "I32", "U8", "BOOL", "F8_E4M3"].map(|other| header.replacen("F32", other, 1));
+    // The same bytes as numbers of another type and shape.
+    let shapes = [
+        ("[2,2]", "[4]"),
+        ("[2,2]", "[1,2,2]"),
+        ("[2,2]", "[1,4]"),
+        ("\"F32\",\"shape\":[2,2]", "\"F16\",\"shape\":[4,2]"),
+    ];
+    let shapes = shapes.map(|(from, to)| header.replacen(from, to, 1));
+    let mut number = 0;
+    survive(parser, seed, cases, &[header.into_bytes()], |bytes| {
+        number += 1;
+        let forms: Vec<&[u8]> = types.iter().chain(&shapes).map(|text| text.as_bytes()).collect();
+        let header = if number > 1 && number <= forms.len() + 1 { forms[number - 2] } else { bytes };
+        fs::write(path, [&(header.len() as u64).to_le_bytes(), header, data].concat()).unwrap();
+        read()
+    });
+    fs::write(path, valid).unwrap();
+}
+
 fn said<T>(result: Result<T, impl std::fmt::Display>) -> Result<(), String> {
     result.map(drop).map_err(|error| error.to_string())
 }
@@ -96,6 +122,7 @@ fn damaged_checkpoints() {
     let device = Device::flex();
     damage("checkpoints", 4, 3000, &path, || said(checkpoint::read(&path, &device)));
     damage("networks of checkpoints", 5, 1500, &path, || said(checkpoint::read_network(&path, &device)));
+    damage_header("headers of checkpoints", 35, 3000, &path, || said(checkpoint::read(&path, &device)));
     damage("recognized checkpoints", 6, 500, &path, || {
         if checkpoint::is_checkpoint(&path) { Ok(()) } else { Err("it is no checkpoint".to_owned()) }
     });
@@ -113,6 +140,9 @@ fn damaged_weights() {
     let path = folder.path().join("weights.safetensors");
     checkpoint::write_weights(&path, &plain(), &layers()).unwrap();
     damage("weights", 7, 4000, &path, || said(Weights::read(&path)));
+    damage_header("headers of weights", 36, 3000, &path, || said(Weights::read(&path)));
+    let device = Device::flex();
+    damage_header("headers of networks", 37, 3000, &path, || said(checkpoint::read_network(&path, &device)));
 }
 
 #[test]

@@ -201,18 +201,25 @@ pub fn read_network(path: &Path, device: &Device) -> io::Result<(Architecture, V
 fn parameter_sets(file: &SafeTensors<'_>, device: &Device) -> Result<ParameterSets, String> {
     let mut sets: HashMap<String, Vec<(usize, Parameters)>> = HashMap::new();
     let host = Device::flex();
-    let tensor = |view: &TensorView<'_>| -> Tensor<2> {
-        let dtype = if view.dtype() == Dtype::F64 { DType::F64 } else { DType::F32 };
+    let tensor = |name: &str, view: &TensorView<'_>| -> Result<Tensor<2>, String> {
+        let dtype = match (view.dtype(), view.shape()) {
+            (Dtype::F32, [_, _]) => DType::F32,
+            (Dtype::F64, [_, _]) => DType::F64,
+            (found, shape) => {
+                return Err(format!("{name} is {found:?} of shape {shape:?}, not F32 or F64 in two dimensions"));
+            }
+        };
         let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
         let device = if dtype == DType::F32 || device.supports_dtype(dtype) { device } else { &host };
-        Tensor::from_data(data, (device, dtype))
+        Ok(Tensor::from_data(data, (device, dtype)))
     };
     for (name, view) in &file.tensors() {
         let parts: Vec<&str> = name.split('.').collect();
         let [set, layer, "weight"] = parts.as_slice() else { continue };
         let layer: usize = layer.parse().map_err(|_| name.clone())?;
-        let bias = file.tensor(&format!("{set}.{layer}.bias")).ok().map(|view| tensor(&view));
-        sets.entry((*set).to_owned()).or_default().push((layer, Parameters { weight: tensor(view), bias }));
+        let bias = format!("{set}.{layer}.bias");
+        let bias = file.tensor(&bias).ok().map(|view| tensor(&bias, &view)).transpose()?;
+        sets.entry((*set).to_owned()).or_default().push((layer, Parameters { weight: tensor(name, view)?, bias }));
     }
     let mut sets: ParameterSets = sets
         .into_iter()

@@ -1,5 +1,4 @@
 //! Damaged formulas: an error in a sentence or a formula, never a panic.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use widthwise_theory::Expression;
 
