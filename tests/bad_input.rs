@@ -287,7 +287,10 @@ fn a_refused_value_comes_from_where_it_was_written() {
     let cos = "--set network.activation={cos={a=2.0,b=3.0,c=0.5}}";
     desk.refuses_run(cos, &["network.activation.cos.a = 2.0 (--set)", "network.activation.cos.c = 0.5 (--set)"]);
     desk.write("x.csv", "1,2\n3,4\n");
-    desk.refuses(&format!("kernel small.toml --inputs x.csv {cos}"), &["network.activation.cos.a = 2.0 (--set)"]);
+    desk.refuses(
+        &format!("kernel small.toml --inputs x.csv --out k {cos}"),
+        &["network.activation.cos.a = 2.0 (--set)"],
+    );
     let utf16: Vec<u8> = "[network]\nwidth = 0\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     desk.write("utf16.toml", [b"\xff\xfe".as_slice(), &utf16].concat());
     desk.refuses("config check utf16.toml", &["network.width = 0 (utf16.toml, line 2)"]);

@@ -17,6 +17,8 @@ const LARGEST_BOX: f64 = 38.0;
 const STEP: f64 = 0.05;
 /// `h sqrt(q)` for 1e-16 with the poles of tanh.
 const STEP_TIMES_ROOT: f64 = 0.27;
+/// Points of the trapezoid rule on either side of zero at most; beyond, the answer is NaN.
+const MOST_POINTS: f64 = 4e6;
 /// Nodes of one Gauss-Legendre panel.
 const PANEL_NODES: usize = 24;
 
@@ -37,7 +39,12 @@ pub fn gaussian_expectation(q: f64, function: impl Fn(f64) -> f64) -> f64 {
 
 /// `h sum_i density(i h) function(i h)` over `|i h| <= half_width`.
 pub(super) fn trapezoid(half_width: f64, step: f64, function: impl Fn(f64) -> f64) -> f64 {
-    let count = (half_width / step).ceil() as i64;
+    let count = (half_width / step).ceil();
+    // A function that varies too fast for any number of points that ends, or a step that underflows.
+    if count.is_nan() || count > MOST_POINTS {
+        return f64::NAN;
+    }
+    let count = count as i64;
     let term = |i: i64| {
         let z = i as f64 * step;
         density(z) * function(z)
