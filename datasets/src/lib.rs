@@ -20,12 +20,13 @@
 //! | [`catalog`] | known data sets: files, checksums, addresses |
 //! | [`locate`], [`mod@load`] | finding and reading their files |
 //! | [`mod@fetch`], [`mod@import`] | getting the files into the data folder |
-//! | [`mod@verify`] | holding a file against its checksum |
+//! | [`mod@verify`], [`identify`] | holding a file against its checksum, and finding whose it is |
 //! | [`bundled`] | the MNIST subset that comes with the program |
 //! | [`idx`], [`cifar`], [`source`] | file formats |
 //! | [`synthetic`] | generated data |
 //! | [`mod@prepare`], [`preprocessing`] | from raw data to inputs and targets |
 
+mod aside;
 #[cfg(test)]
 mod bounds;
 pub mod bundled;
@@ -38,6 +39,7 @@ pub mod fetch;
 mod fetch_error;
 mod format_error;
 mod http;
+pub mod identify;
 pub mod idx;
 pub mod import;
 pub mod load;

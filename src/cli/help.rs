@@ -29,7 +29,7 @@ Results go to standard output, progress and remarks to standard error. `widthwis
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
     0  done; for `check`, `ladder` and `reproduce`: theory and experiment agree
-    1  `check`, `ladder`, `reproduce`: they disagree; `run`: a network diverged
+    1  `check`, `ladder`, `reproduce`: they disagree; `run`: a network diverged; `data import`: a set is still incomplete
     2  failed: bad arguments, files or data, a full disk
     3  `check`, `ladder`, `reproduce`: undecided
   130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run has written a checkpoint then";

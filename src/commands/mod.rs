@@ -41,6 +41,8 @@ pub(crate) enum Exit {
     Disagrees,
     /// An error, which has been printed or is about to be.
     Failed,
+    /// Done, but a data set is still incomplete.
+    Incomplete,
     /// Not enough evidence.
     Undecided,
     /// Stopped by a signal.
@@ -52,7 +54,7 @@ impl Exit {
     fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::Disagrees => 1,
+            Self::Disagrees | Self::Incomplete => 1,
             Self::Failed => 2,
             Self::Undecided => 3,
             // As the shell reports a program ended by Ctrl-C.
@@ -96,6 +98,6 @@ mod tests {
         let outcomes = [Outcome::Finished, Outcome::LossReached, Outcome::WallTime, Outcome::Diverged];
         assert_eq!(outcomes.map(|outcome| Exit::of_outcome(&outcome).code()), [0, 0, 0, 1]);
         assert_eq!(Exit::of_outcome(&Outcome::Interrupted).code(), 130);
-        assert_eq!(Exit::Failed.code(), 2);
+        assert_eq!((Exit::Incomplete.code(), Exit::Failed.code()), (1, 2));
     }
 }
