@@ -18,6 +18,7 @@ mod linearized;
 mod networks;
 mod ntk_jobs;
 mod ntk_roads;
+mod own_data;
 mod parameterizations;
 mod predict;
 mod predicted_paths;

@@ -22,7 +22,7 @@
 //! | [`mod@fetch`], [`mod@import`] | getting the files into the data folder |
 //! | [`mod@verify`], [`identify`] | holding a file against its checksum, and finding whose it is |
 //! | [`bundled`] | the MNIST subset that comes with the program |
-//! | [`idx`], [`cifar`], [`source`] | file formats |
+//! | [`idx`], [`cifar`], [`mod@table`], [`source`] | file formats |
 //! | [`synthetic`] | generated data |
 //! | [`mod@prepare`], [`preprocessing`] | from raw data to inputs and targets |
 
@@ -56,6 +56,7 @@ pub mod source;
 pub mod spec;
 pub mod stream;
 pub mod synthetic;
+pub mod table;
 mod transform;
 mod unpack;
 pub mod verify;
@@ -70,3 +71,4 @@ pub use preprocessing::{Colour, Normalize, Preprocessing, Scale, Targets};
 pub use shape::ImageShape;
 pub use spec::{DatasetSpec, load};
 pub use stream::stream;
+pub use table::{Table, TableError};

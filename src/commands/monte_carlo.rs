@@ -45,7 +45,7 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         }
     }
     let (network, seed) = config::load_network(Some(&arguments.architecture), &arguments.set)?;
-    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref())?;
+    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref(), console)?;
     let shape = shape_of(arguments.shape, &network, &[(&arguments.inputs, &examples)])?;
     let architecture = architecture(&network, seed, shape, &examples)?;
     let inputs = Inputs::new(examples.values, shape)?;
