@@ -103,12 +103,19 @@ pub(super) fn width_dependence(architecture: &Architecture) -> Result<Option<Str
     let width = architecture.scaling_width()?;
     let scales = architecture.tangent_scales()?;
     let wider = architecture.with_hidden_width(2 * width).tangent_scales()?;
-    let differs = |part: fn(&TangentScale) -> f64| {
-        let pairs = scales.iter().zip(&wider).map(|(here, there)| (part(here), part(there)));
-        pairs.into_iter().any(|(here, there)| (here - there).abs() > 1e-9 * here.abs())
+    // What a layer adds to the tangent kernel passes through all layers above it.
+    let through = |scales: &[TangentScale], part: fn(&TangentScale) -> f64, layer: usize| {
+        scales[layer + 1..].iter().fold(part(&scales[layer]), |product, above| product * above.signal)
     };
+    let differs = |part: fn(&TangentScale) -> f64| {
+        (0..scales.len()).any(|layer| {
+            let (here, there) = (through(&scales, part, layer), through(&wider, part, layer));
+            (here - there).abs() > 1e-9 * here.abs()
+        })
+    };
+    let nngp = differs(|scale| scale.signal);
     let ntk = differs(|scale| scale.weight) || differs(|scale| scale.bias);
-    let what = match (differs(|scale| scale.signal), ntk) {
+    let what = match (nngp, ntk) {
         (false, false) => return Ok(None),
         (true, false) => "the nngp kernel depends",
         (false, true) => "the ntk kernel depends",

@@ -66,6 +66,11 @@ impl Conflict {
     pub(super) fn is_about_data(&self) -> bool {
         self.others.iter().any(|key| is_within(key, "dataset"))
     }
+
+    /// Whether other probes, or none, would end the conflict.
+    pub(super) fn is_about_probes(&self) -> bool {
+        is_within(&self.key, "probes") || self.others.iter().any(|key| is_within(key, "probes"))
+    }
 }
 
 /// What is known of a data set before it is read.

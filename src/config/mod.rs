@@ -187,8 +187,10 @@ fn conflicts(experiment: &Experiment, refused: &[Problem], scope: Scope) -> Resu
         |key: &str| refused.iter().any(|problem| is_within(&problem.key, key) || is_within(key, &problem.key));
     let counts = |conflict: &Conflict| match scope {
         Scope::Experiment => true,
-        Scope::NetworkOnOtherData => !conflict.is_about_data(),
-        Scope::Data => is_within(&conflict.key, "dataset"),
+        Scope::NetworkOnOtherData => {
+            !conflict.is_about_data() || !(is_within(&conflict.key, "network") || conflict.is_about_probes())
+        }
+        Scope::Data => is_within(&conflict.key, "dataset") && !conflict.is_about_probes(),
     };
     let sound = combinations::conflicts(experiment)
         .into_iter()
