@@ -209,7 +209,7 @@ pub(crate) enum DataAction {
     },
     /// Copy the files of known data sets from a folder, after a look at their checksums
     Import {
-        /// Folder that holds the files, at most two levels down
+        /// Folder that holds the files, at most three levels down
         #[arg(value_hint = ValueHint::DirPath)]
         folder: PathBuf,
     },

@@ -111,7 +111,7 @@ fn damaged_idx_files_are_refused() {
         ("bit in the middle", "gz", flipped(genuine.len() / 2), &["train-images-idx3-ubyte.gz"]),
         ("bit in the gzip header", "gz", flipped(1), &["damaged"]),
         ("no gzip at all", "gz", b"<html>404</html>".to_vec(), &["damaged"]),
-        ("still compressed", "", genuine.clone(), &["still compressed"]),
+        ("still compressed", "", genuine.clone(), &["is not MNIST", "it holds 5000 images of 28 x 28 pixels", "MD5"]),
         ("wrong magic", "", [b"\0\0\x0d\x03", &[0; 100][..]].concat(), &["starts with 00 00 08"]),
         ("absurd sizes", "", idx(&[u32::MAX, u32::MAX, u32::MAX], 10), &["claims the dimensions", "4294967295"]),
         ("large sizes", "", idx(&[60_000, 28, 28], 1000), &["claims the dimensions", "truncated or damaged"]),
@@ -360,8 +360,25 @@ fn inputs_of_kernels_that_are_none_are_refused() {
             npy("{'descr': '<f8', 'fortran_order': False, 'shape': (100000, 1000), }\n"),
             &["the header claims"],
         ),
-        ("cube.npy", npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1, 2), }\n"), &["3 dimensions"]),
-        ("ints.npy", npy("{'descr': '<i8', 'fortran_order': False, 'shape': (1, 2), }\n"), &["f64 or f32"]),
+        (
+            "cubes.npy",
+            npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1, 1, 1, 2), }\n"),
+            &["found 5 dimensions", "1 to 4"],
+        ),
+        (
+            "complex.npy",
+            npy("{'descr': '<c16', 'fortran_order': False, 'shape': (1, 1), }\n"),
+            &["kind '<c16'", "integers or booleans"],
+        ),
+        (
+            "no_columns.npy",
+            npy("{'descr': '<f8', 'fortran_order': True, 'shape': (4611686018427387904, 0), }\n"),
+            &["no_columns.npy holds no numbers"],
+        ),
+        ("numbering.csv", b"0,1,2\n3,4,5\n6,7,8\n".to_vec(), &["a header of column numbers"]),
+        ("missing.csv", b"NA,NA\n1,2\n".to_vec(), &["row 1 (line 1), column 1 is missing"]),
+        ("counted.csv", b"0,0.5\n1,1.5\n2,2.5\n".to_vec(), &["index=False"]),
+        ("decimal.csv", b"0,5;1,5\n2,5;3,5\n".to_vec(), &["write decimals with a point"]),
     ] {
         desk.write(name, bytes);
         desk.refuses(&format!("kernel small.toml --inputs {name} --out k"), words);

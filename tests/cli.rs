@@ -394,13 +394,30 @@ fn data_sets_are_listed_described_and_imported() {
     };
     // The bundled subset has the names of MNIST's files and is not MNIST.
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    import(&root.join("datasets/bundled")).refused_with(&["train-images-idx3-ubyte.gz was refused"]);
+    let refused = import(&root.join("datasets/bundled"));
+    refused.refused_with(&[
+        "train-images-idx3-ubyte.gz was refused",
+        "it holds 5000 images of 28 x 28",
+        "not MNIST's file",
+    ]);
+    assert!(!refused.err.contains("delete"), "{refused:?}");
+    let mnist = list.lines().find(|line| line.starts_with("mnist")).unwrap();
+    assert!(mnist.contains("5000") && !mnist.contains("60000"), "{mnist}");
     assert!(all_files(target.path()).is_empty());
     let whole = std::env::var_os("WIDTHWISE_TEST_DATA").map_or(root.join("../shared/data"), PathBuf::from);
     if !whole.join("mnist").is_dir() {
         eprintln!("skipped: no whole MNIST in {}", whole.display());
         return;
     }
+    // One file of four: imported, and not enough.
+    let part = tempfile::tempdir().unwrap();
+    fs::copy(whole.join("mnist/t10k-labels-idx1-ubyte.gz"), part.path().join("labels.GZ")).unwrap();
+    let partly = import(part.path());
+    assert!(partly.code == Some(1) && partly.out.contains("checksum verified"), "{partly:?}");
+    assert!(
+        partly.err.contains("mnist still lacks train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k"),
+        "{partly:?}"
+    );
     let imported = import(&whole.join("mnist")).done();
     assert_eq!(imported.out.matches("checksum verified").count(), 4, "{imported:?}");
     let folder = target.path().to_str().unwrap();

@@ -21,6 +21,7 @@ mod networks;
 mod ntk_jobs;
 mod ntk_roads;
 mod overrides;
+mod own_data;
 mod parameterizations;
 mod predict;
 mod predicted_paths;

@@ -14,6 +14,9 @@ const TRAIN_LABELS: &[u8] = include_bytes!("../bundled/mnist/train-labels-idx1-u
 const TEST_IMAGES: &[u8] = include_bytes!("../bundled/mnist/t10k-images-idx3-ubyte.gz");
 const TEST_LABELS: &[u8] = include_bytes!("../bundled/mnist/t10k-labels-idx1-ubyte.gz");
 
+/// Training and test examples.
+pub const EXAMPLES: (usize, usize) = (5000, 1000);
+
 /// What the subset is, in one line.
 pub const SOURCE: &str = "bundled MNIST subset (5,000 train, 1,000 test)";
 

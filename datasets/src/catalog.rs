@@ -56,8 +56,8 @@ pub struct Entry {
     pub classes: usize,
     /// Number of training and test examples.
     pub examples: (usize, usize),
-    /// Folder inside the authors' archive, also searched.
-    pub subfolder: Option<&'static str>,
+    /// Folders, as in the authors' archive or as torchvision makes them, that are also searched.
+    pub subfolders: &'static [&'static str],
     /// Files, in the order that [`Format`] states.
     pub files: &'static [DataFile],
     /// What `fetch` downloads.
@@ -99,7 +99,7 @@ pub const MNIST: Entry = Entry {
     shape: GREY_28,
     classes: 10,
     examples: (60_000, 10_000),
-    subfolder: None,
+    subfolders: &["MNIST/raw"],
     files: &[
         file("train-images-idx3-ubyte", 47_040_016, Some(Md5("6bbc9ace898e44ae57da46a324031adb"))),
         file("train-labels-idx1-ubyte", 60_008, Some(Md5("a25bea736e30d166cdddb491f175f624"))),
@@ -132,7 +132,7 @@ pub const FASHION_MNIST: Entry = Entry {
     shape: GREY_28,
     classes: 10,
     examples: (60_000, 10_000),
-    subfolder: None,
+    subfolders: &["FashionMNIST/raw"],
     files: &[
         file("train-images-idx3-ubyte", 47_040_016, Some(Md5("f4a8712d7a061bf5bd6d2ca38dc4d50a"))),
         file("train-labels-idx1-ubyte", 60_008, Some(Md5("9018921c3c673c538a1fc5bad174d6f9"))),
@@ -163,7 +163,7 @@ pub const CIFAR10: Entry = Entry {
     shape: cifar::SHAPE,
     classes: 10,
     examples: (50_000, 10_000),
-    subfolder: Some("cifar-10-batches-bin"),
+    subfolders: &["cifar-10-batches-bin"],
     files: &[
         file("data_batch_1.bin", 30_730_000, Some(Sha1("aadd24acce27caa71bf4b10992e9e7b2d74c2540"))),
         file("data_batch_2.bin", 30_730_000, Some(Sha1("c0ba65cce70568cd57b4e03e9ac8d2a5367c1795"))),
@@ -190,7 +190,7 @@ pub const CIFAR100: Entry = Entry {
     shape: cifar::SHAPE,
     classes: 100,
     examples: (50_000, 10_000),
-    subfolder: Some("cifar-100-binary"),
+    subfolders: &["cifar-100-binary"],
     files: &[file("train.bin", 153_700_000, None), file("test.bin", 30_740_000, None)],
     downloads: &[Download {
         name: "cifar-100-binary.tar.gz",

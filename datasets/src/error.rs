@@ -56,15 +56,12 @@ pub enum DataError {
         source: FormatError,
     },
     /// A file's checksum differs from the published one.
-    #[error(
-        "{} should be {id}'s file with the {expected}, but has {found}{}; it is damaged or altered: delete it and run \
-         `widthwise data fetch {id}`",
-        path.display(),
-        belongs_to.map(|other| format!(" (that is {other}'s)")).unwrap_or_default()
-    )]
+    #[error("{} {}", path.display(), misfit(id, title, [expected, found, content], *belongs_to, *file))]
     Checksum {
         /// Data set.
         id: &'static str,
+        /// Its name for people.
+        title: &'static str,
         /// File.
         path: PathBuf,
         /// Published checksum with its kind.
@@ -73,10 +70,33 @@ pub enum DataError {
         found: String,
         /// Data set that the bytes do belong to.
         belongs_to: Option<&'static str>,
+        /// The file of it that they are.
+        file: Option<&'static str>,
+        /// What the file holds.
+        content: String,
+    },
+    /// A file is whole and in order, but not one of this data set.
+    #[error(
+        "{} is not {title}: it holds {content}, which is not {title}'s {file}; `widthwise data fetch {id}` gets {title} and keeps \
+         this file under another name", path.display()
+    )]
+    NotThisSet {
+        /// Data set.
+        id: &'static str,
+        /// Its name for people.
+        title: &'static str,
+        /// The file of it that is expected.
+        file: &'static str,
+        /// File.
+        path: PathBuf,
+        /// What the file holds.
+        content: String,
     },
     /// A file holds another number of examples than the data set has.
-    #[error("{} holds {found} examples, but this file of {id} has {expected}; delete it and run `widthwise data fetch {id}`",
-        path.display())]
+    #[error(
+        "{} holds {found} examples, but this file of {id} has {expected}; `widthwise data fetch {id}` gets it and keeps this file \
+         under another name", path.display()
+    )]
     ExampleCount {
         /// Data set.
         id: &'static str,
@@ -129,6 +149,30 @@ pub enum DataError {
         /// Values allowed.
         allowed: String,
     },
+}
+
+/// What a file with another checksum is, as far as that is known, and what to do.
+fn misfit(
+    id: &str,
+    title: &str,
+    [expected, found, content]: [&str; 3],
+    belongs_to: Option<&str>,
+    file: Option<&str>,
+) -> String {
+    match (belongs_to, file) {
+        (Some(other), Some(file)) if other == id => format!(
+            "is {title}'s {file} under the name of another of its files; rename it, or `widthwise data import FOLDER` gives each \
+             file its name"
+        ),
+        (Some(other), Some(file)) => format!(
+            "is not {title}'s file with the {expected}: it has {found} and is {other}'s {file}; set dataset.source.name = \
+             \"{other}\" and put it into a folder {other}, or get {title} with `widthwise data fetch {id}`"
+        ),
+        _ => format!(
+            "is not {title}'s file with the {expected}: it holds {content} and has {found}, so that it is of another data set, or \
+             damaged or altered; `widthwise data fetch {id}` gets {title} and keeps this file under another name"
+        ),
+    }
 }
 
 fn list_paths(paths: &[PathBuf]) -> String {

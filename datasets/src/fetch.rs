@@ -3,11 +3,12 @@
 //! A file arrives under its name with `.part` appended, which a later call continues with an HTTP range request. It gets its
 //! own name only after its checksum was found right, so a file without `.part` is always whole.
 
-use crate::catalog::{Download, Entry};
+use crate::aside::set_aside;
+use crate::catalog::{DataFile, Download, Entry};
 use crate::checksum::checksum_of;
 use crate::fetch_error::{FetchError, MirrorFailure};
 use crate::http::{Attempt, Client};
-use crate::locate::file_in;
+use crate::locate::{file_in, files_in};
 use crate::part::open_own;
 use crate::unpack::unpack;
 use crate::verify::verify;
@@ -26,12 +27,22 @@ pub struct FetchOptions {
     pub connect_timeout: Duration,
     /// Longest silence of a server before it counts as stalled.
     pub stall_timeout: Duration,
-    /// Tries at one address without any new bytes before the next address is tried; at least 1.
+    /// Least bytes a second, on average over `stall_timeout`, before an address counts as too slow.
+    pub least_rate: u64,
+    /// Tries at one address without as many new bytes as the least rate brings in one `stall_timeout`, before the next
+    /// address is tried; at least 1.
     pub attempts: u32,
     /// Pause before another try at the same address.
     pub pause: Duration,
     /// Whether the proxies named in the environment are used.
     pub use_proxy: bool,
+}
+
+impl FetchOptions {
+    /// Bytes that an address must bring in one stall timeout.
+    pub(crate) fn least_bytes(&self) -> u64 {
+        (self.least_rate as f64 * self.stall_timeout.as_secs_f64()) as u64
+    }
 }
 
 impl Default for FetchOptions {
@@ -40,6 +51,7 @@ impl Default for FetchOptions {
             mirrors: None,
             connect_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(30),
+            least_rate: 1 << 10,
             attempts: 3,
             pause: Duration::from_secs(2),
             use_proxy: true,
@@ -91,6 +103,13 @@ pub enum Progress<'a> {
         /// Whether it had a published checksum to compare with.
         verified: bool,
     },
+    /// A file that had the name of one to come, and was not it, got another name.
+    SetAside {
+        /// Old path.
+        from: &'a Path,
+        /// New path.
+        to: &'a Path,
+    },
     /// A file was taken from an archive.
     Unpacked {
         /// File name.
@@ -113,36 +132,44 @@ pub fn fetch(
     let client = Client::new(options);
     for download in entry.downloads {
         if is_present(entry, download, &folder) {
+            // What is right may stand behind a damaged twin.
+            make_room(entry, download, &folder, progress)?;
             progress(Progress::Present { file: download.name });
             continue;
         }
         let path = download_one(entry, download, &folder, &client, options, progress)?;
         if download.archive {
+            make_room(entry, download, &folder, progress)?;
             let unpacked = unpack(entry, &path, &folder, &mut |file| progress(Progress::Unpacked { file }));
             fs::remove_file(&path).map_err(|source| FetchError::io(&path, source))?;
             unpacked?;
-        } else {
-            remove_damaged_twin(&path)?;
         }
     }
     Ok(entry.files.iter().filter_map(|file| file_in(&folder, file.name)).collect())
 }
 
-/// Whether the files that a download brings are there and in order.
-fn is_present(entry: &Entry, download: &Download, folder: &Path) -> bool {
+/// The files that a download brings.
+fn files_of<'a>(entry: &'a Entry, download: &'a Download) -> impl Iterator<Item = &'a DataFile> {
     let stem = download.name.trim_end_matches(".gz");
-    entry
-        .files
-        .iter()
-        .filter(|file| download.archive || file.name == stem)
-        .all(|file| file_in(folder, file.name).is_some_and(|path| verify(file, &path).is_ok_and(|v| v.is_accepted())))
+    entry.files.iter().filter(move |file| download.archive || file.name == stem)
 }
 
-/// Removes the raw file next to a `.gz` just downloaded: it was found damaged and would be read first.
-fn remove_damaged_twin(path: &Path) -> Result<(), FetchError> {
-    let twin = path.with_extension("");
-    if path.extension().is_some_and(|extension| extension == "gz") && twin.is_file() {
-        fs::remove_file(&twin).map_err(|source| FetchError::io(&twin, source))?;
+/// Whether the files that a download brings are there and in order.
+fn is_present(entry: &Entry, download: &Download, folder: &Path) -> bool {
+    let is_right = |file: &DataFile, path: PathBuf| verify(file, &path).is_ok_and(|verdict| verdict.is_accepted());
+    files_of(entry, download).all(|file| files_in(folder, file.name).any(|path| is_right(file, path)))
+}
+
+/// Gives other names to files that would be written over, or read instead of what a download brings.
+fn make_room(
+    entry: &Entry,
+    download: &Download,
+    folder: &Path,
+    progress: &mut dyn FnMut(Progress<'_>),
+) -> Result<(), FetchError> {
+    for file in files_of(entry, download) {
+        let moved = set_aside(file, folder).map_err(|source| FetchError::io(folder, source))?;
+        moved.iter().for_each(|(from, to)| progress(Progress::SetAside { from, to }));
     }
     Ok(())
 }
@@ -177,12 +204,17 @@ fn download_one(
             Ok(()) => {
                 file.sync_all().map_err(io)?;
                 drop(file);
+                if !download.archive {
+                    make_room(entry, download, folder, progress)?;
+                }
                 fs::rename(&part, &path).map_err(io)?;
                 progress(Progress::Finished { file: download.name, verified: download.checksum.is_some() });
                 return Ok(path);
             }
             Err(Attempt::Local(source)) => return Err(io(source)),
-            Err(Attempt::Again(reason) | Attempt::Elsewhere(reason)) => failures.push(MirrorFailure { url, reason }),
+            Err(Attempt::Again(reason) | Attempt::TooSlow(reason) | Attempt::Elsewhere(reason)) => {
+                failures.push(MirrorFailure { url, reason });
+            }
         }
     }
     let kept = file.metadata().map_err(io)?.len();
@@ -217,12 +249,13 @@ fn from_mirror(
                 attempt
             }
         };
-        if let Attempt::Again(reason) | Attempt::Elsewhere(reason) = &attempt {
+        if let Attempt::Again(reason) | Attempt::TooSlow(reason) | Attempt::Elsewhere(reason) = &attempt {
             progress(Progress::Failed { file: download.name, url, reason });
         }
         let Attempt::Again(_) = &attempt else { return Err(attempt) };
+        // A byte at a time would never end.
         let length = file.metadata()?.len();
-        if length > furthest {
+        if length > furthest.saturating_add(options.least_bytes()) {
             (furthest, failed) = (length, 0);
         }
         if failed >= options.attempts.max(1) {

@@ -46,7 +46,7 @@ pub enum FetchError {
         path: PathBuf,
     },
     /// The archive arrived but does not hold what it should.
-    #[error("{}: {reason}; delete it and try again", path.display())]
+    #[error("{}: {reason}; try again", path.display())]
     Archive {
         /// Archive.
         path: PathBuf,

@@ -9,7 +9,7 @@ pub enum FormatError {
     /// The first bytes are not those of an IDX file of unsigned bytes.
     #[error(
         "an IDX file of unsigned bytes starts with 00 00 08 and the number of dimensions (1 to 4), but this one starts with \
-         {found:02x?}; check that it is the right file and not, say, still compressed"
+         {found:02x?}; it is damaged or of another kind, still compressed or a web page: fetch or import it again"
     )]
     Magic {
         /// First four bytes.
@@ -17,7 +17,8 @@ pub enum FormatError {
     },
     /// The file ends before its header does.
     #[error(
-        "the file ends inside its header, after {found} of {expected} bytes; it is truncated: fetch or import it again"
+        "the file ends inside its header, after {found} of {expected} bytes; it is truncated or damaged: fetch or import it \
+         again"
     )]
     HeaderTruncated {
         /// Bytes that a header needs.

@@ -21,12 +21,13 @@
 //! | [`locate`], [`mod@load`] | finding and reading their files |
 //! | [`mod@fetch`], [`mod@import`] | getting the files into the data folder |
 //! | [`part`] | files on their way |
-//! | [`mod@verify`] | holding a file against its checksum |
+//! | [`mod@verify`], [`identify`] | holding a file against its checksum, and finding whose it is |
 //! | [`bundled`] | the MNIST subset that comes with the program |
-//! | [`idx`], [`cifar`], [`source`] | file formats |
+//! | [`idx`], [`cifar`], [`mod@table`], [`source`] | file formats |
 //! | [`synthetic`] | generated data |
 //! | [`mod@prepare`], [`preprocessing`] | from raw data to inputs and targets |
 
+mod aside;
 #[cfg(test)]
 mod bounds;
 pub mod bundled;
@@ -39,6 +40,7 @@ pub mod fetch;
 mod fetch_error;
 mod format_error;
 mod http;
+pub mod identify;
 pub mod idx;
 pub mod import;
 pub mod load;
@@ -61,6 +63,7 @@ pub mod source;
 pub mod spec;
 pub mod stream;
 pub mod synthetic;
+pub mod table;
 mod transform;
 mod unpack;
 pub mod verify;
@@ -75,3 +78,4 @@ pub use preprocessing::{Colour, Normalize, Preprocessing, Scale, Targets};
 pub use shape::ImageShape;
 pub use spec::{DatasetSpec, load};
 pub use stream::stream;
+pub use table::{Table, TableError};

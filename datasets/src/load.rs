@@ -1,11 +1,12 @@
 //! Reading a catalogued data set from its files, each held against its published checksum.
 
 use crate::bundled;
-use crate::catalog::{CATALOG, DataFile, Entry, Format, MNIST};
+use crate::catalog::{DataFile, Entry, Format, MNIST};
 use crate::checksum::HashingReader;
 use crate::dataset::{Dataset, Inputs, Split};
 use crate::error::DataError;
 use crate::format_error::FormatError;
+use crate::identify::{Content, owner_of_checksum};
 use crate::locate::{Located, SearchPath, locate};
 use crate::source::{self, Length};
 use crate::{cifar, idx};
@@ -129,23 +130,37 @@ fn read_verified<T>(
         exact @ Length::Exact(_) => exact,
     };
     let mut reader = HashingReader::new(reader, file.checksum);
-    let parsed = parse(&mut reader, length).map_err(|source| DataError::Format { path: path.to_path_buf(), source })?;
+    let parsed = match parse(&mut reader, length) {
+        Ok(parsed) => parsed,
+        // Whole, but not this: to call it damaged would be wrong.
+        Err(source) => match Content::of(path) {
+            Ok(content) if content != Content::Unknown => {
+                return Err(DataError::NotThisSet {
+                    id: entry.id,
+                    title: entry.title,
+                    file: file.name,
+                    path: path.to_path_buf(),
+                    content: content.to_string(),
+                });
+            }
+            _ => return Err(DataError::Format { path: path.to_path_buf(), source }),
+        },
+    };
     match (reader.finish(), file.checksum) {
-        (Some(found), Some(expected)) if found != expected.hex() => Err(DataError::Checksum {
-            id: entry.id,
-            path: path.to_path_buf(),
-            expected: expected.to_string(),
-            belongs_to: owner_of(&found),
-            found,
-        }),
+        (Some(found), Some(expected)) if found != expected.hex() => {
+            let owner = owner_of_checksum(&found);
+            let content = Content::of(path).ok().filter(|content| *content != Content::Unknown);
+            Err(DataError::Checksum {
+                id: entry.id,
+                title: entry.title,
+                path: path.to_path_buf(),
+                expected: expected.to_string(),
+                belongs_to: owner.map(|(entry, _)| entry.id),
+                file: owner.map(|(_, file)| file.name),
+                content: content.map_or_else(|| format!("{} bytes", file.bytes), |content| content.to_string()),
+                found,
+            })
+        }
         _ => Ok(parsed),
     }
-}
-
-/// The data set that has a file with this checksum.
-pub(crate) fn owner_of(hex: &str) -> Option<&'static str> {
-    CATALOG
-        .iter()
-        .find(|entry| entry.files.iter().any(|file| file.checksum.is_some_and(|known| known.hex() == hex)))
-        .map(|entry| entry.id)
 }

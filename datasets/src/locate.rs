@@ -1,7 +1,7 @@
 //! Where data sets are looked for: the folder the user names, the folder in WIDTHWISE_DATA, the platform's data folder.
 //!
 //! A folder named by the user is the only one searched. In each folder a data set may lie in `FOLDER/<id>`, in the folder
-//! of its authors' archive, or in `FOLDER` itself; every file raw or as `.gz`.
+//! of its authors' archive, or in `FOLDER` itself; every file raw or gzipped.
 
 use crate::catalog::{CATALOG, Entry};
 use crate::checksum::checksum_of;
@@ -154,20 +154,30 @@ struct Candidate {
 
 fn candidates(entry: &Entry, folder: &Path) -> Vec<Candidate> {
     let own = folder.join(entry.id);
-    let mut all = Vec::new();
-    if let Some(subfolder) = entry.subfolder {
+    let mut all = vec![Candidate { path: own.clone(), shared: false }];
+    for subfolder in entry.subfolders {
         all.push(Candidate { path: own.join(subfolder), shared: false });
         all.push(Candidate { path: folder.join(subfolder), shared: false });
     }
-    all.insert(0, Candidate { path: own, shared: false });
     all.push(Candidate { path: folder.to_path_buf(), shared: true });
     all
 }
 
+/// Names under which a file of the catalog is found: its own, and as it is called once a program has unpacked it or a file
+/// system without long names has kept it.
+pub(crate) fn names_of(name: &str) -> impl Iterator<Item = String> {
+    let stems = [name.to_owned(), name.replacen("-idx", ".idx", 1)];
+    let distinct = if stems[0] == stems[1] { 1 } else { 2 };
+    stems.into_iter().take(distinct).flat_map(|stem| ["", ".gz", ".GZ"].map(|ending| format!("{stem}{ending}")))
+}
+
+/// All files in a folder that have a name of this file of the catalog, the one that is read first.
+pub(crate) fn files_in(folder: &Path, name: &str) -> impl Iterator<Item = PathBuf> {
+    names_of(name).map(|name| folder.join(name)).filter(|path| path.is_file())
+}
+
 pub(crate) fn file_in(folder: &Path, name: &str) -> Option<PathBuf> {
-    let raw = folder.join(name);
-    let compressed = folder.join(format!("{name}.gz"));
-    [raw, compressed].into_iter().find(|path| path.is_file())
+    files_in(folder, name).next()
 }
 
 /// MNIST and Fashion-MNIST use the same file names; the smallest file present tells them apart.

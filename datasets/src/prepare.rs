@@ -158,6 +158,9 @@ impl Classes {
             }
             count = 2;
         }
+        if raw.outputs.is_none() && options.targets != Targets::Binary && count < 2 {
+            return Err(list_error(raw, "classes", kept, "targets and accuracy need at least two classes"));
+        }
         if options.targets == Targets::Binary && count != 2 {
             return Err(PrepareError::NotBinary { dataset: raw.name.clone(), found: count });
         }

@@ -32,7 +32,7 @@ impl Length {
     }
 }
 
-/// Opens a data file; one whose name ends in `.gz` is decompressed while it is read.
+/// Opens a data file; one whose content is gzipped is decompressed while it is read, whatever its name.
 ///
 /// # Errors
 /// Whatever opening fails with; a folder is refused.
@@ -50,10 +50,11 @@ pub fn open(path: &Path) -> io::Result<(Box<dyn Read>, Length)> {
     }
 }
 
-/// Whether the file name says that the file is gzipped.
+/// Whether the first bytes of a file are those of a gzipped one; no other data file starts so.
 #[must_use]
 pub fn is_gzip(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "gz")
+    let mut start = [0; 2];
+    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok_and(|()| start == [0x1f, 0x8b])
 }
 
 /// Reads up to `limit` bytes; memory grows with what arrives, never with what was promised.

@@ -45,6 +45,7 @@ fn options(mirrors: &[&str]) -> FetchOptions {
         mirrors: Some(mirrors.iter().map(|&mirror| mirror.to_owned()).collect()),
         connect_timeout: Duration::from_secs(5),
         stall_timeout: STALL,
+        least_rate: 10_000,
         attempts: 2,
         pause: Duration::ZERO,
         use_proxy: false,
@@ -115,6 +116,13 @@ fn a_file_that_is_there_is_not_asked_for_again() {
     })
     .unwrap();
     assert_eq!(present, 1);
+    // Also behind a damaged twin, which is read first.
+    let place = |name: &str| folder.path().join("sample").join(name);
+    fs::rename(place("file.bin"), place("file.bin.gz")).unwrap();
+    fs::write(place("file.bin"), &content[..1000]).unwrap();
+    let paths = fetch(&entry(&content), folder.path(), &options(&["http://127.0.0.1:9/"]), &mut |_| {}).unwrap();
+    assert_eq!(paths, [place("file.bin.gz")]);
+    assert_eq!(fs::read(place("file.bin.other")).unwrap(), content[..1000]);
 }
 
 #[test]
@@ -214,6 +222,80 @@ fn a_stalled_server_is_left_in_time_and_the_next_mirror_continues() {
     assert_eq!(result.unwrap(), content, "{events:?}");
     assert_eq!(ranges.recv().unwrap(), Some(60_000));
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_server_that_drips_is_left_in_time_and_its_bytes_are_kept() {
+    let content = content();
+    let (slow, _) = serve(&content, &[Answer::Dripping(Duration::from_millis(5))]);
+    let (good, ranges) = serve(&content, &[Answer::Good]);
+    let started = Instant::now();
+    let (result, events) = fetch_after(&entry(&content), &[], &[&slow, &good]);
+    assert_eq!(result.unwrap(), content, "{events:?}");
+    assert!(events[1].contains("too slow"), "{events:?}");
+    // A byte every 5 ms for at least one stall timeout, and far from the 200,000 that would take 1,000 s.
+    assert!(ranges.recv().unwrap().is_some_and(|kept| (1..1000).contains(&kept)), "{events:?}");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    let (slow, _) = serve(&content, &[Answer::Dripping(Duration::from_millis(5))]);
+    let (reasons, kept) = failures(fetch_after(&entry(&content), &[], &[&slow]).0);
+    assert!(reasons[0].contains("too slow") && kept > 0, "{reasons:?}");
+}
+
+#[test]
+fn a_server_that_closes_after_a_few_bytes_each_time_is_left() {
+    let content = content();
+    let (address, requests) = serve(&content, &[Answer::Truncated(10)]);
+    let (reasons, kept) = failures(fetch_after(&entry(&content), &[], &[&address]).0);
+    assert!(reasons[0].contains("of 200000 bytes"), "{reasons:?}");
+    assert_eq!((requests.try_iter().count(), kept), (2, 20));
+}
+
+#[test]
+fn redirections_to_other_hosts_are_not_followed() {
+    let content = content();
+    for (status, to, why) in [
+        (301, "https://elsewhere.example/file.bin", "another host"),
+        (302, "http://localhost:9/file.bin", "another host"),
+        (307, "http://127.0.0.1:9/file.bin", "another host"),
+        (308, "file:///etc/passwd", "not followed"),
+        (302, "", "not followed"),
+    ] {
+        let (bad, requests) = serve(&content, &[Answer::Redirect(status, to)]);
+        let (good, _) = serve(&content, &[Answer::Good]);
+        let (result, events) = fetch_after(&entry(&content), &[], &[&bad, &good]);
+        assert_eq!(result.unwrap(), content);
+        assert!(events[0].contains(why), "{to}: {events:?}");
+        assert_eq!(requests.try_iter().count(), 1);
+    }
+    let (around, _) = serve(&content, &[Answer::Redirect(302, "/there/file.bin"), Answer::Good]);
+    assert_eq!(fetch_after(&entry(&content), &[], &[&around]).0.unwrap(), content);
+    let (circle, requests) = serve(&content, &[Answer::Redirect(302, "/file.bin")]);
+    let (reasons, _) = failures(fetch_after(&entry(&content), &[], &[&circle]).0);
+    assert!(reasons[0].contains("more than 5 times"), "{reasons:?}");
+    assert_eq!(requests.try_iter().count(), 6);
+}
+
+#[test]
+fn what_lies_under_the_name_of_a_download_is_kept_under_another() {
+    let content = content();
+    let (address, _) = serve(&content, &[Answer::Good]);
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join("sample").join(name);
+    fs::create_dir_all(place("")).unwrap();
+    for (name, text) in [("file.bin", "mine"), ("file.bin.gz", "mine too"), ("file.bin.other", "older")] {
+        fs::write(place(name), text).unwrap();
+    }
+    let mut moved = 0;
+    let paths = fetch(&entry(&content), folder.path(), &options(&[&address]), &mut |progress| {
+        moved += usize::from(matches!(progress, Progress::SetAside { .. }));
+    });
+    assert_eq!(fs::read(&paths.unwrap()[0]).unwrap(), content);
+    let text = |name: &str| fs::read_to_string(place(name)).unwrap();
+    assert_eq!(
+        [text("file.bin.other"), text("file.bin.other2"), text("file.bin.gz.other")],
+        ["older", "mine", "mine too"]
+    );
+    assert_eq!(moved, 2);
 }
 
 #[test]

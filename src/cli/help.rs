@@ -29,7 +29,7 @@ Results go to standard output, progress and remarks to standard error. `widthwis
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
     0  done; for `run`, `check`, `ladder` and `reproduce`: theory and experiment agree
-    1  `run`, `check`, `ladder`, `reproduce`: they disagree, or a network diverged
+    1  `run`, `check`, `ladder`, `reproduce`: they disagree, or a network diverged; `data import`: a set is still incomplete
     2  failed: bad arguments, files or data, a full disk
     3  `run`, `check`, `ladder`, `reproduce`: undecided; for a run also that no claim is required
   130  stopped by Ctrl-C, SIGTERM or SIGUSR1; a run that trains has written a checkpoint then";

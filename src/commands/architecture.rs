@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use widthwise::config::{GateKind, NetworkConfig};
 use widthwise::network::{build_architecture, draw_gates};
-use widthwise_theory::{Architecture, InputShape};
+use widthwise_theory::{Architecture, InputShape, TangentScale};
 
 use super::inputs::Examples;
 use super::source::Source;
@@ -48,6 +48,7 @@ pub(super) fn shape_of(
     for (source, examples) in sources {
         let (found, features) = (examples.columns, shape.features());
         ensure!(found == features, "{source} has {found} columns, but an example has {features}");
+        examples.expect_shape(source, shape)?;
     }
     Ok(shape)
 }
@@ -91,6 +92,38 @@ pub(super) fn architecture_with(
         None
     };
     build_architecture(network, shape, outputs, gates).context("the architecture does not fit the inputs")
+}
+
+/// What to say of kernels that are not those of infinite width alone, as in parameterizations whose rates or outputs scale
+/// with the width.
+///
+/// # Errors
+/// An architecture that does not fit its input.
+pub(super) fn width_dependence(architecture: &Architecture) -> Result<Option<String>> {
+    let width = architecture.scaling_width()?;
+    let scales = architecture.tangent_scales()?;
+    let wider = architecture.with_hidden_width(2 * width).tangent_scales()?;
+    // What a layer adds to the tangent kernel passes through all layers above it.
+    let through = |scales: &[TangentScale], part: fn(&TangentScale) -> f64, layer: usize| {
+        scales[layer + 1..].iter().fold(part(&scales[layer]), |product, above| product * above.signal)
+    };
+    let differs = |part: fn(&TangentScale) -> f64| {
+        (0..scales.len()).any(|layer| {
+            let (here, there) = (through(&scales, part, layer), through(&wider, part, layer));
+            (here - there).abs() > 1e-9 * here.abs()
+        })
+    };
+    let nngp = differs(|scale| scale.signal);
+    let ntk = differs(|scale| scale.weight) || differs(|scale| scale.bias);
+    let what = match (nngp, ntk) {
+        (false, false) => return Ok(None),
+        (true, false) => "the nngp kernel depends",
+        (false, true) => "the ntk kernel depends",
+        (true, true) => "the nngp and ntk kernels depend",
+    };
+    Ok(Some(format!(
+        "{what} on the width, here {width}: network.parameterization has a factor of it; \"ntk\" and \"standard-layerwise\" have none"
+    )))
 }
 
 #[cfg(test)]
@@ -143,6 +176,25 @@ mod tests {
         let left = Examples { values: vec![1.0; 6], rows: 2, columns: 3, ..Examples::default() };
         let message = architecture(&network, 1, InputShape::flat(3), &left).unwrap_err().to_string();
         assert!(message.contains("there are only 3 columns"), "{message}");
+    }
+
+    #[test]
+    fn kernels_that_depend_on_the_width_say_so() {
+        let left = Examples { values: vec![1.0; 6], rows: 2, columns: 3, ..Examples::default() };
+        for (name, words) in [
+            ("ntk", None),
+            ("standard-layerwise", None),
+            ("standard", Some("the ntk kernel depends on the width, here 48")),
+            ("mean-field", Some("the nngp kernel depends on the width, here 48")),
+            ("mup", Some("the nngp kernel depends on the width, here 48")),
+        ] {
+            let text = format!("[network]\nwidth = 48\ndepth = 2\nsigma_b2 = 0.3\nparameterization = \"{name}\"\n");
+            let network = load(&text, &[]).unwrap();
+            let architecture = architecture(&network, 1, InputShape::flat(3), &left).unwrap();
+            let said = width_dependence(&architecture).unwrap();
+            assert_eq!(said.is_some(), words.is_some(), "{name}: {said:?}");
+            assert!(said.unwrap_or_default().contains(words.unwrap_or_default()), "{name}");
+        }
     }
 
     #[test]

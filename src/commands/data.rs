@@ -14,7 +14,7 @@ use widthwise_datasets::{DataError, Dataset, DatasetSpec, ImageShape, bundled, l
 
 use super::Exit;
 use super::columns::{Align, columns};
-use super::console::{Colour, Console};
+use super::console::{Colour, Console, remark};
 use super::download::Download;
 use crate::cli::{DataAction, DataArguments};
 
@@ -28,7 +28,7 @@ pub(crate) fn execute(arguments: &DataArguments, console: &Console) -> Result<Ex
         DataAction::List => list(data_dir, console)?,
         DataAction::Info { name } => info(name, data_dir, console)?,
         DataAction::Fetch { names } => fetch_all(names, data_dir, console)?,
-        DataAction::Import { folder } => import_from(folder, data_dir, console)?,
+        DataAction::Import { folder } => return import_from(folder, data_dir, console),
     }
     Ok(Exit::Done)
 }
@@ -87,8 +87,8 @@ struct DatasetLine<'a> {
 
 impl<'a> DatasetLine<'a> {
     fn of_entry(entry: &'a Entry, search: &SearchPath) -> Self {
-        let (train, test) = entry.examples;
         let origin = Origin::of(entry, search);
+        let (train, test) = if origin == Origin::Bundled { bundled::EXAMPLES } else { entry.examples };
         Self { event: "dataset", name: entry.id, shape: entry.shape, classes: entry.classes, train, test, origin }
     }
 
@@ -153,7 +153,7 @@ fn info_of_entry(entry: &'static Entry, search: &SearchPath, console: &Console) 
     console.line(format_args!("{}: {}", entry.id, entry.title))?;
     console.line(format_args!("  terms     {}", entry.terms))?;
     console.line(format_args!("  input     {}, {} classes", entry.shape, entry.classes))?;
-    console.line(format_args!("  examples  {} train, {} test", entry.examples.0, entry.examples.1))?;
+    console.line(format_args!("  examples  {} train, {} test", line.train, line.test))?;
     console.line(format_args!("  where     {}", line.origin.text(entry.id)))?;
     let paths = match locate(entry, search) {
         Located::Complete { files, .. } => files.into_iter().map(Some).collect(),
@@ -236,8 +236,8 @@ struct ImportedLine<'a> {
     is_verified: bool,
 }
 
-fn import_from(folder: &Path, data_dir: Option<&Path>, console: &Console) -> Result<()> {
-    let ImportReport { imported, rejected, incomplete } = import(folder, &write_folder(data_dir)?)?;
+fn import_from(folder: &Path, data_dir: Option<&Path>, console: &Console) -> Result<Exit> {
+    let ImportReport { imported, rejected, incomplete, set_aside } = import(folder, &write_folder(data_dir)?)?;
     for file in &imported {
         let (dataset, from, to, is_verified) = (file.id, &*file.from, &*file.to, file.verified);
         console.json(&ImportedLine { event: "imported", dataset, from, to, is_verified })?;
@@ -247,10 +247,14 @@ fn import_from(folder: &Path, data_dir: Option<&Path>, console: &Console) -> Res
     for (path, reason) in &rejected {
         console.note(format_args!("{} was refused: {reason}", path.display()));
     }
-    for (id, missing) in &incomplete {
-        console.note(format_args!("{id} still lacks {}; `widthwise data fetch {id}` downloads it", missing.join(", ")));
+    for (from, to) in &set_aside {
+        console.note(format_args!("{} was another file of this name; it is now {}", from.display(), to.display()));
     }
-    Ok(())
+    for (id, missing) in &incomplete {
+        // Not a remark: without it the exit code would go unexplained.
+        remark(format_args!("{id} still lacks {}; `widthwise data fetch {id}` downloads it", missing.join(", ")));
+    }
+    Ok(if incomplete.is_empty() { Exit::Done } else { Exit::Incomplete })
 }
 
 #[cfg(test)]
@@ -282,6 +286,8 @@ mod tests {
         let search = SearchPath { folders: Vec::new(), explicit: false };
         let line = serde_json::to_value(DatasetLine::of_entry(&MNIST, &search)).unwrap();
         assert_eq!((&line["name"], &line["status"]), (&"mnist".into(), &"bundled".into()));
+        // What is there, not what is published.
+        assert_eq!((&line["train"], &line["test"]), (&5000.into(), &1000.into()));
         assert_eq!(line["shape"]["height"], 28);
     }
 }

@@ -1,5 +1,7 @@
 //! What the user sees of a download.
 
+use std::path::Path;
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 use widthwise_datasets::fetch::Progress;
@@ -95,6 +97,11 @@ impl<'a> Download<'a> {
             }
             Progress::Finished { file, verified } => Event { is_verified: Some(*verified), ..blank("finished", file) },
             Progress::Unpacked { file } => blank("unpacked", file),
+            Progress::SetAside { from, to } => {
+                let (from, to) = (from.display().to_string(), to.display().to_string());
+                let _ = self.console.json(&Event { reason: Some(&to), ..blank("set_aside", &from) });
+                return;
+            }
         };
         // The files matter more than who listens; the result line reports a standard output that fails.
         let _ = self.console.json(&event);
@@ -116,6 +123,11 @@ fn bar(file: &str, from: u64, total: Option<u64>) -> ProgressBar {
     bar
 }
 
+/// A file that had to make room.
+pub(super) fn set_aside(id: &str, from: &Path, to: &Path) -> String {
+    format!("{id}: {} is not {id}'s file; it is now {}", from.display(), to.display())
+}
+
 /// The line that stays, if a step of the download is worth one.
 fn line(id: &str, progress: &Progress<'_>, is_verbose: bool) -> Option<String> {
     match progress {
@@ -132,6 +144,7 @@ fn line(id: &str, progress: &Progress<'_>, is_verbose: bool) -> Option<String> {
             Some(format!("{id}: {file} downloaded; no checksum is published"))
         }
         Progress::Unpacked { file } => Some(format!("{id}: {file} unpacked")),
+        Progress::SetAside { from, to } => Some(set_aside(id, from, to)),
         Progress::Started { .. } | Progress::Advanced { .. } => None,
     }
 }

@@ -1,24 +1,23 @@
 //! Examples for kernels and predictions: numbers in files of the user's, or a split of a data set.
 
 use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use widthwise::config::{self, Checked, ConfigError, DatasetConfig};
-use widthwise::record::tiles::MatrixFile;
+use widthwise::config::{self, DatasetConfig};
+use widthwise::record::npy;
 use widthwise_datasets::catalog::{self, Entry};
 use widthwise_datasets::locate::{Located, SearchPath, locate};
-use widthwise_datasets::{DataError, DatasetSpec, Prepared, load, prepare};
+use widthwise_datasets::{DataError, DatasetSpec, Prepared, Table, load, prepare, table};
 use widthwise_theory::InputShape;
 
+use super::console::Console;
 use super::overrides::of_data;
 use super::source::{SetName, Source, Split};
 
 /// Seed of the subset of a data set that comes without a configuration: that of an experiment.
 const SEED: u64 = 1;
-
-/// Rows read at once.
-const ROWS_AT_ONCE: usize = 64;
 
 /// Examples as read, `rows x columns` row-major.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -30,6 +29,56 @@ pub(super) struct Examples {
     pub(super) shape: Option<InputShape>,
     /// Of a data set, which has them.
     pub(super) targets: Option<Targets>,
+    /// Sizes of an example in an array of more than two dimensions; empty otherwise.
+    pub(super) dimensions: Vec<usize>,
+    /// What was taken for something else than numbers, in sentences without their beginning.
+    pub(super) remarks: Vec<String>,
+    /// Whether the first row counts the columns from 0, as a header of pandas does, and was read as numbers.
+    pub(super) starts_with_numbering: bool,
+}
+
+impl Examples {
+    /// Refuses a shape that takes the dimensions of an array in another order.
+    ///
+    /// # Errors
+    /// The array, its dimensions and the shape.
+    pub(super) fn expect_shape(&self, source: &Source, shape: InputShape) -> Result<()> {
+        let asked = [shape.channels, shape.height, shape.width];
+        let without_ones = |sizes: &[usize]| sizes.iter().copied().filter(|size| *size > 1).collect::<Vec<_>>();
+        let is_flat = without_ones(&asked).len() < 2;
+        ensure!(
+            is_flat || self.dimensions.is_empty() || without_ones(&self.dimensions) == without_ones(&asked),
+            "{source} holds arrays of {}, but an example is {} (channels, height, width); put the axes in this order \
+             (numpy: x.transpose) or change the shape",
+            times(&self.dimensions),
+            times(&asked)
+        );
+        Ok(())
+    }
+
+    /// Says how many examples were read, and what is not one of them.
+    fn announce(&self, name: &str, console: &Console) {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        let (rows, columns) = (self.rows, self.columns);
+        console.note(format_args!("{name}: {rows} example{} of {columns} feature{}", plural(rows), plural(columns)));
+        self.remark(name, console);
+    }
+
+    /// Says what is not an example.
+    pub(super) fn remark(&self, name: &str, console: &Console) {
+        self.remarks.iter().for_each(|remark| console.note(format_args!("{name}: {remark}")));
+    }
+}
+
+fn times(sizes: &[usize]) -> String {
+    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(" x ")
+}
+
+/// What the rows of a file are; a vector is one example of several features, or several examples of one target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    Inputs,
+    Targets,
 }
 
 /// What the examples should be mapped to.
@@ -42,8 +91,8 @@ pub(super) struct Targets {
     pub(super) labels: Vec<u8>,
 }
 
-/// Reads examples. `other` is a source beside this one: of a data set, each takes the number of examples of its own split,
-/// and both see the same preprocessing.
+/// Reads examples and says how many. `other` is a source beside this one: of a data set, each takes the number of examples of
+/// its own split, and both see the same preprocessing.
 ///
 /// `set` are the overrides of the command, of which a configuration reads those of its data set.
 ///
@@ -55,20 +104,23 @@ pub(super) fn read(
     other: Option<&Source>,
     data_dir: Option<&Path>,
     set: &[String],
+    console: &Console,
 ) -> Result<Examples> {
-    match source {
-        Source::File(path) => read_file(path),
+    let examples = match source {
+        Source::File(path) => read_file(path, Rows::Inputs)?,
         Source::Set { set: name, split, .. } => {
-            read_split(name, *split, [Some(source), other], data_dir, &of_data(set))
+            read_split(name, *split, [Some(source), other], data_dir, &of_data(set))?
         }
-    }
+    };
+    examples.announce(&source.to_string(), console);
+    Ok(examples)
 }
 
 /// Bytes that the examples of a source take while they are read, where that is known before.
 pub(super) fn expected_bytes(source: &Source, data_dir: Option<&Path>) -> u64 {
     match source {
         Source::File(path) if is_npy(path) => {
-            MatrixFile::open(path, false).map_or(0, |file| file.rows() as u64 * file.columns() as u64 * 8)
+            npy::read_header(path).map_or(0, |header| (header.count as u64).saturating_mul(size_of::<f64>() as u64))
         }
         Source::File(_) => 0,
         Source::Set { set: SetName::Known(name), count, .. } => {
@@ -95,13 +147,8 @@ fn is_npy(path: &Path) -> bool {
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn read_file(path: &Path) -> Result<Examples> {
-    let examples = if is_npy(path) {
-        read_npy(path)?
-    } else {
-        let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-        parse_csv(file).with_context(|| path.display().to_string())?
-    };
+pub(super) fn read_file(path: &Path, what: Rows) -> Result<Examples> {
+    let examples = if is_npy(path) { read_npy(path, what)? } else { read_table(path)? };
     ensure!(examples.rows > 0 && examples.columns > 0, "{} holds no numbers; one row is one example", path.display());
     if let Some(index) = examples.values.iter().position(|value| !value.is_finite()) {
         let (row, column) = (index / examples.columns + 1, index % examples.columns + 1);
@@ -110,57 +157,30 @@ pub(super) fn read_file(path: &Path) -> Result<Examples> {
     Ok(examples)
 }
 
-/// Row by row, so that nothing is in memory twice.
-fn read_npy(path: &Path) -> Result<Examples> {
-    let file = MatrixFile::open(path, false)?;
-    let (rows, columns) = (file.rows(), file.columns());
-    let mut values = Vec::new();
-    let reserved = rows.checked_mul(columns).map(|count| values.try_reserve_exact(count));
+/// An array whose first dimension counts the examples.
+fn read_npy(path: &Path, what: Rows) -> Result<Examples> {
+    let npy::Array { shape, values } = npy::read_array(path)?;
+    let (rows, dimensions) = match (shape.as_slice(), what) {
+        (&[count], Rows::Inputs) => (1, vec![count]),
+        (&[count], Rows::Targets) => (count, vec![1]),
+        (all, _) => (all[0], all[1..].to_vec()),
+    };
     ensure!(
-        matches!(reserved, Some(Ok(()))),
-        "{}: {rows} x {columns} numbers do not fit into memory; take fewer examples",
-        path.display()
+        what == Rows::Inputs || dimensions.iter().filter(|size| **size > 1).count() < 2,
+        "{} holds an array of {}, but targets are one row an example; give an array with 1 or 2 dimensions",
+        path.display(),
+        times(&shape)
     );
-    let (mut bytes, mut part) = (Vec::new(), Vec::new());
-    for start in (0..rows).step_by(ROWS_AT_ONCE) {
-        file.read_values(start..(start + ROWS_AT_ONCE).min(rows), 0..columns, &mut bytes, &mut part)?;
-        values.extend_from_slice(&part);
-    }
-    Ok(Examples { values, rows, columns, ..Examples::default() })
+    let columns = if values.is_empty() { 0 } else { values.len() / rows };
+    let dimensions = if dimensions.len() > 1 { dimensions } else { Vec::new() };
+    Ok(Examples { values, rows, columns, dimensions, ..Examples::default() })
 }
 
-/// A first row without any number is a header; empty lines are passed over.
-fn parse_csv(text: impl std::io::Read) -> Result<Examples> {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .comment(Some(b'#'))
-        .from_reader(text);
-    let mut examples = Examples::default();
-    let mut is_first = true;
-    for record in reader.records() {
-        let record = record?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let is_header = is_first && record.iter().all(|cell| cell.parse::<f64>().is_err());
-        is_first = false;
-        if is_header {
-            examples.columns = record.len();
-            continue;
-        }
-        if examples.columns == 0 {
-            examples.columns = record.len();
-        }
-        let (found, expected) = (record.len(), examples.columns);
-        ensure!(found == expected, "line {line} has {found} numbers, the lines before it {expected}");
-        for cell in &record {
-            let value = cell.parse::<f64>();
-            examples.values.push(value.with_context(|| format!("line {line}: \"{cell}\" is not a number"))?);
-        }
-        examples.rows += 1;
-    }
-    examples.values.shrink_to_fit();
-    Ok(examples)
+fn read_table(path: &Path) -> Result<Examples> {
+    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let Table { values, rows, columns, remarks, starts_with_numbering } =
+        table::read(BufReader::new(file)).with_context(|| path.display().to_string())?;
+    Ok(Examples { values, rows, columns, remarks, starts_with_numbering, ..Examples::default() })
 }
 
 fn read_split(
@@ -176,10 +196,7 @@ fn read_split(
             let dataset = DatasetConfig { source: source.map_err(known_names)?, ..DatasetConfig::default() };
             (dataset, SEED)
         }
-        SetName::Config(path) => {
-            let experiment = load_for_data(path, overrides)?;
-            (experiment.dataset.clone(), experiment.run.seed)
-        }
+        SetName::Config(path) => config::load_data(path, overrides)?,
     };
     let mut preprocessing = dataset.preprocessing;
     for source in sources.into_iter().flatten() {
@@ -203,18 +220,8 @@ fn read_split(
         values: chosen.inputs,
         shape: Some(InputShape { channels: shape.channels, height: shape.height, width: shape.width }),
         targets: Some(Targets { values: chosen.targets, outputs, labels }),
+        ..Examples::default()
     })
-}
-
-/// A configuration whose data are wanted: how many of them probes look at does not matter.
-fn load_for_data(path: &Path, overrides: &[String]) -> Result<Checked, ConfigError> {
-    match config::load(Some(path), overrides) {
-        Err(ConfigError::Invalid(problems)) if problems.iter().all(|problem| problem.key.starts_with("probes.")) => {
-            let few = ["probes.examples=2", "probes.jacobian_examples=2"].map(str::to_owned);
-            config::load(Some(path), &[overrides, &few].concat())
-        }
-        result => result,
-    }
 }
 
 fn known_names(error: DataError) -> anyhow::Error {
@@ -224,9 +231,13 @@ fn known_names(error: DataError) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use faer::Mat;
-    use widthwise::record::npy;
 
     use super::*;
+    use crate::cli::Global;
+
+    fn quiet() -> Console {
+        Console::unseen(&Global { quiet: true, ..Global::default() })
+    }
 
     #[test]
     fn csv_and_npy_say_the_same() {
@@ -235,8 +246,8 @@ mod tests {
         std::fs::write(&csv, "a, b\n# a remark\n1, -2.5e-3\n\n3,4\n").unwrap();
         npy::write(&npy_path, &Mat::from_fn(2, 2, |i, j| [[1.0, -2.5e-3], [3.0, 4.0]][i][j])).unwrap();
         let expected = Examples { values: vec![1.0, -2.5e-3, 3.0, 4.0], rows: 2, columns: 2, ..Examples::default() };
-        assert_eq!(read_file(&csv).unwrap(), expected);
-        assert_eq!(read_file(&npy_path).unwrap(), expected);
+        assert_eq!(read_file(&csv, Rows::Inputs).unwrap(), expected);
+        assert_eq!(read_file(&npy_path, Rows::Inputs).unwrap(), expected);
         assert_eq!(expected_bytes(&Source::File(npy_path), None), 32);
     }
 
@@ -252,7 +263,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("x.csv");
             std::fs::write(&path, text).unwrap();
-            let message = format!("{:#}", read_file(&path).unwrap_err());
+            let message = format!("{:#}", read_file(&path, Rows::Inputs).unwrap_err());
             assert!(message.contains(expected), "{message}");
         }
     }
@@ -261,12 +272,12 @@ mod tests {
     fn a_split_of_a_data_set_has_targets_and_a_shape() {
         let source: Source = "uniform-sphere:train:7".parse().unwrap();
         let test: Source = "uniform-sphere:test:3".parse().unwrap();
-        let examples = read(&source, Some(&test), None, &[]).unwrap();
+        let examples = read(&source, Some(&test), None, &[], &quiet()).unwrap();
         assert_eq!((examples.rows, examples.values.len()), (7, 7 * examples.columns));
         let targets = examples.targets.unwrap();
         assert_eq!(targets.values.len(), 7 * targets.outputs);
-        assert_eq!(read(&test, Some(&source), None, &[]).unwrap().rows, 3);
-        let message = format!("{:#}", read(&"nmist:train".parse().unwrap(), None, None, &[]).unwrap_err());
+        assert_eq!(read(&test, Some(&source), None, &[], &quiet()).unwrap().rows, 3);
+        let message = format!("{:#}", read(&"nmist:train".parse().unwrap(), None, None, &[], &quiet()).unwrap_err());
         assert!(message.contains("nmist") && message.contains("mnist"), "{message}");
     }
 }

@@ -47,6 +47,8 @@ pub(crate) enum Exit {
     Disagrees,
     /// An error, which has been printed or is about to be.
     Failed,
+    /// Done, but a data set is still incomplete.
+    Incomplete,
     /// Not enough evidence.
     Undecided,
     /// Stopped by a signal.
@@ -58,7 +60,7 @@ impl Exit {
     fn code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::Disagrees => 1,
+            Self::Disagrees | Self::Incomplete => 1,
             Self::Failed => 2,
             Self::Undecided => 3,
             Self::Interrupted => STOPPED,
@@ -89,6 +91,6 @@ mod tests {
     fn exit_codes_are_as_documented() {
         let verdicts = [Verdict::Agrees, Verdict::Disagrees, Verdict::Undecided, Verdict::NoPrediction];
         assert_eq!(verdicts.map(|verdict| Exit::of_verdict(verdict).code()), [0, 1, 3, 3]);
-        assert_eq!([Exit::Interrupted, Exit::Failed].map(Exit::code), [130, 2]);
+        assert_eq!([Exit::Incomplete, Exit::Failed, Exit::Interrupted].map(Exit::code), [1, 2, 130]);
     }
 }

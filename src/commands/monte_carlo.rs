@@ -56,7 +56,7 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         "network.centred = true: the outputs f - f_0 are zero before training and have no NNGP kernel to sample, and the tangent kernel is \
          that of f; sample the kernels of f with --set network.centred=false"
     );
-    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref(), &arguments.set)?;
+    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref(), &arguments.set, console)?;
     let shape = shape_of(arguments.shape, &network, &[(&arguments.inputs, &examples)])?;
     let architecture = architecture(&network, seed, shape, &examples)?;
     let inputs = Inputs::new(examples.values, shape)?;

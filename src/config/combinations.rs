@@ -39,6 +39,23 @@ pub(super) fn conflicts(experiment: &Experiment) -> Vec<Conflict> {
     found.0
 }
 
+/// Fewer probe examples where the training examples are fewer than the defaults; `left_out` says whether `probes.examples`
+/// and `probes.jacobian_examples` are the defaults.
+pub(super) fn fit_probes(experiment: &mut Experiment, left_out: [bool; 2]) {
+    let examples = Data::of(&experiment.dataset.source).training_examples(experiment);
+    let [examples_left_out, jacobian_left_out] = left_out;
+    let probes = &mut experiment.probes;
+    if examples_left_out {
+        probes.examples = probes.examples.min(examples).max(FEWEST_PROBED);
+    }
+    if jacobian_left_out {
+        probes.jacobian_examples = probes.jacobian_examples.min(examples).max(1);
+    }
+}
+
+/// Probes compare examples with each other.
+const FEWEST_PROBED: usize = 2;
+
 struct Conflicts(Vec<Conflict>);
 
 impl Conflicts {
@@ -51,6 +68,11 @@ impl Conflict {
     /// Whether other data would end the conflict.
     pub(super) fn is_about_data(&self) -> bool {
         self.others.iter().any(|key| is_within(key, "dataset"))
+    }
+
+    /// Whether other probes, or none, would end the conflict.
+    pub(super) fn is_about_probes(&self) -> bool {
+        is_within(&self.key, "probes") || self.others.iter().any(|key| is_within(key, "probes"))
     }
 }
 
@@ -231,6 +253,11 @@ fn classes_and_targets(experiment: &Experiment, data: &Data, found: &mut Conflic
                 kept.len()
             ),
         ),
+        _ if kept.len() < 2 => found.add(
+            "dataset.preprocessing.classes",
+            &["dataset.source"],
+            "targets and accuracy tell classes apart; name at least two classes",
+        ),
         _ => {}
     }
 }
@@ -278,7 +305,10 @@ fn training(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
 fn probes(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
     let (probes, stop) = (&experiment.probes, &experiment.training.stop);
     let examples = data.training_examples(experiment);
-    if probes.examples > examples {
+    if examples < FEWEST_PROBED {
+        let reason = format!("probes compare training examples with each other; set at least {FEWEST_PROBED}");
+        found.add("dataset.preprocessing.train", &["dataset", "probes.examples"], reason);
+    } else if probes.examples > examples {
         let reason = format!("there are {examples} training examples; set at most {examples}");
         found.add("probes.examples", &["dataset"], reason);
     }

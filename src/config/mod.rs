@@ -125,6 +125,17 @@ pub fn load_network(file: Option<&Path>, overrides: &[String]) -> Result<(Networ
     Ok((experiment.network, experiment.run.seed))
 }
 
+/// The data set of a configuration and the seed of its subset, for other uses than its experiment: whether network, training
+/// and probes fit the data is not asked.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_data(file: &Path, overrides: &[String]) -> Result<(DatasetConfig, u64), ConfigError> {
+    let (text, origin) = text_of(Some(file))?;
+    let experiment = checked(&text, &origin, overrides, Scope::Data)?;
+    Ok((experiment.dataset, experiment.run.seed))
+}
+
 /// What a configuration is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -134,6 +145,8 @@ enum Scope {
     Recorded,
     /// Its network alone, which need not fit its data.
     NetworkOnOtherData,
+    /// Its data alone.
+    Data,
 }
 
 fn text_of(file: Option<&Path>) -> Result<(String, String), ConfigError> {
@@ -156,8 +169,13 @@ fn checked(text: &str, origin: &str, overrides: &[String], scope: Scope) -> Resu
         let around = problem.key.rsplit_once('.').map_or("", |(table, _)| table);
         values::remove(&mut values, if problem.found.is_some() { &problem.key } else { around });
     }
+    let is_left_out = |key: &str| values::lookup(&values, key).is_none();
+    let probes_left_out = [is_left_out("probes.examples"), is_left_out("probes.jacobian_examples")];
     let experiment = match over_defaults(values) {
-        Ok(experiment) => experiment,
+        Ok(mut experiment) => {
+            combinations::fit_probes(&mut experiment, probes_left_out);
+            experiment
+        }
         Err(error) if problems.is_empty() => return Err(error),
         // What is wrong has been found already.
         Err(_) => return Err(invalid(problems, &places)),
@@ -185,10 +203,12 @@ fn conflicts(experiment: &Experiment, refused: &[Problem], scope: Scope) -> Resu
     let values = Value::try_from(experiment).map_err(|error| unreadable(&error))?;
     let is_refused =
         |key: &str| refused.iter().any(|problem| is_within(&problem.key, key) || is_within(key, &problem.key));
-    let counts = |conflict: &Conflict| {
-        matches!(scope, Scope::Experiment | Scope::Recorded)
-            || !conflict.is_about_data()
-            || !is_within(&conflict.key, "network")
+    let counts = |conflict: &Conflict| match scope {
+        Scope::Experiment | Scope::Recorded => true,
+        Scope::NetworkOnOtherData => {
+            !conflict.is_about_data() || !(is_within(&conflict.key, "network") || conflict.is_about_probes())
+        }
+        Scope::Data => is_within(&conflict.key, "dataset") && !conflict.is_about_probes(),
     };
     let sound = combinations::conflicts(experiment)
         .into_iter()

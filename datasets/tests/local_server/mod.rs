@@ -28,6 +28,10 @@ pub(crate) enum Answer {
     NoLength(usize),
     /// A longer file than the catalog says.
     TooLong,
+    /// A status of redirection to this address.
+    Redirect(u16, &'static str),
+    /// The right length in the header, and one byte after the other with this pause in between.
+    Dripping(Duration),
 }
 
 /// Serves `content` on a free port; yields the address of the folder and the range header of each request.
@@ -99,6 +103,21 @@ fn respond(mut stream: TcpStream, content: &[u8], range: Option<u64>, answer: An
         Answer::NoLength(count) => {
             write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
             stream.write_all(&content[..count.min(content.len())])
+        }
+        Answer::Redirect(status, to) => {
+            write!(
+                stream,
+                "HTTP/1.1 {status} Status\r\nLocation: {to}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            )
+        }
+        Answer::Dripping(pause) => {
+            stream.write_all(with_length(rest.len()).as_bytes())?;
+            for byte in rest {
+                stream.write_all(&[*byte])?;
+                stream.flush()?;
+                thread::sleep(pause);
+            }
+            Ok(())
         }
         Answer::TooLong => {
             stream.write_all(with_length(content.len() + 5).as_bytes())?;

@@ -20,7 +20,7 @@ use widthwise_theory::{Inputs, TrainedLayers};
 pub(crate) use outputs::{expect_prefix, with_ending};
 
 use super::Exit;
-use super::architecture::{architecture, shape_of};
+use super::architecture::{architecture, shape_of, width_dependence};
 use super::blocks::{Blocks, Wanted};
 use super::budget::Budget;
 use super::console::Console;
@@ -54,13 +54,13 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     let data_dir = arguments.data_dir.as_deref();
     let expected = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
     budget.expect(expected, Bytes(0), "the inputs")?;
-    let set = &arguments.set;
-    let left = read(&arguments.inputs, arguments.right.as_ref(), data_dir, set)?;
-    let right =
-        arguments.right.as_ref().map(|source| read(source, Some(&arguments.inputs), data_dir, set)).transpose()?;
+    let (right, set) = (arguments.right.as_ref(), &arguments.set);
+    let left = read(&arguments.inputs, right, data_dir, set, console)?;
+    let right = right.map(|source| read(source, Some(&arguments.inputs), data_dir, set, console)).transpose()?;
     let examples: Vec<_> = sources.iter().copied().zip([&left].into_iter().chain(&right)).collect();
     let shape = shape_of(arguments.shape, &network, &examples)?;
     let architecture = architecture(&network, seed, shape, &left)?;
+    width_dependence(&architecture)?.iter().for_each(|remark| console.note(remark));
     let left = Inputs::new(left.values, shape)?;
     let right = right.map(|examples| Inputs::new(examples.values, shape)).transpose()?;
     let held = Bytes::of(8 * (left.values.len() + right.as_ref().map_or(0, |right| right.values.len())));

@@ -49,10 +49,9 @@ fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exi
     let data_dir = arguments.data_dir.as_deref();
     let expected = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
     budget.expect(expected, Bytes(0), "the inputs")?;
-    let set = &arguments.set;
-    let left = read(&arguments.inputs, arguments.right.as_ref(), data_dir, set)?;
-    let right =
-        arguments.right.as_ref().map(|source| read(source, Some(&arguments.inputs), data_dir, set)).transpose()?;
+    let (right, set) = (arguments.right.as_ref(), &arguments.set);
+    let left = read(&arguments.inputs, right, data_dir, set, console)?;
+    let right = right.map(|source| read(source, Some(&arguments.inputs), data_dir, set, console)).transpose()?;
     let examples: Vec<_> = sources.iter().copied().zip([&left].into_iter().chain(&right)).collect();
     let network = subject::network(arguments, &examples, T::DTYPE)?;
     let outputs = network.architecture().outputs()?;

@@ -49,6 +49,7 @@ fn expect_columns(shape: InputShape, examples: &[(&Source, &Examples)]) -> Resul
     for (source, examples) in examples {
         let (found, features) = (examples.columns, shape.features());
         ensure!(found == features, "{source} has {found} columns, but the network reads {features}");
+        examples.expect_shape(source, shape)?;
     }
     Ok(())
 }

@@ -9,7 +9,8 @@ use widthwise_datasets::preprocessing;
 use widthwise_theory::InputShape;
 
 use crate::cli::{Loss, PredictArguments};
-use crate::commands::inputs::{Examples, Targets, read, read_file};
+use crate::commands::console::Console;
+use crate::commands::inputs::{Examples, Rows, Targets, read, read_file};
 use crate::commands::source::Source;
 
 /// One half of the data.
@@ -35,20 +36,17 @@ pub(super) struct Data {
 ///
 /// # Errors
 /// A source that is refused, targets that are missing or do not fit.
-pub(super) fn read_all(arguments: &PredictArguments) -> Result<Data> {
+pub(super) fn read_all(arguments: &PredictArguments, console: &Console) -> Result<Data> {
     let half = |source: &Source, other: Option<&Source>, targets: Option<&Path>| -> Result<Half> {
-        let mut inputs = read(source, other, arguments.data_dir.as_deref(), &arguments.set)?;
+        let mut inputs = read(source, other, arguments.data_dir.as_deref(), &arguments.set, console)?;
         let own = inputs.targets.take();
-        let given = targets.map(|path| read_targets(path, arguments.classes)).transpose()?;
-        let targets = given.or(own);
-        if let Some(targets) = &targets {
-            let found = targets.values.len() / targets.outputs;
-            ensure!(
-                found == inputs.rows,
-                "there are {found} targets for the {} examples of {source}; give one row for each",
-                inputs.rows
-            );
+        let file = targets.map(|path| read_file(path, Rows::Targets)).transpose()?;
+        if let (Some(path), Some(file)) = (targets, &file) {
+            expect_one_row_each(path, file, source, &inputs)?;
+            file.remark(&path.display().to_string(), console);
         }
+        let given = targets.zip(file).map(|(path, file)| targets_of(path, file, arguments.classes)).transpose()?;
+        let targets = given.or(own);
         let labels = targets.as_ref().map_or_else(Vec::new, |targets| targets.labels.clone());
         let targets = targets.map(|targets| matrix(&for_loss(targets, arguments.loss)));
         Ok(Half { inputs, targets, labels })
@@ -73,9 +71,27 @@ fn matrix(targets: &Targets) -> Mat<f64> {
     Mat::from_fn(targets.values.len() / outputs, outputs, |i, o| targets.values[i * outputs + o])
 }
 
+/// As many rows of targets as there are examples.
+fn expect_one_row_each(path: &Path, targets: &Examples, source: &Source, inputs: &Examples) -> Result<()> {
+    let (found, expected) = (targets.rows, inputs.rows);
+    let hint = if found == expected + 1 && targets.starts_with_numbering {
+        "; is the first row, 0, a header of column numbers (pandas writes it)? leave it out with to_csv(..., header=False)"
+    } else if expected == 1 && found == inputs.columns {
+        "; a vector of inputs is one example, so reshape it to one row an example (numpy: x.reshape(-1, 1))"
+    } else {
+        ""
+    };
+    ensure!(
+        found == expected,
+        "{} has {found} targets for the {expected} examples of {source}; give one row for each{hint}",
+        path.display()
+    );
+    Ok(())
+}
+
 /// Rows of numbers, or with `classes` one class a row, which becomes a centred one-hot row.
-fn read_targets(path: &Path, classes: Option<usize>) -> Result<Targets> {
-    let Examples { values, rows, columns, .. } = read_file(path)?;
+fn targets_of(path: &Path, file: Examples, classes: Option<usize>) -> Result<Targets> {
+    let Examples { values, rows, columns, .. } = file;
     let Some(classes) = classes else { return Ok(Targets { values, outputs: columns, labels: Vec::new() }) };
     ensure!(columns == 1, "{} has {columns} columns, but --classes says that each row is one class", path.display());
     let mut labels = Vec::with_capacity(rows);
@@ -138,6 +154,10 @@ pub(super) fn joined(train: &Examples, test: Option<&Examples>, shape: InputShap
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read_targets(path: &Path, classes: Option<usize>) -> Result<Targets> {
+        targets_of(path, read_file(path, Rows::Targets)?, classes)
+    }
 
     #[test]
     fn a_column_of_classes_becomes_centred_one_hot_rows() {

@@ -57,7 +57,7 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
     let data_dir = arguments.data_dir.as_deref();
     let expected: u64 = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
     budget.expect(2 * expected, Bytes(0), "the examples")?;
-    let data = data::read_all(arguments)?;
+    let data = data::read_all(arguments, console)?;
     let test = data.test.as_ref().map(|test| &test.inputs);
     let named: Vec<_> =
         [(&arguments.train, &data.train.inputs)].into_iter().chain(arguments.test.as_ref().zip(test)).collect();

@@ -230,8 +230,16 @@ fn values_that_do_not_go_together() {
             "dataset.preprocessing.train = 100000 (--set), but mnist has 60000 training examples; ask for at most 60000",
         ),
         (
-            &["dataset.preprocessing.train=64"][..],
-            "probes.examples = 128 (the default), but there are 64 training examples; set at most 64",
+            &["dataset.preprocessing.train=64", "probes.examples=128"][..],
+            "probes.examples = 128 (--set), but there are 64 training examples; set at most 64",
+        ),
+        (
+            &["dataset.preprocessing.train=1"][..],
+            "dataset.preprocessing.train = 1 (--set), but probes compare training examples with each other; set at least 2",
+        ),
+        (
+            &["dataset.preprocessing.classes=[3]"][..],
+            "dataset.preprocessing.classes = [3] (--set), but targets and accuracy tell classes apart; name at least two classes",
         ),
         (
             &["probes.jacobian_examples=300"][..],

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use npyz::{DType, NpyHeader, Order};
 use widthwise_datasets::part::open_own;
 
 use super::super::kill_point::kill_point;
+use super::super::npy::{Header, Number, NumberFamily};
 
 /// Numbers as they are stored, little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,26 +115,19 @@ impl MatrixFile {
                 format!("{}: {what}; expected a .npy array of f64 or f32 with 1 or 2 dimensions", path.display());
             io::Error::new(io::ErrorKind::InvalidData, message)
         };
-        let header = NpyHeader::from_reader(&file).map_err(|error| refuse(error.to_string()))?;
-        let (rows, columns) = match header.shape() {
+        let length = file.metadata()?.len();
+        let Header { shape, number, is_fortran, start, .. } = Header::read(&file, length).map_err(refuse)?;
+        let (rows, columns) = match shape.as_slice() {
             &[n] => (1, n),
             &[n, m] => (n, m),
             other => return Err(refuse(format!("found {} dimensions", other.len()))),
         };
-        let storage = match header.dtype() {
-            DType::Plain(name) if name.to_string() == "<f8" => Storage::F64,
-            DType::Plain(name) if name.to_string() == "<f4" => Storage::F32,
-            other => return Err(refuse(format!("found numbers of the kind {}", other.descr()))),
+        let storage = match number {
+            Number { family: NumberFamily::Float, bytes: 8, is_big_endian: false } => Storage::F64,
+            Number { family: NumberFamily::Float, bytes: 4, is_big_endian: false } => Storage::F32,
+            _ => return Err(refuse("found numbers of another kind".to_owned())),
         };
-        let data = io::Seek::stream_position(&mut &file)?;
-        let found = file.metadata()?.len();
-        let claimed = rows.checked_mul(columns).and_then(|n| n.checked_mul(storage.bytes() as u64));
-        if claimed.and_then(|bytes| bytes.checked_add(data)).is_none_or(|whole| whole > found) {
-            return Err(refuse(format!("the header claims {rows} x {columns} but the file has {found} bytes")));
-        }
-        let is_fortran = header.order() == Order::Fortran;
-        let (rows, columns) = (rows as usize, columns as usize);
-        Ok(Self { file, path: path.to_owned(), rows, columns, storage, is_fortran, data })
+        Ok(Self { file, path: path.to_owned(), rows, columns, storage, is_fortran, data: start })
     }
 
     /// Number of rows.
