@@ -120,7 +120,7 @@ fn expect_own(folder: &Path) -> Result<()> {
 pub(super) fn expect_begun(folder: &Path) -> Result<()> {
     let is_begun = match fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_some(),
-        Err(error) => error.kind() != io::ErrorKind::NotFound,
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
     };
     if is_begun {
         return Ok(());
