@@ -8,7 +8,7 @@ use widthwise::config::{self, Checked, ConfigError, DatasetConfig};
 use widthwise::record::tiles::MatrixFile;
 use widthwise_datasets::catalog::{self, Entry};
 use widthwise_datasets::locate::{Located, SearchPath, locate};
-use widthwise_datasets::{DataError, DatasetSpec, Prepared, load, prepare};
+use widthwise_datasets::{DataError, DatasetSpec, Prepared, prepare};
 use widthwise_theory::InputShape;
 
 use super::source::{SetName, Source, Split};
@@ -177,7 +177,7 @@ fn read_split(set: &SetName, split: Split, sources: [Option<&Source>; 2], data_d
             _ => {}
         }
     }
-    let raw = load(&dataset.source, data_dir, seed)?;
+    let raw = widthwise::data::load(&dataset.source, data_dir, seed)?;
     let Prepared { shape, outputs, classes, train, test, .. } = prepare(&raw, &preprocessing, seed)?;
     let chosen = if split == Split::Train { train } else { test };
     let labels = if classes > 0 { chosen.labels } else { Vec::new() };

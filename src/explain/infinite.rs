@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use faer::Mat;
-use widthwise_theory::{Inputs, KernelDynamics, TheoryError, Training, kernels};
+use widthwise_theory::{Inputs, KernelDynamics, TheoryError, Training};
 
 use super::budget::Trajectory;
 use super::points::{Outputs, Points};
 use super::reference::{Clock, Reference};
 use crate::data::input_shape;
+use crate::entries::sound_kernels;
 use crate::session::Session;
 
 /// The infinite-width network on the points of comparison.
@@ -27,13 +28,13 @@ impl Infinite {
         let tests = points.goals.nrows() - points.n;
         let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
         let test = Inputs::new(prepared.test.inputs[..tests * shape.features()].to_vec(), shape)?;
-        let on_train = match kernels(&session.architecture, &train, None) {
+        let on_train = match sound_kernels(&session.architecture, &train, None) {
             Err(TheoryError::NoPrediction { .. }) => return Ok(None),
             found => found?,
         };
         let mut dynamics = KernelDynamics::new(on_train.ntk.as_ref(), on_train.nngp.as_ref())?;
         if tests > 0 {
-            let cross = kernels(&session.architecture, &test, Some(&train))?;
+            let cross = sound_kernels(&session.architecture, &test, Some(&train))?;
             // Only paths from given outputs are asked for: the test examples' own covariance is not needed.
             let unused = Mat::zeros(tests, tests);
             dynamics = dynamics.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), unused.as_ref())?;

@@ -4,12 +4,13 @@ use anyhow::{Context, Result, ensure};
 use faer::Mat;
 use rand::Rng;
 use widthwise_probes::{KernelSummary, empirical_ntk};
-use widthwise_theory::{Architecture, Inputs, KernelDynamics, Kernels, TheoryError, Training, kernels};
+use widthwise_theory::{Architecture, Inputs, KernelDynamics, Kernels, TheoryError, Training};
 
 use super::linear_path::{Problem, for_outputs};
 use super::quantity::LadderQuantity;
 use crate::config::{LearningRate, Loss, NetworkConfig};
 use crate::data::input_shape;
+use crate::entries::sound_kernels;
 use crate::network::{Network, build_architecture};
 use crate::observation::Observation;
 use crate::prediction::{controlled, mean_diagonal, mean_off_diagonal, no_dynamics, step_rule};
@@ -105,7 +106,7 @@ pub(super) fn learning_rate(session: &Session<'_>, widest: usize) -> Result<f64>
     };
     let architecture = architecture_at(session, widest)?;
     let inputs = Inputs::new(session.prepared.train.inputs.clone(), input_shape(&session.prepared))?;
-    let kernel = match kernels(&architecture.without_dropout(), &inputs, None) {
+    let kernel = match sound_kernels(&architecture.without_dropout(), &inputs, None) {
         Ok(kernels) => kernels.ntk,
         Err(TheoryError::NoPrediction { .. }) => {
             let seed = seed_of(session.experiment.run.seed, widest);
@@ -151,7 +152,7 @@ impl Width {
             let control = &session.experiment.control;
             let believed = controlled(&architecture.without_dropout(), control);
             let inputs = Inputs::new(setting.inputs.clone(), input_shape(&session.prepared))?;
-            match kernels(&believed, &inputs, None) {
+            match sound_kernels(&believed, &inputs, None) {
                 Ok(kernels) if control.nngp_for_ntk => Some(Kernels { ntk: kernels.nngp.clone(), ..kernels }),
                 Ok(kernels) => Some(kernels),
                 Err(TheoryError::NoPrediction { reason }) => {

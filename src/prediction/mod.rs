@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use faer::Mat;
 use widthwise_datasets::Prepared;
 use widthwise_theory::{
-    Architecture, Inputs, Kernels, Parameterization, TheoryError, kernels, layer_fluctuations, partial_jacobian_norms,
+    Architecture, Inputs, Kernels, Parameterization, TheoryError, layer_fluctuations, partial_jacobian_norms,
     preactivation_variances,
 };
 
 use crate::config::{ControlConfig, Experiment};
 use crate::data::{input_shape, probe_examples};
+use crate::entries::sound_kernels;
 use crate::quantity::Quantity;
 use dynamics::Dynamics;
 pub use dynamics::{InitialOutputs, Path};
@@ -71,7 +72,7 @@ impl Theory {
         };
         let (on_probes, dynamics) = match no_dynamics(experiment, has_dropout, prepared) {
             Some(reason) => {
-                let on_probes = predicted(kernels(architecture, &probe, None))?;
+                let on_probes = predicted(sound_kernels(architecture, &probe, None))?;
                 if on_probes.is_some() {
                     remarks.push(format!("no path of the loss: {reason}"));
                 }
@@ -80,12 +81,12 @@ impl Theory {
             None => {
                 let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
                 let test = Inputs::new(prepared.test.inputs.clone(), shape)?;
-                let on_train = predicted(kernels(architecture, &train, None))?;
+                let on_train = predicted(sound_kernels(architecture, &train, None))?;
                 let block =
                     |kernel: &Mat<f64>| Mat::from_fn(chosen.len(), chosen.len(), |i, j| kernel[(chosen[i], chosen[j])]);
                 let on_probes = on_train.as_ref().map(|k| Kernels { nngp: block(&k.nngp), ntk: block(&k.ntk) });
                 let has_test = on_train.is_some() && prepared.test.n > 0;
-                let cross = if has_test { predicted(kernels(architecture, &test, Some(&train)))? } else { None };
+                let cross = if has_test { predicted(sound_kernels(architecture, &test, Some(&train)))? } else { None };
                 let dynamics =
                     on_train.map(|on_train| Dynamics::new(experiment, prepared, on_train, cross, learning_rate));
                 (on_probes, dynamics.transpose()?)
