@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use faer::{Mat, MatRef};
+use widthwise::entries::{Entries, UnfitKernel};
 use widthwise_theory::{
     InverseGamma, KernelDynamics, Kernels, Prediction, Regularization, gaussian_process_posterior, student_t_posterior,
 };
@@ -28,6 +29,16 @@ impl Whole {
     /// kernel that trains them.
     pub(super) fn prior(&self, method: Method) -> &Mat<f64> {
         if method == Method::Ntk { &self.kernels.nngp } else { self.of(method).0 }
+    }
+
+    /// Refuses numbers that overflow or underflow before they are taken for repeated examples.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(super) fn expect_kernels(&self, method: Method, inputs: &[f64]) -> Result<(), UnfitKernel> {
+        let (kernel, name) = self.of(method);
+        Entries::of(kernel).expect_kernel(format_args!("the {name} kernel"), inputs)?;
+        Entries::of(self.prior(method)).expect_kernel("the kernel of outputs before training", inputs)
     }
 
     /// The kernel that a method is about, by name.
