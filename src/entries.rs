@@ -161,8 +161,8 @@ mod tests {
             }
         }
         // Orthogonal inputs through a linear network.
-        let network =
-            NetworkConfig { depth: 1, activation: widthwise_theory::Activation::Identity, ..NetworkConfig::default() };
+        let activation = widthwise_theory::Activation::Identity;
+        let network = NetworkConfig { depth: 1, activation, sigma_b2: 0.0, ..NetworkConfig::default() };
         let architecture = build_architecture(&network, shape, 1, None).unwrap();
         let [left, right] = [[1.0, 0.0], [0.0, 1.0]].map(|x| Inputs::new(x.to_vec(), shape).unwrap());
         assert_eq!(sound_kernels(&architecture, &left, Some(&right)).unwrap().nngp[(0, 0)], 0.0);

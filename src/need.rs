@@ -118,6 +118,7 @@ pub fn expect_network(architecture: &Architecture, need: Bytes, what: &str) -> R
 
 #[cfg(test)]
 mod tests {
+    use widthwise_datasets::synthetic::uniform_sphere;
     use widthwise_theory::InputShape;
 
     use super::*;
@@ -138,9 +139,8 @@ mod tests {
         assert_eq!(drawing(&small, 4).unwrap().0, 12 * 44);
         let states = states(&small).unwrap();
         assert_eq!(sampled_kernels(&small, 4, 100).unwrap().0, 4 * 94 + 4 * 100 * states + 5 * 8 * 100 * 100);
-        let config = NetworkConfig { depth: 3, width: 4, ..NetworkConfig::default() };
         let orthogonal = Architecture { init_scheme: InitScheme::Orthogonal, ..mlp(4) };
-        assert_eq!(drawing(&orthogonal, 4).unwrap().0, 20 * 44, "{config:?}");
+        assert_eq!(drawing(&orthogonal, 4).unwrap().0, 20 * 44);
     }
 
     #[test]
@@ -149,7 +149,8 @@ mod tests {
             [("\"gradient_descent\"", 3), ("{ momentum = { beta = 0.9 } }", 4), ("{ adam = {} }", 5)]
         {
             let set = format!("training.optimizer={optimizer}");
-            let experiment = crate::config::load(None, &[set, "run.precision=f64".to_owned()]).unwrap();
+            let others = ["run.precision=f64", "training.learning_rate={ absolute = 0.1 }"].map(str::to_owned);
+            let experiment = crate::config::load(None, &[vec![set], others.to_vec()].concat()).unwrap();
             let wide = mlp(300);
             let expected = copies * network(&wide, 8).unwrap().0 + 8 * 7 * states(&wide).unwrap();
             assert_eq!(training(&experiment, &wide, 7).unwrap().0, expected);
@@ -163,14 +164,8 @@ mod tests {
         assert!(message.contains("are needed for a network of 2000015000002 parameters, but only"), "{message}");
         assert!(message.contains("network.width"), "{message}");
         assert_eq!(product([usize::MAX, usize::MAX]), u64::MAX);
-        let source = "uniform-sphere".parse::<DatasetSpec>().unwrap();
-        let DatasetSpec::UniformSphere(parameters) = source else { panic!("{source:?}") };
-        let many = DatasetSpec::UniformSphere(widthwise_datasets::synthetic::uniform_sphere::Parameters {
-            input_dim: 9,
-            train: 1_000,
-            test: 24,
-            ..parameters
-        });
+        let parameters = uniform_sphere::Parameters { input_dim: 9, train: 1_000, test: 24 };
+        let many = DatasetSpec::UniformSphere(parameters);
         assert_eq!(generated_data(&many).0, 10 * 1024 * 8);
     }
 }

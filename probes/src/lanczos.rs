@@ -132,15 +132,17 @@ impl Lanczos {
     /// The `count` largest eigenvalues of the projected matrix with estimates of the norms of their residuals: what `A` takes out
     /// of the basis is along the last vector of it.
     pub fn estimates(&self, count: usize) -> Vec<(f64, f64)> {
-        let Some((values, vectors)) = self.decomposed() else { return Vec::new() };
-        let last = self.steps() - 1;
+        let Some(((values, vectors), last)) = self.decomposed().zip(self.steps().checked_sub(1)) else {
+            return Vec::new();
+        };
         (0..count.min(last + 1)).map(|k| (values[last - k], self.outside * vectors[(last, last - k)].abs())).collect()
     }
 
     /// The `count` largest eigenpairs, largest first, with the estimates of their residuals.
     pub fn largest(&self, count: usize) -> Vec<Eigenpair> {
-        let Some((values, vectors)) = self.decomposed() else { return Vec::new() };
-        let last = self.steps() - 1;
+        let Some(((values, vectors), last)) = self.decomposed().zip(self.steps().checked_sub(1)) else {
+            return Vec::new();
+        };
         let pair = |k: usize| {
             let mut vector = vec![0.0; self.basis[0].len()];
             for (step, along) in self.basis.iter().enumerate() {
