@@ -128,6 +128,9 @@ pub struct Network {
     dtype: DType,
 }
 
+/// Shape of the weights of a layer, and of its biases if it has some.
+pub type ParameterShape = ([usize; 2], Option<[usize; 2]>);
+
 impl Network {
     /// Draws member `member` of the ensemble of `seed`: stream `init.<member>`.
     ///
@@ -166,7 +169,7 @@ impl Network {
     ///
     /// # Errors
     /// An architecture whose shapes do not fit.
-    pub fn parameter_shapes(architecture: &Architecture) -> Result<Vec<([usize; 2], Option<[usize; 2]>)>, TheoryError> {
+    pub fn parameter_shapes(architecture: &Architecture) -> Result<Vec<ParameterShape>, TheoryError> {
         let nodes = architecture.nodes()?;
         let layers = architecture.weight_layers()?;
         let shapes = layers.iter().zip(architecture.scalings(UpdateRule::Linear)?).map(|(layer, scaling)| {
