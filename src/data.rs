@@ -1,10 +1,15 @@
 //! The data of a run, beside the network: on its device, with the probe examples set apart.
 
+use std::path::Path;
+
+use anyhow::Result;
 use burn::tensor::{DType, Device, Int, Tensor};
 use faer::Mat;
-use widthwise_datasets::{Examples, Prepared};
+use widthwise_datasets::{Dataset, DatasetSpec, Examples, Prepared};
 use widthwise_theory::{Architecture, InputShape};
 
+use crate::memory::expect_free;
+use crate::need::generated_data;
 use crate::network::{Batch, from_f64};
 use crate::training::loss::Targets;
 
@@ -28,6 +33,16 @@ pub struct Data {
     pub probe_labels: Vec<u8>,
     /// Number of classes; 0 for regression.
     pub classes: usize,
+}
+
+/// Reads or generates a data set; what does not fit into memory is not begun.
+///
+/// # Errors
+/// A set that is not there or damaged, or that is too large.
+pub fn load(source: &DatasetSpec, data_dir: Option<&Path>, seed: u64) -> Result<Dataset> {
+    let way_out = "lower the train and test of dataset.source, or its input_dim";
+    expect_free(generated_data(source), &format!("the examples of {}", source.name()), way_out)?;
+    Ok(widthwise_datasets::load(source, data_dir, seed)?)
 }
 
 /// Shape of the inputs as theory has it.

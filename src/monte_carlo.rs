@@ -13,6 +13,10 @@ use widthwise_theory::{Architecture, TheoryError, UpdateRule};
 
 use crate::network::Network;
 use crate::observation::Observation;
+use crate::{memory, need};
+
+/// By which factor a network and its kernels may take more than [`need::sampled_kernels`] says.
+const MOST_OF_NEED: u64 = 2;
 
 /// A mean over networks with its standard error, entry by entry.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,7 +122,7 @@ pub fn sample_kernels(
     let [mut nngp, mut ntk] = [(); 2].map(|()| Running::new(rows, columns));
     // A few members at a time, added in their order: the sums do not depend on the number of threads.
     let members: Vec<usize> = (0..sampling.members).collect();
-    for group in members.chunks(rayon::current_num_threads()) {
+    for group in members.chunks(at_once(architecture, inputs.len() / features, sampling)?) {
         let kernels: Vec<_> = group.par_iter().map(|&member| measure(member)).collect();
         for kernels in kernels {
             let kernels = kernels?;
@@ -128,6 +132,14 @@ pub fn sample_kernels(
         report(group.len());
     }
     Ok(SampledKernels { nngp: nngp.finish(), ntk: ntk.finish(), members: sampling.members })
+}
+
+/// Networks to draw side by side: one a thread, as far as memory goes.
+fn at_once(architecture: &Architecture, examples: usize, sampling: &Sampling) -> Result<usize, TheoryError> {
+    let number = if sampling.dtype == DType::F64 { 8 } else { 4 };
+    let each = need::sampled_kernels(architecture, number, examples)?.0.saturating_mul(MOST_OF_NEED).max(1);
+    let room = memory::free().map_or(u64::MAX, |free| free.bytes.0);
+    Ok(usize::try_from(room / each).unwrap_or(usize::MAX).clamp(1, rayon::current_num_threads()))
 }
 
 /// Infinite width from ensembles at widths `n` and `2 n` when the bias is `c/n`: `2 K_{2n} - K_n`, and its standard error.

@@ -10,7 +10,8 @@ use widthwise_probes::KernelSummary;
 use widthwise_theory::{Architecture, UpdateRule};
 
 use crate::config::{Checked, Experiment, LearningRate, Loss, Precision, differences, load_recorded};
-use crate::data::{Data, input_shape};
+use crate::data::{self, Data, input_shape};
+use crate::need;
 use crate::network::{Network, build_architecture, draw_gates};
 use crate::ntk::ntk;
 use crate::observation::Observation;
@@ -48,7 +49,7 @@ const GRADIENT_DESCENT_RATES: &str = "rates of gradient descent";
 impl<'a> Session<'a> {
     pub(crate) fn new(experiment: &'a Checked, data_dir: Option<&Path>, device: Device) -> Result<Self> {
         let seed = experiment.run.seed;
-        let dataset = widthwise_datasets::load(&experiment.dataset.source, data_dir, seed)?;
+        let dataset = data::load(&experiment.dataset.source, data_dir, seed)?;
         let prepared = widthwise_datasets::prepare(&dataset, &experiment.dataset.preprocessing, seed)?;
         let shape = input_shape(&prepared);
         let network = &experiment.network;
@@ -89,6 +90,18 @@ impl<'a> Session<'a> {
             device,
             dtype,
         })
+    }
+
+    /// Refuses a network of this architecture whose training does not fit into memory here.
+    pub(crate) fn expect_memory(&self, architecture: &Architecture) -> Result<()> {
+        let need = if self.device == Device::flex() {
+            let batch = self.experiment.training.batch_size.unwrap_or(self.prepared.train.n).min(self.prepared.train.n);
+            need::training(self.experiment, architecture, batch)?
+        } else {
+            // Elsewhere only what is drawn passes through the memory of the host.
+            need::drawing(architecture, need::number(self.experiment))?
+        };
+        Ok(need::expect_network(architecture, need, "the training of a network")?)
     }
 
     pub(crate) fn network(&self, member: usize) -> Result<Network> {
@@ -295,11 +308,7 @@ fn data_hash(prepared: &Prepared) -> String {
 
 /// Weights and biases of one network.
 pub(crate) fn parameter_count(architecture: &Architecture) -> usize {
-    let layers = architecture.weight_layers().unwrap_or_default();
-    let biases = |layer: &widthwise_theory::WeightLayer| if layer.init.sigma_b2 > 0.0 { layer.width } else { 0 };
-    let weights =
-        |layer: &widthwise_theory::WeightLayer| layer.fan_in.saturating_mul(layer.branches).saturating_mul(layer.width);
-    layers.iter().fold(0, |sum: usize, layer| sum.saturating_add(weights(layer)).saturating_add(biases(layer)))
+    usize::try_from(need::parameters(architecture)).unwrap_or(usize::MAX)
 }
 
 /// The name by which a unit variant is written in configurations.

@@ -17,6 +17,8 @@ mod kernels;
 mod ladder;
 mod layers;
 mod linearized;
+mod lost_numbers;
+mod memory;
 mod networks;
 mod ntk_jobs;
 mod ntk_roads;

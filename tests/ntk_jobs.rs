@@ -13,7 +13,7 @@ use faer::{Mat, Side};
 use serde_json::Value;
 use tempfile::TempDir;
 use widthwise::config;
-use widthwise::network::{Network, build_architecture};
+use widthwise::network::{Network, Parameters, build_architecture, from_f64};
 use widthwise::observation::Observation;
 use widthwise::record::{checkpoint, npy};
 use widthwise_probes::ntk::{NtkOutput, empirical_ntk_by_layer};
@@ -299,6 +299,113 @@ fn what_does_not_fit_is_refused_in_words() {
         desk.type_in(line).refused_with(words);
     }
     assert_eq!(desk.type_in("ntk network.toml --inputs x.npy --output all --out k").code, Some(2));
+}
+
+/// 36 numbers of a network 3 -> 4 -> 4 -> 3 with a readout of zeros, as a plain file of weights has them.
+const BELOW_THE_READOUT: [(&[f64], &[f64]); 2] = [
+    (
+        &[
+            0.068865, -0.334859, 0.569146, 0.547777, 0.068234, -0.569043, 0.477022, -0.209102, -0.471745, -0.532361,
+            0.136923, -0.329288,
+        ],
+        &[0.492203, -0.03058, 0.109634, 0.341308],
+    ),
+    (
+        &[
+            0.263484, 0.022029, 0.426268, 0.443614, -0.286297, -0.179258, 0.043063, -0.207854, -0.193368, 0.107378,
+            0.250572, 0.417489, -0.461447, 0.023262, 0.157776, 0.358624,
+        ],
+        &[-0.19956, 0.306488, 0.462248, -0.282712],
+    ),
+];
+
+/// The first column of numbers in `top.eigenvalues.csv`.
+fn eigenvalues(desk: &Desk) -> Vec<f64> {
+    let text = fs::read_to_string(desk.path("top.eigenvalues.csv")).unwrap();
+    text.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_readout_of_zeros_repeats_every_eigenvalue_once_an_output() {
+    let desk = Desk::new();
+    let text = "[network]\nwidths = [4, 4]\nactivation = \"tanh\"\nparameterization = \"standard\"\nsigma_w2 = 1.0\n\
+                sigma_b2 = 1.0\n";
+    fs::write(desk.path("small.toml"), text).unwrap();
+    let (written, _) = config::load_network(Some(&desk.path("small.toml")), &[]).unwrap();
+    let architecture = build_architecture(&written, InputShape::flat(3), 3, None).unwrap();
+    let device = Device::flex();
+    let tensor =
+        |values: &[f64], rows: usize| from_f64(values.to_vec(), [rows, values.len() / rows], &device, DType::F64);
+    let mut parameters: Vec<Parameters> = BELOW_THE_READOUT
+        .iter()
+        .map(|(weight, bias)| Parameters { weight: tensor(weight, weight.len() / 4), bias: Some(tensor(bias, 1)) })
+        .collect();
+    parameters.push(Parameters { weight: tensor(&[0.0; 12], 4), bias: Some(tensor(&[0.0; 3], 1)) });
+    checkpoint::write_weights(&desk.path("zero.safetensors"), &architecture, &parameters).unwrap();
+    let inputs = "0.3,-1.1,0.7\n0.3000001,-1.1,0.7\n0.30000003,-1.1,0.7\n1,0.2,-0.4\n-0.3,1.1,-0.7\n";
+    fs::write(desk.path("deep.csv"), inputs).unwrap();
+    // numpy: eigenvalues of h h^T + 1 with h the last hidden layer.
+    let expected = [7.87218895, 0.457446682, 0.0507079493, 0.0, 0.0];
+    for (precision, bound) in [("f64", 1e-7), ("f32", 1e-5)] {
+        for count in [1, 2, 3, 5, 7, 9, 15] {
+            let line =
+                format!("ntk zero.safetensors --inputs deep.csv --output full -q --precision {precision} --out top");
+            desk.type_in(&format!("{line} --top-k {count}")).done();
+            let found = eigenvalues(&desk);
+            assert_eq!(found.len(), count);
+            for (k, value) in found.iter().enumerate() {
+                let right = expected[k / 3];
+                assert!(
+                    (value - right).abs() <= bound * expected[0],
+                    "{precision}, {count}: {k} is {value}, not {right}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_eigenvalues_are_found_whole_for_single_outputs_too() {
+    let desk = Desk::new();
+    let (examples, outputs) = (30, 2);
+    let text = "[network]\ndepth = 1\nwidth = 30\nactivation = \"identity\"\nparameterization = \"standard\"\n\
+                sigma_w2 = 1.0\nsigma_b2 = 0.0\n";
+    fs::write(desk.path("linear.toml"), text).unwrap();
+    let (written, _) = config::load_network(Some(&desk.path("linear.toml")), &[]).unwrap();
+    let architecture = build_architecture(&written, InputShape::flat(examples), outputs, None).unwrap();
+    let device = Device::flex();
+    let unit = (0..examples * examples).map(|at| if at % (examples + 1) == 0 { 1.0 } else { 0.0 }).collect();
+    // Rows of the readout are (0.1, 0): of the first output only.
+    let readout = (0..examples * outputs).map(|at| if at % outputs == 0 { 0.1 } else { 0.0 }).collect();
+    let parameters = [
+        Parameters { weight: from_f64(unit, [examples, examples], &device, DType::F64), bias: None },
+        Parameters { weight: from_f64(readout, [examples, outputs], &device, DType::F64), bias: None },
+    ];
+    checkpoint::write_weights(&desk.path("unit.safetensors"), &architecture, &parameters).unwrap();
+    // Multiples of unit vectors: the kernel is diagonal, with (1 + v_o^2) |x|^2.
+    let length = |i: usize| if i < 8 { 2.0 } else { 1.0 + (i / 20) as f64 * 0.5 };
+    npy::write(&desk.path("units.npy"), &Mat::from_fn(examples, examples, |i, j| if i == j { length(i) } else { 0.0 }))
+        .unwrap();
+    for (output, factors) in [
+        ("trace", vec![1.0 + 0.5 * 30.0 * 0.01]),
+        ("logit=0", vec![1.0 + 30.0 * 0.01]),
+        ("logit=1", vec![1.0]),
+        ("full", vec![1.0, 1.0 + 30.0 * 0.01]),
+    ] {
+        let all = (0..examples).flat_map(|i| factors.iter().map(move |factor| factor * length(i).powi(2)));
+        let mut expected: Vec<f64> = all.collect();
+        expected.sort_by(|a, b| b.total_cmp(a));
+        for (precision, bound) in [("f64", 1e-9), ("f32", 1e-5)] {
+            let line = format!("ntk unit.safetensors --inputs units.npy --output {output} --precision {precision} -q");
+            for count in [3, 11, 25] {
+                desk.type_in(&format!("{line} --top-k {count} --out top")).done();
+                for (k, (found, expected)) in eigenvalues(&desk).iter().zip(&expected).enumerate() {
+                    let what = format!("{output}, {precision}, {count}: {k} is {found}, not {expected}");
+                    assert!((found - expected).abs() <= bound * 6.0, "{what}");
+                }
+            }
+        }
+    }
 }
 
 fn memory(ended: &Ended) -> (u64, u64) {

@@ -1,21 +1,34 @@
 //! Lanczos iteration with full reorthogonalization, for symmetric maps of vectors.
 //!
-//! Lanczos 1950; Golub and Van Loan, Matrix Computations, 4th edition, chapter 10. The eigenvalues of the projected
-//! matrix lie within the spectrum: the largest converge within a few tens of steps, the smallest is an upper bound that
-//! is loose where small eigenvalues crowd.
+//! Lanczos 1950; Golub and Van Loan, Matrix Computations, 4th edition, chapter 10; thick restarts as in Wu and Simon 2000. The
+//! eigenvalues of the projected matrix lie within the spectrum: the largest converge within a few tens of steps, the smallest is
+//! an upper bound that is loose where small eigenvalues crowd.
+//!
+//! The space that grows from one vector holds one direction of every eigenspace, however many dimensions that has, and all of
+//! its residuals are small: a repeated eigenvalue is found once. [`largest_eigenpairs`] therefore goes on from fresh random
+//! vectors orthogonal to what it has until one of them brings nothing larger.
 
 use faer::{Mat, Side};
 
 /// What is left of a vector below this share of the largest image is rounding: the basis spans an invariant space.
 const ROUNDING: f64 = 1e-12;
 
-/// A Krylov basis and the matrix projected onto it.
+/// Steps between two looks at the projected matrix, whose decomposition is not free.
+const STEPS_PER_CHECK: usize = 4;
+
+/// Products after which a search gives up, in units of the vectors that it may hold.
+const PRODUCTS_PER_VECTOR: usize = 50;
+
+/// An orthonormal basis and the matrix projected onto it.
 #[derive(Debug, Clone)]
 pub struct Lanczos {
     basis: Vec<Vec<f64>>,
-    diagonal: Vec<f64>,
-    beside: Vec<f64>,
+    /// The lower triangle, row by row.
+    projected: Vec<Vec<f64>>,
+    /// The next vector of the basis, of length one; empty if the basis spans an invariant space.
     next: Vec<f64>,
+    /// Length of the part of the last image outside the basis, along `next`.
+    outside: f64,
     scale: f64,
 }
 
@@ -33,12 +46,14 @@ pub struct Eigenpair {
 impl Lanczos {
     /// Starts from a vector, which should have a part along every eigenvector.
     pub fn new(start: Vec<f64>) -> Self {
-        Self { basis: Vec::new(), diagonal: Vec::new(), beside: Vec::new(), next: start, scale: 0.0 }
+        let mut lanczos = Self { basis: Vec::new(), projected: Vec::new(), next: Vec::new(), outside: 0.0, scale: 0.0 };
+        lanczos.go_on_from(start);
+        lanczos
     }
 
-    /// Steps taken.
+    /// Vectors of the basis.
     pub fn steps(&self) -> usize {
-        self.diagonal.len()
+        self.basis.len()
     }
 
     /// Takes one step with the map `multiply`; `false` if the space is exhausted and nothing was done.
@@ -46,66 +61,207 @@ impl Lanczos {
     /// # Errors
     /// Those of `multiply`.
     pub fn step<E>(&mut self, multiply: impl FnOnce(&[f64]) -> Result<Vec<f64>, E>) -> Result<bool, E> {
-        let length = norm(&self.next);
-        if self.steps() == self.next.len() || length <= ROUNDING * self.scale || length == 0.0 {
+        if self.next.is_empty() {
             return Ok(false);
         }
-        let vector: Vec<f64> = self.next.iter().map(|value| value / length).collect();
-        let mut image = multiply(&vector)?;
-        if !self.basis.is_empty() {
-            self.beside.push(length);
-        }
-        self.diagonal.push(dot(&image, &vector));
+        let mut image = multiply(&self.next)?;
         self.scale = self.scale.max(norm(&image));
-        self.basis.push(vector);
-        for _ in 0..2 {
-            for vector in &self.basis {
-                let share = dot(&image, vector);
-                image.iter_mut().zip(vector).for_each(|(value, along)| *value -= share * along);
-            }
+        self.basis.push(std::mem::take(&mut self.next));
+        self.projected.push(take_out(&mut image, &self.basis));
+        self.outside = norm(&image);
+        if self.outside > ROUNDING * self.scale && self.steps() < image.len() {
+            image.iter_mut().for_each(|value| *value /= self.outside);
+            self.next = image;
         }
-        self.next = image;
         Ok(true)
     }
 
-    fn projected(&self) -> Mat<f64> {
+    /// Goes on from the part of `start` outside the basis, in place of the last image.
+    pub fn go_on_from(&mut self, mut start: Vec<f64>) {
+        (self.next, self.outside) = (Vec::new(), 0.0);
+        let before = norm(&start);
+        take_out(&mut start, &self.basis);
+        let length = norm(&start);
+        if length > ROUNDING * before && self.steps() < start.len() {
+            start.iter_mut().for_each(|value| *value /= length);
+            self.next = start;
+        }
+    }
+
+    /// Shrinks the basis to the eigenvectors of the `keep` largest eigenvalues of the projected matrix.
+    pub fn restart(&mut self, keep: usize) {
         let steps = self.steps();
-        Mat::from_fn(steps, steps, |i, j| match i.abs_diff(j) {
-            0 => self.diagonal[i],
-            1 => self.beside[i.min(j)],
-            _ => 0.0,
-        })
+        let keep = keep.min(steps);
+        let Some((values, vectors)) = self.decomposed() else { return };
+        let size = self.basis.first().map_or(0, Vec::len);
+        let mut turned = vec![0.0; keep];
+        // In place, one coordinate at a time.
+        for place in 0..size {
+            turned.fill(0.0);
+            for (step, along) in self.basis.iter().enumerate() {
+                turned
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(k, sum)| *sum += along[place] * vectors[(step, steps - 1 - k)]);
+            }
+            self.basis.iter_mut().zip(&turned).for_each(|(vector, value)| vector[place] = *value);
+        }
+        self.basis.truncate(keep);
+        self.projected = (0..keep)
+            .map(|row| (0..=row).map(|k| if k == row { values[steps - 1 - k] } else { 0.0 }).collect())
+            .collect();
+    }
+
+    /// Eigenvalues of the projected matrix, ascending, and its eigenvectors.
+    fn decomposed(&self) -> Option<(Vec<f64>, Mat<f64>)> {
+        let found = self.matrix().self_adjoint_eigen(Side::Lower).ok()?;
+        Some(((0..self.steps()).map(|k| found.S()[k]).collect(), found.U().to_owned()))
+    }
+
+    fn matrix(&self) -> Mat<f64> {
+        let steps = self.steps();
+        Mat::from_fn(steps, steps, |i, j| self.projected[i.max(j)][i.min(j)])
     }
 
     /// Smallest and largest eigenvalue of the projected matrix.
     pub fn extremes(&self) -> Option<[f64; 2]> {
-        let found = self.projected().self_adjoint_eigenvalues(Side::Lower).unwrap_or_default();
+        let found = self.matrix().self_adjoint_eigenvalues(Side::Lower).unwrap_or_default();
         Some([*found.first()?, *found.last()?])
     }
 
-    /// Estimates of the residual norms of the `count` largest eigenpairs: `|beta e_m . y|`.
-    pub fn residuals(&self, count: usize) -> Vec<f64> {
-        let Ok(found) = self.projected().self_adjoint_eigen(Side::Lower) else { return Vec::new() };
-        let (steps, last) = (self.steps(), norm(&self.next));
-        (0..count.min(steps)).map(|k| last * found.U()[(steps - 1, steps - 1 - k)].abs()).collect()
+    /// The `count` largest eigenvalues of the projected matrix with estimates of the norms of their residuals: what `A` takes out
+    /// of the basis is along the last vector of it.
+    pub fn estimates(&self, count: usize) -> Vec<(f64, f64)> {
+        let Some(((values, vectors), last)) = self.decomposed().zip(self.steps().checked_sub(1)) else {
+            return Vec::new();
+        };
+        (0..count.min(last + 1)).map(|k| (values[last - k], self.outside * vectors[(last, last - k)].abs())).collect()
     }
 
     /// The `count` largest eigenpairs, largest first, with the estimates of their residuals.
     pub fn largest(&self, count: usize) -> Vec<Eigenpair> {
-        let Ok(found) = self.projected().self_adjoint_eigen(Side::Lower) else { return Vec::new() };
-        let (steps, last) = (self.steps(), norm(&self.next));
+        let Some(((values, vectors), last)) = self.decomposed().zip(self.steps().checked_sub(1)) else {
+            return Vec::new();
+        };
         let pair = |k: usize| {
-            let column = steps - 1 - k;
-            let mut vector = vec![0.0; self.next.len()];
+            let mut vector = vec![0.0; self.basis[0].len()];
             for (step, along) in self.basis.iter().enumerate() {
-                let share = found.U()[(step, column)];
+                let share = vectors[(step, last - k)];
                 vector.iter_mut().zip(along).for_each(|(value, along)| *value += share * along);
             }
-            let residual = last * found.U()[(steps - 1, column)].abs();
-            Eigenpair { value: found.S()[column], vector, residual }
+            let residual = self.outside * vectors[(last, last - k)].abs();
+            Eigenpair { value: values[last - k], vector, residual }
         };
-        (0..count.min(steps)).map(pair).collect()
+        (0..count.min(last + 1)).map(pair).collect()
     }
+}
+
+/// What to look for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Search {
+    /// Rows of the matrix.
+    pub size: usize,
+    /// Eigenpairs wanted, repeated ones each by itself; at most `size`.
+    pub count: usize,
+    /// Residuals that are small enough, in units of the largest image of a vector of length one.
+    pub tolerance: f64,
+    /// Vectors to hold while it is looked for them, where `size` or `count` do not say otherwise.
+    pub vectors: usize,
+}
+
+impl Search {
+    /// Eigenpairs that there are of those wanted.
+    pub fn count(&self) -> usize {
+        self.count.min(self.size)
+    }
+
+    /// Most vectors that are held at once, the result not counted.
+    pub fn room(&self) -> usize {
+        self.vectors.max(2 * self.count() + 16).min(self.size)
+    }
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The pairs, largest first.
+    pub pairs: Vec<Eigenpair>,
+    /// Products taken.
+    pub products: usize,
+    /// Whether the residuals are small and a fresh vector brought nothing larger; `false` if the search gave up.
+    pub is_complete: bool,
+}
+
+/// The largest eigenpairs of a symmetric map, each as often as it is repeated. `random` makes start vectors.
+///
+/// Once the pairs have converged, the iteration goes on from a fresh vector orthogonal to them until the largest eigenvalue that
+/// is left has converged too. What that brings among the largest takes its place there, and another fresh vector follows; when one
+/// brings nothing, nothing is left but what lies in directions that a random vector avoids.
+///
+/// # Errors
+/// Those of `multiply`.
+pub fn largest_eigenpairs<E>(
+    search: &Search,
+    mut random: impl FnMut() -> Vec<f64>,
+    mut multiply: impl FnMut(&[f64]) -> Result<Vec<f64>, E>,
+) -> Result<Found, E> {
+    let (size, count, room) = (search.size, search.count(), search.room());
+    let mut lanczos = Lanczos::new(random());
+    let mut products = 0;
+    // The values before the last fresh vector.
+    let mut before: Option<Vec<f64>> = None;
+    let is_complete = loop {
+        let steps = lanczos.steps();
+        if steps == size {
+            break true;
+        }
+        let wanted = count + usize::from(before.is_some());
+        let is_exhausted = lanczos.next.is_empty();
+        if steps >= wanted && (is_exhausted || steps == room || steps.is_multiple_of(STEPS_PER_CHECK)) {
+            let found = lanczos.estimates(wanted);
+            let allowed = search.tolerance * lanczos.scale;
+            if found.iter().all(|(_, residual)| *residual <= allowed) {
+                let values: Vec<f64> = found.iter().take(count).map(|(value, _)| *value).collect();
+                // Residuals of this size move a value by far less.
+                let is_same = |(now, before): (&f64, &f64)| *now <= before + 0.1 * allowed;
+                if before.is_some_and(|before| values.iter().zip(&before).all(is_same)) {
+                    break true;
+                }
+                before = Some(values);
+                lanczos.restart(count);
+                lanczos.go_on_from(random());
+                continue;
+            }
+        }
+        if products >= PRODUCTS_PER_VECTOR * room {
+            break false;
+        }
+        if steps == room {
+            lanczos.restart(count + (room - count) / 3);
+        }
+        if lanczos.step(&mut multiply)? {
+            products += 1;
+            continue;
+        }
+        lanczos.go_on_from(random());
+        if lanczos.next.is_empty() {
+            break false;
+        }
+    };
+    Ok(Found { pairs: lanczos.largest(count), products, is_complete })
+}
+
+/// Takes the parts along orthonormal vectors out of `vector`, twice against rounding; returns them.
+fn take_out(vector: &mut [f64], basis: &[Vec<f64>]) -> Vec<f64> {
+    let mut shares = vec![0.0; basis.len()];
+    for _ in 0..2 {
+        for (sum, along) in shares.iter_mut().zip(basis) {
+            let share = dot(vector, along);
+            *sum += share;
+            vector.iter_mut().zip(along).for_each(|(value, along)| *value -= share * along);
+        }
+    }
+    shares
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -150,8 +306,109 @@ mod tests {
                 .sum::<f64>()
                 .sqrt();
             assert!((defect - pair.residual).abs() <= bound, "{k}: {defect:e} against {:e}", pair.residual);
-            assert_eq!(lanczos.residuals(5)[k], pair.residual);
+            assert_eq!(lanczos.estimates(5)[k], (pair.value, pair.residual));
         }
+    }
+
+    /// Orthogonal: reflections at three vectors, one after the other.
+    fn turned(eigenvalues: &[f64]) -> Mat<f64> {
+        let n = eigenvalues.len();
+        let mut q = Mat::<f64>::identity(n, n);
+        for seed in 1..4 {
+            let v: Vec<f64> = (0..n).map(|i| ((seed * (i + 2)) as f64 * 1.7).sin()).collect();
+            let square = dot(&v, &v);
+            q = Mat::from_fn(n, n, |i, j| {
+                let along: f64 = (0..n).map(|k| q[(i, k)] * v[k]).sum();
+                q[(i, j)] - 2.0 * along * v[j] / square
+            });
+        }
+        Mat::from_fn(n, n, |i, j| (0..n).map(|k| q[(i, k)] * eigenvalues[k] * q[(j, k)]).sum())
+    }
+
+    /// Start vectors that are the same every time.
+    fn starts(size: usize) -> impl FnMut() -> Vec<f64> {
+        let mut state = 1_u64;
+        let mut next = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1_u64 << 52) as f64 - 1.0
+        };
+        move || (0..size).map(|_| next()).collect()
+    }
+
+    /// Held against the sorted list, with the residuals of the vectors as they are and their angles.
+    fn expect_largest(eigenvalues: &[f64], count: usize, tolerance: f64, vectors: usize, noise: f64) {
+        let size = eigenvalues.len();
+        let matrix = turned(eigenvalues);
+        let mut sorted = eigenvalues.to_vec();
+        sorted.sort_by(|a, b| b.total_cmp(a));
+        let scale = sorted[0].abs().max(f64::MIN_POSITIVE);
+        let single = |v: &[f64]| {
+            let image = image(&matrix, v).into_iter().enumerate();
+            Ok::<_, Infallible>(image.map(|(i, x)| x * (1.0 + noise * (i as f64 * 12.9898).sin())).collect())
+        };
+        let search = Search { size, count, tolerance, vectors };
+        let found = largest_eigenpairs(&search, starts(size), single).unwrap();
+        assert!(found.is_complete && found.pairs.len() == count.min(size), "{} of {count}", found.pairs.len());
+        let bound = (tolerance + 10.0 * noise + 64.0 * f64::EPSILON * size as f64) * scale;
+        for (k, pair) in found.pairs.iter().enumerate() {
+            assert!((pair.value - sorted[k]).abs() <= bound, "{k}: {} against {}", pair.value, sorted[k]);
+            let square: f64 =
+                image(&matrix, &pair.vector).iter().zip(&pair.vector).map(|(a, v)| (a - pair.value * v).powi(2)).sum();
+            assert!(square.sqrt() <= 2.0 * bound, "{k}: {:e}", square.sqrt());
+            for (l, other) in found.pairs.iter().enumerate() {
+                let expected = if k == l { 1.0 } else { 0.0 };
+                assert!((dot(&pair.vector, &other.vector) - expected).abs() < 1e-9, "{k}, {l}");
+            }
+        }
+    }
+
+    /// Spectra with repetitions, each in double precision and with products that are wrong in the seventh digit.
+    fn expect_in_both_precisions(eigenvalues: &[f64], count: usize, vectors: usize) {
+        expect_largest(eigenvalues, count, 1e-10, vectors, 0.0);
+        expect_largest(eigenvalues, count, 1e-5, vectors, 1e-7);
+    }
+
+    #[test]
+    fn repeated_eigenvalues_are_found_as_often_as_they_are_there() {
+        // K (x) I: every eigenvalue ten times.
+        let distinct: Vec<f64> = (0..8).map(|k| 0.6_f64.powi(k)).collect();
+        let tenfold: Vec<f64> = (0..80).map(|k| distinct[k / 10]).collect();
+        for count in [1, 3, 10, 11, 30, 79, 80, 200] {
+            expect_in_both_precisions(&tenfold, count, 400);
+        }
+        // A second copy that is not the largest, among simple ones, and more rows than vectors may be held.
+        let mut mixed: Vec<f64> = (0..150).map(|k| 2.0 / (1.0 + k as f64)).collect();
+        mixed.extend([0.5, 0.5, 0.4, 0.4, 0.2]);
+        expect_in_both_precisions(&mixed, 12, 60);
+    }
+
+    #[test]
+    fn the_identity_a_low_rank_and_zero_have_all_their_eigenvalues() {
+        for vectors in [20, 400] {
+            expect_in_both_precisions(&[1.0; 90], 7, vectors);
+            expect_in_both_precisions(&[0.0; 70], 5, vectors);
+            // More are wanted than there are above zero.
+            let low: Vec<f64> = (0..70).map(|k| if k < 4 { 3.0 - (k / 2) as f64 } else { 0.0 }).collect();
+            expect_in_both_precisions(&low, 9, vectors);
+        }
+    }
+
+    #[test]
+    fn clusters_are_found_whole() {
+        let cluster: Vec<f64> =
+            (0..100).map(|k| if k < 6 { 1.0 + 1e-12 * k as f64 } else { 0.9 - 0.008 * (k - 6) as f64 }).collect();
+        for count in [3, 6, 8] {
+            expect_in_both_precisions(&cluster, count, 50);
+        }
+    }
+
+    #[test]
+    fn a_search_that_gives_up_says_so() {
+        let matrix = turned(&(0..40).map(f64::from).collect::<Vec<_>>());
+        // Asks for residuals that rounding does not allow.
+        let search = Search { size: 40, count: 2, tolerance: 1e-30, vectors: 20 };
+        let found = largest_eigenpairs(&search, starts(40), |v| Ok::<_, Infallible>(image(&matrix, v))).unwrap();
+        assert!(!found.is_complete && found.products == PRODUCTS_PER_VECTOR * search.room());
     }
 
     #[test]

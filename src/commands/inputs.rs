@@ -9,7 +9,7 @@ use widthwise::config::{self, DatasetConfig};
 use widthwise::record::npy;
 use widthwise_datasets::catalog::{self, Entry};
 use widthwise_datasets::locate::{Located, SearchPath, locate};
-use widthwise_datasets::{DataError, DatasetSpec, Prepared, Table, load, prepare, table};
+use widthwise_datasets::{DataError, DatasetSpec, Prepared, Table, prepare, table};
 use widthwise_theory::InputShape;
 
 use super::console::Console;
@@ -210,7 +210,7 @@ fn read_split(
             _ => {}
         }
     }
-    let raw = load(&dataset.source, data_dir, seed)?;
+    let raw = widthwise::data::load(&dataset.source, data_dir, seed)?;
     let Prepared { shape, outputs, classes, train, test, .. } = prepare(&raw, &preprocessing, seed)?;
     let chosen = if split == Split::Train { train } else { test };
     let labels = if classes > 0 { chosen.labels } else { Vec::new() };

@@ -4,9 +4,11 @@ use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device};
 use faer::Mat;
 use serde::Serialize;
+use widthwise::entries::{Entries, sound_kernels};
 use widthwise::monte_carlo::{Sampled, Sampling, extrapolate, sample_kernels};
+use widthwise::need;
 use widthwise::record::npy;
-use widthwise_theory::{Inputs, TheoryError, kernels};
+use widthwise_theory::{Inputs, TheoryError};
 
 use super::Exit;
 use super::architecture::{architecture, shape_of};
@@ -70,6 +72,9 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         },
     };
     let wide = arguments.width.map_or_else(|| architecture.clone(), |width| architecture.with_hidden_width(width));
+    let bytes = if arguments.precision == Precision::F64 { 8 } else { 4 };
+    let need = need::sampled_kernels(&wide, bytes, inputs.examples())?;
+    need::expect_network(&wide, need, "a network and its kernels")?;
     console.note(format_args!("drawing {} networks", sampling.members));
     let mut sampled = sample_kernels(&wide, &inputs.values, None, &sampling, |_| ())?;
     if let Some(width) = arguments.width.filter(|_| arguments.extrapolate) {
@@ -79,7 +84,7 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         let narrow = architecture.with_hidden_width(width / 2);
         sampled = extrapolate(&sample_kernels(&narrow, &inputs.values, None, &other, |_| ())?, &sampled);
     }
-    let predicted = match kernels(&wide, &inputs, None) {
+    let predicted = match sound_kernels(&wide, &inputs, None) {
         Ok(kernels) => Some([kernels.nngp, kernels.ntk]),
         Err(TheoryError::NoPrediction { reason }) => {
             console.note(format_args!("nothing to compare with: {reason}"));
@@ -87,6 +92,11 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         }
         Err(error) => return Err(error.into()),
     };
+    for (name, found) in [("nngp", &sampled.nngp), ("ntk", &sampled.ntk)] {
+        Entries::of(&found.mean).expect_kernel(format_args!("the mean of the {name} kernels"), &inputs.values)?;
+        let errors = Entries::of(&found.standard_error);
+        errors.expect_finite(format_args!("the standard error of the {name} kernels"))?;
+    }
     let heading = ["kernel", "networks", "mean_diagonal", "predicted", "largest |z|", "of"];
     let mut rows = vec![heading.map(str::to_owned)];
     for (index, (name, found)) in [("nngp", &sampled.nngp), ("ntk", &sampled.ntk)].into_iter().enumerate() {

@@ -38,7 +38,9 @@ use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device};
 
 use crate::config::{Loss, Precision};
+use crate::memory::Bytes;
 use crate::monitor::Monitor;
+use crate::need;
 use crate::network::Order;
 use crate::session::Session;
 use crate::signals::StopFlag;
@@ -110,6 +112,9 @@ pub(crate) fn explain_members(
     if members == 0 {
         return Ok(true);
     }
+    // The twin in f64, its start and its gradient.
+    let twins = 3 * need::network(&session.architecture, size_of::<f64>())?.0;
+    need::expect_network(&session.architecture, Bytes(twins), "explaining a network")?;
     record::begin(folder, settings)?;
     let points = Points::new(session, &Device::flex(), DType::F64);
     let infinite = Infinite::new(session, &points)?;

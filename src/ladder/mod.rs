@@ -27,6 +27,7 @@ pub use power_law::{COVERAGE, RESAMPLES};
 pub use quantity::LadderQuantity;
 
 use crate::config::{Checked, NetworkConfig, Precision, Stop};
+use crate::memory;
 use crate::record::atomic;
 use crate::record::row::Verdict;
 use crate::session::{self, Session, config_hash, parameter_count, rule};
@@ -143,6 +144,7 @@ pub fn run_ladder(
         expect_small(&session)?;
     }
     let widest = options.widths.last().copied().context("a ladder without widths")?;
+    session.expect_memory(&architecture_at(&session, widest)?)?;
     let hashes = (shared_hash(experiment)?, session.data_hash.clone());
     let manifest = folder::open(&options.folder, &session.config_text, hashes, options.is_coordinate_check, || {
         learning_rate(&session, widest)
@@ -219,13 +221,14 @@ fn train_units(
 
 /// Networks of a width to train side by side: one a thread, as far as memory goes.
 fn at_once(setting: &Setting<'_>, width: &Width) -> usize {
-    let bytes = match setting.session.experiment.run.precision {
+    let bytes: usize = match setting.session.experiment.run.precision {
         Precision::F32 => 4,
         Precision::F64 => 8,
     };
     // Weights, the initial ones, gradients, two moments and what a step makes besides.
-    let network = parameter_count(&width.architecture).max(1).saturating_mul(8 * bytes);
-    (MEMORY / network).clamp(1, rayon::current_num_threads())
+    let network = (8 * bytes).saturating_mul(parameter_count(&width.architecture).max(1));
+    let room = memory::free().map_or(usize::MAX, |free| usize::try_from(free.bytes.0).unwrap_or(usize::MAX));
+    (MEMORY.min(room) / network).clamp(1, rayon::current_num_threads())
 }
 
 /// Reads all units, fits, judges and writes the tables.

@@ -4,12 +4,13 @@ use anyhow::{Context, Result, ensure};
 use faer::Mat;
 use rand::Rng;
 use widthwise_probes::{KernelSummary, empirical_ntk};
-use widthwise_theory::{Architecture, Inputs, KernelDynamics, Kernels, TheoryError, kernels};
+use widthwise_theory::{Architecture, Inputs, KernelDynamics, Kernels, TheoryError};
 
 use super::linear_path::{Problem, for_outputs};
 use super::quantity::LadderQuantity;
 use crate::config::{LearningRate, Loss, NetworkConfig};
 use crate::data::input_shape;
+use crate::entries::sound_kernels;
 use crate::network::build_architecture;
 use crate::observation::Observation;
 use crate::prediction::{
@@ -111,7 +112,7 @@ pub(super) fn learning_rate(session: &Session<'_>, widest: usize) -> Result<f64>
     };
     let architecture = architecture_at(session, widest)?;
     let inputs = Inputs::new(session.prepared.train.inputs.clone(), input_shape(&session.prepared))?;
-    let kernel = match kernels(&architecture.without_dropout(), &inputs, None) {
+    let kernel = match sound_kernels(&architecture.without_dropout(), &inputs, None) {
         Ok(kernels) => kernels.ntk,
         Err(TheoryError::NoPrediction { .. }) => {
             let seed = seed_of(session.experiment.run.seed, widest);

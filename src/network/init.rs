@@ -5,6 +5,11 @@ use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
 use widthwise_theory::{InitScheme, Scaling, WeightLayer};
 
+/// Whether biases are drawn.
+pub(super) fn has_bias(scheme: InitScheme, scaling: &Scaling) -> bool {
+    scheme == InitScheme::Pytorch || scaling.bias_variance > 0.0
+}
+
 /// Weights, inputs times gates in rows and output units in columns, and biases.
 pub(super) fn draw(
     scheme: InitScheme,
@@ -14,7 +19,7 @@ pub(super) fn draw(
 ) -> (Vec<f64>, Option<Vec<f64>>) {
     let fan_in = layer.fan_in * layer.branches;
     let count = fan_in * layer.width;
-    let has_bias = scaling.bias_variance > 0.0;
+    let has_bias = has_bias(scheme, scaling);
     let mut normal = |count: usize, variance: f64| -> Vec<f64> {
         let sigma = variance.sqrt();
         (0..count)

@@ -128,6 +128,9 @@ pub struct Network {
     dtype: DType,
 }
 
+/// Shape of the weights of a layer, and of its biases if it has some.
+pub type ParameterShape = ([usize; 2], Option<[usize; 2]>);
+
 impl Network {
     /// Draws member `member` of the ensemble of `seed`: stream `init.<member>`.
     ///
@@ -160,6 +163,22 @@ impl Network {
             })
             .collect();
         Self::with_parameters(architecture, rule, parameters, device, dtype)
+    }
+
+    /// Shapes of the weights and biases that a network of this architecture has, layer by layer.
+    ///
+    /// # Errors
+    /// An architecture whose shapes do not fit.
+    pub fn parameter_shapes(architecture: &Architecture) -> Result<Vec<ParameterShape>, TheoryError> {
+        let nodes = architecture.nodes()?;
+        let layers = architecture.weight_layers()?;
+        let shapes = layers.iter().zip(architecture.scalings(UpdateRule::Linear)?).map(|(layer, scaling)| {
+            let rows = layer.fan_in * layer.branches;
+            let is_filter = matches!(nodes[layer.index].operation, Operation::Layer(Layer::Convolution { .. }));
+            let weight = if is_filter { [layer.width, rows] } else { [rows, layer.width] };
+            (weight, init::has_bias(architecture.init_scheme, &scaling).then_some([1, layer.width]))
+        });
+        Ok(shapes.collect())
     }
 
     /// A network with parameters from elsewhere: one set a weight layer, in the shapes of [`Parameters`], on `device` and of

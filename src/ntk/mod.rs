@@ -23,6 +23,19 @@ pub(crate) use kernel::total;
 pub use kernel::{ntk, ntk_by_layer};
 use route::Route;
 
+/// Rows of weights that are taken to the host at once.
+const ROWS: usize = 1024;
+
+/// As [`Number::pull`], with no copy of all beside the result.
+fn pull_by_rows<T: Number>(weight: &Tensor<2>) -> Vec<T> {
+    let [rows, columns] = weight.dims();
+    let mut values = Vec::with_capacity(rows * columns);
+    for start in (0..rows).step_by(ROWS) {
+        values.extend(T::pull(weight.clone().narrow(0, start, ROWS.min(rows - start))));
+    }
+    values
+}
+
 /// A network with its weights in host memory, ready to make blocks.
 pub struct BlockMaker<'a, T> {
     network: &'a Network,
@@ -37,14 +50,23 @@ impl<'a, T: Number> BlockMaker<'a, T> {
     pub fn new(network: &'a Network, plan: Plan) -> Self {
         let route = Route::of(network, &plan);
         let layers = network.weight_layers().iter().zip(&network.parameters);
-        let weights = route.iter().flat_map(|route| {
-            let is_pulled_back = |index: usize| route.has_weights[network.nodes()[index].inputs[0]];
-            layers.clone().map(move |(layer, parameters)| {
-                if is_pulled_back(layer.index) { T::pull(parameters.weight.clone()) } else { Vec::new() }
-            })
-        });
+        let weights =
+            route.iter().flat_map(|route| {
+                let is_pulled_back = |index: usize| route.has_weights[network.nodes()[index].inputs[0]];
+                layers.clone().map(move |(layer, parameters)| {
+                    if is_pulled_back(layer.index) { pull_by_rows(&parameters.weight) } else { Vec::new() }
+                })
+            });
         let weights = weights.collect();
         Self { network, plan, weights, route }
+    }
+
+    /// Bytes of the weights that [`BlockMaker::new`] holds beside the network.
+    pub fn weight_bytes(network: &Network, plan: &Plan) -> usize {
+        let Some(route) = Route::of(network, plan) else { return 0 };
+        let is_pulled_back = |index: usize| route.has_weights[network.nodes()[index].inputs[0]];
+        let layers = network.weight_layers().iter().filter(|layer| is_pulled_back(layer.index));
+        layers.map(|layer| layer.fan_in * layer.branches * layer.width * size_of::<T>()).sum()
     }
 
     /// Whether pullbacks are done in host memory.

@@ -15,6 +15,7 @@ use widthwise_theory::{
 
 use crate::config::{ControlConfig, Experiment, NetworkConfig};
 use crate::data::{input_shape, probe_examples};
+use crate::entries::sound_kernels;
 use crate::quantity::Quantity;
 use crate::training::optimizer::update_rule;
 use dynamics::Dynamics;
@@ -258,7 +259,7 @@ pub(crate) fn infinite_kernels(
     right: Option<&Inputs>,
 ) -> Result<Kernels, TheoryError> {
     let control = &experiment.control;
-    let mut kernels = widthwise_theory::kernels(&controlled(architecture, control), left, right)?;
+    let mut kernels = sound_kernels(&controlled(architecture, control), left, right)?;
     if control.nngp_for_ntk {
         kernels.ntk = kernels.nngp.clone();
     }

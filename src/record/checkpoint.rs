@@ -58,6 +58,9 @@ pub fn of_matrix(matrix: &Mat<f64>) -> Parameters {
     Parameters { weight, bias: None }
 }
 
+/// Longest header of a safetensors file.
+const MOST_HEADER: u64 = 100_000_000;
+
 /// Name of the file in the folder of a run.
 pub const FILE: &str = "checkpoint.safetensors";
 
@@ -195,6 +198,45 @@ pub fn read_network(path: &Path, device: &Device) -> io::Result<(Architecture, V
     let sets = parameter_sets(&file, device).map_err(|name| refuse(format!("is damaged (tensor {name})")))?;
     let parameters = sets.into_iter().find(|(name, _)| name == "parameters").map(|(_, parameters)| parameters);
     parameters.map(|parameters| (architecture, parameters)).ok_or_else(|| refuse("holds no weights".to_owned()))
+}
+
+/// What stands before the tensors of a safetensors file, as far as it matters here.
+#[derive(Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__", default)]
+    metadata: HashMap<String, String>,
+}
+
+/// The architecture of the network in such a file, whose tensors are not read.
+///
+/// # Errors
+/// As [`read_network`].
+pub fn read_architecture(path: &Path) -> io::Result<Architecture> {
+    let refuse = |what: String| {
+        let message = format!("{} {what}; give the {WEIGHTS_FILE} or {FILE} of a run", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    };
+    let damaged = |error: &dyn std::fmt::Display| refuse(format!("is damaged ({error})"));
+    let read = || {
+        let mut file = std::fs::File::open(path)?;
+        let (mut length, mut bytes) = ([0; 8], Vec::new());
+        io::Read::read_exact(&mut file, &mut length)?;
+        // A header may claim any length.
+        io::Read::read_to_end(&mut io::Read::take(file, u64::from_le_bytes(length).min(MOST_HEADER)), &mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => damaged(&error),
+        kind => io::Error::new(kind, format!("cannot read {}: {error}", path.display())),
+    })?;
+    let header: Header = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
+    let entry = |key: &str| header.metadata.get(key);
+    if let Some(text) = entry("position") {
+        let position: Position = serde_json::from_str(text).map_err(|error| damaged(&error))?;
+        return position.architecture.ok_or_else(|| refuse("holds no network in training".to_owned()));
+    }
+    let text = entry("architecture").ok_or_else(|| refuse("says nothing of its architecture".to_owned()))?;
+    serde_json::from_str(text).map_err(|error| damaged(&error))
 }
 
 /// All sets of parameters in a file; the name of a tensor that is none.

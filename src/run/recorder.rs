@@ -11,6 +11,7 @@ use widthwise_probes::{centred_alignment, inner_product, relative_distance, to_m
 
 use super::folder;
 use crate::config::KeepWeights;
+use crate::entries::Entries;
 use crate::measurement::{Evaluation, InitialWeights, Measured, Past, Snapshot, measure};
 use crate::monitor::Monitor;
 use crate::network::{Network, NoTap, Parameters};
@@ -217,6 +218,10 @@ impl<'a> Recorder<'a> {
 
     fn save_ends(&self, member: &Member, snapshot: &Snapshot, when: &str) -> Result<()> {
         let folder = self.member_folder(member.member);
+        if let Some(kernel) = snapshot.ntk.as_ref().filter(|_| when == "initial") {
+            let name = format!("the tangent kernel of member {} before training", member.member);
+            Entries::of(kernel).expect_kernel(name, &self.session.prepared.train.inputs)?;
+        }
         let named = [("ntk", &snapshot.ntk), ("moments", &snapshot.moments), ("units", &snapshot.units)];
         for (name, matrix) in named {
             if let Some(matrix) = matrix {

@@ -1,6 +1,7 @@
 //! A kernel job from its first tile, or from where it was left, to its last.
 
 use anyhow::{Context, Result};
+use widthwise::entries::UnfitKernel;
 use widthwise::record::tiles::{Block, Fingerprint, MatrixFile, Storage, Target, TiledJob};
 use widthwise::signals::StopFlag;
 use widthwise_theory::{Architecture, Inputs, TrainedLayers};
@@ -26,6 +27,12 @@ pub(crate) trait TileSource {
     /// # Errors
     /// One sentence with the least budget that would do.
     fn expect(&mut self, tile: usize) -> Result<()>;
+
+    /// What a matrix is called.
+    fn name(&self, matrix: usize) -> String;
+
+    /// Inputs that are zero if the matrix is; none where it may be zero all the same.
+    fn inputs(&self, matrix: usize) -> &[f64];
 
     /// Computes a tile of every matrix, row by row; buffers are resized.
     ///
@@ -111,6 +118,10 @@ impl<'a, S: TileSource> Job<'a, S> {
     /// A failure to compute or to write; what was done before stays.
     pub(crate) fn run(&mut self, stop: &StopFlag) -> Result<End> {
         let Some(mut tiles) = self.tiles.take() else { return Ok(End::Stopped) };
+        if let Err(unfit) = self.expect_finite() {
+            tiles.discard()?;
+            return Err(unfit.into());
+        }
         let progress = Parts::new(self.console, "tiles", self.done, self.all);
         let mut out = vec![Vec::new(); self.sums.len()];
         for tile in 0..self.all {
@@ -127,12 +138,34 @@ impl<'a, S: TileSource> Job<'a, S> {
             tiles
                 .store(tile, &values, |matrix, stored| sums[matrix].add(tile, &block, stored))
                 .with_context(|| self.kept())?;
+            if let Err(unfit) = self.expect_finite() {
+                tiles.discard()?;
+                return Err(unfit.into());
+            }
             self.done += 1;
             progress.advance();
         }
         drop(progress);
+        if let Err(unfit) = self.expect_kernels() {
+            tiles.discard()?;
+            return Err(unfit.into());
+        }
         let matrices = tiles.finish().with_context(|| self.kept())?;
         Ok(End::Done { matrices, sums: std::mem::take(&mut self.sums) })
+    }
+
+    /// Refuses what is stored already if there is an entry that is not finite.
+    fn expect_finite(&self) -> Result<(), UnfitKernel> {
+        let expect = |(index, sums): (usize, &Sums)| sums.entries().expect_finite(self.source.name(index));
+        self.sums.iter().enumerate().try_for_each(expect)
+    }
+
+    /// Refuses matrices that are no kernels.
+    fn expect_kernels(&self) -> Result<(), UnfitKernel> {
+        let expect = |(index, sums): (usize, &Sums)| {
+            sums.entries().expect_kernel(self.source.name(index), self.source.inputs(index))
+        };
+        self.sums.iter().enumerate().try_for_each(expect)
     }
 
     fn kept(&self) -> String {

@@ -9,13 +9,14 @@ mod rows;
 pub(super) mod summary;
 mod tiling;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use faer::Mat;
 use serde::Serialize;
+use widthwise::entries::has_nonzero;
 use widthwise::memory::{Bytes, peak_resident};
 use widthwise::record::tiles::{Continued, MatrixFile, Storage};
 use widthwise::signals::StopFlag;
-use widthwise_theory::{Inputs, TrainedLayers};
+use widthwise_theory::{Architecture, Inputs, TrainedLayers};
 
 pub(crate) use outputs::{expect_prefix, with_ending};
 
@@ -71,7 +72,10 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     budget.expect(prepared as u64, held, &format!("{count} examples of {} numbers", shape.features()))?;
     let blocks = Blocks::new(&architecture, trained, &left, right.as_ref())?;
     let storage = storage(arguments.storage);
-    let tiling = Tiling { blocks: &blocks, wanted, storage, budget, held };
+    // Different examples may be orthogonal to each other; the kernel of one with itself says whether numbers are lost.
+    let is_lost = || is_lost(&architecture, trained, &left, wanted, storage);
+    let inputs = if right.is_none() || is_lost()? { left.values.as_slice() } else { &[] };
+    let tiling = Tiling { blocks: &blocks, wanted, storage, budget, held, inputs };
 
     let stop = StopFlag::on_signals();
     let fingerprint = job::fingerprint(&architecture, &left, right.as_ref(), wanted, storage, trained)?;
@@ -114,6 +118,26 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     };
     print_memory(arguments.memory, console)?;
     Ok(if agrees { Exit::Done } else { Exit::Disagrees })
+}
+
+/// Whether a kernel of the first example that is not zero vanishes as it is stored.
+fn is_lost(
+    architecture: &Architecture,
+    trained: TrainedLayers,
+    left: &Inputs,
+    wanted: Wanted,
+    storage: Storage,
+) -> Result<bool> {
+    let Some(first) = (0..left.examples()).map(|i| left.example(i)).find(|example| has_nonzero(example)) else {
+        return Ok(false);
+    };
+    let one = Inputs::new(first.to_vec(), left.shape)?;
+    let blocks = Blocks::new(architecture, trained, &one, None)?;
+    let mut entry = vec![Vec::new(); wanted.count()];
+    blocks.compute(0..1, 0..1, wanted, &mut entry)?;
+    let mut bytes = Vec::new();
+    storage.encode(entry.concat().into_iter(), &mut bytes);
+    Ok(storage.decode(&bytes).any(|value| value == 0.0))
 }
 
 /// Says that a job was stopped, and how it goes on.

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use faer::{Mat, Side};
 use serde::Serialize;
+use widthwise::entries::Entries;
 use widthwise::record::tiles::{Block, MatrixFile};
 
 use super::lanczos::{self, Extremes};
@@ -25,12 +26,13 @@ pub(crate) fn dense_bytes(size: usize) -> u64 {
 #[derive(Debug, Clone)]
 pub(crate) struct Sums {
     tiles: Vec<[f64; 2]>,
+    entries: Entries,
 }
 
 impl Sums {
     /// Nothing yet of `tiles` tiles.
     pub(crate) fn new(tiles: usize) -> Self {
-        Self { tiles: vec![[0.0; 2]; tiles] }
+        Self { tiles: vec![[0.0; 2]; tiles], entries: Entries::default() }
     }
 
     /// Takes note of a tile, whose `values` stand row by row.
@@ -39,11 +41,17 @@ impl Sums {
         let (mut sum, mut diagonal) = (0.0, 0.0);
         for (at, value) in values.enumerate() {
             sum += value;
+            self.entries.add(block.rows.start + at / width, block.columns.start + at % width, value);
             if block.rows.start + at / width == block.columns.start + at % width {
                 diagonal += value;
             }
         }
         self.tiles[tile] = [if block.is_mirrored { 2.0 * sum } else { sum }, diagonal];
+    }
+
+    /// The entries that it has taken note of.
+    pub(crate) fn entries(&self) -> &Entries {
+        &self.entries
     }
 
     /// Sum of all entries, and of those with equal row and column.

@@ -24,6 +24,8 @@ pub(super) struct Tiling<'a> {
     pub(super) budget: Budget,
     /// Large arrays that are there already.
     pub(super) held: Bytes,
+    /// Inputs that are zero if a kernel is.
+    pub(super) inputs: &'a [f64],
 }
 
 impl Tiling<'_> {
@@ -69,6 +71,14 @@ impl Tiling<'_> {
 impl TileSource for Tiling<'_> {
     fn expect(&mut self, tile: usize) -> Result<()> {
         self.budget.expect(self.bytes(tile), self.held, &format!("tiles of {tile} rows beside the inputs"))
+    }
+
+    fn name(&self, matrix: usize) -> String {
+        format!("the {} kernel", self.wanted.names().nth(matrix).unwrap_or_default())
+    }
+
+    fn inputs(&self, _matrix: usize) -> &[f64] {
+        self.inputs
     }
 
     fn compute(&mut self, block: &Block, out: &mut [Vec<f64>]) -> Result<()> {

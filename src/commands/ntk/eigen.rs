@@ -2,14 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use burn::tensor::DType;
 use faer::Mat;
 use rand::RngExt;
 use serde::Serialize;
+use widthwise::entries::Entries;
+use widthwise::memory::Bytes;
 use widthwise::record::{atomic, npy};
 use widthwise::signals::StopFlag;
-use widthwise_probes::lanczos::{Eigenpair, Lanczos};
-use widthwise_probes::ntk::Number;
+use widthwise_probes::lanczos::{Eigenpair, Found, Search, largest_eigenpairs};
+use widthwise_probes::ntk::{Number, Plan};
 
 use super::source::BlockSource;
 use crate::cli::NtkArguments;
@@ -21,7 +24,7 @@ use crate::commands::kernel::{print_memory, with_ending};
 use crate::commands::outputs::try_out;
 use crate::progress::Parts;
 
-/// Steps at most: a basis of them is kept.
+/// Vectors that are kept at most, where more are not asked for.
 const STEPS: usize = 400;
 /// Examples of a block.
 const BLOCK: usize = 512;
@@ -51,11 +54,14 @@ pub(super) fn execute<T: Number>(
     try_out(&csv)?;
     try_out(&vectors)?;
     let plan = *blocks.plan();
-    let size = plan.rows * plan.output.per_example(plan.outputs);
-    let count = count.min(size);
-    let held = widthwise::memory::Bytes(0);
+    let search = search(&plan, count);
+    // The products themselves are no better than this.
+    let tolerance = if T::DTYPE == DType::F64 { 1e-10 } else { 1e-5 };
+    let search = Search { tolerance, ..search };
+    let size = search.size;
+    let held = Bytes(0);
     let [block, work] = blocks.bytes_per_example();
-    let basis = (8 * size * (STEPS.min(size) + 2 * count)) as u64;
+    let basis = basis_bytes(&plan, count) + blocks.gradient_bytes() as u64;
     let fits = |examples: &usize| basis + ((2 * block + work) * examples) as u64 <= budget.left(held);
     let sizes = [BLOCK, 256, 128, 64, 32, 16, 8, 4, 2, 1];
     let examples = sizes.into_iter().find(fits).unwrap_or(1).min(plan.rows);
@@ -64,47 +70,74 @@ pub(super) fn execute<T: Number>(
     blocks.keep(usize::try_from(room / (block * examples).max(1) as u64).unwrap_or(usize::MAX));
 
     let mut random = widthwise_datasets::stream(0, "ntk.lanczos");
-    let mut lanczos = Lanczos::new((0..size).map(|_| random.random_range(-1.0..1.0)).collect());
-    // The products themselves are no better than this.
-    let tolerance = if T::DTYPE == burn::tensor::DType::F64 { 1e-10 } else { 1e-5 };
-    let most = STEPS.min(size);
-    let progress = Parts::new(console, "steps", 0, most);
-    while lanczos.steps() < most && !is_converged(&lanczos, count, tolerance) {
+    let start = || (0..size).map(|_| random.random_range(-1.0..1.0)).collect();
+    let progress = Parts::new(console, "products", 0, search.room());
+    let per_example = plan.output.per_example(plan.outputs);
+    let multiply = |vector: &[f64]| -> Result<Vec<f64>, Halt> {
         if stop.is_raised() {
-            console.line(format_args!("stopped after {} steps; nothing is written", lanczos.steps()))?;
-            return Ok(Exit::Interrupted);
+            return Err(Halt::Stopped);
         }
-        if !lanczos.step(|vector| blocks.multiply(vector, examples))? {
-            break;
+        let image = blocks.multiply(vector, examples).map_err(Halt::Failed)?;
+        if let Some(row) = image.iter().position(|value| !value.is_finite()) {
+            return Err(Halt::Failed(anyhow!(
+                "the tangent kernel has entries that are not finite: its product with a vector is {} at example {}; numbers \
+                 overflow, or a norm divides 0 by 0",
+                image[row],
+                row / per_example + 1
+            )));
         }
         progress.advance();
-    }
+        Ok(image)
+    };
+    let found = largest_eigenpairs(&search, start, multiply);
     drop(progress);
-    let mut pairs = lanczos.largest(count);
+    let Found { mut pairs, products, is_complete } = match found {
+        Ok(found) => found,
+        Err(Halt::Failed(error)) => return Err(error),
+        Err(Halt::Stopped) => {
+            console.line("stopped; nothing is written")?;
+            return Ok(Exit::Interrupted);
+        }
+    };
+    let mut entries = Entries::default();
     for pair in &mut pairs {
         // The residual of the vector as it is, round-off of the products included.
         let image = blocks.multiply(&pair.vector, examples)?;
         let defect = image.iter().zip(&pair.vector).map(|(image, v)| (image - pair.value * v).powi(2));
         pair.residual = defect.sum::<f64>().sqrt();
+        entries.add(0, 0, pair.value);
     }
+    entries.expect_kernel("the tangent kernel", blocks.rows())?;
     write_values(&csv, &pairs)?;
     npy::write(&vectors, &Mat::from_fn(size, pairs.len(), |i, k| pairs[k].vector[i]))?;
-    print(&pairs, lanczos.steps(), console)?;
-    if pairs.len() < count {
-        console.note(format_args!("the iteration found only {} different eigenvalues", pairs.len()));
-    }
+    print(&pairs, products, console)?;
     console.line(format_args!("written: {}, {}", csv.display(), vectors.display()))?;
     print_memory(arguments.memory, console)?;
+    if !is_complete {
+        let what = "residuals are not small, or larger eigenvalues may be missing";
+        console.line(format_args!("undecided: the search gave up after {products} products; {what}"))?;
+        return Ok(Exit::Undecided);
+    }
     Ok(Exit::Done)
 }
 
-fn is_converged(lanczos: &Lanczos, count: usize, tolerance: f64) -> bool {
-    // Looking costs a small decomposition: not at every step.
-    if lanczos.steps() < count + 2 || !lanczos.steps().is_multiple_of(4) {
-        return false;
-    }
-    let Some([_, largest]) = lanczos.extremes() else { return false };
-    lanczos.residuals(count).iter().all(|residual| *residual <= tolerance * largest)
+/// Why the products end.
+enum Halt {
+    Stopped,
+    Failed(anyhow::Error),
+}
+
+/// What is looked for; tolerances depend on the precision.
+fn search(plan: &Plan, count: usize) -> Search {
+    let size = plan.rows * plan.output.per_example(plan.outputs);
+    Search { size, count, tolerance: 0.0, vectors: STEPS }
+}
+
+/// Bytes of the vectors that are held: the basis and the result, and that again as it is written.
+pub(super) fn basis_bytes(plan: &Plan, count: usize) -> u64 {
+    let search = search(plan, count);
+    let vectors = (search.room() + 2 * search.count()) as u64;
+    (8 * search.size as u64).saturating_mul(vectors)
 }
 
 fn write_values(path: &Path, pairs: &[Eigenpair]) -> Result<()> {
@@ -117,7 +150,7 @@ fn write_values(path: &Path, pairs: &[Eigenpair]) -> Result<()> {
     })?)
 }
 
-fn print(pairs: &[Eigenpair], steps: usize, console: &Console) -> Result<()> {
+fn print(pairs: &[Eigenpair], products: usize, console: &Console) -> Result<()> {
     let mut rows = vec![["index", "eigenvalue", "residual"].map(str::to_owned)];
     for (index, pair) in pairs.iter().enumerate() {
         let (eigenvalue, residual) = (pair.value, pair.residual);
@@ -127,5 +160,5 @@ fn print(pairs: &[Eigenpair], steps: usize, console: &Console) -> Result<()> {
     for line in columns([Align::Right, Align::Right, Align::Right], &rows) {
         console.detail(line)?;
     }
-    console.detail(format_args!("{steps} products with vectors; the residual is |Theta v - eigenvalue v|"))
+    console.detail(format_args!("{products} products with vectors; the residual is |Theta v - eigenvalue v|"))
 }

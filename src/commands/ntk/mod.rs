@@ -1,6 +1,7 @@
 //! `widthwise ntk`: the empirical tangent kernel of one network on inputs of the user's, tile by tile within a memory budget.
 
 mod eigen;
+mod need;
 mod source;
 mod subject;
 mod tiling;
@@ -8,6 +9,7 @@ mod tiling;
 use anyhow::{Result, ensure};
 use widthwise::memory::Bytes;
 use widthwise::network::Network;
+use widthwise::ntk::BlockMaker;
 use widthwise::record::tiles::Fingerprint;
 use widthwise::signals::StopFlag;
 use widthwise_probes::ntk::{NtkOutput, Number, Plan};
@@ -24,7 +26,13 @@ use super::kernel::{expect_prefix, print_memory, stopped, storage};
 use super::source::Source;
 use crate::cli::{NtkArguments, Precision};
 use source::{BlockSource, Side};
+use subject::Subject;
 use tiling::Tiling;
+
+/// Bytes of inputs that do not matter beside the program itself.
+const SMALL: u64 = 8 << 20;
+/// Rows of weights that are looked at together.
+const ROWS: usize = 1024;
 
 /// Reads, computes, writes and prints what the kernel is like.
 ///
@@ -48,13 +56,16 @@ fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exi
     let sources: Vec<&Source> = [&arguments.inputs].into_iter().chain(&arguments.right).collect();
     let data_dir = arguments.data_dir.as_deref();
     let expected = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
-    budget.expect(expected, Bytes(0), "the inputs")?;
+    if expected > SMALL {
+        let whole = need::whole_of_outlines::<T>(arguments).unwrap_or_default().saturating_add(expected);
+        budget.for_whole(whole).expect(expected, Bytes(0), "the inputs")?;
+    }
     let (right, set) = (arguments.right.as_ref(), &arguments.set);
     let left = read(&arguments.inputs, right, data_dir, set, console)?;
     let right = right.map(|source| read(source, Some(&arguments.inputs), data_dir, set, console)).transpose()?;
     let examples: Vec<_> = sources.iter().copied().zip([&left].into_iter().chain(&right)).collect();
-    let network = subject::network(arguments, &examples, T::DTYPE)?;
-    let outputs = network.architecture().outputs()?;
+    let subject = Subject::new(arguments, &examples)?;
+    let outputs = subject.architecture().outputs()?;
     if let NtkOutput::Logit(logit) = output {
         ensure!(
             logit < outputs,
@@ -64,6 +75,14 @@ fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exi
     }
     let held = Bytes::of(8 * (left.values.len() + right.as_ref().map_or(0, |right| right.values.len())));
     let plan = Plan { output, outputs, rows: left.rows, columns: right.as_ref().unwrap_or(&left).rows };
+    // Nothing large is made before it is known to fit, and a refusal names what does for all that follows.
+    let budget = budget.for_whole(need::whole::<T>(arguments, &subject, &plan)?);
+    let what = format!("a network of {} parameters", widthwise::need::parameters(subject.architecture()));
+    budget.expect(subject.bytes::<T>()?, held, &what)?;
+    let network = subject.network(T::DTYPE)?;
+    let weights = BlockMaker::<T>::weight_bytes(&network, &plan) as u64;
+    let budget = budget.for_whole(0);
+    budget.for_whole(need::job::<T>(arguments, network.architecture(), &plan)?).expect(weights, held, &what)?;
     let side = |examples| side(examples);
     let sides = [side(&left), side(right.as_ref().unwrap_or(&left))];
     let blocks = BlockSource::<T>::new(&network, plan, sides, right.is_none());
@@ -111,15 +130,17 @@ fn names(network: &Network, per_layer: bool) -> Vec<String> {
 fn fingerprint(arguments: &NtkArguments, network: &Network, left: &Examples, right: Option<&Examples>) -> Fingerprint {
     // Probes see parameters through what a network does with them; gains and rates are those of the architecture.
     let architecture = serde_json::to_vec(network.architecture()).unwrap_or_default();
-    let mut weights = Vec::new();
-    for parameters in &network.parameters {
-        weights.extend(to_f64(parameters.weight.clone()));
-        weights.extend(parameters.bias.iter().flat_map(|bias| to_f64(bias.clone())));
-    }
+    let weights = network.parameters.iter().flat_map(|parameters| {
+        let rows = parameters.weight.dims()[0];
+        let starts = (0..rows).step_by(ROWS);
+        let weights =
+            starts.map(move |start| to_f64(parameters.weight.clone().narrow(0, start, ROWS.min(rows - start))));
+        weights.chain(parameters.bias.iter().map(|bias| to_f64(bias.clone())))
+    });
     let fingerprint = Fingerprint::default()
         .with("version", env!("CARGO_PKG_VERSION"))
         .with_hash("architecture", [architecture.as_slice()])
-        .with_numbers("weights", &weights)
+        .with_parts("weights", weights)
         .with_numbers("inputs", &left.values);
     let fingerprint = match right {
         Some(right) => fingerprint.with_numbers("right", &right.values),

@@ -7,10 +7,11 @@ use std::rc::Rc;
 use anyhow::Result;
 use widthwise::network::{Batch, Network};
 use widthwise::ntk::BlockMaker;
-use widthwise_probes::ntk::{ExampleBlock, NtkOperator, Number, Plan};
+use widthwise::record::tiles::Storage;
+use widthwise_probes::ntk::{ExampleBlock, NtkOperator, Number, Plan, block_kernel};
 
 /// Examples from which the memory of all is estimated.
-const SAMPLE: usize = 4;
+pub(super) const SAMPLE: usize = 4;
 
 /// One set of examples.
 pub(super) struct Side<'a> {
@@ -52,10 +53,16 @@ impl<'a, T: Number> BlockSource<'a, T> {
         Self { maker, network, sides, is_symmetric, kept: BTreeMap::new(), time: 0, room: 2 }
     }
 
+    /// The kernel of the first few examples with themselves; nothing is kept.
+    pub(super) fn first_block(&self) -> ExampleBlock<T> {
+        let count = self.sides[0].examples().min(SAMPLE);
+        self.maker.block(&self.sides[0].batch(self.network, 0..count))
+    }
+
     /// Bytes that the block of one example takes, and that are at work while it is made, from a few of them.
     pub(super) fn bytes_per_example(&self) -> [usize; 2] {
         let count = self.sides[0].examples().min(SAMPLE);
-        let block = self.maker.block(&self.sides[0].batch(self.network, 0..count)).bytes() / count;
+        let block = self.first_block().bytes() / count;
         // States of the forward pass, slopes and their copies on the host; through tensors also all derivatives, twice.
         let states: usize = self.network.nodes().iter().map(|node| node.shape.features()).sum();
         let number = size_of::<T>();
@@ -75,6 +82,30 @@ impl<'a, T: Number> BlockSource<'a, T> {
             let rows: usize = layers.iter().map(|layer| layer.fan_in * layer.branches * layer.positions).sum();
             3 * sizes.sum::<usize>() + 2 * rows
         }
+    }
+
+    /// The examples of the rows.
+    pub(super) fn rows(&self) -> &'a [f64] {
+        self.sides[0].values
+    }
+
+    /// Whether the whole kernel may be zero without numbers being lost: different examples may have orthogonal gradients where
+    /// the kernel of the first few with themselves is not zero as it is stored.
+    pub(super) fn may_vanish(&self, storage: Storage) -> bool {
+        if self.is_symmetric {
+            return false;
+        }
+        let mut kernel = [Vec::new()];
+        block_kernel(&self.first_block(), None, &mut kernel);
+        let mut bytes = Vec::new();
+        storage.encode(kernel.concat().into_iter(), &mut bytes);
+        storage.decode(&bytes).any(|value| value != 0.0)
+    }
+
+    /// Bytes of the gradient of all outputs that a product with a vector adds up.
+    pub(super) fn gradient_bytes(&self) -> usize {
+        let weights = self.network.parameter_count() * size_of::<T>();
+        weights * self.plan().wanted().len()
     }
 
     pub(super) fn plan(&self) -> &Plan {

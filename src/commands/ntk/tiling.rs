@@ -5,7 +5,7 @@ use std::ops::Range;
 use anyhow::Result;
 use widthwise::memory::Bytes;
 use widthwise::record::tiles::{Block, Fingerprint, Grid, Storage, Target};
-use widthwise_probes::ntk::{NtkOutput, Number, block_diagonal, block_kernel};
+use widthwise_probes::ntk::{NtkOutput, Number, Plan, block_diagonal, block_kernel};
 
 use super::source::BlockSource;
 use crate::commands::budget::Budget;
@@ -30,6 +30,8 @@ pub(super) struct Tiling<'a, T> {
     per_example: usize,
     /// Bytes of one example's block, and at work while it is made.
     example: [usize; 2],
+    /// Inputs that are zero if the kernel is.
+    inputs: &'a [f64],
 }
 
 impl<'a, T: Number> Tiling<'a, T> {
@@ -43,7 +45,8 @@ impl<'a, T: Number> Tiling<'a, T> {
         let plan = blocks.plan();
         let per_example = plan.output.per_example(plan.outputs);
         let example = blocks.bytes_per_example();
-        Self { blocks, matrices, storage, budget, held, per_example, example }
+        let inputs = if blocks.may_vanish(storage) { &[] } else { blocks.rows() };
+        Self { blocks, matrices, storage, budget, held, per_example, example, inputs }
     }
 
     fn is_diagonal(&self) -> bool {
@@ -52,12 +55,8 @@ impl<'a, T: Number> Tiling<'a, T> {
 
     /// Bytes at work on tiles of `examples` examples beside the blocks.
     fn work(&self, examples: usize) -> usize {
-        let rows = examples * self.per_example;
-        let entries = if self.is_diagonal() { rows * self.per_example } else { rows * rows };
-        // One more matrix of rows than is stored while a diagonal is taken apart.
-        let numbers = (self.matrices + usize::from(self.is_diagonal())) * entries * size_of::<f64>();
-        let bytes = 2 * entries * self.storage.bytes();
-        numbers + bytes + examples * self.example[1] + rayon::current_num_threads() * THREAD
+        let tiles = tile_bytes(self.blocks.plan(), self.matrices, self.storage, examples);
+        tiles as usize + examples * self.example[1]
     }
 
     /// The least that tiles of `examples` examples take.
@@ -116,6 +115,17 @@ impl<'a, T: Number> Tiling<'a, T> {
     }
 }
 
+/// Bytes of the numbers of tiles of `examples` examples, and of what threads need.
+pub(super) fn tile_bytes(plan: &Plan, matrices: usize, storage: Storage, examples: usize) -> u64 {
+    let is_diagonal = plan.output == NtkOutput::Diagonal;
+    let per_example = plan.output.per_example(plan.outputs);
+    let rows = examples * per_example;
+    let entries = if is_diagonal { rows * per_example } else { rows * rows };
+    // One more matrix of rows than is stored while a diagonal is taken apart.
+    let numbers = (matrices + usize::from(is_diagonal)) * entries * size_of::<f64>();
+    (numbers + 2 * entries * storage.bytes() + rayon::current_num_threads() * THREAD) as u64
+}
+
 impl<T: Number> TileSource for Tiling<'_, T> {
     fn expect(&mut self, tile: usize) -> Result<()> {
         let examples = self.examples(tile);
@@ -128,6 +138,19 @@ impl<T: Number> TileSource for Tiling<'_, T> {
         let room = self.budget.left(self.held).saturating_sub(self.work(examples) as u64);
         self.blocks.keep(usize::try_from(room / block).unwrap_or(usize::MAX));
         Ok(())
+    }
+
+    fn name(&self, matrix: usize) -> String {
+        if matrix + 1 == self.matrices {
+            "the tangent kernel".to_owned()
+        } else {
+            format!("the share of layer {} in the tangent kernel", matrix + 1)
+        }
+    }
+
+    fn inputs(&self, matrix: usize) -> &[f64] {
+        // Below a readout of zeros no layer has a share.
+        if matrix + 1 == self.matrices { self.inputs } else { &[] }
     }
 
     fn compute(&mut self, block: &Block, out: &mut [Vec<f64>]) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What a prediction says, in whatever way it was found.
 
+use anyhow::{Result, bail};
 use faer::Mat;
 use serde::Serialize;
 
@@ -101,4 +102,27 @@ impl Report {
 pub(super) struct Answer {
     pub(super) outputs: Vec<Outputs>,
     pub(super) report: Report,
+}
+
+impl Answer {
+    /// Refuses means that are not finite.
+    ///
+    /// # Errors
+    /// One sentence with the first example.
+    pub(super) fn expect_finite(&self) -> Result<()> {
+        for Outputs { half, time, mean, .. } in &self.outputs {
+            let found = (0..mean.nrows())
+                .find_map(|i| (0..mean.ncols()).map(|j| mean[(i, j)]).find(|v| !v.is_finite()).zip(Some(i)));
+            if let Some((value, example)) = found {
+                let at = time.map_or_else(String::new, |time| format!(" at time {time}"));
+                bail!(
+                    "the prediction{at} for {} example {} is {value}: numbers overflow; take a smaller --learning-rate if one is \
+                     given, or shorter times, or scale inputs and targets",
+                    half.name(),
+                    example + 1
+                );
+            }
+        }
+        Ok(())
+    }
 }

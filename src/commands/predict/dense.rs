@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use anyhow::{Context, Result};
 use faer::{Mat, MatRef};
 use widthwise::config::NetworkConfig;
+use widthwise::entries::{Entries, UnfitKernel};
 use widthwise::prediction::initial_covariance;
 use widthwise_theory::{
     InverseGamma, KernelDynamics, Kernels, Prediction, Regularization, gaussian_process_posterior, student_t_posterior,
@@ -34,6 +35,18 @@ impl Whole<'_> {
     pub(super) fn prior(&self, method: Method) -> Cow<'_, Mat<f64>> {
         let covariance = if method == Method::Ntk { &self.kernels.nngp } else { self.of(method).0 };
         initial_covariance(self.network, covariance)
+    }
+
+    /// Refuses numbers that overflow or underflow before they are taken for repeated examples.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(super) fn expect_kernels(&self, method: Method, inputs: &[f64]) -> Result<(), UnfitKernel> {
+        let (kernel, name) = self.of(method);
+        Entries::of(kernel).expect_kernel(format_args!("the {name} kernel"), inputs)?;
+        let (prior, name) = (Entries::of(&self.prior(method)), "the kernel of outputs before training");
+        // The outputs of a centred network are zero before training.
+        if self.network.centred { prior.expect_finite(name) } else { prior.expect_kernel(name, inputs) }
     }
 
     /// The kernel that a method is about, by name.

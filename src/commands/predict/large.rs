@@ -1,9 +1,13 @@
 //! Means for many training examples: a kernel in single precision, factored in place as a preconditioner of conjugate gradients,
 //! and the solution corrected until it holds for the kernel in double precision.
 
+use std::sync::{Mutex, PoisonError};
+
 use anyhow::{Result, bail};
+use faer::reborrow::ReborrowMut;
 use faer::{Mat, MatMut, MatRef};
 use rayon::prelude::*;
+use widthwise::entries::Entries;
 use widthwise::memory::Bytes;
 use widthwise_theory::regression::{End, JitterSearch, KernelOperator, KernelStore, RegressionError, RidgeOptions};
 
@@ -92,7 +96,7 @@ pub(super) fn solve(
     targets: MatRef<'_, f64>,
     diagonal: f64,
     arguments: &PredictArguments,
-    (budget, held): (Budget, Bytes),
+    (budget, held, inputs): (Budget, Bytes, &[f64]),
     console: &Console,
 ) -> Result<Answer> {
     let (train, all) = (targets.nrows(), blocks.size().0);
@@ -101,7 +105,19 @@ pub(super) fn solve(
     budget.expect(bytes(blocks, train, all, outputs), held, &what)?;
     console.note(format_args!("computing and factoring the {name} kernel of {train} examples in single precision"));
     let mut store = KernelStore::new(train)?;
-    store.fill(TILE, |rows, columns, tile| blocks.tile(rows, columns, name, tile))?;
+    let seen = Mutex::new(Entries::default());
+    store.fill(TILE, |rows, columns, mut tile| {
+        blocks.tile(rows.clone(), columns.clone(), name, tile.rb_mut())?;
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // As they are stored.
+        let entry = |i: usize, j: usize| f64::from(tile[(i, j)] as f32);
+        for i in 0..tile.nrows() {
+            (0..tile.ncols()).for_each(|j| seen.add(rows.start + i, columns.start + j, entry(i, j)));
+        }
+        Ok(())
+    })?;
+    let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    seen.expect_kernel(format_args!("the {name} kernel in single precision"), inputs)?;
     let trace = store.diagonal().iter().sum::<f64>();
     let diagonal = diagonal + arguments.jitter;
     let factored = store.factor(&JitterSearch { start: diagonal.max(LEAST_JITTER * trace), tries: TRIES })?;

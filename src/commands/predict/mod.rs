@@ -76,12 +76,13 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
         match solver(arguments, &way, train, dense_bytes <= budget.left(held))? {
             Some(diagonal) => {
                 let name = if arguments.method == Method::Nngp { "nngp" } else { "ntk" };
-                large::solve(&blocks, name, targets, diagonal, arguments, (budget, held), console)?
+                large::solve(&blocks, name, targets, diagonal, arguments, (budget, held, &inputs.values), console)?
             }
             None => {
                 budget.expect(dense_bytes, held, &format!("the kernels of {all} examples in memory"))?;
                 console.note(format_args!("computing {all} x {all} kernels"));
                 let whole = whole(&blocks, train, &network)?;
+                whole.expect_kernels(arguments.method, &inputs.values)?;
                 match &way {
                     Way::Posterior | Way::InfiniteDepth => dense::posterior(&whole, targets, arguments)?,
                     Way::Trained(times) => dense::trained(&whole, targets, times, arguments)?,
@@ -91,6 +92,7 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
             }
         }
     };
+    answer.expect_finite()?;
     (answer.report.noise, answer.report.ridge, answer.report.jitter) =
         (arguments.noise, arguments.ridge, arguments.jitter);
     let scores = scores(&answer, &data, arguments.loss);

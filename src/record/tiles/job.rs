@@ -212,6 +212,19 @@ impl TiledJob {
         Ok(())
     }
 
+    /// Removes what is there of a job that cannot be finished.
+    ///
+    /// # Errors
+    /// A failure to remove.
+    pub fn discard(self) -> io::Result<()> {
+        for (file, path) in &self.files {
+            if file.path() != path.as_path() {
+                fs::remove_file(file.path())?;
+            }
+        }
+        self.journal.remove()
+    }
+
     /// Gives the files their names and removes the journal; returns the files, open for reading.
     ///
     /// # Errors
@@ -349,6 +362,19 @@ mod tests {
         let mut job = TiledJob::open(&Target { restart: true, ..other }).unwrap();
         assert_eq!(job.verify(|_, _, _| true).unwrap(), None);
         assert_eq!(go_on(&mut job, 9), 6);
+    }
+
+    #[test]
+    fn a_job_that_is_discarded_leaves_nothing_but_older_results() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = target(folder.path());
+        fs::write(&target.files[0], "older").unwrap();
+        let mut job = TiledJob::open(&target).unwrap();
+        go_on(&mut job, 3);
+        job.discard().unwrap();
+        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["a.npy"]);
+        assert_eq!(fs::read(&target.files[0]).unwrap(), b"older");
     }
 
     #[test]

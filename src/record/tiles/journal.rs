@@ -44,8 +44,15 @@ impl Fingerprint {
     /// Adds numbers, by their bits.
     #[must_use]
     pub fn with_numbers(self, name: &'static str, numbers: &[f64]) -> Self {
+        self.with_parts(name, [numbers])
+    }
+
+    /// Adds numbers that come in parts, so that not all need be there at once.
+    #[must_use]
+    pub fn with_parts<P: AsRef<[f64]>>(self, name: &'static str, parts: impl IntoIterator<Item = P>) -> Self {
         let mut hash = Sha256::new();
-        numbers.iter().for_each(|number| hash.update(number.to_le_bytes()));
+        let mut add = |part: P| part.as_ref().iter().for_each(|number| hash.update(number.to_le_bytes()));
+        parts.into_iter().for_each(&mut add);
         self.with(name, &short(hash))
     }
 }
