@@ -193,7 +193,7 @@ impl InfiniteDepth {
                 (0..train.nrows()).map(|i| 0.5 * (test.row(t) - train.row(i)).squared_norm_l2()).collect();
             let weights = self.weights(&gaps)?;
             let total: f64 = weights.iter().map(|weight| weight.abs()).sum();
-            if !(total > 0.0) {
+            if total.is_nan() || total <= 0.0 {
                 let reason = format!(
                     "test input {} is orthogonal to every training example, where the kernel of an infinitely deep network is 0: it \
                      has no class; leave it out, or add a training example that is not orthogonal to it",

@@ -151,6 +151,10 @@ impl Average {
         }
     }
 
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "loops over several arrays of fixed length become vector instructions"
+    )]
     #[inline(always)]
     fn sum<const FUSED: bool>(&self, form: impl Fn(Term<Lane<f64, FUSED>>) -> [Lane<f64, FUSED>; 2]) -> [f64; 2] {
         let weights = &KOLMOGOROV.1;

@@ -39,7 +39,7 @@ fn waves_do_not_cancel_through_many_layers() {
     // exp(-(a + b)/2) sinh(c), by mpmath.
     assert_close(
         sin(1.0, 0.0).dual(0.3, 1e-9, 0.2),
-        7.788007830714048683e-10,
+        7.788_007_830_714_049e-10,
         round_off(4),
         "sin at a small covariance",
     );
