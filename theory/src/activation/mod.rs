@@ -25,6 +25,7 @@ mod sin;
 mod softplus;
 mod tanh;
 mod tape;
+mod twin;
 
 use serde::{Deserialize, Serialize};
 
