@@ -30,7 +30,7 @@ use crate::dual::{Dual, HermiteSeries, panel};
 use crate::dynamics::expect_shape;
 use crate::error::TheoryError;
 
-/// Coefficients `a_0^2`, `a_1^2` below this count as zero.
+/// Coefficients `a_0^2`, `a_1^2` below this count as zero; the `a_1` of a closed form is known however small.
 const ZERO: f64 = 1e-20;
 /// A correlation this small obeys the linear map to rounding.
 const LINEAR: f64 = 1e-17;
@@ -92,8 +92,8 @@ impl DualMap {
     /// `kappa` and `kappa'` at `rho`.
     fn at(&self, rho: f64) -> Dual {
         let dual = match &self.series {
-            Some(series) => series.dual(series, rho),
-            None if rho == 1.0 => self.activation.dual_diagonal(1.0),
+            _ if rho == 1.0 => self.activation.dual_diagonal(1.0),
+            Some(series) => self.activation.dual_in_series((series, 1.0), rho, (series, 1.0)),
             None => self.activation.dual_pair(1.0, rho, 1.0),
         };
         Dual { value: dual.value / self.scale, derivative: dual.derivative / self.scale }
@@ -147,7 +147,8 @@ impl InfiniteDepth {
             return Ok(InfiniteDepth::MajorityVote);
         }
         let linear = origin.derivative;
-        if linear <= ZERO {
+        let least = if activation.has_closed_form() { 0.0 } else { ZERO };
+        if linear <= least {
             return Ok(InfiniteDepth::NearestNeighbour);
         }
         if 1.0 - linear <= 1e3 * f64::EPSILON || slope <= 1.0 {
@@ -164,7 +165,8 @@ impl InfiniteDepth {
     /// entry lies within the range of the targets in size.
     ///
     /// # Errors
-    /// A shape mismatch, or [`TheoryError::NoPrediction`] for no examples or an input whose length is not one.
+    /// A shape mismatch, or [`TheoryError::NoPrediction`] for no examples, an input whose length is not one, or a test input that
+    /// no training example decides.
     pub fn classify(
         &self,
         train: MatRef<'_, f64>,
@@ -191,9 +193,17 @@ impl InfiniteDepth {
                 (0..train.nrows()).map(|i| 0.5 * (test.row(t) - train.row(i)).squared_norm_l2()).collect();
             let weights = self.weights(&gaps)?;
             let total: f64 = weights.iter().map(|weight| weight.abs()).sum();
+            if total.is_nan() || total <= 0.0 {
+                let reason = format!(
+                    "test input {} is orthogonal to every training example, where the kernel of an infinitely deep network is 0: it \
+                     has no class; leave it out, or add a training example that is not orthogonal to it",
+                    t + 1
+                );
+                return Err(TheoryError::NoPrediction { reason });
+            }
             for o in 0..targets.ncols() {
                 let sum: f64 = weights.iter().enumerate().map(|(i, weight)| weight * targets[(i, o)]).sum();
-                scores[(t, o)] = if total > 0.0 { sum / total } else { 0.0 };
+                scores[(t, o)] = sum / total;
             }
         }
         Ok(scores)

@@ -2,7 +2,7 @@
 
 use super::formula::{Formula, input};
 use super::leaky_relu::LeakyRelu;
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::Dual;
 use crate::dual::closed_form::Visitor;
 
@@ -30,6 +30,10 @@ impl Member for Abs {
 
     fn formulas(&self) -> [Formula; 2] {
         [input().abs(), input().sign()]
+    }
+
+    fn parity(&self) -> Parity {
+        Parity::Even
     }
 
     fn smoothness(&self) -> Smoothness {

@@ -1,10 +1,8 @@
-//! `phi(x) = cos(w x + p) = sin(w x + p + pi/2)`: the duals are those of [`sin`](super::sin).
-
-use std::f64::consts::FRAC_PI_2;
+//! `phi(x) = cos(w x + p)`, the sum of `cos(p) cos(w x)` and `-sin(p) sin(w x)`: the duals are those of [`sin`](super::sin).
 
 use super::formula::{Formula, constant};
 use super::member::{Member, Smoothness};
-use super::sin::Sin;
+use super::sin::{Sin, Wave};
 use crate::dual::closed_form::Visitor;
 
 #[derive(Clone, Copy)]
@@ -14,12 +12,13 @@ pub(super) struct Cos {
 }
 
 impl Cos {
-    fn as_sin(&self) -> Sin {
-        Sin { frequency: self.frequency, phase: self.phase + FRAC_PI_2 }
+    /// The sine with the same argument.
+    fn sine(&self) -> Sin {
+        Sin { frequency: self.frequency, phase: self.phase }
     }
 
     fn argument(&self) -> Formula {
-        Sin { frequency: self.frequency, phase: self.phase }.argument()
+        self.sine().argument()
     }
 }
 
@@ -39,11 +38,12 @@ impl Member for Cos {
     }
 
     fn smoothness(&self) -> Smoothness {
-        self.as_sin().smoothness()
+        self.sine().smoothness()
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {
-        self.as_sin().visit(visitor)
+        let (odd, even) = self.phase.sin_cos();
+        Some(visitor.visit(Wave { rate: self.frequency.powi(2), odd: odd * odd, even: even * even }))
     }
 
     fn mean(&self, q: f64) -> Option<f64> {

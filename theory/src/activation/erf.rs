@@ -5,7 +5,7 @@
 use std::f64::consts::{FRAC_1_PI, FRAC_2_PI, FRAC_2_SQRT_PI, PI};
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
 use crate::dual::real::Real;
 
@@ -27,8 +27,12 @@ impl Member for ErrorFunction {
         [input().erf(), (-input().powi(2)).exp() * constant(FRAC_2_SQRT_PI)]
     }
 
+    fn parity(&self) -> Parity {
+        Parity::Odd
+    }
+
     fn smoothness(&self) -> Smoothness {
-        Smoothness::analytic(PI / 3.0)
+        Smoothness::settling(PI / 3.0, 6.5)
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

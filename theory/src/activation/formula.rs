@@ -2,8 +2,11 @@
 //!
 //! A formula is a tree whose common parts may be shared; an interpreter walks it over [`Formula::operation`].
 
+use std::collections::HashMap;
 use std::ops::{Add, Mul, Neg, Sub};
 use std::sync::Arc;
+
+use super::tape::Tape;
 
 /// A function of `x`.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +103,25 @@ impl Elementary {
             Self::Relu => u.step(),
             Self::Abs => u.sign(),
             Self::Step | Self::Sign => constant(0.0),
+        }
+    }
+
+    /// The derivative in f64, 0 at a jump, without cancellation where the function settles.
+    pub(crate) fn slope(self, u: f64) -> f64 {
+        match self {
+            Self::Negate => -1.0,
+            Self::Reciprocal => -(1.0 / u).powi(2),
+            Self::Exp => u.exp(),
+            Self::Log1p => 1.0 / (1.0 + u),
+            Self::Tanh => u.cosh().powi(2).recip(),
+            Self::Sigmoid => super::sigmoid::sigmoid(u) * super::sigmoid::sigmoid(-u),
+            Self::Softplus => super::sigmoid::sigmoid(u),
+            Self::Erf => std::f64::consts::FRAC_2_SQRT_PI * (-u * u).exp(),
+            Self::Sin => u.cos(),
+            Self::Cos => -u.sin(),
+            Self::Relu => f64::from(u > 0.0),
+            Self::Abs => f64::from(u > 0.0) - f64::from(u < 0.0),
+            Self::Step | Self::Sign => 0.0,
         }
     }
 
@@ -205,42 +227,38 @@ impl Formula {
 
     /// The value at `x`.
     pub fn evaluate(&self, x: f64) -> f64 {
-        match self.operation() {
-            FormulaNode::Input => x,
-            FormulaNode::Constant(c) => *c,
-            FormulaNode::Sum(left, right) => left.evaluate(x) + right.evaluate(x),
-            FormulaNode::Product(left, right) => left.evaluate(x) * right.evaluate(x),
-            FormulaNode::Power(base, exponent) => base.evaluate(x).powi(*exponent as i32),
-            FormulaNode::Apply(function, argument) => function.evaluate(argument.evaluate(x)),
-        }
+        Tape::new(self).value(x)
     }
 
     /// The derivative by `x`; where a part jumps, that of either side.
     #[must_use]
     pub fn derivative(&self) -> Self {
-        match self.operation() {
-            FormulaNode::Input => constant(1.0),
-            FormulaNode::Constant(_) => constant(0.0),
-            FormulaNode::Sum(left, right) => left.derivative() + right.derivative(),
-            FormulaNode::Product(left, right) => left.derivative() * right.clone() + left.clone() * right.derivative(),
-            FormulaNode::Power(base, exponent) => {
-                constant(f64::from(*exponent)) * base.clone().powi(exponent - 1) * base.derivative()
-            }
-            FormulaNode::Apply(function, argument) => function.derivative(argument.clone()) * argument.derivative(),
-        }
+        self.derivative_with(&mut HashMap::new())
     }
 
-    /// Calls `visit` with every part.
-    pub(crate) fn for_each_part(&self, visit: &mut impl FnMut(&Self)) {
-        visit(self);
-        match self.operation() {
-            FormulaNode::Input | FormulaNode::Constant(_) => {}
-            FormulaNode::Sum(left, right) | FormulaNode::Product(left, right) => {
-                left.for_each_part(visit);
-                right.for_each_part(visit);
-            }
-            FormulaNode::Power(inner, _) | FormulaNode::Apply(_, inner) => inner.for_each_part(visit),
+    /// The derivative, with those of shared parts `known`: a part that occurs twice at every level would double the work at each.
+    fn derivative_with(&self, known: &mut HashMap<*const FormulaNode, Self>) -> Self {
+        if let Some(derivative) = known.get(&self.identity()) {
+            return derivative.clone();
         }
+        let derivative = match self.operation() {
+            FormulaNode::Input => constant(1.0),
+            FormulaNode::Constant(_) => constant(0.0),
+            FormulaNode::Sum(left, right) => left.derivative_with(known) + right.derivative_with(known),
+            FormulaNode::Product(left, right) => {
+                left.derivative_with(known) * right.clone() + left.clone() * right.derivative_with(known)
+            }
+            FormulaNode::Power(base, exponent) => {
+                constant(f64::from(*exponent)) * base.clone().powi(exponent - 1) * base.derivative_with(known)
+            }
+            FormulaNode::Apply(function, argument) => {
+                function.derivative(argument.clone()) * argument.derivative_with(known)
+            }
+        };
+        if self.is_shared() {
+            known.insert(self.identity(), derivative.clone());
+        }
+        derivative
     }
 }
 

@@ -5,7 +5,7 @@
 use std::f64::consts::PI;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
 use crate::dual::real::Real;
 
@@ -28,8 +28,12 @@ impl Member for Gaussian {
         [bump.clone(), bump * (input() * constant(-2.0))]
     }
 
+    fn parity(&self) -> Parity {
+        Parity::Even
+    }
+
     fn smoothness(&self) -> Smoothness {
-        Smoothness::analytic(PI / 3.0)
+        Smoothness::settling(PI / 3.0, 6.5)
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

@@ -48,7 +48,7 @@ impl Member for Gelu {
     }
 
     fn smoothness(&self) -> Smoothness {
-        Smoothness::analytic(FRAC_PI_2)
+        Smoothness::settling(FRAC_PI_2, 9.5)
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

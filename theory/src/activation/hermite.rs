@@ -4,8 +4,6 @@
 //! `he_k(sqrt(q) z) = sum_m sqrt(k!/(k-2m)!) / (2^m m!) (q-1)^m q^((k-2m)/2) he_{k-2m}(z)`.
 //! Daniely, Frostig and Singer 2016 (1602.05897).
 
-use std::f64::consts::FRAC_PI_2;
-
 use super::formula::{Formula, constant, input};
 use super::member::{Member, Smoothness};
 use crate::dual::HermiteSeries;
@@ -77,7 +75,7 @@ impl Member for Hermite {
     }
 
     fn smoothness(&self) -> Smoothness {
-        Smoothness::analytic(FRAC_PI_2)
+        Smoothness::polynomial()
     }
 
     fn mean(&self, q: f64) -> Option<f64> {

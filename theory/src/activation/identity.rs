@@ -1,9 +1,7 @@
 //! `phi(x) = x`, for linear networks: `V = c`, `Vd = 1`.
 
-use std::f64::consts::FRAC_PI_2;
-
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
 use crate::dual::real::Real;
 
@@ -25,8 +23,12 @@ impl Member for Identity {
         [input(), constant(1.0)]
     }
 
+    fn parity(&self) -> Parity {
+        Parity::Odd
+    }
+
     fn smoothness(&self) -> Smoothness {
-        Smoothness::analytic(FRAC_PI_2)
+        Smoothness::polynomial()
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

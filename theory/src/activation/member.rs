@@ -4,7 +4,7 @@ use std::f64::consts::FRAC_PI_2;
 
 use super::formula::Formula;
 use crate::dual::closed_form::Visitor;
-use crate::dual::{Dual, HermiteSeries};
+use crate::dual::{Dual, HermiteSeries, Logistic};
 
 /// One elementwise nonlinearity.
 pub(crate) trait Member {
@@ -33,6 +33,21 @@ pub(crate) trait Member {
         None
     }
 
+    /// `phi(x)` and `phi'(x)`.
+    fn both(&self, x: f64) -> [f64; 2] {
+        [self.value(x), self.derivative(x)]
+    }
+
+    /// Whether `phi(-x)` is `-phi(x)` or `phi(x)`.
+    fn parity(&self) -> Parity {
+        Parity::Neither
+    }
+
+    /// The same function as an average over closed forms, if it is one.
+    fn logistic(&self) -> Option<Logistic> {
+        None
+    }
+
     /// `E phi(sqrt(q) z)` in closed form.
     fn mean(&self, _q: f64) -> Option<f64> {
         None
@@ -58,17 +73,69 @@ pub(crate) struct Smoothness {
     pub(crate) jumps: bool,
     /// Half-width of the strip around the real axis in which every piece is analytic and of moderate size.
     pub(crate) strip: f64,
+    /// What is beyond.
+    pub(crate) tails: Tails,
+}
+
+/// What a function does to the sign of its argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parity {
+    /// `phi(-x) = -phi(x)`.
+    Odd,
+    /// `phi(-x) = phi(x)`.
+    Even,
+    /// None of the two.
+    Neither,
+}
+
+impl Parity {
+    /// That of the derivative.
+    pub(crate) fn flipped(self) -> Self {
+        match self {
+            Self::Odd => Self::Even,
+            Self::Even => Self::Odd,
+            Self::Neither => Self::Neither,
+        }
+    }
+}
+
+/// How a function goes on far from zero, so that large variances cost no more than their logarithm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Tails {
+    /// At larger `|x|` a polynomial on each side, to rounding.
+    Polynomial(f64),
+    /// At larger `|x|` analytic in a sector, so that pieces may grow with their distance from zero; a polynomial on each side, to
+    /// rounding, in the end.
+    Graded {
+        /// Where the pieces begin to grow.
+        from: f64,
+        /// Where it is a polynomial, infinite if nowhere.
+        until: f64,
+    },
+    /// No wider pieces than near zero: oscillations go on.
+    Uniform,
 }
 
 impl Smoothness {
     /// Analytic, with poles or fast growth at `+- i strip`.
     pub(crate) fn analytic(strip: f64) -> Self {
-        Self { kinks: Vec::new(), jumps: false, strip }
+        Self { kinks: Vec::new(), jumps: false, strip, tails: Tails::Uniform }
+    }
+
+    /// Analytic with poles or fast growth on the imaginary axis from `+- i strip` on, and to rounding a polynomial where `|x|` is more
+    /// than `until`.
+    pub(crate) fn settling(strip: f64, until: f64) -> Self {
+        Self { tails: Tails::Graded { from: 2.0 * strip, until }, ..Self::analytic(strip) }
+    }
+
+    /// A polynomial.
+    pub(crate) fn polynomial() -> Self {
+        Self { tails: Tails::Polynomial(0.0), ..Self::analytic(f64::INFINITY) }
     }
 
     /// Straight lines but for a kink at zero.
     pub(crate) fn kinked(jumps: bool) -> Self {
-        Self { kinks: vec![0.0], jumps, strip: f64::INFINITY }
+        Self { kinks: vec![0.0], jumps, ..Self::polynomial() }
     }
 
     /// How much faster than tanh the function varies: divides the step of every trapezoid rule.

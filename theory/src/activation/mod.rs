@@ -24,16 +24,18 @@ mod silu;
 mod sin;
 mod softplus;
 mod tanh;
+mod tape;
+mod twin;
 
 use serde::{Deserialize, Serialize};
 
 pub use expression::Expression;
 use formula::Formula;
-pub(crate) use member::{Member, Smoothness};
+pub(crate) use member::{Member, Parity, Smoothness, Tails};
 pub use parse::FormulaError;
 
 use crate::dual::closed_form::Visitor;
-use crate::dual::{Dual, HermiteSeries};
+use crate::dual::{Dual, HermiteSeries, Logistic};
 use crate::error::TheoryError;
 
 /// `phi`, with an exact derivative for every member.
@@ -180,7 +182,7 @@ impl Activation {
     /// `E phi(sqrt(q) z)`, `z ~ N(0, 1)`.
     pub fn mean(&self, q: f64) -> f64 {
         let closed = with_member!(self, member => member.mean(q));
-        closed.unwrap_or_else(|| {
+        closed.or_else(|| self.logistic().map(|function| function.mean(q))).unwrap_or_else(|| {
             let root = q.sqrt();
             self.expectation(q, |z| self.value(root * z))
         })
@@ -219,6 +221,21 @@ impl Activation {
     /// See [`Member::diagonal`].
     pub(crate) fn short_diagonal(&self, q: f64) -> Option<Dual> {
         with_member!(self, member => member.diagonal(q))
+    }
+
+    /// `phi(x)` and `phi'(x)`.
+    pub(crate) fn both(&self, x: f64) -> [f64; 2] {
+        with_member!(self, member => member.both(x))
+    }
+
+    /// See [`Member::parity`].
+    pub(crate) fn parity(&self) -> Parity {
+        with_member!(self, member => member.parity())
+    }
+
+    /// See [`Member::logistic`].
+    pub(crate) fn logistic(&self) -> Option<Logistic> {
+        with_member!(self, member => member.logistic())
     }
 
     /// The Hermite series at variance `q` where it is finite.

@@ -3,8 +3,6 @@
 //! Its Hermite series is finite: `x^n = sum_m n! / (2^m m! (n-2m)!) He_{n-2m}(x)` at unit variance. For `x^k` this is
 //! `V = sum_{j = k, k-2, ...} (k!/(m! 2^m))^2/j! a^m b^m c^j`, `m = (k-j)/2`, and `Vd = k^2 V_{k-1}`.
 
-use std::f64::consts::FRAC_PI_2;
-
 use super::formula::{Formula, constant, input};
 use super::member::{Member, Smoothness};
 use crate::dual::HermiteSeries;
@@ -42,7 +40,7 @@ impl Member for Polynomial<'_> {
     }
 
     fn smoothness(&self) -> Smoothness {
-        Smoothness::analytic(FRAC_PI_2)
+        Smoothness::polynomial()
     }
 
     fn mean(&self, q: f64) -> Option<f64> {

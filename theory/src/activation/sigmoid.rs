@@ -1,9 +1,10 @@
-//! `phi(x) = 1 / (1 + exp(-x)) = (1 + tanh(x/2))/2`; poles at `+- i pi`, no closed form, mean 1/2.
+//! `phi(x) = 1 / (1 + exp(-x)) = (1 + tanh(x/2))/2`; poles at `+- i pi`; duals are those of [`Logistic`].
 
 use std::f64::consts::PI;
 
 use super::formula::{Formula, constant, input};
 use super::member::{Member, Smoothness};
+use crate::dual::Logistic;
 
 #[derive(Clone, Copy)]
 pub(super) struct Sigmoid;
@@ -22,8 +23,8 @@ impl Member for Sigmoid {
     }
 
     fn derivative(&self, x: f64) -> f64 {
-        let s = sigmoid(x);
-        s * (1.0 - s)
+        // Not s (1 - s), which cancels.
+        sigmoid(x) * sigmoid(-x)
     }
 
     fn formulas(&self) -> [Formula; 2] {
@@ -31,11 +32,11 @@ impl Member for Sigmoid {
         [s.clone(), s.clone() * (-s + constant(1.0))]
     }
 
-    fn smoothness(&self) -> Smoothness {
-        Smoothness::analytic(PI)
+    fn logistic(&self) -> Option<Logistic> {
+        Some(Logistic::Sigmoid)
     }
 
-    fn mean(&self, _q: f64) -> Option<f64> {
-        Some(0.5)
+    fn smoothness(&self) -> Smoothness {
+        Smoothness::settling(PI, 40.0)
     }
 }

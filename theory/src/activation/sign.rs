@@ -7,7 +7,7 @@
 use std::f64::consts::FRAC_2_PI;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
 use crate::dual::real::Real;
 
@@ -27,6 +27,10 @@ impl Member for Sign {
 
     fn formulas(&self) -> [Formula; 2] {
         [input().sign(), constant(0.0)]
+    }
+
+    fn parity(&self) -> Parity {
+        Parity::Odd
     }
 
     fn smoothness(&self) -> Smoothness {

@@ -1,10 +1,11 @@
-//! `phi(x) = x / (1 + exp(-x))`, also called swish; poles at `+- i pi`, no closed form.
+//! `phi(x) = x / (1 + exp(-x))`, also called swish; poles at `+- i pi`; duals are those of [`Logistic`].
 
 use std::f64::consts::PI;
 
 use super::formula::{Formula, constant, input};
 use super::member::{Member, Smoothness};
 use super::sigmoid::sigmoid;
+use crate::dual::Logistic;
 
 #[derive(Clone, Copy)]
 pub(super) struct Silu;
@@ -17,8 +18,7 @@ impl Member for Silu {
     }
 
     fn derivative(&self, x: f64) -> f64 {
-        let s = sigmoid(x);
-        s * (1.0 + x * (1.0 - s))
+        sigmoid(x) * (1.0 + x * sigmoid(-x))
     }
 
     fn formulas(&self) -> [Formula; 2] {
@@ -26,7 +26,11 @@ impl Member for Silu {
         [input() * s.clone(), s.clone() * (input() * (-s + constant(1.0)) + constant(1.0))]
     }
 
+    fn logistic(&self) -> Option<Logistic> {
+        Some(Logistic::Silu)
+    }
+
     fn smoothness(&self) -> Smoothness {
-        Smoothness::analytic(PI)
+        Smoothness::settling(PI, 45.0)
     }
 }

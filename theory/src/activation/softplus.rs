@@ -1,10 +1,11 @@
-//! `phi(x) = ln(1 + exp(x))`; branch points at `+- i pi`, no closed form.
+//! `phi(x) = ln(1 + exp(x))`; branch points at `+- i pi`; duals are those of [`Logistic`].
 
 use std::f64::consts::PI;
 
 use super::formula::{Elementary, Formula, input};
 use super::member::{Member, Smoothness};
 use super::sigmoid::sigmoid;
+use crate::dual::Logistic;
 
 #[derive(Clone, Copy)]
 pub(super) struct Softplus;
@@ -24,7 +25,11 @@ impl Member for Softplus {
         [input().softplus(), input().sigmoid()]
     }
 
+    fn logistic(&self) -> Option<Logistic> {
+        Some(Logistic::Softplus)
+    }
+
     fn smoothness(&self) -> Smoothness {
-        Smoothness::analytic(PI)
+        Smoothness::settling(PI, 40.0)
     }
 }

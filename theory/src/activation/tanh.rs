@@ -1,9 +1,10 @@
-//! `phi(x) = tanh(x)`; poles at `+- i pi/2`, no closed form.
+//! `phi(x) = tanh(x)`; poles at `+- i pi/2`; duals are those of [`Logistic`].
 
 use std::f64::consts::FRAC_PI_2;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
+use crate::dual::Logistic;
 
 #[derive(Clone, Copy)]
 pub(super) struct Tanh;
@@ -16,18 +17,23 @@ impl Member for Tanh {
     }
 
     fn derivative(&self, x: f64) -> f64 {
-        1.0 - x.tanh().powi(2)
+        // Not 1 - tanh^2, which cancels; the square of cosh may overflow to a derivative of zero.
+        x.cosh().powi(2).recip()
     }
 
     fn formulas(&self) -> [Formula; 2] {
         [input().tanh(), -input().tanh().powi(2) + constant(1.0)]
     }
 
-    fn smoothness(&self) -> Smoothness {
-        Smoothness::analytic(FRAC_PI_2)
+    fn logistic(&self) -> Option<Logistic> {
+        Some(Logistic::Tanh)
     }
 
-    fn mean(&self, _q: f64) -> Option<f64> {
-        Some(0.0)
+    fn parity(&self) -> Parity {
+        Parity::Odd
+    }
+
+    fn smoothness(&self) -> Smoothness {
+        Smoothness::settling(FRAC_PI_2, 20.0)
     }
 }

@@ -3,13 +3,15 @@
 //!
 //! Price's theorem, `dV/dc = Vd`, holds for every member. Daniely, Frostig and Singer 2016 (1602.05897) introduced the name.
 //!
-//! There are three roads to the same numbers: the closed form of the activation's file where there is one, the Hermite series of
-//! [`HermiteSeries`] for many pairs of everything else, and [`Activation::dual_by_quadrature`], slow, for every function.
-//! Rows of pairs take the first in `slice` and the second in `table`, with vector instructions.
+//! There are four ways to the same numbers: the closed form of the activation's file where there is one, the average over closed
+//! forms of [`Logistic`] for tanh and its relatives, the Hermite series of [`HermiteSeries`] for many pairs of everything without
+//! a closed form, and [`Activation::dual_by_quadrature`], slow, for every function. Rows of pairs take the first in `slice` and
+//! the third in `table`, with vector instructions.
 
 pub(crate) mod closed_form;
 mod exp_normalized;
 mod expectation;
+mod logistic;
 mod quadrature;
 pub(crate) mod real;
 mod series;
@@ -21,6 +23,7 @@ mod tests;
 pub use exp_normalized::exp_normalized_dual;
 pub use expectation::{Moments, gaussian_expectation};
 pub(crate) use expectation::{expectation_in_panels, panel};
+pub(crate) use logistic::Logistic;
 pub use series::HermiteSeries;
 
 use crate::activation::Activation;
@@ -46,9 +49,16 @@ impl Activation {
             return dual;
         }
         match (self.finite_series(a), self.finite_series(b)) {
-            (Some(left), Some(right)) => left.dual(&right, series::correlation(c, (a * b).sqrt())),
-            _ => self.dual_by_quadrature(a, c, b),
+            (Some(left), Some(right)) => left.dual(&right, series::correlation_of(a, c, b)),
+            _ => self.dual_apart(a, c, b),
         }
+    }
+
+    /// Both dual activations of one pair without a series.
+    pub(crate) fn dual_apart(&self, a: f64, c: f64, b: f64) -> Dual {
+        let Some(function) = self.logistic() else { return self.dual_by_quadrature(a, c, b) };
+        let rho = series::correlation_of(a, c, b);
+        function.dual(a, b, rho, (1.0 - rho) * (1.0 + rho))
     }
 
     /// `E[phi(u) phi(v)]`; see [`Activation::dual_pair`].
@@ -69,12 +79,12 @@ impl Activation {
         if let Some(series) = self.finite_series(q) {
             return series.dual(&series, 1.0);
         }
+        if let Some(function) = self.logistic() {
+            return function.dual(q, q, 1.0, 0.0);
+        }
         let root = q.sqrt();
-        let derivative = match self.has_tangent_limit() {
-            true => self.expectation(q, |z| self.derivative(root * z).powi(2)),
-            false => UNBOUNDED,
-        };
-        Dual { value: self.expectation(q, |z| self.value(root * z).powi(2)), derivative }
+        let [value, derivative] = self.expectations(q, |z| self.both(root * z).map(|f| f * f));
+        Dual { value, derivative: if self.has_tangent_limit() { derivative } else { UNBOUNDED } }
     }
 
     /// Whether `dual_pair` has a closed form, so that no [`HermiteSeries`] is needed.

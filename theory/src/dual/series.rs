@@ -12,24 +12,30 @@
 //! The coefficients come from the trapezoid rule, or from panels between kinks, in Hermite functions `he_k(z) exp(-z^2/4)`, which stay bounded. They
 //! decay like `exp(-w sqrt(k))`, `w` the half-width of the strip of analyticity in `z`, so that a smooth function needs no
 //! help at `rho = 1`. Where the series has not converged after [`MAX_TERMS`] terms and `|rho|` is too close to one,
-//! [`Activation::dual_in_series`] falls back on quadrature.
+//! [`Activation::dual_in_series`] takes the pair apart from the series, by [`Activation::dual_apart`]. So it does at variances so
+//! large that a series would cost more, of which the series is empty.
 
 use std::f64::consts::PI;
 
 use super::Dual;
-use super::expectation::{PANEL, cells, half_width};
-use crate::activation::{Activation, Smoothness};
+use super::expectation::{PANEL, breaks, cells, density, half_width};
+use crate::activation::{Activation, Parity, Smoothness, Tails};
 
 /// Terms after which the series of an analytic function stops, converged or not: tanh at variance 100 needs 9000 at `rho = 1`.
 const MAX_TERMS: usize = 8192;
 /// The same with kinks, where coefficients decay like a power and all correlations but those near one converge.
 const MAX_KINKED_TERMS: usize = 1024;
+/// `sqrt(q)` times the rate of the function up to which a series is worth its terms: of functions that have a faster average, of
+/// those whose wide pieces panels resolve, and of all others. Beyond the second a series stops as if there were kinks.
+const LARGEST_ROOTS: [f64; 3] = [10.0, 30.0, 90.0];
 /// Half-width of the box: Hermite functions of high order leave only `exp(-z^2/4)` of the Gaussian, 4e-19 here.
 const BOX: f64 = 13.0;
 /// Coefficients smaller than this, relative to the norm of the function, are negligible ...
 const NEGLIGIBLE: f64 = 1e-13;
-/// ... after so many in a row (a parity or a phase can make a few vanish).
+/// ... after so many in a row (a parity or a phase can make a few vanish) ...
 const IN_A_ROW: usize = 16;
+/// ... and if their squares add up to all of `E f^2` but this: those of a wave of large variance vanish before the largest come.
+const COMPLETE: f64 = 1e-12;
 /// Accepted truncation error of a pair, relative to the norms.
 const TRUNCATION: f64 = 1e-12;
 
@@ -42,7 +48,7 @@ pub struct HermiteSeries {
     pub(super) mean: f64,
     /// `d_k`.
     pub(super) slopes: Vec<f64>,
-    /// Largest recent `|beta_k|` relative to the norm where the series was cut; 0 if it had converged.
+    /// Largest recent `|beta_k|` relative to the norm where the series was cut; 0 if it had converged, infinite if it is empty.
     pub(super) tail: f64,
 }
 
@@ -52,8 +58,23 @@ impl HermiteSeries {
         Self { root: q.sqrt(), mean, slopes: divided(beta), tail: 0.0 }
     }
 
+    /// A series that is not worth its terms.
+    fn empty(q: f64, mean: f64) -> Self {
+        Self { root: q.sqrt(), mean, slopes: Vec::new(), tail: f64::INFINITY }
+    }
+
+    /// Whether there is no series at this variance.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tail.is_infinite()
+    }
+
     /// Both dual activations with the Gaussian of `other` at correlation `rho`, clipped to `[-1, 1]`; NaN counts as 0.
+    ///
+    /// Both are NaN at a variance too large for a series; [`Activation::dual_in_series`] knows what to do.
     pub fn dual(&self, other: &Self, rho: f64) -> Dual {
+        if self.is_empty() || other.is_empty() {
+            return Dual { value: f64::NAN, derivative: f64::NAN };
+        }
         let rho = if rho.is_nan() { 0.0 } else { rho.clamp(-1.0, 1.0) };
         let (mut value, mut derivative, mut power) = (0.0, 0.0, 1.0_f64);
         for (k, (a, b)) in self.slopes.iter().zip(&other.slopes).enumerate() {
@@ -70,6 +91,9 @@ impl HermiteSeries {
 
     /// Whether cutting both series makes a noticeable error at correlation `rho`.
     pub(super) fn is_cut_short(&self, other: &Self, rho: f64) -> bool {
+        if self.is_empty() || other.is_empty() {
+            return true;
+        }
         let terms = self.slopes.len().min(other.slopes.len());
         self.tail * other.tail * remaining(terms, rho) > TRUNCATION
     }
@@ -87,6 +111,15 @@ pub(super) fn correlation(c: f64, root: f64) -> f64 {
     if root > 0.0 { c / root } else { 0.0 }
 }
 
+/// The correlation at variances `a` and `b` and covariance `c`, in `[-1, 1]`; one that rounding cannot tell from `+-1` is `+-1`.
+pub(super) fn correlation_of(a: f64, c: f64, b: f64) -> f64 {
+    let product = a * b;
+    // The product of variances that are no numbers any more.
+    let root = if product.is_normal() { product.sqrt() } else { a.sqrt() * b.sqrt() };
+    let rho = correlation(c, root).clamp(-1.0, 1.0);
+    if 1.0 - rho.abs() <= 8.0 * f64::EPSILON { rho.signum() } else { rho }
+}
+
 impl Activation {
     /// Hermite coefficients at variance `q`, for [`Activation::dual_in_series`].
     pub fn hermite_series(&self, q: f64) -> HermiteSeries {
@@ -96,72 +129,97 @@ impl Activation {
     /// Both dual activations from the series of two variances; equals [`Activation::dual_pair`] to about 1e-12.
     pub fn dual_in_series(&self, left: (&HermiteSeries, f64), c: f64, right: (&HermiteSeries, f64)) -> Dual {
         let (a, b) = (left.1, right.1);
-        let rho = correlation(c, (a * b).sqrt());
+        let rho = correlation_of(a, c, b);
         if left.0.is_cut_short(right.0, rho) {
-            return self.dual_by_quadrature(a, c, b);
+            return self.dual_apart(a, c, b);
         }
         left.0.dual(right.0, rho)
     }
 
     fn quadrature_series(&self, q: f64) -> HermiteSeries {
         let (root, mean, smoothness) = (q.sqrt(), self.mean(q), self.smoothness());
-        let grid = half_line(&smoothness, root, |x| self.value(x));
+        let size = root * smoothness.rate();
+        let [averaged, settling, others] = LARGEST_ROOTS;
+        if size > averaged && self.logistic().is_some() {
+            return HermiteSeries::empty(q, mean);
+        }
+        let largest = if smoothness.tails == Tails::Uniform { others } else { settling };
+        let converges = smoothness.kinks.is_empty() && size <= largest;
+        let (limit, step) = if converges {
+            // Hermite functions up to MAX_TERMS oscillate at sqrt(MAX_TERMS); the rest is the strip of the function.
+            (MAX_TERMS, Some(0.1_f64.min(6.0 / ((MAX_TERMS as f64).sqrt() + 24.0 * size))))
+        } else {
+            (MAX_KINKED_TERMS, None)
+        };
+        let Some(grid) = half_line(&smoothness, root, step, |x| self.value(x)) else {
+            return HermiteSeries::empty(q, mean);
+        };
+        let parity = self.parity();
         if smoothness.jumps {
-            let (mut alpha, tail) = coefficients(&smoothness, &grid, |z| self.value(root * z));
+            let (mut alpha, tail) = coefficients(limit, &grid, parity, |z| self.value(root * z));
             alpha.remove(0);
             return HermiteSeries { root, mean, slopes: alpha.iter().map(|alpha| alpha / root).collect(), tail };
         }
-        let (beta, tail) = coefficients(&smoothness, &grid, |z| self.derivative(root * z));
+        let (beta, tail) = coefficients(limit, &grid, parity.flipped(), |z| self.derivative(root * z));
         HermiteSeries { root, mean, slopes: divided(beta), tail }
     }
 }
 
-/// Points `z >= 0` and their weights, those of a Gaussian left out.
+/// Points `z >= 0` and their weights, those of a Gaussian left out: with a `step` for the trapezoid rule, else of panels, if they are
+/// not too many.
 ///
 /// Half the line is enough: Hermite functions are even or odd, and meet the even or odd part of a function only.
-fn half_line(smoothness: &Smoothness, root: f64, phi: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
+fn half_line(
+    smoothness: &Smoothness,
+    root: f64,
+    step: Option<f64>,
+    phi: impl Fn(f64) -> f64,
+) -> Option<Vec<(f64, f64)>> {
     let reach = half_width(BOX, 1e-19, |z| phi(root * z).abs() * (0.25 * z * z).exp());
-    if smoothness.kinks.is_empty() {
-        // Hermite functions up to MAX_TERMS oscillate at sqrt(MAX_TERMS); the rest is the strip of the function.
-        let step = 0.1_f64.min(6.0 / ((MAX_TERMS as f64).sqrt() + 24.0 * root * smoothness.rate()));
+    if let Some(step) = step {
         let count = (reach / step).ceil() as usize;
-        return (0..=count).map(|i| (i as f64 * step, if i == 0 { 0.5 * step } else { step })).collect();
+        return Some((0..=count).map(|i| (i as f64 * step, if i == 0 { 0.5 * step } else { step })).collect());
     }
-    let mut edges: Vec<f64> = smoothness.kinks.iter().map(|kink| kink.abs() / root).filter(|z| *z < reach).collect();
+    let breaks = breaks(smoothness, reach * root, 1.0)?;
+    let mut edges: Vec<f64> = breaks.iter().map(|x| x.abs() / root).filter(|z| *z < reach).collect();
     edges.extend([0.0, reach]);
     edges.sort_by(f64::total_cmp);
     // A panel of 24 nodes resolves half a unit at the frequency sqrt(MAX_KINKED_TERMS).
-    let longest = 0.5_f64.min(2.0 * smoothness.strip / root);
-    let pieces =
-        edges.windows(2).filter(|piece| piece[1] > piece[0]).flat_map(|piece| cells(piece[0], piece[1], longest));
-    pieces
-        .flat_map(|(start, end)| {
-            let (center, half) = (0.5 * (start + end), 0.5 * (end - start));
-            PANEL.iter().map(move |(x, weight)| (center + half * x, half * weight))
-        })
-        .collect()
+    let pieces = edges.windows(2).filter(|piece| piece[1] > piece[0]).flat_map(|piece| cells(piece[0], piece[1], 0.5));
+    let points = pieces.flat_map(|(start, end)| {
+        let (center, half) = (0.5 * (start + end), 0.5 * (end - start));
+        PANEL.iter().map(move |(x, weight)| (center + half * x, half * weight))
+    });
+    Some(points.collect())
 }
 
-/// `E[f(z) he_k(z)]`, and the largest recent one relative to the norm where they do not become negligible.
-fn coefficients(smoothness: &Smoothness, grid: &[(f64, f64)], f: impl Fn(f64) -> f64) -> (Vec<f64>, f64) {
-    let limit = if smoothness.kinks.is_empty() { MAX_TERMS } else { MAX_KINKED_TERMS };
+/// `E[f(z) he_k(z)]`, at most `limit`, and the largest recent one relative to the norm where they do not become negligible; of an `f`
+/// with a parity those of the other one are zero.
+fn coefficients(limit: usize, grid: &[(f64, f64)], parity: Parity, f: impl Fn(f64) -> f64) -> (Vec<f64>, f64) {
     let points: Vec<f64> = grid.iter().map(|(z, _)| *z).collect();
     let mut current: Vec<f64> = points.iter().map(|z| (-0.25 * z * z).exp()).collect();
     let mut previous = vec![0.0; points.len()];
-    let parity = |sign: f64| -> Vec<f64> {
+    let part = |kept: Parity, sign: f64| -> Vec<f64> {
         let gaussian = |z: f64| (-0.25 * z * z).exp() / (2.0 * PI).sqrt();
-        grid.iter().map(|&(z, weight)| weight * gaussian(z) * (f(z) + sign * f(-z))).collect()
+        match parity == kept.flipped() {
+            true => Vec::new(),
+            false => grid.iter().map(|&(z, weight)| weight * gaussian(z) * (f(z) + sign * f(-z))).collect(),
+        }
     };
-    let parts = [parity(1.0), parity(-1.0)];
+    let parts = [part(Parity::Even, 1.0), part(Parity::Odd, -1.0)];
+    // E f^2, of the two halves of the line; the weights of the parts hold sqrt(density) only.
+    let square = |(z, weight): &(f64, f64)| weight * density(*z) * (f(*z).powi(2) + f(-z).powi(2));
+    let total: f64 = grid.iter().map(square).sum();
     let mut found = Vec::new();
     let mut norm = 0.0_f64;
     let mut small = 0;
     for k in 0..limit {
-        let coefficient = dot(&parts[k % 2], &current);
+        let part = &parts[k % 2];
+        let coefficient = if part.is_empty() { 0.0 } else { dot(part, &current) };
         found.push(coefficient);
         norm += coefficient * coefficient;
         small = if coefficient.abs() <= NEGLIGIBLE * norm.sqrt() { small + 1 } else { 0 };
-        if small == IN_A_ROW {
+        if small >= IN_A_ROW && (total - norm).abs() <= COMPLETE * total {
             return (found, 0.0);
         }
         // he_{k+1} = (z he_k - sqrt(k) he_{k-1}) / sqrt(k+1), the new one in place of the oldest.

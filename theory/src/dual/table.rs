@@ -31,8 +31,9 @@ pub(crate) struct SeriesTable {
     means: Vec<f64>,
     roots: Vec<f64>,
     stride: usize,
-    /// Whether any series was cut before it had converged.
+    /// Whether any series was cut before it had converged, and whether any is empty.
     cut: bool,
+    has_empty: bool,
 }
 
 impl SeriesTable {
@@ -71,7 +72,8 @@ impl SeriesTable {
         };
         let (means, roots) = (padded(|series| series.mean), padded(|series| series.root));
         let cut = series.iter().any(|series| series.tail > 0.0);
-        Self { series, variances: variances.to_vec(), parities, largest, means, roots, stride, cut }
+        let has_empty = series.iter().any(HermiteSeries::is_empty);
+        Self { series, variances: variances.to_vec(), parities, largest, means, roots, stride, cut, has_empty }
     }
 }
 
@@ -251,12 +253,12 @@ impl Activation {
         assert!(start + count <= right.series.len(), "one second Gaussian a pair");
         assert!(count == 0 || first.of(count - 1) < left.series.len(), "one first Gaussian a pair");
         let mut apart = Vec::new();
-        if left.cut && right.cut {
+        if left.cut && right.cut || left.has_empty || right.has_empty {
             for (index, (c, t)) in covariance.iter().zip(&*tangent).enumerate() {
                 let (i, j) = (first.of(index), start + index);
                 let (a, b, c) = (&left.series[i], &right.series[j], (*c).load());
                 if a.is_cut_short(b, correlation(c, a.root * b.root)) {
-                    let dual = self.dual_by_quadrature(left.variances[i], c, right.variances[j]);
+                    let dual = self.dual_apart(left.variances[i], c, right.variances[j]);
                     apart.push((index, dual.value, dual.derivative * (*t).load()));
                 }
             }

@@ -11,6 +11,7 @@ mod finite_width;
 mod general_loss;
 mod infinite_depth;
 mod kernel;
+mod large_variances;
 mod layers;
 mod minibatch;
 mod networks;
