@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Device};
 use widthwise::config;
-use widthwise::network::{Network, Parameters};
+use widthwise::network::Network;
 use widthwise::record::checkpoint;
-use widthwise_theory::{Architecture, InputShape, UpdateRule};
+use widthwise::record::weights::Weights;
+use widthwise_theory::{InputShape, UpdateRule};
 
 use crate::cli::NtkArguments;
 use crate::commands::architecture::{architecture_with, shape_of};
@@ -29,10 +30,10 @@ pub(super) fn network(arguments: &NtkArguments, examples: &[(&Source, &Examples)
             "--seed, --outputs, --shape and --set are for a network that is drawn, but {} holds weights; leave them away",
             path.display()
         );
-        let (architecture, parameters) = weights(path, arguments.member)?;
-        let shape = architecture.input;
-        expect_columns(shape, examples)?;
-        return of_parameters(&architecture, parameters, dtype).with_context(|| path.display().to_string());
+        let weights = weights(path, arguments.member)?;
+        expect_columns(weights.architecture.input, examples)?;
+        let network = weights.network(UpdateRule::Linear, &Device::flex(), dtype);
+        return network.with_context(|| path.display().to_string());
     }
     let (network, seed) = config::load_network(Some(path), &arguments.set)?;
     let shape = shape_of(arguments.shape, &network, examples)?;
@@ -51,23 +52,10 @@ fn expect_columns(shape: InputShape, examples: &[(&Source, &Examples)]) -> Resul
     Ok(())
 }
 
-/// A network of this architecture with these parameters.
-fn of_parameters(architecture: &Architecture, parameters: Vec<Parameters>, dtype: DType) -> Result<Network> {
-    let mut network = Network::new(architecture, UpdateRule::Linear, 0, 0, &Device::flex(), dtype)?;
-    let sizes = |p: &Parameters| (p.weight.dims(), p.bias.as_ref().map(|bias| bias.dims()));
-    ensure!(
-        parameters.len() == network.parameters.len()
-            && parameters.iter().zip(&network.parameters).all(|(found, drawn)| sizes(found) == sizes(drawn)),
-        "the weights do not have the shapes of the architecture beside them; the file is damaged or of another program"
-    );
-    network.parameters = parameters.iter().map(|p| p.map(|tensor| tensor.clone().cast(dtype))).collect();
-    Ok(network)
-}
-
-/// Architecture and weights from a file, or from the folder of a run or a member.
-fn weights(path: &Path, member: usize) -> Result<(Architecture, Vec<Parameters>)> {
+/// Weights with their architecture from a file, or from the folder of a run or a member.
+fn weights(path: &Path, member: usize) -> Result<Weights> {
     let file = if path.is_dir() { in_folder(path, member)? } else { path.to_owned() };
-    Ok(checkpoint::read_network(&file, &Device::flex())?)
+    Ok(Weights::read(&file)?)
 }
 
 fn in_folder(folder: &Path, member: usize) -> Result<PathBuf> {
