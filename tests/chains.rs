@@ -181,6 +181,17 @@ fn convolutional() -> Vec<(&'static str, Architecture)> {
             ],
         ),
         (
+            "explicit padding, larger and smaller than that of same",
+            image(2, 5, 6),
+            vec![
+                layer(7, [3, 3], Padding::Zeros([2, 0]), 0.3),
+                erf.clone(),
+                layer(5, [2, 4], Padding::Zeros([1, 3]), 0.2),
+                relu.clone(),
+                Layer::Flatten,
+            ],
+        ),
+        (
             "circular, larger than the image",
             image(2, 3, 4),
             vec![

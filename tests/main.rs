@@ -34,6 +34,7 @@ mod reproducibility;
 mod resume;
 mod taylor;
 mod threads;
+mod torch_files;
 mod trained_ensembles;
 mod training_metrics;
 mod two_roads;

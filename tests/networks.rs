@@ -77,6 +77,13 @@ pub(crate) fn layered(width: usize, parameterization: Parameterization) -> Vec<(
     let dense = |width: usize| Layer::Dense { width, init };
     let convolution =
         |stride: [usize; 2]| Layer::Convolution { width, filter_size: [3, 2], stride, padding: Padding::Same, init };
+    let padded = |filter_size: [usize; 2], stride: [usize; 2], cells: [usize; 2]| Layer::Convolution {
+        width,
+        filter_size,
+        stride,
+        padding: Padding::Zeros(cells),
+        init,
+    };
     let phi = |function: Activation| Layer::Activation { function };
     let norm = Layer::LayerNorm { epsilon: 1e-3 };
     let block = |scale: f64| Layer::residual(scale, vec![phi(Activation::Gelu), dense(width)]);
@@ -106,6 +113,18 @@ pub(crate) fn layered(width: usize, parameterization: Parameterization) -> Vec<(
             "convolutions, dropout, flatten",
             image,
             vec![convolution([2, 1]), phi(Activation::Erf), Layer::Dropout { keep: 0.6 }, Layer::Flatten],
+        ),
+        (
+            "convolutions and pooling, explicit padding",
+            image,
+            vec![
+                padded([3, 3], [2, 2], [1, 1]),
+                phi(Activation::Erf),
+                padded([3, 2], [1, 1], [2, 0]),
+                phi(Activation::Tanh),
+                Layer::AveragePool { window: [3, 2], stride: [2, 1], padding: Padding::Zeros([1, 1]) },
+                Layer::Flatten,
+            ],
         ),
     ];
     let whole = |(name, input, mut layers): (&'static str, InputShape, Vec<Layer>)| {

@@ -46,6 +46,16 @@ fn images(parameterization: Parameterization) -> Vec<(&'static str, Architecture
     let list = vec![
         ("same, mean", vec![same(4), phi(Activation::Relu), same(3), phi(Activation::Tanh), Layer::GlobalAveragePool]),
         (
+            "images that explicit padding makes larger",
+            vec![
+                convolution(3, [3, 3], Padding::Zeros([2, 1])),
+                phi(Activation::Erf),
+                convolution(4, [2, 4], Padding::Zeros([0, 3])),
+                phi(Activation::Tanh),
+                Layer::Flatten,
+            ],
+        ),
+        (
             "even filters, dense on the image",
             vec![
                 convolution(3, [2, 4], Padding::Same),

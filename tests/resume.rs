@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use burn::tensor::Device;
 use rand::RngExt;
 use safetensors::SafeTensors;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use widthwise::config::{load, parse};
 use widthwise::monitor::Monitor;
@@ -476,6 +477,88 @@ fn a_damaged_checkpoint_is_refused_and_nothing_is_lost() {
     end(&mut reference.resume(&output)).refused_with(&["ntk_initial.npy"]);
     fs::write(&ntk, kernel).unwrap();
     reference.finish(&output, "repaired by hand");
+}
+
+/// Changes type, shape and bytes of a tensor.
+type Change<'a> = &'a dyn Fn(&mut String, &mut Vec<usize>, &mut Vec<u8>);
+
+/// Exchanges what a checkpoint says of its tensors and signs it again.
+fn signed_again(whole: &[u8], change: impl Fn(&str, &mut String, &mut Vec<usize>, &mut Vec<u8>)) -> Vec<u8> {
+    let (_, header) = SafeTensors::read_metadata(whole).unwrap();
+    let mut metadata = header.metadata().clone().unwrap();
+    let mut tensors: Vec<(String, String, Vec<usize>, Vec<u8>)> = SafeTensors::deserialize(whole)
+        .unwrap()
+        .tensors()
+        .into_iter()
+        .map(|(name, view)| (name, format!("{:?}", view.dtype()), view.shape().to_vec(), view.data().to_vec()))
+        .collect();
+    tensors.sort();
+    let mut hasher = Sha256::new();
+    hasher.update(&metadata["position"]);
+    let (mut entries, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, dtype, shape, bytes) in &mut tensors {
+        change(name, dtype, shape, bytes);
+        hasher.update(&*name);
+        hasher.update(&*bytes);
+        let start = data.len();
+        data.extend_from_slice(bytes);
+        let entry = serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": [start, data.len()]});
+        entries.insert(name.clone(), entry);
+    }
+    metadata.insert("sha256".to_owned(), checkpoint::hex(&hasher.finalize()));
+    entries.insert("__metadata__".to_owned(), serde_json::to_value(metadata).unwrap());
+    let header = serde_json::to_vec(&entries).unwrap();
+    [&(header.len() as u64).to_le_bytes(), header.as_slice(), &data].concat()
+}
+
+#[test]
+fn a_checkpoint_of_other_tensors_is_refused_although_it_is_signed() {
+    let reference = Reference::momentum();
+    let output = unfinished(reference, "signed_again");
+    let path = output.join(checkpoint::FILE);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, signed_again(&whole, |_, _, _, _| {})).unwrap();
+    checkpoint::read(&path, &Device::flex()).unwrap();
+    let half = |bytes: &[u8]| bytes.as_chunks::<2>().0.iter().step_by(2).flatten().copied().collect::<Vec<u8>>();
+    let with = |tensor: &'static str, change: Change<'_>| {
+        signed_again(&whole, |name, dtype, shape, bytes| {
+            if name == tensor {
+                change(dtype, shape, bytes);
+            }
+        })
+    };
+    let cases = [
+        (
+            with("parameters.2.weight", &|dtype, _, bytes| (*dtype, *bytes) = ("F16".to_owned(), half(bytes))),
+            &["parameters.2.weight", "F16"][..],
+        ),
+        (with("parameters.1.bias", &|_, shape, _| *shape = vec![24]), &["parameters.1.bias", "[24]", "matrices"]),
+        (with("moment0.2.weight", &|_, shape, _| shape.insert(0, 1)), &["moment0.2.weight", "[1, 24, 24]"]),
+        (
+            with("parameters.1.weight", &|_, shape, _| shape.reverse()),
+            &["parameters.1.weight", "[24, 784] of F32", "needs [784, 24] of F32", "--force"],
+        ),
+        (
+            with("moment0.3.weight", &|dtype, shape, _| {
+                *dtype = "F64".to_owned();
+                shape[1] /= 2;
+            }),
+            &["moment0.3.weight", "F64", "--force"],
+        ),
+        (
+            with("previous_ntk.1.weight", &|_, shape, bytes| {
+                *shape = vec![2, 2];
+                bytes.truncate(32);
+            }),
+            &["[2, 2]", "ntk_initial.npy", "--force"],
+        ),
+    ];
+    for (bytes, words) in cases {
+        fs::write(&path, bytes).unwrap();
+        end(&mut reference.resume(&output)).refused_with(words);
+    }
+    fs::write(&path, whole).unwrap();
+    reference.finish(&output, "signed again");
 }
 
 #[test]

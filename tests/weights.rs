@@ -53,10 +53,14 @@ fn of_pytorch(parameterization: Parameterization) -> Vec<(&'static str, Architec
     let global = "family = \"cnn\"\nwidths = [4, 5]\nconvolution = { readout = \"global_average\" }";
     let flatten = "family = \"layers\"\nactivation = \"tanh\"\nlayers = [\n{ convolution = { width = 3, filter_size = [2, 3], \
                    stride = [2, 1], padding = \"valid\" } }, \"activation\", \"flatten\"]\nreadout = { dense = { sigma_b2 = 0 } }";
+    let padded = "family = \"layers\"\nactivation = \"tanh\"\nlayers = [\n{ convolution = { width = 3, stride = [2, 2], padding = [1, 1] } }, \
+                  \"activation\", { convolution = { width = 4, filter_size = [2, 3], padding = [1, 2] } }, \"activation\", \
+                  { average_pool = { window = [3, 3], stride = [2, 2], padding = 1 } }, \"flatten\"]";
     vec![
         ("mlp", network("widths = [8, 5]\nactivation = \"tanh\"", InputShape::flat(6), 3)),
         ("cnn", network(global, image, 3)),
         ("cnn_flatten", network(flatten, image, 2)),
+        ("cnn_padded", network(padded, image, 2)),
     ]
 }
 
@@ -181,14 +185,14 @@ fn weight<'a>(name: &'a str, shape: &'a [usize], first: f32) -> Named<'a> {
 #[test]
 fn half_precision_is_read_exactly() {
     let folder = tempfile::tempdir().unwrap();
-    // 1.5, -2, 0.25 and 3 as their bits; the readout is in double precision, with a number that f32 does not hold.
+    // 1.5, -2, 0.25 and 3, or 5, as their bits; the readout is in double precision, with a number that f32 does not hold.
     let bits = |values: [u16; 4]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let third: Vec<u8> = [1.0 / 3.0_f64, 7.0].iter().flat_map(|value| value.to_le_bytes()).collect();
     let path = state_dict(
         folder.path(),
         &[
             ("0.weight", &[2, 2], Dtype::F16, bits([0x3E00, 0xC000, 0x3400, 0x4200])),
-            ("2.weight", &[2, 2], Dtype::BF16, bits([0x3FC0, 0xC000, 0x3E80, 0x4040])),
+            ("2.weight", &[2, 2], Dtype::BF16, bits([0x3FC0, 0xC000, 0x3E80, 0x40A0])),
             ("3.weight", &[1, 2], Dtype::F64, third),
         ],
     );
@@ -196,7 +200,7 @@ fn half_precision_is_read_exactly() {
     assert_eq!(weights.dtype, DType::F64);
     // Transposed: inputs in rows.
     assert_eq!(weights.layers[0].weight, [1.5, 0.25, -2.0, 3.0]);
-    assert_eq!(weights.layers[1].weight, [1.5, 0.25, -2.0, 3.0]);
+    assert_eq!(weights.layers[1].weight, [1.5, 0.25, -2.0, 5.0]);
     assert_eq!(weights.layers[2].weight, [1.0 / 3.0, 7.0]);
 }
 
@@ -214,11 +218,14 @@ fn modules_go_to_layers_by_shape_and_natural_order_unless_mapped() {
     let mapping = Mapping { layer: 1, module: "net.10".to_owned() };
     let imported = pytorch::import(&path, &tiny(0.0, false), std::slice::from_ref(&mapping)).unwrap();
     assert_eq!(imported.modules, ["net.10", "net.9", "a"]);
-    // Names that say nothing of an order are used, and the user is told.
+    // Safetensors keeps no order, and the alphabet is none.
     let path = state_dict(folder.path(), &tensors("encoder.weight", "decoder.weight"));
-    let imported = pytorch::import(&path, &tiny(0.0, false), &[]).unwrap();
-    assert_eq!(imported.modules, ["decoder", "encoder", "a"]);
-    assert!(imported.remarks[0].contains("decoder and encoder have one shape"), "{:?}", imported.remarks);
+    let error = pytorch::import(&path, &tiny(0.0, false), &[]).unwrap_err().to_string();
+    assert!(error.contains("layer 1: decoder and encoder have one shape"), "{error}");
+    assert!(error.contains("say --map 1=decoder or --map 1=encoder"), "{error}");
+    let encoder = Mapping { layer: 1, module: "encoder".to_owned() };
+    let imported = pytorch::import(&path, &tiny(0.0, false), &[encoder]).unwrap();
+    assert_eq!(imported.modules, ["encoder", "decoder", "a"]);
     for (mapping, words) in [
         (mapping, "no module is called net.10; there are a, decoder, encoder"),
         (Mapping { layer: 4, module: "a".to_owned() }, "the network has layers 1 to 3"),
@@ -236,7 +243,7 @@ fn modules_go_to_layers_by_shape_and_natural_order_unless_mapped() {
 fn what_does_not_fit_is_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let sound =
-        || vec![weight("0.weight", &[2, 2], 1.0), weight("2.weight", &[2, 2], 1.0), weight("4.weight", &[1, 2], 1.0)];
+        || vec![weight("0.weight", &[2, 2], 1.0), weight("2.weight", &[2, 2], 5.0), weight("4.weight", &[1, 2], 1.0)];
     let with = |other: Named<'static>| sound().into_iter().chain([other]).collect::<Vec<_>>();
     let without = |place: usize| {
         let mut tensors = sound();
@@ -329,12 +336,12 @@ fn a_file_of_weights_is_held_against_its_architecture() {
 
 #[test]
 fn modules_are_called_as_a_sequential_network_calls_them() {
-    // As in make.py, where the places are 0, 2, 4 and 0, 2, 6 and 0, 3.
+    // As in make.py, where the places are 0, 2, 4 and 0, 2, 6 and 0, 3 and 0, 2, 6.
     let names: Vec<Vec<String>> = of_pytorch(Parameterization::Ntk)
         .iter()
         .map(|(_, architecture)| sequential_names(architecture).unwrap())
         .collect();
-    assert_eq!(names, [vec!["0", "2", "4"], vec!["0", "2", "6"], vec!["0", "3"]]);
+    assert_eq!(names, [vec!["0", "2", "4"], vec!["0", "2", "6"], vec!["0", "3"], vec!["0", "2", "6"]]);
     let init = InitVariance { sigma_w2: 1.0, sigma_b2: 0.0 };
     let pool = Layer::AveragePool { window: [2, 2], stride: [2, 2], padding: Padding::Valid };
     // On an image a dense layer flattens first.

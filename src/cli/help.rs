@@ -107,11 +107,15 @@ gain W a + gain b with the gains of its parameterization; the header holds the a
 nn.Sequential calls them, Linear weights are outputs x inputs, Conv2d weights outputs x channels x height x width, and gains are \
 multiplied in.
 
-An import reads nn.Linear and nn.Conv2d whatever their modules are called: in natural order of the names (2 before 10) the k-th weight \
-of a shape goes to the k-th layer of that shape; the table shows which, and --map LAYER=MODULE says otherwise. Numbers are divided \
-by the gains, so that the function is the same: with --set network.parameterization=standard the gains are 1. A state dict says \
-nothing about activations, strides and padding: FILE does. padding = \"same\" puts the odd cell of padding at the high side, as \
-PyTorch's does; its padding=1 with a stride above 1 may differ from it. BatchNorm is refused; LayerNorm is read where its scales are 1 and its shifts 0.";
+An import reads nn.Linear and nn.Conv2d whatever their modules and the file are called: the k-th weight of a shape goes to the k-th \
+layer of that shape, in the order of the state dict, or, where the file has none (safetensors), of the numbers in the names (2 before \
+10); the table shows which, and --map LAYER=MODULE says otherwise. Of a checkpoint the model is read and its optimizer left out. \
+Numbers are divided by the gains, so that the function is the same: with --set network.parameterization=standard the gains are 1.
+
+A state dict says nothing about activations, strides, dilation and padding: FILE does. padding = [1, 1] is nn.Conv2d(..., padding=1); \
+\"same\" puts the odd cell of zeros at the high side and is refused where that is not what PyTorch does, with a stride above 1. Refused are \
+layers that share weights (their tangent kernel is another), BatchNorm, pruned or reparameterized weights, and TorchScript; LayerNorm is read \
+where its scales are 1 and its shifts 0.";
 
 pub(super) const NTK_HELP: &str = "\
 Examples:

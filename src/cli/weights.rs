@@ -23,7 +23,7 @@ pub(crate) struct WeightsArguments {
 pub(crate) enum WeightsAction {
     /// Write the weights of a run's member, or of a weights file, as safetensors
     Export(ExportArguments),
-    /// Read a state dict of PyTorch (.safetensors, .pt, .pth) as weights of a network here
+    /// Read a state dict of PyTorch (safetensors, or what torch.save writes) as weights of a network here
     Import(ImportArguments),
 }
 
@@ -59,7 +59,7 @@ pub(crate) enum Layout {
 /// `widthwise weights import`
 #[derive(Debug, Args)]
 pub(crate) struct ImportArguments {
-    /// State dict: .safetensors, or .pt or .pth of torch.save
+    /// State dict or checkpoint: safetensors, or what torch.save writes, whatever its ending
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
     /// The network: a file with a [network] table, or the architecture.json of a run
@@ -74,7 +74,7 @@ pub(crate) struct ImportArguments {
     /// File to write, replaced if it exists
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) out: PathBuf,
-    /// The module of a layer, where the order of names gives it another, for instance 2=head; may be repeated
+    /// The module of a layer, where the order of the state dict gives it another, for instance 2=head; may be repeated
     #[arg(long = "map", value_name = "LAYER=MODULE")]
     pub(crate) map: Vec<MapOption>,
     /// Change a value of the network, for instance network.parameterization=standard; may be repeated

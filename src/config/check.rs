@@ -131,10 +131,19 @@ fn is_allowed(shape: Shape, value: &Value) -> bool {
         (Shape::Numbers, Value::Array(items)) => {
             !items.is_empty() && items.iter().all(|item| is_allowed(Shape::Number(Range::Finite), item))
         }
-        (Shape::Choice(names) | Shape::SwitchOr(names), Value::String(name)) => names.contains(&name.as_str()),
+        (Shape::Choice(names) | Shape::SwitchOr(names) | Shape::ChoiceOrCells(names), Value::String(name)) => {
+            names.contains(&name.as_str())
+        }
+        (Shape::ChoiceOrCells(_), Value::Array(items)) => {
+            items.len() == 2 && items.iter().all(|item| is_allowed(CELLS, item))
+        }
+        (Shape::ChoiceOrCells(_), Value::Integer(_)) => is_allowed(CELLS, value),
         _ => false,
     }
 }
+
+/// Cells of padding on one side.
+const CELLS: Shape = Shape::Whole(0, 1000);
 
 fn is_safe_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -167,6 +176,12 @@ fn allowed(shape: Shape, found: &Value) -> String {
         Shape::Numbers => "a list of at least one finite number, for instance [0.0, 1.0, 0.5]".to_owned(),
         Shape::Names(names) => format!("a list like [\"{}\"], each name {}", names[0], one_of(names, None)),
         Shape::Choice(names) => one_of(names, found.as_str()),
+        Shape::ChoiceOrCells(names) => {
+            format!(
+                "{}, or cells of zeros on either side, from 0 to 1000, for instance 1 or [1, 1]",
+                one_of(names, found.as_str())
+            )
+        }
         Shape::Variants(_) | Shape::VariantsOrEmpty(_) | Shape::Layer => one_of_variants(shape, None),
         Shape::Layers(0) => "a list of layers, for instance [\"dense\", \"activation\"]".to_owned(),
         Shape::Layers(_) => "a list of at least one layer, for instance [\"dense\", \"activation\"]".to_owned(),

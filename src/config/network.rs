@@ -145,7 +145,7 @@ pub struct ConvolutionConfig {
     pub filter_size: [usize; 2],
     /// Stride of every convolution.
     pub stride: [usize; 2],
-    /// `same`, `valid` or `circular`.
+    /// `same`, `valid`, `circular` or cells of zeros.
     pub padding: Padding,
     /// Average pooling window (and stride) after every activation; none by default.
     pub pool: Option<[usize; 2]>,

@@ -16,8 +16,8 @@ pub(super) use shape::{Key, Range, Shape, Variant};
 
 use Range::{BelowOne, Finite, Fraction, Inside, NotNegative, Positive};
 use Shape::{
-    Choice, Formula, Layers, Name, Named, Names, Number, Numbers, Pair, Switch, SwitchOr, Table, Text, Variants, Whole,
-    Wholes,
+    Choice, ChoiceOrCells, Formula, Layers, Name, Named, Names, Number, Numbers, Pair, Switch, SwitchOr, Table, Text,
+    Variants, Whole, Wholes,
 };
 
 /// TOML has no larger whole numbers.
@@ -163,7 +163,7 @@ const ACTIVATIONS: &[Variant] = &[
 
 const WAVE: &[Key] = &[required("frequency", Number(Finite)), required("phase", Number(Finite))];
 
-const PADDING: Shape = Choice(&["same", "valid", "circular"]);
+const PADDING: Shape = ChoiceOrCells(&["same", "valid", "circular"]);
 
 const CONVOLUTION: &[Key] = &[
     key("filter_size", Pair),

@@ -38,7 +38,7 @@ impl Raster {
     pub(crate) fn new(shape: InputShape, layer: &Layer) -> Option<Self> {
         let Layer::Convolution { filter_size, stride: [1, 1], padding, .. } = layer else { return None };
         let image = [shape.height, shape.width];
-        let axis = |i: usize| padding.geometry(image[i], filter_size[i], 1);
+        let axis = |i: usize| padding.geometry(i, image[i], filter_size[i], 1);
         let ((rows, top), (columns, left)) = (axis(0)?, axis(1)?);
         Some(Self {
             image,
@@ -199,7 +199,9 @@ mod tests {
     /// Every padding and filter: height, width, filter, padding.
     fn rasters() -> Vec<(Raster, [usize; 2], [usize; 2], Padding)> {
         let mut found = Vec::new();
-        for padding in [Padding::Same, Padding::Valid, Padding::Circular] {
+        for padding in
+            [Padding::Same, Padding::Valid, Padding::Circular, Padding::Zeros([1, 1]), Padding::Zeros([0, 3])]
+        {
             for ([height, width], filter_size) in
                 [([6, 5], [3, 3]), ([6, 5], [2, 4]), ([4, 3], [1, 1]), ([3, 4], [5, 6]), ([1, 9], [1, 4])]
             {
@@ -224,12 +226,16 @@ mod tests {
         let ([rows, columns], channels, units) = (raster.out, 3, 5);
         for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
             for (i, j) in (0..filter[0]).flat_map(|i| (0..filter[1]).map(move |j| (i, j))) {
-                let cell = |at: usize, size: usize, filter: usize| {
-                    let low = if padding == Padding::Valid { 0 } else { (filter - 1) / 2 };
+                let cell = |axis: usize, at: usize, size: usize, filter: usize| {
+                    let low = match padding {
+                        Padding::Valid => 0,
+                        Padding::Same | Padding::Circular => (filter - 1) / 2,
+                        Padding::Zeros(cells) => cells[axis],
+                    };
                     let cell = at as isize - low as isize;
                     if padding == Padding::Circular { cell.rem_euclid(size as isize) } else { cell }
                 };
-                let (row, column) = (cell(y + i, height, filter[0]), cell(x + j, width, filter[1]));
+                let (row, column) = (cell(0, y + i, height, filter[0]), cell(1, x + j, width, filter[1]));
                 if !(0..height as isize).contains(&row) || !(0..width as isize).contains(&column) {
                     continue;
                 }

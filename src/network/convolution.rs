@@ -24,12 +24,13 @@ impl Window {
             unreachable!("called for convolutions only");
         };
         let size = [shape.height, shape.width];
-        let axis = |i: usize| padding.geometry(size[i], filter_size[i], stride[i]).unwrap_or((1, 0));
+        let axis = |i: usize| padding.geometry(i, size[i], filter_size[i], stride[i]).unwrap_or((1, 0));
         let ([rows, columns], filter, stride) = ([axis(0), axis(1)], *filter_size, *stride);
         let out = [rows.0, columns.0];
         let padded = std::array::from_fn(|i| match padding {
             Padding::Valid => size[i],
             Padding::Same | Padding::Circular => size[i].max((out[i] - 1) * stride[i] + filter[i]),
+            Padding::Zeros(cells) => size[i] + 2 * cells[i],
         });
         Self { filter, stride, out, low: [rows.1, columns.1], padded }
     }

@@ -29,7 +29,9 @@ impl Windows {
     /// `size x out` along `axis`: column `p` weighs the window of output `p`; outside cells count as zeros.
     fn matrix(self, size: usize, axis: usize, device: &Device, dtype: DType) -> Tensor<2> {
         let share = if self.sums { 1.0 } else { 1.0 / self.window[axis] as f64 };
-        weights(size, self.window[axis], self.stride[axis], self.padding, share, device, dtype)
+        let geometry = self.padding.geometry(axis, size, self.window[axis], self.stride[axis]).unwrap_or((1, 0));
+        let is_circular = self.padding == Padding::Circular;
+        weights(size, geometry, [self.window[axis], self.stride[axis]], is_circular, share, device, dtype)
     }
 
     /// The matrices of the two axes for images of `shape`.
@@ -40,22 +42,18 @@ impl Windows {
 
 fn weights(
     size: usize,
-    window: usize,
-    stride: usize,
-    padding: Padding,
+    (out, low): (usize, usize),
+    [window, stride]: [usize; 2],
+    is_circular: bool,
     share: f64,
     device: &Device,
     dtype: DType,
 ) -> Tensor<2> {
-    let (out, low) = padding.geometry(size, window, stride).unwrap_or((1, 0));
     let mut values = vec![0.0; size * out];
     for p in 0..out {
         for tap in 0..window {
             let cell = (p * stride + tap) as isize - low as isize;
-            let cell = match padding {
-                Padding::Circular => cell.rem_euclid(size as isize),
-                Padding::Same | Padding::Valid => cell,
-            };
+            let cell = if is_circular { cell.rem_euclid(size as isize) } else { cell };
             if (0..size as isize).contains(&cell) {
                 values[cell as usize * out + p] += share;
             }

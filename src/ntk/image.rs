@@ -146,7 +146,14 @@ impl<T: Number> ImageShares<'_, T> {
             values
         };
         let adjoint = if self.route.has_weights[input] { (0..filter[0]).map(row).collect() } else { Vec::new() };
-        Some(Convolution { number, filter, low: filter.map(|size| low(*padding, size)), from, to, adjoint })
+        Some(Convolution {
+            number,
+            filter,
+            low: std::array::from_fn(|axis| low(*padding, axis, filter[axis])),
+            from,
+            to,
+            adjoint,
+        })
     }
 
     /// The convolution whose cotangents are the same for every position up to the slopes above it: below a mean over all

@@ -48,7 +48,7 @@ impl Route {
                         return None;
                     }
                     for (axis, margin) in margins.iter_mut().enumerate() {
-                        *margin = (*margin).max(reach(filter_size[axis], low(*padding, filter_size[axis])));
+                        *margin = (*margin).max(reach(filter_size[axis], low(*padding, axis, filter_size[axis])));
                     }
                     (true, true)
                 }
@@ -66,15 +66,23 @@ impl Route {
                 return None;
             }
         }
+        // Explicit padding may make images larger than the input.
         let InputShape { height, width, .. } = network.architecture().input;
+        let images =
+            nodes.iter().zip(&route.is_image[1..]).filter(|(_, is_image)| **is_image).map(|(node, _)| node.shape);
+        let (height, width) = images.fold((height, width), |(h, w), image| (h.max(image.height), w.max(image.width)));
         route.canvas = (!convolutions.is_empty()).then(|| Canvas::new(height, width, margins));
         Some(route)
     }
 }
 
 /// Cells of padding before the first along one axis, for stride one.
-pub(super) fn low(padding: Padding, filter: usize) -> usize {
-    if padding == Padding::Same { (filter - 1) / 2 } else { 0 }
+pub(super) fn low(padding: Padding, axis: usize, filter: usize) -> usize {
+    match padding {
+        Padding::Same => (filter - 1) / 2,
+        Padding::Zeros(cells) => cells[axis],
+        Padding::Valid | Padding::Circular => 0,
+    }
 }
 
 /// Cells that a filter reaches beyond an image, or its adjoint does.

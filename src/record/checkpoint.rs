@@ -170,34 +170,7 @@ pub fn read(path: &Path, device: &Device) -> io::Result<(Position, ParameterSets
         return Err(damaged("its checksum is another".into()));
     }
     let position = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-    Ok((position, parameter_sets(&file, device).map_err(|name| damaged(format!("tensor {name}")))?))
-}
-
-/// The network in a file: the weights of a member, or those of the member in training of a checkpoint.
-///
-/// # Errors
-/// No such file, a damaged one, or one without a network.
-pub fn read_network(path: &Path, device: &Device) -> io::Result<(Architecture, Vec<Parameters>)> {
-    let refuse = |what: String| {
-        let message = format!("{} {what}; give the {WEIGHTS_FILE} or {FILE} of a run", path.display());
-        io::Error::new(io::ErrorKind::InvalidData, message)
-    };
-    let cannot_read =
-        |error: io::Error| io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()));
-    let bytes = std::fs::read(path).map_err(cannot_read)?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| refuse(format!("is damaged ({error})")))?;
-    let entry = |key: &str| header.metadata().as_ref().and_then(|metadata| metadata.get(key));
-    if entry("position").is_some() {
-        let (position, sets) = read(path, device)?;
-        let parameters = sets.into_iter().find(|(name, _)| name == "parameters").map(|(_, parameters)| parameters);
-        return position.architecture.zip(parameters).ok_or_else(|| refuse("holds no network in training".to_owned()));
-    }
-    let text = entry("architecture").ok_or_else(|| refuse("says nothing of its architecture".to_owned()))?;
-    let architecture = serde_json::from_str(text).map_err(|error| refuse(format!("is damaged ({error})")))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| refuse(format!("is damaged ({error})")))?;
-    let sets = parameter_sets(&file, device).map_err(|name| refuse(format!("is damaged (tensor {name})")))?;
-    let parameters = sets.into_iter().find(|(name, _)| name == "parameters").map(|(_, parameters)| parameters);
-    parameters.map(|parameters| (architecture, parameters)).ok_or_else(|| refuse("holds no weights".to_owned()))
+    Ok((position, parameter_sets(&file, device).map_err(damaged)?))
 }
 
 /// What stands before the tensors of a safetensors file, as far as it matters here.
@@ -210,7 +183,7 @@ struct Header {
 /// The architecture of the network in such a file, whose tensors are not read.
 ///
 /// # Errors
-/// As [`read_network`].
+/// No such file, a damaged one, or one without a network.
 pub fn read_architecture(path: &Path) -> io::Result<Architecture> {
     let refuse = |what: String| {
         let message = format!("{} {what}; give the {WEIGHTS_FILE} or {FILE} of a run", path.display());
@@ -239,18 +212,19 @@ pub fn read_architecture(path: &Path) -> io::Result<Architecture> {
     serde_json::from_str(text).map_err(|error| damaged(&error))
 }
 
-/// All sets of parameters in a file; the name of a tensor that is none.
+/// All sets of parameters in a file; what is wrong with a tensor that is none.
 fn parameter_sets(file: &SafeTensors<'_>, device: &Device) -> Result<ParameterSets, String> {
     let mut sets: HashMap<String, Vec<(usize, Parameters)>> = HashMap::new();
     let host = Device::flex();
     let tensor = |name: &str, view: &TensorView<'_>| -> Result<Tensor<2>, String> {
-        let dtype = match (view.dtype(), view.shape()) {
-            (Dtype::F32, [_, _]) => DType::F32,
-            (Dtype::F64, [_, _]) => DType::F64,
-            (found, shape) => {
-                return Err(format!("{name} is {found:?} of shape {shape:?}, not F32 or F64 in two dimensions"));
-            }
+        let dtype = match view.dtype() {
+            Dtype::F64 => DType::F64,
+            Dtype::F32 => DType::F32,
+            other => return Err(format!("tensor {name} holds {other:?} numbers where a checkpoint has F32 or F64")),
         };
+        if view.shape().len() != 2 {
+            return Err(format!("tensor {name} has the shape {:?} where a checkpoint has matrices", view.shape()));
+        }
         let data = TensorData::from_bytes_vec(view.data().to_vec(), view.shape().to_vec(), dtype);
         let device = if dtype == DType::F32 || device.supports_dtype(dtype) { device } else { &host };
         Ok(Tensor::from_data(data, (device, dtype)))
@@ -258,7 +232,7 @@ fn parameter_sets(file: &SafeTensors<'_>, device: &Device) -> Result<ParameterSe
     for (name, view) in &file.tensors() {
         let parts: Vec<&str> = name.split('.').collect();
         let [set, layer, "weight"] = parts.as_slice() else { continue };
-        let layer: usize = layer.parse().map_err(|_| name.clone())?;
+        let layer: usize = layer.parse().map_err(|_| format!("tensor {name}"))?;
         let bias = format!("{set}.{layer}.bias");
         let bias = file.tensor(&bias).ok().map(|view| tensor(&bias, &view)).transpose()?;
         sets.entry((*set).to_owned()).or_default().push((layer, Parameters { weight: tensor(name, view)?, bias }));

@@ -11,14 +11,15 @@ mod recorder;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use burn::tensor::{DType, Tensor};
 use faer::Mat;
 use widthwise_probes::to_matrix;
 
 use crate::config::{Anchor, Checked};
 use crate::explain::{expect_explainable, explain_members};
 use crate::monitor::Monitor;
-use crate::network::Network;
+use crate::network::{Network, Parameters};
 use crate::record::checkpoint::{self, Position};
 use crate::record::kill_point::kill_point;
 use crate::record::manifest::{Manifest, MemberOutcome, Outcome};
@@ -188,6 +189,7 @@ fn restored(
                     network.parameters.len()
                 );
             }
+            expect_fit(&name, &set, &network.parameters)?;
             if name == "parameters" { parameters = Some(set) } else { moments.push(set) }
         }
         network.parameters = parameters.context("the checkpoint has no parameters; start again with --force")?;
@@ -197,6 +199,28 @@ fn restored(
         state.moments = moments;
     }
     Ok((Member { member: position.member, step: position.step, network, state }, previous_ntk))
+}
+
+/// Refuses a set of the checkpoint whose tensors are not of the shapes and type of the network's.
+fn expect_fit(name: &str, set: &[Parameters], network: &[Parameters]) -> Result<()> {
+    for (layer, (found, expected)) in (1..).zip(set.iter().zip(network)) {
+        let of = |parameters: &Parameters| {
+            let form = |tensor: &Tensor<2>| (tensor.dims(), tensor.dtype());
+            [Some(form(&parameters.weight)), parameters.bias.as_ref().map(form)]
+        };
+        for (what, (found, expected)) in ["weight", "bias"].into_iter().zip(of(found).into_iter().zip(of(expected))) {
+            let form = |form: Option<([usize; 2], DType)>| {
+                form.map_or("not there".to_owned(), |(dims, dtype)| format!("{dims:?} of {dtype:?}"))
+            };
+            ensure!(
+                found == expected,
+                "{name}.{layer}.{what} of the checkpoint is {}, where the network needs {}; start again with --force",
+                form(found),
+                form(expected)
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The worst that befell a member.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use faer::Mat;
 use serde::Serialize;
 use widthwise_probes::{centred_alignment, inner_product, relative_distance, to_matrix};
@@ -122,7 +122,18 @@ impl<'a> Recorder<'a> {
         (self.initial_weights, self.previous_ntk) = (InitialWeights::new(initial_weights), previous_ntk);
         if member.step > 0 {
             if self.session.experiment.probes.ntk {
-                self.initial_ntk = Some(npy::read(&folder.join("ntk_initial.npy"))?);
+                let initial = npy::read(&folder.join("ntk_initial.npy"))?;
+                let size = |ntk: &Mat<f64>| [ntk.nrows(), ntk.ncols()];
+                if let Some(previous) = self.previous_ntk.as_ref().filter(|ntk| size(ntk) != size(&initial)) {
+                    bail!(
+                        "the kernel of the last look in the checkpoint is {:?}, and that of the first in {} is {:?}; start again \
+                         with --force",
+                        size(previous),
+                        folder.join("ntk_initial.npy").display(),
+                        size(&initial)
+                    );
+                }
+                self.initial_ntk = Some(initial);
             }
             self.predict_path(member, &read_outputs(&folder, self.session.prepared.train.n)?)?;
         }

@@ -7,7 +7,7 @@
 //! With `omega, beta ~ N(0, 1)` the map of weight layer `l` is
 //! `z^l = sigma_w / sqrt(fan_in) * W a^{l-1} + sigma_b b`, up to the gains of its [`Parameterization`].
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::activation::Activation;
 use crate::error::TheoryError;
@@ -53,11 +53,31 @@ pub enum Padding {
     Valid,
     /// The image repeats; output size `ceil(size / stride)`, offsets as for `Same`.
     Circular,
+    /// So many cells of zeros above and below, and so many left and right, fewer than the window has: `padding=(p, q)` of
+    /// PyTorch; output size `floor((size + 2 p - filter) / stride) + 1`. With a stride above 1 this may differ from `Same`,
+    /// which puts as few cells as it needs, and the odd one at the high side.
+    #[serde(untagged)]
+    Zeros(#[serde(deserialize_with = "one_or_two")] [usize; 2]),
+}
+
+/// `[p, q]`, or `p` for `[p, p]`.
+fn one_or_two<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[usize; 2], D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Cells {
+        Both(usize),
+        Each([usize; 2]),
+    }
+    Cells::deserialize(deserializer).map(|cells| match cells {
+        Cells::Both(cells) => [cells; 2],
+        Cells::Each(cells) => cells,
+    })
 }
 
 impl Padding {
-    /// Output size and number of cells before the first along one axis, or `None` if the filter does not fit.
-    pub fn geometry(self, size: usize, filter: usize, stride: usize) -> Option<(usize, usize)> {
+    /// Output size and number of cells before the first along axis 0 (rows) or 1 (columns), or `None` if the filter does not
+    /// fit.
+    pub fn geometry(self, axis: usize, size: usize, filter: usize, stride: usize) -> Option<(usize, usize)> {
         if filter == 0 || stride == 0 || size == 0 {
             return None;
         }
@@ -67,6 +87,11 @@ impl Padding {
                 let out = size.div_ceil(stride);
                 let total = ((out - 1) * stride + filter).saturating_sub(size);
                 Some((out, total / 2))
+            }
+            Padding::Zeros(cells) => {
+                let before = cells[axis];
+                let padded = before.checked_mul(2)?.checked_add(size)?;
+                (before < filter && padded >= filter).then(|| ((padded - filter) / stride + 1, before))
             }
         }
     }
@@ -330,7 +355,7 @@ impl Architecture {
                     (*width, *init, before.features(), 1, gates.count())
                 }
                 Layer::Convolution { width, filter_size, init, .. } => {
-                    let fan_in = before.channels * filter_size[0] * filter_size[1];
+                    let fan_in = before.channels.saturating_mul(filter_size[0]).saturating_mul(filter_size[1]);
                     (*width, *init, fan_in, node.shape.height * node.shape.width, 1)
                 }
                 _ => continue,
@@ -364,5 +389,39 @@ impl Architecture {
     /// As [`Architecture::shapes`].
     pub fn outputs(&self) -> Result<usize, TheoryError> {
         Ok(self.weight_layers()?.last().map_or(0, |layer| layer.width))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explicit_padding_counts_windows_as_pytorch_does() {
+        // floor((size + 2 p - filter) / stride) + 1, by torch.nn.Conv2d: size, filter, stride, p, output.
+        for (size, filter, stride, p, out) in [
+            (6, 3, 2, 1, 3),
+            (7, 3, 2, 1, 4),
+            (6, 3, 1, 2, 8),
+            (6, 4, 2, 1, 3),
+            (6, 5, 3, 2, 2),
+            (1, 2, 1, 1, 2),
+            (5, 3, 4, 0, 1),
+        ] {
+            assert_eq!(
+                Padding::Zeros([p, 0]).geometry(0, size, filter, stride),
+                Some((out, p)),
+                "{size} {filter} {stride}"
+            );
+            assert_eq!(
+                Padding::Zeros([0, p]).geometry(1, size, filter, stride),
+                Some((out, p)),
+                "{size} {filter} {stride}"
+            );
+        }
+        // Windows of nothing but zeros, and windows that do not fit.
+        assert_eq!(Padding::Zeros([3, 0]).geometry(0, 6, 3, 1), None);
+        assert_eq!(Padding::Zeros([1, 1]).geometry(0, 2, 5, 1), None);
+        assert_eq!(Padding::Zeros([usize::MAX, 1]).geometry(0, 6, usize::MAX, 1), None);
     }
 }

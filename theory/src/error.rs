@@ -8,7 +8,7 @@ use thiserror::Error;
 pub enum TheoryError {
     /// A window larger than its image, or a zero size.
     #[error(
-        "layer {}: a window of {window:?} does not fit an image of {image:?}; use a smaller window, a positive stride or padding \"same\"",
+        "layer {}: a window of {window:?} does not fit an image of {image:?}; use a smaller window, a positive stride, fewer cells of padding than the window has, or padding \"same\"",
         .index + 1
     )]
     WindowDoesNotFit {

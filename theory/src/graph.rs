@@ -81,8 +81,8 @@ impl Architecture {
 
     fn shape_after(&self, layer: &Layer, shape: InputShape, index: usize) -> Result<InputShape, TheoryError> {
         let window = |size: [usize; 2], stride: [usize; 2], padding: Padding| {
-            let rows = padding.geometry(shape.height, size[0], stride[0]);
-            let columns = padding.geometry(shape.width, size[1], stride[1]);
+            let rows = padding.geometry(0, shape.height, size[0], stride[0]);
+            let columns = padding.geometry(1, shape.width, size[1], stride[1]);
             match (rows, columns) {
                 (Some((height, _)), Some((width, _))) => Ok(InputShape { channels: shape.channels, height, width }),
                 _ => Err(TheoryError::WindowDoesNotFit { index, window: size, image: [shape.height, shape.width] }),

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Device};
 use widthwise::need;
-use widthwise::network::{Network, Parameters};
+use widthwise::network::Network;
 use widthwise::record::checkpoint;
+use widthwise::record::weights::Weights;
 use widthwise_probes::ntk::Number;
 use widthwise_theory::{Architecture, InputShape, TheoryError, UpdateRule};
 
@@ -74,9 +75,11 @@ impl Subject {
     /// Shapes that do not fit.
     pub(super) fn bytes<T: Number>(&self) -> Result<u64, TheoryError> {
         match &self.origin {
-            // The file, its tensors, and what they are turned into.
+            // The file with a copy of its tensors; these and their numbers in f64; the numbers and the network, layer by layer.
             Origin::File(_, bytes) => {
-                Ok((2 * bytes).max(bytes.saturating_add(need::network(&self.architecture, size_of::<T>())?.0)))
+                let numbers = need::parameters(&self.architecture).saturating_mul(8);
+                let made = numbers.saturating_add(need::drawing(&self.architecture, size_of::<T>())?.0);
+                Ok(made.max(bytes.saturating_add(numbers)).max(bytes.saturating_mul(2)))
             }
             Origin::Seed(_) => Ok(need::drawing(&self.architecture, size_of::<T>())?.0),
         }
@@ -89,8 +92,8 @@ impl Subject {
     pub(super) fn network(self, dtype: DType) -> Result<Network> {
         match self.origin {
             Origin::File(file, _) => {
-                let (architecture, parameters) = checkpoint::read_network(&file, &Device::flex())?;
-                of_parameters(&architecture, parameters, dtype).with_context(|| file.display().to_string())
+                let network = Weights::read(&file)?.network(UpdateRule::Linear, &Device::flex(), dtype);
+                network.with_context(|| file.display().to_string())
             }
             Origin::Seed(seed) => {
                 let rule = UpdateRule::Linear;
@@ -107,18 +110,6 @@ fn expect_columns(shape: InputShape, examples: &[(&Source, &Examples)]) -> Resul
         examples.expect_shape(source, shape)?;
     }
     Ok(())
-}
-
-/// A network of this architecture with these parameters.
-fn of_parameters(architecture: &Architecture, parameters: Vec<Parameters>, dtype: DType) -> Result<Network> {
-    let expected = Network::parameter_shapes(architecture)?;
-    let sizes = |p: &Parameters| (p.weight.dims(), p.bias.as_ref().map(|bias| bias.dims()));
-    ensure!(
-        parameters.iter().map(sizes).eq(expected),
-        "the weights do not have the shapes of the architecture beside them; the file is damaged or of another program"
-    );
-    let parameters = parameters.into_iter().map(|p| p.map(|tensor| tensor.clone().cast(dtype))).collect();
-    Ok(Network::with_parameters(architecture, UpdateRule::Linear, parameters, &Device::flex(), dtype)?)
 }
 
 fn in_folder(folder: &Path, member: usize) -> Result<PathBuf> {

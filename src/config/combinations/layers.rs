@@ -7,7 +7,7 @@ use super::super::layer::{BranchConfig, LayerConfig, PoolingConfig};
 use super::super::network::NetworkConfig;
 use super::super::unknown::{element, join};
 use super::Conflicts;
-use super::network::after_window;
+use super::network::{after_window, more_than_the_window};
 
 /// The first conflict in the list of `network`, whose inputs have this shape.
 pub(super) fn conflicts(network: &NetworkConfig, input: ImageShape, found: &mut Conflicts) {
@@ -79,6 +79,7 @@ fn after_layer(network: &NetworkConfig, layer: &LayerConfig, key: &str, state: S
             Some([height, width]) => {
                 Ok(State { shape: ImageShape { height, width, ..state.shape }, has_positions: true })
             }
+            None if let Some(reason) = more_than_the_window(size, padding) => misfit(reason),
             None => misfit(format!(
                 "its input is {} and a window of {} x {} must fit into it; use a smaller window, smaller strides before, or \
                  padding = \"same\"",

@@ -65,6 +65,9 @@ fn convolutions(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
     for layer in 1..=experiment.network.hidden_widths().len() {
         match after_window(image, *filter_size, *stride, *padding) {
             Some(next) => image = next,
+            None if let Some(reason) = more_than_the_window(*filter_size, *padding) => {
+                return found.add("network.convolution.padding", OTHERS, reason);
+            }
             None => {
                 let reason = format!(
                     "the input of layer {layer} is {} x {} and the filter must fit into it; use a smaller filter, fewer \
@@ -99,9 +102,21 @@ pub(super) fn after_window(
     if padding == Padding::Circular && (size[0] > image[0] || size[1] > image[1]) {
         return None;
     }
-    let (height, _) = padding.geometry(image[0], size[0], stride[0])?;
-    let (width, _) = padding.geometry(image[1], size[1], stride[1])?;
+    let (height, _) = padding.geometry(0, image[0], size[0], stride[0])?;
+    let (width, _) = padding.geometry(1, image[1], size[1], stride[1])?;
     Some([height, width])
+}
+
+/// What is wrong with explicit padding that alone fills a window.
+pub(super) fn more_than_the_window(size: [usize; 2], padding: Padding) -> Option<String> {
+    let Padding::Zeros(cells) = padding else { return None };
+    (cells[0] >= size[0] || cells[1] >= size[1]).then(|| {
+        format!(
+            "a window of {} x {} must reach into the image from every place, and {} x {} cells of zeros on either side are not \
+             fewer than it has; use less padding or a larger window",
+            size[0], size[1], cells[0], cells[1]
+        )
+    })
 }
 
 fn gates(experiment: &Experiment, data: &Data, found: &mut Conflicts) {

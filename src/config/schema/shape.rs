@@ -31,6 +31,8 @@ pub(in crate::config) enum Shape {
     Names(&'static [&'static str]),
     /// One of these names.
     Choice(&'static [&'static str]),
+    /// One of these names, or whole numbers from 0 to 1000: one, or two, vertical and horizontal.
+    ChoiceOrCells(&'static [&'static str]),
     /// One variant, its name the only key of a table, or plain text where it needs no content.
     Variants(&'static [Variant]),
     /// As `Variants`, or an empty table for the value that another key has.

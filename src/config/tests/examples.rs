@@ -120,7 +120,7 @@ fn the_commented_file_names_every_variant() {
             |name: &str| COMMENTED.contains(&format!("\"{name}\"")) || COMMENTED.contains(&format!("{{ {name} = "));
         match shape {
             Shape::Table(keys) => keys.iter().for_each(|key| visit(key.shape, &join(path, key.name))),
-            Shape::Choice(names) | Shape::Names(names) => {
+            Shape::Choice(names) | Shape::ChoiceOrCells(names) | Shape::Names(names) => {
                 names.iter().for_each(|name| assert!(mentions(name), "{path}: {name}"));
             }
             Shape::Variants(variants) => {

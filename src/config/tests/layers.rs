@@ -206,6 +206,45 @@ fn layers_without_a_kernel_are_refused_with_the_reason() {
 }
 
 #[test]
+fn padding_is_a_name_or_cells_on_either_side() {
+    let padding = |text: &str| {
+        let list = list(&format!("[{{ convolution = {{ padding = {text} }} }}, \"activation\"]"));
+        let read = |experiment: &Checked| match &layers(experiment)[0] {
+            LayerConfig::Convolution(config) => config.padding.unwrap(),
+            other => panic!("{other:?}"),
+        };
+        let experiment = list.map_err(|error| error.to_string())?;
+        // And from its resolved text.
+        let text = experiment.resolved_toml();
+        assert_eq!(read(&parse(&text, "b.toml", &[]).unwrap()), read(&experiment), "{text}");
+        Ok::<_, String>(read(&experiment))
+    };
+    assert_eq!(padding("1"), Ok(Padding::Zeros([1, 1])));
+    assert_eq!(padding("0"), Ok(Padding::Zeros([0, 0])));
+    assert_eq!(padding("[1, 2]"), Ok(Padding::Zeros([1, 2])));
+    assert_eq!(padding("\"circular\""), Ok(Padding::Circular));
+    for wrong in ["-1", "1.5", "[1]", "[1, 2, 3]", "[1, -2]", "[1001, 1]", "\"zeros\"", "true"] {
+        let error = padding(wrong).unwrap_err();
+        assert!(
+            error.contains("one of \"same\", \"valid\", \"circular\"") && error.contains("cells of zeros"),
+            "{error}"
+        );
+    }
+    // As many zeros as the filter has cells: windows that see nothing else.
+    let error = padding("[3, 1]").unwrap_err();
+    assert!(error.contains("a window of 3 x 3 must reach into the image from every place, and 3 x 1 cells"), "{error}");
+    let cnn = |padding: &str| {
+        in_file("[network]\nfamily = \"cnn\"", &[format!("network.convolution.padding={padding}").as_str()])
+    };
+    assert_eq!(cnn("[0, 1]").unwrap().network.convolution.padding, Padding::Zeros([0, 1]));
+    let error = cnn("4").unwrap_err().to_string();
+    assert!(
+        error.contains("network.convolution.padding = [4, 4] (--set)") && error.contains("use less padding"),
+        "{error}"
+    );
+}
+
+#[test]
 fn layers_that_do_not_fit_their_input_are_refused() {
     refused(
         "[\n  { convolution = { stride = [9, 9] } },\n  { average_pool = { window = [5, 5] } },\n]",

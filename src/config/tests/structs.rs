@@ -122,6 +122,10 @@ fn samples(shape: Shape) -> Vec<Value> {
         Shape::Text | Shape::Name => vec![Value::String("text".into())],
         Shape::Formula => vec![Value::String("max(x, 0)^2".into())],
         Shape::Pair => vec![Value::Array(vec![whole(1), whole(2)])],
+        Shape::ChoiceOrCells(names) => {
+            let cells = [whole(0), Value::Array(vec![whole(0), whole(1000)])];
+            names.iter().map(|&name| Value::String(name.into())).chain(cells).collect()
+        }
         Shape::Wholes(from, to) => vec![Value::Array(vec![whole(from), whole(to)])],
         Shape::Numbers => vec![Value::Array(vec![Value::Float(0.5), Value::Integer(1)])],
         Shape::Names(names) => vec![Value::Array(names.iter().map(|&name| Value::String(name.into())).collect())],
@@ -157,7 +161,7 @@ fn compare_layer(name: &str, content: Shape) {
         return;
     };
     let value_of = |key: &Key| match key.shape {
-        Shape::Choice(choices) => Value::String(choices[0].into()),
+        Shape::Choice(choices) | Shape::ChoiceOrCells(choices) => Value::String(choices[0].into()),
         Shape::Layers(_) => Value::Array(Vec::new()),
         shape => samples(shape).remove(0),
     };

@@ -33,6 +33,18 @@ pub enum WeightsError {
         /// What is wrong.
         reason: String,
     },
+    /// No file of this program, or a damaged one.
+    #[error(
+        "{} is damaged or something else: it is no sound safetensors file ({reason}); give the weights.safetensors or \
+         checkpoint.safetensors of a run, or what `widthwise weights import` makes",
+        path.display()
+    )]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, or what it is.
+        reason: String,
+    },
     /// Tensors without the network that they belong to.
     #[error(
         "{} does not say which network its weights belong to; `widthwise weights import` makes a file that does",
@@ -106,6 +118,42 @@ pub enum WeightsError {
         place: usize,
         /// NaN or an infinity.
         value: f64,
+    },
+    /// Layers that are not parameters of their own.
+    #[error(
+        "{} has one tensor in two places: {first} and {second} {how}, and a network whose layers share weights has another tangent \
+         kernel than one with a weight each; no network here ties layers, so train one that does not",
+        path.display()
+    )]
+    Tied {
+        /// The file.
+        path: PathBuf,
+        /// The tensor that comes first.
+        first: String,
+        /// The other one.
+        second: String,
+        /// How that is known.
+        how: String,
+    },
+    /// A window whose place in PyTorch is not known.
+    #[error(
+        "{window} has padding = {padding}, which on its input of {} x {} with a stride of {} x {} is not what padding=({}, {}) of \
+         PyTorch does, and a state dict does not say which it was; {advice}",
+        image[0], image[1], stride[0], stride[1], symmetric[0], symmetric[1]
+    )]
+    Padding {
+        /// The layer, in words.
+        window: String,
+        /// Its padding, as a configuration has it.
+        padding: String,
+        /// Height and width of what it reads.
+        image: [usize; 2],
+        /// Its strides.
+        stride: [usize; 2],
+        /// The nearest padding of PyTorch.
+        symmetric: [usize; 2],
+        /// What to do.
+        advice: String,
     },
     /// Something in a state dict that no network here has.
     #[error("{} has {name}: {reason}", path.display())]

@@ -14,8 +14,11 @@
 //! [`pytorch`] reads and writes state dicts.
 
 mod error;
+mod format;
 pub mod pytorch;
 mod tensors;
+mod tied;
+mod torch;
 
 use std::path::Path;
 
@@ -71,12 +74,13 @@ fn layer_shapes(architecture: &Architecture) -> Result<Vec<LayerShape>, WeightsE
     Ok(layers
         .iter()
         .map(|layer| {
-            let rows = layer.fan_in * layer.branches;
+            let rows = layer.fan_in.saturating_mul(layer.branches);
             let has_bias = layer.init.sigma_b2 > 0.0 || architecture.init_scheme == InitScheme::Pytorch;
             match nodes[layer.index].operation {
                 Operation::Layer(Layer::Convolution { filter_size: [height, width], .. }) => LayerShape {
                     weight: [layer.width, rows],
-                    filter: Some([layer.fan_in / (height * width), height, width]),
+                    // A header may claim filters of more cells than can be counted.
+                    filter: Some([height.checked_mul(width).map_or(0, |cells| layer.fan_in / cells), height, width]),
                     has_bias,
                 },
                 _ => LayerShape { weight: [rows, layer.width], filter: None, has_bias },
@@ -92,7 +96,7 @@ impl Weights {
     /// A file that cannot be read or holds no architecture; tensors that are missing, left over, of another shape or type than
     /// the architecture says, or not finite.
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
-        let file = TensorFile::read_safetensors(path)?;
+        let file = TensorFile::read_own(path)?;
         let architecture = architecture_of(&file, path)?;
         // Beside the weights a checkpoint holds moments.
         let prefix = if file.metadata.contains_key("position") { "parameters." } else { "" };

@@ -10,10 +10,15 @@
 //! parameterization on the way in and multiplied on the way out, so that the function is the same in every parameterization;
 //! in the standard one they are the same numbers.
 //!
-//! A tensor is called `<module>.weight` or `<module>.bias`. Modules may have any names: in the natural order of the names
-//! (`2.weight` before `10.weight`) the k-th module whose weight has a shape goes to the k-th layer of that shape.
+//! A tensor is called `<module>.weight` or `<module>.bias`. Modules may have any names: the k-th module whose weight has a shape goes to
+//! the k-th layer of that shape, in the order of the state dict. Safetensors does not keep that order; there it is the one of the
+//! numbers in the names (`2.weight` before `10.weight`), and names that differ in more than numbers say nothing of an order.
+//!
+//! What would change the function or its tangent kernel without a sign is refused: weights that layers share, running statistics, masks and
+//! factors of reparameterized weights, windows whose padding a state dict does not say.
 
 mod names;
+mod padding;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -22,6 +27,7 @@ use burn::tensor::{DType, TensorData};
 use widthwise_theory::{Architecture, Layer, Operation, Scaling, UpdateRule};
 
 use super::tensors::{TensorFile, Tensors, precision};
+use super::tied;
 use super::{LayerShape, LayerWeights, Weights, WeightsError, layer_shapes};
 use crate::record::{atomic, checkpoint};
 use names::natural_order;
@@ -59,12 +65,14 @@ struct Module {
 ///
 /// # Errors
 /// A file that cannot be read; modules that are no layers here, such as BatchNorm; layers without a module of their shape,
-/// modules without a layer, biases on one side only; a LayerNorm whose scales are not 1 or whose shifts are not 0.
+/// modules without a layer, biases on one side only; a LayerNorm whose scales are not 1 or whose shifts are not 0; layers that share
+/// weights; modules whose order is not known; windows that may have had another padding.
 pub fn import(path: &Path, architecture: &Architecture, mappings: &[Mapping]) -> Result<Imported, WeightsError> {
     let file = TensorFile::read(path)?;
     if file.metadata.contains_key("architecture") && !file.metadata.contains_key("layout") {
         return Err(WeightsError::OwnFile { path: path.to_owned() });
     }
+    padding::expect_known(architecture, &file.metadata)?;
     if let Some(name) = file.tensors.keys().find(|name| is_running_statistic(name)) {
         return Err(WeightsError::Refused {
             path: path.to_owned(),
@@ -74,13 +82,17 @@ pub fn import(path: &Path, architecture: &Architecture, mappings: &[Mapping]) ->
                 .to_owned(),
         });
     }
+    let order: Option<Vec<String>> = file.keeps_order.then(|| file.order.clone());
+    let mut remarks = file.remarks.clone();
     let mut tensors = file.numbers("")?;
-    let mut remarks = Vec::new();
     drop_norms(path, &mut tensors, architecture, &mut remarks)?;
     let dtype = precision(&tensors);
     let shapes = layer_shapes(architecture)?;
     let scalings = architecture.scalings(UpdateRule::Linear)?;
-    let modules = matched(path, &tensors, &shapes, mappings, &mut remarks)?;
+    let modules = matched(path, &tensors, order.as_deref(), &shapes, mappings, &mut remarks)?;
+    for what in ["weight", "bias"] {
+        tied::expect_apart(path, &tensors, modules.iter().map(|module| join(module, what)))?;
+    }
     let mut layers = Vec::new();
     for (index, module) in modules.iter().enumerate() {
         layers.push(layer_of(path, &mut tensors, (index + 1, module), shapes[index], &scalings[index])?);
@@ -161,6 +173,7 @@ fn drop_norms(
 fn matched(
     path: &Path,
     tensors: &Tensors,
+    order: Option<&[String]>,
     shapes: &[LayerShape],
     mappings: &[Mapping],
     remarks: &mut Vec<String>,
@@ -171,7 +184,7 @@ fn matched(
             (module, "weight") => modules.entry(module).or_default().weight = tensor.shape.clone(),
             (module, "bias") => modules.entry(module).or_default().has_bias = true,
             _ => {
-                let reason = "neither a weight nor a bias; only nn.Linear and nn.Conv2d can be read, saved as net.state_dict() alone".to_owned();
+                let reason = names::why_no_parameter(name);
                 return Err(WeightsError::Refused { path: path.to_owned(), name: name.clone(), reason });
             }
         }
@@ -197,34 +210,60 @@ fn matched(
     }
     let is_taken = |module: &str| mappings.iter().any(|mapping| mapping.module == module);
     let mut free: Vec<&str> = modules.keys().copied().filter(|module| !is_taken(module)).collect();
-    free.sort_by(|a, b| natural_order(a, b));
-    let mut by_order: Vec<&str> = Vec::new();
+    match order {
+        Some(order) => {
+            let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+            for (place, name) in order.iter().enumerate() {
+                places.entry(split(name).0).or_insert(place);
+            }
+            free.sort_by_key(|module| places.get(module));
+        }
+        None => free.sort_by(|a, b| natural_order(a, b)),
+    }
+    let mut by_order: Vec<(usize, &str)> = Vec::new();
     for (index, shape) in shapes.iter().enumerate().filter(|(index, _)| mappings.iter().all(|m| m.layer != index + 1)) {
         let wanted = foreign_shape(*shape);
         let Some(place) = free.iter().position(|module| modules[module].weight == wanted) else {
             let left: Vec<String> =
                 free.iter().map(|module| format!("{} {:?}", join(module, "weight"), modules[module].weight)).collect();
             let left = if left.is_empty() { "no other weights are left".to_owned() } else { left.join(", ") };
-            let reason = format!("a weight of shape {wanted:?} is looked for; there are {left}");
+            let turned: Vec<usize> = wanted.iter().rev().copied().collect();
+            let taken = by_order.iter().find(|(_, module)| [&wanted, &turned].contains(&&modules[module].weight));
+            let tied = taken.map_or(String::new(), |(_, module)| {
+                format!(
+                    "; a layer that uses the weights of {module} again, as they are or transposed, is no layer here"
+                )
+            });
+            let reason = format!("a weight of shape {wanted:?} is looked for; there are {left}{tied}");
             return Err(WeightsError::NoMatch { layer: index + 1, reason });
         };
         let module = free.remove(place);
-        by_order.push(module);
+        by_order.push((index + 1, module));
         chosen[index] = Some(module.to_owned());
     }
-    remarks.extend(doubtful(&by_order, &modules));
+    if let Some((layer, first, second)) = doubtful(&by_order, &modules) {
+        if order.is_none() {
+            let reason = format!(
+                "{first} and {second} have one shape, and this file does not keep the order of its state dict: their names do not say \
+                 which comes first; say --map {layer}={first} or --map {layer}={second}"
+            );
+            return Err(WeightsError::NoMatch { layer, reason });
+        }
+        remarks.push(format!(
+            "{first} and {second} have one shape, and the order of the state dict puts {first} first; --map says otherwise where that is \
+             wrong"
+        ));
+    }
     Ok(chosen.into_iter().flatten().collect())
 }
 
-/// A remark where modules of one shape differ in more than their numbers, so that the order of their names may mean nothing.
-fn doubtful(by_order: &[&str], modules: &BTreeMap<&str, Module>) -> Option<String> {
+/// Modules of one shape that differ in more than their numbers, so that the order of their names means nothing, and the layer of the
+/// first.
+fn doubtful<'a>(by_order: &[(usize, &'a str)], modules: &BTreeMap<&str, Module>) -> Option<(usize, &'a str, &'a str)> {
     let stem = |module: &str| module.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
     let pairs = by_order.iter().enumerate().flat_map(|(i, a)| by_order[..i].iter().map(move |b| (*b, *a)));
-    let (first, second) =
-        pairs.into_iter().find(|(a, b)| modules[a].weight == modules[b].weight && stem(a) != stem(b))?;
-    Some(format!(
-        "{first} and {second} have one shape, and only their names put {first} first; --map says otherwise where that is wrong"
-    ))
+    let is_doubtful = |a: &str, b: &str| modules[a].weight == modules[b].weight && stem(a) != stem(b);
+    pairs.into_iter().find(|((_, a), (_, b))| is_doubtful(a, b)).map(|((layer, a), (_, b))| (layer, a, b))
 }
 
 /// The shape that PyTorch gives the weights of a layer.

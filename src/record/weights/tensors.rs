@@ -1,14 +1,16 @@
 //! Named tensors of a file as numbers on the host: safetensors, and what `torch.save` writes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, TensorData};
-use pytorch_reader::PytorchReader;
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
-use super::WeightsError;
+use super::format::{Format, format_of, shards};
+use super::{WeightsError, torch};
 
 /// One tensor.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,12 @@ pub(super) struct TensorFile {
     path: PathBuf,
     pub(super) tensors: BTreeMap<String, Raw>,
     pub(super) metadata: HashMap<String, String>,
+    /// Names in the order in which the file has them.
+    pub(super) order: Vec<String>,
+    /// Whether that is the order of the state dict.
+    pub(super) keeps_order: bool,
+    /// What the user should know.
+    pub(super) remarks: Vec<String>,
 }
 
 /// A tensor as it lies in the file.
@@ -35,53 +43,60 @@ pub(super) struct TensorFile {
 pub(super) struct Raw {
     pub(super) shape: Vec<usize>,
     /// Its type, or the name of one that is no floating-point type.
-    dtype: Result<DType, String>,
-    bytes: Vec<u8>,
+    pub(super) dtype: Result<DType, String>,
+    pub(super) bytes: Vec<u8>,
 }
 
+/// Bytes at the beginning of a file that say what it is.
+const HEAD: u64 = 4096;
+
 impl TensorFile {
-    /// Reads a safetensors file, or one that `torch.save` wrote: a zip archive or, before PyTorch 1.6, a bare pickle.
-    pub(super) fn read(path: &Path) -> Result<Self, WeightsError> {
-        let has_ending = |ending: &str| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending));
-        if ["pt", "pth", "bin", "ckpt"].into_iter().any(has_ending) {
-            Self::read_pickle(path)
-        } else {
-            Self::read_safetensors(path)
+    /// A file without tensors.
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            tensors: BTreeMap::new(),
+            metadata: HashMap::new(),
+            order: Vec::new(),
+            keeps_order: false,
+            remarks: Vec::new(),
         }
     }
 
-    /// Nothing in the pickle is run: the reader knows the few types that a state dict is made of.
-    fn read_pickle(path: &Path) -> Result<Self, WeightsError> {
-        if let Err(source) = std::fs::File::open(path) {
-            return Err(WeightsError::Read { path: path.to_owned(), source });
+    /// Reads a safetensors file, or one that `torch.save` wrote: what it begins with says which, and not its name.
+    pub(super) fn read(path: &Path) -> Result<Self, WeightsError> {
+        let unreadable = |reason: String| WeightsError::Unreadable { path: path.to_owned(), reason };
+        match format(path)? {
+            Format::Safetensors => Self::read_safetensors(path),
+            Format::Torch(form) => torch::read(path, form),
+            Format::Index => {
+                let text =
+                    std::fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
+                Err(unreadable(shards(&text)))
+            }
+            Format::Other(what) => Err(unreadable(format!(
+                "{what}; expected what torch.save(net.state_dict(), ...) writes, or safetensors"
+            ))),
         }
-        let unreadable = |error: String| WeightsError::Unreadable {
-            path: path.to_owned(),
-            reason: format!("{error}; expected what torch.save(net.state_dict(), ...) writes"),
+    }
+
+    /// Reads a file that this program wrote.
+    pub(super) fn read_own(path: &Path) -> Result<Self, WeightsError> {
+        let reason = match format(path)? {
+            Format::Safetensors => return Self::read_safetensors(path),
+            Format::Torch(_) => "it is a pickle or a zip archive, as torch.save writes".to_owned(),
+            Format::Index => "it is JSON".to_owned(),
+            Format::Other(what) => what,
         };
-        let file = PytorchReader::new(path).map_err(|error| unreadable(error.to_string()))?;
-        let raw = |tensor: pytorch_reader::Tensor| -> Result<Raw, WeightsError> {
-            let dtype = match tensor.dtype() {
-                pytorch_reader::DType::F16 => Ok(DType::F16),
-                pytorch_reader::DType::BF16 => Ok(DType::BF16),
-                pytorch_reader::DType::F32 => Ok(DType::F32),
-                pytorch_reader::DType::F64 => Ok(DType::F64),
-                other => Err(format!("{other:?}")),
-            };
-            let bytes = tensor.read().map_err(|error| unreadable(error.to_string()))?;
-            Ok(Raw { shape: tensor.shape().to_vec(), dtype, bytes })
-        };
-        let tensors = file.into_tensors().into_iter().map(|(name, tensor)| Ok((name, raw(tensor)?)));
-        let tensors = tensors.collect::<Result<_, WeightsError>>()?;
-        Ok(Self { path: path.to_owned(), tensors, metadata: HashMap::new() })
+        Err(WeightsError::NotOurs { path: path.to_owned(), reason })
     }
 
     /// Reads a safetensors file.
-    pub(super) fn read_safetensors(path: &Path) -> Result<Self, WeightsError> {
+    fn read_safetensors(path: &Path) -> Result<Self, WeightsError> {
         let bytes = std::fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
-        let unreadable = |error: safetensors::SafeTensorError| WeightsError::Unreadable {
+        let unreadable = |error: safetensors::SafeTensorError| WeightsError::NotOurs {
             path: path.to_owned(),
-            reason: format!("it is no sound safetensors file ({error})"),
+            reason: error.to_string(),
         };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(unreadable)?;
         let file = SafeTensors::deserialize(&bytes).map_err(unreadable)?;
@@ -97,9 +112,9 @@ impl TensorFile {
             bytes: view.data().to_vec(),
         };
         Ok(Self {
-            path: path.to_owned(),
             tensors: file.tensors().into_iter().map(|(name, view)| (name, raw(view))).collect(),
             metadata: header.metadata().clone().unwrap_or_default(),
+            ..Self::new(path)
         })
     }
 
@@ -111,6 +126,16 @@ impl TensorFile {
         let chosen = self.tensors.into_iter().filter(|(name, _)| name.starts_with(prefix));
         chosen.map(|(name, raw)| raw.numbers(&self.path, &name).map(|tensor| (name, tensor))).collect()
     }
+}
+
+/// What kind of file lies at `path`.
+fn format(path: &Path) -> Result<Format, WeightsError> {
+    let cannot_read = |source| WeightsError::Read { path: path.to_owned(), source };
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(cannot_read)?;
+    let length = file.metadata().map_err(cannot_read)?.len();
+    file.take(HEAD).read_to_end(&mut head).map_err(cannot_read)?;
+    Ok(format_of(&head, length))
 }
 
 /// The precision that holds all of `tensors`.

@@ -281,8 +281,10 @@ impl Program {
                 Step::Pool(window, _) => window.cells() > 1 || self.needs_pairs[instruction.output],
                 _ => self.needs_pairs[instruction.output],
             };
+            // Of one position nothing mixes, unless explicit padding makes windows side by side that all read it.
+            let spreads = matches!(instruction.step, Step::Pool(..)) && self.sizes[instruction.output] != [1, 1];
             for operand in &instruction.inputs {
-                self.needs_pairs[operand.state] |= needed && self.sizes[operand.state] != [1, 1];
+                self.needs_pairs[operand.state] |= needed && (spreads || self.sizes[operand.state] != [1, 1]);
             }
         }
     }

@@ -27,9 +27,9 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// The axis of a window, or `None` if it does not fit.
-    pub(crate) fn new(padding: Padding, size: usize, taps: usize, stride: usize) -> Option<Self> {
-        let (out, before) = padding.geometry(size, taps, stride)?;
+    /// Axis `axis` of a window, or `None` if it does not fit.
+    pub(crate) fn new(padding: Padding, axis: usize, size: usize, taps: usize, stride: usize) -> Option<Self> {
+        let (out, before) = padding.geometry(axis, size, taps, stride)?;
         let wraps = padding == Padding::Circular;
         let end = (size + before + 1).saturating_sub(taps).min(out);
         let interior = if stride == 1 { before.min(end)..end } else { 0..0 };
@@ -119,8 +119,8 @@ pub(crate) struct Window {
 impl Window {
     /// The windows of `taps` cells on an image of `size`, or `None` if they do not fit.
     pub(crate) fn new(padding: Padding, size: [usize; 2], taps: [usize; 2], stride: [usize; 2]) -> Option<Self> {
-        let rows = Axis::new(padding, size[0], taps[0], stride[0])?;
-        Some(Self { rows, columns: Axis::new(padding, size[1], taps[1], stride[1])? })
+        let rows = Axis::new(padding, 0, size[0], taps[0], stride[0])?;
+        Some(Self { rows, columns: Axis::new(padding, 1, size[1], taps[1], stride[1])? })
     }
 
     /// Cells of the window.

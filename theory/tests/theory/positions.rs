@@ -167,12 +167,13 @@ fn window_cells(
     stride: [usize; 2],
     padding: Padding,
 ) -> Vec<Vec<Option<usize>>> {
-    let low = |size: usize, out: usize, window: usize, stride: usize| match padding {
+    let low = |axis: usize, size: usize, out: usize, window: usize, stride: usize| match padding {
         Padding::Valid => 0,
+        Padding::Zeros(cells) => cells[axis],
         _ => ((out - 1) * stride + window).saturating_sub(size) / 2,
     };
-    let (top, left) =
-        (low(before.height, after.height, window[0], stride[0]), low(before.width, after.width, window[1], stride[1]));
+    let top = low(0, before.height, after.height, window[0], stride[0]);
+    let left = low(1, before.width, after.width, window[1], stride[1]);
     let resolve = |position: i64, size: usize| match padding {
         Padding::Circular => Some(position.rem_euclid(size as i64)),
         _ => (0..size as i64).contains(&position).then_some(position),
@@ -235,6 +236,33 @@ fn fast_recursion_equals_the_plain_one() -> Result<(), TheoryError> {
                 convolution([3, 3], 1, Padding::Same, other),
                 Layer::Flatten,
                 act(),
+                dense(1, init()),
+            ],
+            vec![
+                convolution([3, 3], 2, Padding::Zeros([1, 1]), init()),
+                act(),
+                convolution([4, 3], 1, Padding::Zeros([3, 0]), other),
+                act(),
+                Layer::Flatten,
+                dense(1, init()),
+            ],
+            vec![
+                convolution([3, 4], 2, Padding::Zeros([1, 2]), init()),
+                act(),
+                pool([3, 2], 2, Padding::Zeros([1, 1])),
+                convolution([3, 2], 1, Padding::Zeros([2, 1]), other),
+                act(),
+                Layer::GlobalAveragePool,
+                dense(1, init()),
+            ],
+            vec![
+                // Down to one position, of which pooling with padding makes nine.
+                convolution([5, 6], 1, Padding::Valid, init()),
+                act(),
+                pool([3, 3], 1, Padding::Zeros([2, 2])),
+                convolution([2, 2], 1, Padding::Same, other),
+                act(),
+                Layer::GlobalAveragePool,
                 dense(1, init()),
             ],
         ];

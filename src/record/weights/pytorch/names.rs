@@ -66,6 +66,27 @@ pub fn sequential_names(architecture: &Architecture) -> Result<Vec<String>, Weig
     Ok(names)
 }
 
+/// Why a tensor that is no weight and no bias cannot be read, and what to do.
+pub(super) fn why_no_parameter(name: &str) -> String {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    let ends = |endings: &[&str]| endings.iter().any(|ending| last.ends_with(ending));
+    let what = if name.contains("parametrizations.") {
+        "a part of a parametrized weight; torch.nn.utils.parametrize.remove_parametrizations makes it a plain one"
+    } else if ends(&["_mask", "_orig"]) {
+        "a part of a pruned or spectrally normalized weight; torch.nn.utils.prune.remove or torch.nn.utils.remove_spectral_norm makes it a \
+         plain one"
+    } else if ends(&["_g", "_v", "_u"]) {
+        "a part of a normalized weight; torch.nn.utils.remove_weight_norm or remove_spectral_norm makes it a plain one"
+    } else if last.starts_with("weight_ih") || last.starts_with("weight_hh") {
+        "of a recurrent layer, which no network here has"
+    } else if last.starts_with("in_proj") {
+        "of an attention layer, which no network here has"
+    } else {
+        "a buffer or parameter of something else, on which the function may depend"
+    };
+    format!("neither a weight nor a bias, but {what}; only nn.Linear and nn.Conv2d can be read")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
