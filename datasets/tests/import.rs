@@ -104,7 +104,7 @@ fn load_mnist(folder: &Path) -> Result<usize, String> {
 fn write_others(folder: &Path, [train, test]: [usize; 2]) {
     for (count, [images, labels]) in [(train, [NAMES[0], NAMES[1]]), (test, [NAMES[2], NAMES[3]])] {
         let mut bytes = Vec::new();
-        let pixels: Vec<u8> = (0..count * 784).map(|at| (at * at >> 3) as u8).collect();
+        let pixels: Vec<u8> = (0..count * 784).map(|at| ((at * at) >> 3) as u8).collect();
         idx::write(&mut bytes, &[count, 28, 28], &pixels).unwrap();
         write(folder.join(images), &bytes);
         bytes.clear();
