@@ -28,8 +28,8 @@ impl Desk {
     fn new() -> Self {
         let desk = Self(tempfile::tempdir().unwrap());
         desk.write("net.toml", NETWORK);
-        desk.write("x.csv", &rows(","));
-        desk.write("y.csv", &column());
+        desk.write("x.csv", rows(","));
+        desk.write("y.csv", column());
         desk
     }
 

@@ -1,6 +1,8 @@
 //! What can go wrong between a data set's name and its examples.
 
+use crate::catalog;
 use crate::format_error::FormatError;
+use crate::identify::owner_of_checksum;
 use std::io;
 use std::path::PathBuf;
 
@@ -56,24 +58,20 @@ pub enum DataError {
         source: FormatError,
     },
     /// A file's checksum differs from the published one.
-    #[error("{} {}", path.display(), misfit(id, title, [expected, found, content], *belongs_to, *file))]
+    #[error("{} {}", path.display(), misfit(id, [expected, found, content], *belongs_to))]
     Checksum {
         /// Data set.
         id: &'static str,
-        /// Its name for people.
-        title: &'static str,
         /// File.
         path: PathBuf,
         /// Published checksum with its kind.
         expected: String,
         /// Checksum found.
-        found: String,
+        found: Box<str>,
         /// Data set that the bytes do belong to.
         belongs_to: Option<&'static str>,
-        /// The file of it that they are.
-        file: Option<&'static str>,
         /// What the file holds.
-        content: String,
+        content: Box<str>,
     },
     /// A file is whole and in order, but not one of this data set.
     #[error(
@@ -152,13 +150,9 @@ pub enum DataError {
 }
 
 /// What a file with another checksum is, as far as that is known, and what to do.
-fn misfit(
-    id: &str,
-    title: &str,
-    [expected, found, content]: [&str; 3],
-    belongs_to: Option<&str>,
-    file: Option<&str>,
-) -> String {
+fn misfit(id: &str, [expected, found, content]: [&str; 3], belongs_to: Option<&str>) -> String {
+    let title = catalog::find(id).map_or(id, |entry| entry.title);
+    let file = owner_of_checksum(found).map(|(_, file)| file.name);
     match (belongs_to, file) {
         (Some(other), Some(file)) if other == id => format!(
             "is {title}'s {file} under the name of another of its files; rename it, or `widthwise data import FOLDER` gives each \

@@ -148,17 +148,14 @@ fn read_verified<T>(
     };
     match (reader.finish(), file.checksum) {
         (Some(found), Some(expected)) if found != expected.hex() => {
-            let owner = owner_of_checksum(&found);
             let content = Content::of(path).ok().filter(|content| *content != Content::Unknown);
             Err(DataError::Checksum {
                 id: entry.id,
-                title: entry.title,
                 path: path.to_path_buf(),
                 expected: expected.to_string(),
-                belongs_to: owner.map(|(entry, _)| entry.id),
-                file: owner.map(|(_, file)| file.name),
-                content: content.map_or_else(|| format!("{} bytes", file.bytes), |content| content.to_string()),
-                found,
+                belongs_to: owner_of_checksum(&found).map(|(entry, _)| entry.id),
+                content: content.map_or_else(|| format!("{} bytes", file.bytes), |content| content.to_string()).into(),
+                found: found.into(),
             })
         }
         _ => Ok(parsed),
