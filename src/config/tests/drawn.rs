@@ -79,6 +79,11 @@ pub(super) fn ends(shape: Shape, name: &str) -> Vec<Value> {
             .collect(),
         Shape::Names(names) => vec![Value::Array(Vec::new()), Value::Array(texts(names))],
         Shape::Choice(names) => texts(names),
+        Shape::ChoiceOrCells(names) => {
+            let cells = wholes(0, 1000, name);
+            let pairs = cells.iter().flat_map(|&n| [[n, n], [0, n]]).map(list_of_wholes);
+            texts(names).into_iter().chain(cells.iter().copied().map(Value::Integer)).chain(pairs).collect()
+        }
         Shape::Variants(variants) => of_variants(variants),
         Shape::VariantsOrEmpty(variants) => {
             of_variants(variants).into_iter().chain([Value::Table(Table::new())]).collect()
