@@ -2,9 +2,10 @@
 
 use super::formula::{Formula, input};
 use super::leaky_relu::LeakyRelu;
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::Dual;
 use crate::dual::closed_form::Visitor;
+use crate::dual::near::{NearDual, NearPair};
 
 #[derive(Clone, Copy)]
 pub(super) struct Abs;
@@ -32,8 +33,16 @@ impl Member for Abs {
         [input().abs(), input().sign()]
     }
 
+    fn parity(&self) -> Option<Parity> {
+        Some(Parity::Even)
+    }
+
     fn smoothness(&self) -> Smoothness {
         SHARED.smoothness()
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        SHARED.near(pair)
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

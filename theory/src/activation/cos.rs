@@ -3,9 +3,11 @@
 use std::f64::consts::FRAC_PI_2;
 
 use super::formula::{Formula, constant};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use super::sin::Sin;
+use super::wave;
 use crate::dual::closed_form::Visitor;
+use crate::dual::near::{NearDual, NearPair};
 
 #[derive(Clone, Copy)]
 pub(super) struct Cos {
@@ -38,8 +40,22 @@ impl Member for Cos {
         [self.argument().cos(), self.argument().sin() * constant(-self.frequency)]
     }
 
+    fn parity(&self) -> Option<Parity> {
+        // The cosine of twice the phase, as the duals see it.
+        match (2.0 * self.phase).cos() {
+            1.0 => Some(Parity::Even),
+            -1.0 => Some(Parity::Odd),
+            _ => None,
+        }
+    }
+
     fn smoothness(&self) -> Smoothness {
         self.as_sin().smoothness()
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        let (odd, even) = self.phase.sin_cos();
+        Some(wave::near(self.frequency, odd * odd, even * even, pair))
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

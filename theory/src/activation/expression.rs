@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::formula::{Formula, FormulaNode};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use super::parse::{FormulaError, parse};
 use crate::dual::expectation_in_panels;
 
@@ -35,6 +35,7 @@ struct Analysis {
     value: Formula,
     derivative: Formula,
     smoothness: Smoothness,
+    parity: Option<Parity>,
 }
 
 impl Expression {
@@ -59,7 +60,8 @@ impl Expression {
             (right - left).abs() > 1e-6 * (1.0 + left.abs())
         });
         let smoothness = smoothness(&value, &derivative, kinks, jumps)?;
-        Ok(Self { text: text.to_owned(), analysis: Arc::new(Analysis { value, derivative, smoothness }) })
+        let parity = Parity::of(|x| value.evaluate(x), |x| derivative.evaluate(x));
+        Ok(Self { text: text.to_owned(), analysis: Arc::new(Analysis { value, derivative, smoothness, parity }) })
     }
 
     /// The formula as it was written.
@@ -177,6 +179,10 @@ impl Member for &Expression {
 
     fn formulas(&self) -> [Formula; 2] {
         [self.analysis.value.clone(), self.analysis.derivative.clone()]
+    }
+
+    fn parity(&self) -> Option<Parity> {
+        self.analysis.parity
     }
 
     fn smoothness(&self) -> Smoothness {

@@ -5,8 +5,9 @@
 use std::f64::consts::PI;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::near::{Legs, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -28,8 +29,17 @@ impl Member for Gaussian {
         [bump.clone(), bump * (input() * constant(-2.0))]
     }
 
+    fn parity(&self) -> Option<Parity> {
+        Some(Parity::Even)
+    }
+
     fn smoothness(&self) -> Smoothness {
         Smoothness::analytic(PI / 3.0)
+    }
+
+    fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
+        let Legs { first, second, difference } = Legs::new(pair);
+        Some([difference / first / second, 4.0 * (pair.covariance() / second) / second / second])
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

@@ -3,8 +3,9 @@
 use std::f64::consts::FRAC_PI_2;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -25,8 +26,16 @@ impl Member for Identity {
         [input(), constant(1.0)]
     }
 
+    fn parity(&self) -> Option<Parity> {
+        Some(Parity::Odd)
+    }
+
     fn smoothness(&self) -> Smoothness {
         Smoothness::analytic(FRAC_PI_2)
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        Some(NearDual { pair: *pair, slope: 1.0 })
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

@@ -4,6 +4,7 @@ use std::f64::consts::FRAC_PI_2;
 
 use super::formula::Formula;
 use crate::dual::closed_form::Visitor;
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::{Dual, HermiteSeries};
 
 /// One elementwise nonlinearity.
@@ -22,6 +23,26 @@ pub(crate) trait Member {
 
     /// What quadrature must know.
     fn smoothness(&self) -> Smoothness;
+
+    /// Whether `phi` is odd or even.
+    fn parity(&self) -> Option<Parity> {
+        None
+    }
+
+    /// What becomes of a pair near collinear, norms and complement alike, where there is a formula of its own.
+    fn near(&self, _pair: &NearPair) -> Option<NearDual> {
+        None
+    }
+
+    /// `[V(a, sqrt(ab), b) - V(a, c, b), Vd(a, c, b)]` of a pair with positive correlation, free of cancellation.
+    fn descent(&self, _pair: &NearPair) -> Option<[f64; 2]> {
+        None
+    }
+
+    /// `Vd` of a pair, free of cancellation, where [`Member::descent`] has no formula.
+    fn near_slope(&self, _pair: &NearPair) -> Option<f64> {
+        None
+    }
 
     /// Shows `visitor` the closed form, if there is one.
     fn visit<V: Visitor>(&self, _visitor: V) -> Option<V::Output> {
@@ -46,6 +67,31 @@ pub(crate) trait Member {
     /// The slope below zero of a function that is the identity above it, up to scale homogeneous of degree one.
     fn negative_slope(&self) -> Option<f64> {
         None
+    }
+}
+
+/// A symmetry about zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Parity {
+    /// `phi(-x) = -phi(x)`.
+    Odd,
+    /// `phi(-x) = phi(x)`.
+    Even,
+}
+
+impl Parity {
+    /// Of a function known by its values and derivatives alone: what holds to the last bit at many points.
+    pub(crate) fn of(value: impl Fn(f64) -> f64, derivative: impl Fn(f64) -> f64) -> Option<Self> {
+        // Irrational steps: no point of the grid is special.
+        let points = || (0..96).map(|i| 0.013_579 * 1.103_7_f64.powi(i)).chain([0.0]);
+        let holds = |sign: f64| {
+            points().all(|x| value(-x) == sign * value(x)) && points().all(|x| derivative(-x) == -sign * derivative(x))
+        };
+        match (holds(-1.0), holds(1.0)) {
+            (true, _) => Some(Self::Odd),
+            (false, true) => Some(Self::Even),
+            _ => None,
+        }
     }
 }
 

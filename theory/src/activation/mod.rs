@@ -24,15 +24,17 @@ mod silu;
 mod sin;
 mod softplus;
 mod tanh;
+mod wave;
 
 use serde::{Deserialize, Serialize};
 
 pub use expression::Expression;
 use formula::Formula;
-pub(crate) use member::{Member, Smoothness};
+pub(crate) use member::{Member, Parity, Smoothness};
 pub use parse::FormulaError;
 
 use crate::dual::closed_form::Visitor;
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::{Dual, HermiteSeries};
 use crate::error::TheoryError;
 
@@ -180,6 +182,7 @@ impl Activation {
     /// `E phi(sqrt(q) z)`, `z ~ N(0, 1)`.
     pub fn mean(&self, q: f64) -> f64 {
         let closed = with_member!(self, member => member.mean(q));
+        let closed = closed.or((self.parity() == Some(Parity::Odd)).then_some(0.0));
         closed.unwrap_or_else(|| {
             let root = q.sqrt();
             self.expectation(q, |z| self.value(root * z))
@@ -209,6 +212,26 @@ impl Activation {
 
     pub(crate) fn smoothness(&self) -> Smoothness {
         with_member!(self, member => member.smoothness())
+    }
+
+    /// See [`Member::parity`].
+    pub(crate) fn parity(&self) -> Option<Parity> {
+        with_member!(self, member => member.parity())
+    }
+
+    /// See [`Member::near`].
+    pub(crate) fn near_in_closed_form(&self, pair: &NearPair) -> Option<NearDual> {
+        with_member!(self, member => member.near(pair))
+    }
+
+    /// See [`Member::descent`].
+    pub(crate) fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
+        with_member!(self, member => member.descent(pair))
+    }
+
+    /// See [`Member::near_slope`].
+    pub(crate) fn near_slope(&self, pair: &NearPair) -> Option<f64> {
+        with_member!(self, member => member.near_slope(pair))
     }
 
     /// Shows `visitor` the closed form of the duals; `None` if there is none.

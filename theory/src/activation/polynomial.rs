@@ -6,7 +6,7 @@
 use std::f64::consts::FRAC_PI_2;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::HermiteSeries;
 
 #[derive(Clone, Copy)]
@@ -39,6 +39,17 @@ impl Member for Polynomial<'_> {
 
     fn formulas(&self) -> [Formula; 2] {
         [horner(self.coefficients), horner(&self.slopes())]
+    }
+
+    fn parity(&self) -> Option<Parity> {
+        let only = |parity: usize| self.coefficients.iter().skip(1 - parity).step_by(2).all(|c| *c == 0.0);
+        if only(1) {
+            Some(Parity::Odd)
+        } else if only(0) {
+            Some(Parity::Even)
+        } else {
+            None
+        }
     }
 
     fn smoothness(&self) -> Smoothness {

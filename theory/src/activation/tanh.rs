@@ -3,7 +3,7 @@
 use std::f64::consts::FRAC_PI_2;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 
 #[derive(Clone, Copy)]
 pub(super) struct Tanh;
@@ -21,6 +21,10 @@ impl Member for Tanh {
 
     fn formulas(&self) -> [Formula; 2] {
         [input().tanh(), -input().tanh().powi(2) + constant(1.0)]
+    }
+
+    fn parity(&self) -> Option<Parity> {
+        Some(Parity::Odd)
     }
 
     fn smoothness(&self) -> Smoothness {

@@ -8,7 +8,7 @@
 
 use super::expectation::{cells, density, half_width, panel, trapezoid};
 use super::{Dual, UNBOUNDED};
-use crate::activation::{Activation, Smoothness};
+use crate::activation::{Activation, Parity, Smoothness};
 
 /// Half-width of the box: `exp(-9^2/2)` is 3e-18.
 const BOX: f64 = 9.0;
@@ -32,6 +32,14 @@ impl Activation {
     ///
     /// About a millisecond a pair; variances `a`, `b` not negative, correlation clipped to `[-1, 1]`.
     pub fn dual_by_quadrature(&self, a: f64, c: f64, b: f64) -> Dual {
+        // Panels between kinks have no symmetry of their own to the last bit.
+        if let (true, Some(parity)) = (c < 0.0, self.parity()) {
+            let Dual { value, derivative } = self.dual_by_quadrature(a, -c, b);
+            return match parity {
+                Parity::Odd => Dual { value: -value, derivative },
+                Parity::Even => Dual { value, derivative: -derivative },
+            };
+        }
         let product = a * b;
         let rho = if product > 0.0 { (c / product.sqrt()).clamp(-1.0, 1.0) } else { 0.0 };
         let s = ((1.0 - rho) * (1.0 + rho)).sqrt();

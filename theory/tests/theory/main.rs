@@ -13,6 +13,7 @@ mod infinite_depth;
 mod kernel;
 mod layers;
 mod minibatch;
+mod near;
 mod networks;
 mod positions;
 mod posterior;
