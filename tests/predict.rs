@@ -345,3 +345,40 @@ fn what_cannot_be_predicted_is_refused_in_a_sentence() {
     assert!(ended.err.contains("6 modes of the kernel") && ended.out.contains("singular to round-off"), "{ended:?}");
     assert!(desk.path("q.predictions.csv").is_file());
 }
+
+/// Relu is homogeneous: without biases `sigma_w2` is a factor of all kernels, 2^-600 and 2^600 at this depth.
+#[test]
+fn deep_relu_off_criticality_predicts_what_it_does_at_it() {
+    const X: [[f64; 3]; 12] = [
+        [-0.8, -1.32, -0.25],
+        [0.42, 1.14, 0.11],
+        [-0.55, -0.78, 0.75],
+        [1.63, 0.27, -1.23],
+        [-0.96, 1.6, 0.2],
+        [-1.73, -0.08, -1.16],
+        [-0.63, -0.49, -0.71],
+        [0.55, -0.06, -0.59],
+        [0.41, 0.83, -1.64],
+        [-0.26, -0.98, -0.17],
+        [-1.29, 0.02, -0.04],
+        [-0.3, -1.05, -0.4],
+    ];
+    const Y: [f64; 12] = [-1.09, -1.36, 0.22, -1.11, 1.17, 0.72, -2.0, 0.27, -1.1, 0.03, 0.04, -1.99];
+    const Z: [[f64; 3]; 4] = [[-0.23, -0.26, 0.96], [-1.18, 0.74, -1.1], [-0.33, -0.84, 1.45], [0.57, 2.43, 0.64]];
+    let desk = Desk::new();
+    npy::write(&desk.path("x.npy"), &Mat::from_fn(12, 3, |i, j| X[i][j])).unwrap();
+    npy::write(&desk.path("y.npy"), &Mat::from_fn(12, 1, |i, _| Y[i])).unwrap();
+    npy::write(&desk.path("z.npy"), &Mat::from_fn(4, 3, |i, j| Z[i][j])).unwrap();
+    fs::write(desk.path("net.toml"), "[network]\ndepth = 600\nactivation = \"relu\"\nsigma_w2 = 2.0\nsigma_b2 = 0.0\n")
+        .unwrap();
+    for sigma_w2 in ["1.0", "2.0", "4.0"] {
+        let line = "predict net.toml --train x.npy --targets y.npy --test z.npy --out p -q";
+        desk.type_in(&format!("{line} --set network.sigma_w2={sigma_w2}")).done();
+        let mut reader = csv::Reader::from_path(desk.path("p.predictions.csv")).unwrap();
+        let first = reader.records().map(Result::unwrap).find(|row| &row[0] == "test").unwrap();
+        let mean: f64 = first[4].parse().unwrap();
+        // An independent program, with 60 digits.
+        assert!((mean + 0.333_602_978).abs() < 2e-8, "sigma_w2 = {sigma_w2}: {mean}");
+        fs::remove_file(desk.path("p.predictions.csv")).unwrap();
+    }
+}

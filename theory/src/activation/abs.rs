@@ -5,6 +5,7 @@ use super::leaky_relu::LeakyRelu;
 use super::member::{Member, Parity, Smoothness};
 use crate::dual::Dual;
 use crate::dual::closed_form::Visitor;
+use crate::dual::near::{NearDual, NearPair};
 
 #[derive(Clone, Copy)]
 pub(super) struct Abs;
@@ -38,6 +39,10 @@ impl Member for Abs {
 
     fn smoothness(&self) -> Smoothness {
         SHARED.smoothness()
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        SHARED.near(pair)
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

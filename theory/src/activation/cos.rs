@@ -1,9 +1,11 @@
 //! `phi(x) = cos(w x + p)`, the sum of `cos(p) cos(w x)` and `-sin(p) sin(w x)`: the duals are those of [`sin`](super::sin).
 
 use super::formula::{Formula, constant};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use super::sin::{Sin, Wave};
+use super::wave;
 use crate::dual::closed_form::Visitor;
+use crate::dual::near::{NearDual, NearPair};
 
 #[derive(Clone, Copy)]
 pub(super) struct Cos {
@@ -37,8 +39,22 @@ impl Member for Cos {
         [self.argument().cos(), self.argument().sin() * constant(-self.frequency)]
     }
 
+    fn parity(&self) -> Parity {
+        // The cosine of twice the phase, as the duals see it.
+        match (2.0 * self.phase).cos() {
+            1.0 => Parity::Even,
+            -1.0 => Parity::Odd,
+            _ => Parity::Neither,
+        }
+    }
+
     fn smoothness(&self) -> Smoothness {
         self.sine().smoothness()
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        let (odd, even) = self.phase.sin_cos();
+        Some(wave::near(self.frequency, odd * odd, even * even, pair))
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

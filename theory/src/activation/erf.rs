@@ -7,6 +7,7 @@ use std::f64::consts::{FRAC_1_PI, FRAC_2_PI, FRAC_2_SQRT_PI, PI};
 use super::formula::{Formula, constant, input};
 use super::member::{Member, Parity, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::near::{Legs, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -33,6 +34,17 @@ impl Member for ErrorFunction {
 
     fn smoothness(&self) -> Smoothness {
         Smoothness::settling(PI / 3.0, 6.5)
+    }
+
+    fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
+        // The angle between (Q_0, 2 sqrt(ab)) and (Q, 2c), with Q_0 that of the collinear pair.
+        let Legs { first, second, difference } = Legs::new(pair);
+        let twice = 2.0 * pair.root();
+        let (opposite, adjacent) = match twice > 0.0 {
+            true => (difference + pair.complement * first, first * (second / twice) + twice * (1.0 - pair.complement)),
+            false => (0.0, 1.0),
+        };
+        Some([FRAC_2_PI * opposite.atan2(adjacent), 4.0 * FRAC_1_PI / second])
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

@@ -5,6 +5,7 @@ use std::f64::consts::FRAC_PI_2;
 use super::formula::{Formula, input};
 use super::member::{Member, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -27,6 +28,19 @@ impl Member for Exp {
 
     fn smoothness(&self) -> Smoothness {
         Smoothness::analytic(FRAC_PI_2)
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        // (u, v) = (a, b) in norm: V / sqrt(V V) = exp(-(root_a - root_b)^2/2 - root u), or with the sum of the norms if opposite.
+        let [left, right] = pair.roots;
+        let moments = [left, right].map(|root| (root * root).exp());
+        let missing = match pair.sign < 0.0 {
+            false => 0.5 * pair.difference.powi(2) + pair.root() * pair.complement,
+            true => 0.5 * (left + right).powi(2) - pair.root() * pair.complement,
+        };
+        let difference = moments[1] * (pair.difference * (left + right)).exp_m1();
+        let image = NearPair::new(moments, difference, -(-missing).exp_m1());
+        Some(NearDual { pair: image, slope: image.covariance() })
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

@@ -7,6 +7,7 @@ use std::f64::consts::PI;
 use super::formula::{Formula, constant, input};
 use super::member::{Member, Parity, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::near::{Legs, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -34,6 +35,11 @@ impl Member for Gaussian {
 
     fn smoothness(&self) -> Smoothness {
         Smoothness::settling(PI / 3.0, 6.5)
+    }
+
+    fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
+        let Legs { first, second, difference } = Legs::new(pair);
+        Some([difference / first / second, 4.0 * (pair.covariance() / second) / second / second])
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

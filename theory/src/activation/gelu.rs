@@ -8,7 +8,9 @@ use std::f64::consts::{FRAC_1_PI, FRAC_1_SQRT_2, FRAC_PI_2, PI, SQRT_2};
 
 use super::formula::{Formula, constant, input};
 use super::member::{Member, Smoothness};
+use crate::dual::Dual;
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -31,6 +33,27 @@ pub(super) fn of(u: Formula) -> Formula {
     u.clone() * normal_cdf_of(u)
 }
 
+/// `[S, t, c, 1/(1+a), 1/(1+b)]`: no product of variances.
+fn scaled(pair: &NearPair) -> [f64; 5] {
+    let ([left, right], c) = (pair.roots, pair.covariance());
+    let s = 1.0_f64.hypot(left.hypot(right)).hypot(pair.root() * pair.determinant().sqrt());
+    let inverse = |root: f64| (1.0 + root * root).recip();
+    [s, c.atan2(s), c, inverse(left), inverse(right)]
+}
+
+/// `V` for variances of any size: `c/4 + [c t + S ab/P + (c/(1+a)) (c/(1+b))/S]/(2 pi)`.
+fn scaled_value(pair: &NearPair) -> f64 {
+    let [s, t, c, inverse_a, inverse_b] = scaled(pair);
+    let shares = (pair.roots[0] * pair.roots[0] * inverse_a) * (pair.roots[1] * pair.roots[1] * inverse_b);
+    0.25 * c + 0.5 * FRAC_1_PI * (c * t + s * shares + (c * inverse_a) * (c * inverse_b) / s)
+}
+
+/// `Vd` for variances of any size, with `(1 - ab)/P + 1 = 1/(1+a) + 1/(1+b)`.
+fn scaled_slope(pair: &NearPair) -> f64 {
+    let [s, t, c, inverse_a, inverse_b] = scaled(pair);
+    0.25 + 0.5 * FRAC_1_PI * (t + c / s * (s.recip().powi(2) + inverse_a + inverse_b))
+}
+
 impl Member for Gelu {
     const NAME: &'static str = "gelu";
 
@@ -49,6 +72,26 @@ impl Member for Gelu {
 
     fn smoothness(&self) -> Smoothness {
         Smoothness::settling(FRAC_PI_2, 9.5)
+    }
+
+    fn diagonal(&self, q: f64) -> Option<Dual> {
+        let pair = NearPair::constant(q);
+        Some(Dual { value: scaled_value(&pair), derivative: scaled_slope(&pair) })
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        if pair.sign > 0.0 {
+            return None;
+        }
+        // Far from collinear for any function without parity: nothing cancels.
+        let roots = pair.roots.map(|root| scaled_value(&NearPair::constant(root * root)).sqrt());
+        let complement = 1.0 - scaled_value(pair) / roots[0] / roots[1];
+        let difference = roots[0] - roots[1];
+        Some(NearDual { pair: NearPair::new(roots, difference, complement), slope: scaled_slope(pair) })
+    }
+
+    fn near_slope(&self, pair: &NearPair) -> Option<f64> {
+        Some(scaled_slope(pair))
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

@@ -5,7 +5,7 @@
 //! Daniely, Frostig and Singer 2016 (1602.05897).
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::HermiteSeries;
 
 #[derive(Clone, Copy)]
@@ -72,6 +72,10 @@ impl Member for Hermite {
     fn formulas(&self) -> [Formula; 2] {
         let slope = |lower| formula(lower) * constant(f64::from(self.degree).sqrt());
         [formula(self.degree), self.degree.checked_sub(1).map_or(constant(0.0), slope)]
+    }
+
+    fn parity(&self) -> Parity {
+        if self.degree % 2 == 1 { Parity::Odd } else { Parity::Even }
     }
 
     fn smoothness(&self) -> Smoothness {

@@ -3,6 +3,7 @@
 use super::formula::{Formula, constant, input};
 use super::member::{Member, Parity, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -29,6 +30,10 @@ impl Member for Identity {
 
     fn smoothness(&self) -> Smoothness {
         Smoothness::polynomial()
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        Some(NearDual { pair: *pair, slope: 1.0 })
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

@@ -4,6 +4,7 @@ use std::f64::consts::FRAC_PI_2;
 
 use super::formula::Formula;
 use crate::dual::closed_form::Visitor;
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::{Dual, HermiteSeries, Logistic};
 
 /// One elementwise nonlinearity.
@@ -22,6 +23,21 @@ pub(crate) trait Member {
 
     /// What quadrature must know.
     fn smoothness(&self) -> Smoothness;
+
+    /// What becomes of a pair near collinear, norms and complement alike, where there is a formula of its own.
+    fn near(&self, _pair: &NearPair) -> Option<NearDual> {
+        None
+    }
+
+    /// `[V(a, sqrt(ab), b) - V(a, c, b), Vd(a, c, b)]` of a pair with positive correlation, free of cancellation.
+    fn descent(&self, _pair: &NearPair) -> Option<[f64; 2]> {
+        None
+    }
+
+    /// `Vd` of a pair, free of cancellation, where [`Member::descent`] has no formula.
+    fn near_slope(&self, _pair: &NearPair) -> Option<f64> {
+        None
+    }
 
     /// Shows `visitor` the closed form, if there is one.
     fn visit<V: Visitor>(&self, _visitor: V) -> Option<V::Output> {

@@ -26,6 +26,7 @@ mod softplus;
 mod tanh;
 mod tape;
 mod twin;
+mod wave;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,7 @@ pub(crate) use member::{Member, Parity, Smoothness, Tails};
 pub use parse::FormulaError;
 
 use crate::dual::closed_form::Visitor;
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::{Dual, HermiteSeries, Logistic};
 use crate::error::TheoryError;
 
@@ -182,6 +184,7 @@ impl Activation {
     /// `E phi(sqrt(q) z)`, `z ~ N(0, 1)`.
     pub fn mean(&self, q: f64) -> f64 {
         let closed = with_member!(self, member => member.mean(q));
+        let closed = closed.or((self.parity() == Parity::Odd).then_some(0.0));
         closed.or_else(|| self.logistic().map(|function| function.mean(q))).unwrap_or_else(|| {
             let root = q.sqrt();
             self.expectation(q, |z| self.value(root * z))
@@ -211,6 +214,21 @@ impl Activation {
 
     pub(crate) fn smoothness(&self) -> Smoothness {
         with_member!(self, member => member.smoothness())
+    }
+
+    /// See [`Member::near`].
+    pub(crate) fn near_in_closed_form(&self, pair: &NearPair) -> Option<NearDual> {
+        with_member!(self, member => member.near(pair))
+    }
+
+    /// See [`Member::descent`].
+    pub(crate) fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
+        with_member!(self, member => member.descent(pair))
+    }
+
+    /// See [`Member::near_slope`].
+    pub(crate) fn near_slope(&self, pair: &NearPair) -> Option<f64> {
+        with_member!(self, member => member.near_slope(pair))
     }
 
     /// Shows `visitor` the closed form of the duals; `None` if there is none.

@@ -4,7 +4,7 @@
 //! `V = sum_{j = k, k-2, ...} (k!/(m! 2^m))^2/j! a^m b^m c^j`, `m = (k-j)/2`, and `Vd = k^2 V_{k-1}`.
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
 use crate::dual::HermiteSeries;
 
 #[derive(Clone, Copy)]
@@ -37,6 +37,17 @@ impl Member for Polynomial<'_> {
 
     fn formulas(&self) -> [Formula; 2] {
         [horner(self.coefficients), horner(&self.slopes())]
+    }
+
+    fn parity(&self) -> Parity {
+        let only = |parity: usize| self.coefficients.iter().skip(1 - parity).step_by(2).all(|c| *c == 0.0);
+        if only(1) {
+            Parity::Odd
+        } else if only(0) {
+            Parity::Even
+        } else {
+            Parity::Neither
+        }
     }
 
     fn smoothness(&self) -> Smoothness {

@@ -8,6 +8,7 @@ use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, SQRT_2};
 use super::formula::{Formula, constant, input};
 use super::member::{Member, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -39,6 +40,16 @@ impl Member for Rbf {
 
     fn smoothness(&self) -> Smoothness {
         Smoothness::analytic(FRAC_PI_2 / self.frequency().max(1.0))
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        let [left, right] = pair.roots;
+        let square = match pair.sign < 0.0 {
+            false => pair.difference.powi(2) + 2.0 * pair.root() * pair.complement,
+            true => (left + right).powi(2) - 2.0 * pair.root() * pair.complement,
+        };
+        let image = NearPair::new([1.0; 2], 0.0, -(-self.gamma * square).exp_m1());
+        Some(NearDual { pair: image, slope: 2.0 * self.gamma * image.covariance() })
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

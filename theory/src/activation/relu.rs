@@ -5,6 +5,7 @@ use super::leaky_relu::LeakyRelu;
 use super::member::{Member, Smoothness};
 use crate::dual::Dual;
 use crate::dual::closed_form::Visitor;
+use crate::dual::near::{NearDual, NearPair};
 
 #[derive(Clone, Copy)]
 pub(super) struct Relu;
@@ -28,6 +29,10 @@ impl Member for Relu {
 
     fn smoothness(&self) -> Smoothness {
         SHARED.smoothness()
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        SHARED.near(pair)
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

@@ -1,4 +1,4 @@
-//! `phi(x) = sign(x)`: `V = 1 - 2 theta/pi` with `theta = atan2(sqrt(ab - c^2), c)`, twice the asin of Sheppard's formula.
+//! `phi(x) = sign(x)`: `V = (2/pi) atan2(c, sqrt(ab - c^2))`, twice the asin of Sheppard's formula.
 //!
 //! `phi' = 2 delta(x)`, so that `Vd = (2/pi)/sqrt(ab - c^2)` grows without bound as two inputs approach each other: there is no
 //! tangent kernel, and networks of it are trained by their readout only. On the diagonal a finite stand-in near the
@@ -9,6 +9,7 @@ use std::f64::consts::FRAC_2_PI;
 use super::formula::{Formula, constant, input};
 use super::member::{Member, Parity, Smoothness};
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -37,6 +38,15 @@ impl Member for Sign {
         Smoothness::kinked(true)
     }
 
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        let (root, angle) = (pair.root(), pair.angle());
+        let image = NearPair::new(pair.roots.map(|root| f64::from(root > 0.0)), 0.0, FRAC_2_PI * angle);
+        let distance = pair.roots[0] * (pair.roots[1] * angle.sin());
+        let slope = FRAC_2_PI / if distance > f64::LEAST_ROOT { distance } else { f64::LEAST_ROOT };
+        let known = if root > 0.0 { image } else { NearPair { complement: 0.0, ..image } };
+        Some(NearDual { pair: known, slope })
+    }
+
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {
         Some(visitor.visit(*self))
     }
@@ -50,10 +60,8 @@ impl ClosedForm for Sign {
     #[inline(always)]
     fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
         let r = pair.determinant().sqrt();
-        let theta = r.angle(pair.c, pair.root);
         let least = T::of(T::LEAST_ROOT);
-        // At a variance of 0 the sign is 0.
-        let known = if pair.root > T::of(0.0) { T::of(1.0) } else { T::of(0.0) };
-        [known - T::of(FRAC_2_PI) * theta, T::of(FRAC_2_PI) / if r > least { r } else { least }]
+        // At a variance of 0 the sign is 0, as c is.
+        [T::of(FRAC_2_PI) * pair.c.slope_angle(r), T::of(FRAC_2_PI) / if r > least { r } else { least }]
     }
 }

@@ -8,8 +8,10 @@
 use std::f64::consts::FRAC_PI_2;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{Member, Parity, Smoothness};
+use super::wave;
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -39,8 +41,22 @@ impl Member for Sin {
         [self.argument().sin(), self.argument().cos() * constant(self.frequency)]
     }
 
+    fn parity(&self) -> Parity {
+        // The cosine of twice the phase, as the duals see it.
+        match (2.0 * self.phase).cos() {
+            1.0 => Parity::Odd,
+            -1.0 => Parity::Even,
+            _ => Parity::Neither,
+        }
+    }
+
     fn smoothness(&self) -> Smoothness {
         Smoothness::analytic(FRAC_PI_2 / self.frequency.abs().max(1.0))
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        let (even, odd) = self.phase.sin_cos();
+        Some(wave::near(self.frequency, odd * odd, even * even, pair))
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

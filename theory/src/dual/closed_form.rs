@@ -1,7 +1,10 @@
 //! Dual activations in closed form: what the files of the activations need to write them once over [`Real`], for one pair with
 //! libm and for rows of pairs with vector instructions.
 
+use std::ops::RangeInclusive;
+
 use super::Dual;
+use super::near::{NearDual, NearPair};
 use super::real::Real;
 use crate::activation::Activation;
 
@@ -63,7 +66,21 @@ impl Visitor for One {
     }
 }
 
+/// Variances whose products, and the digits of products, stay within the range of numbers.
+pub(crate) const SAFE: RangeInclusive<f64> = 1e-140..=1e140;
+
 /// The closed form, or `None` if `activation` has none.
 pub(super) fn dual(activation: &Activation, a: f64, c: f64, b: f64) -> Option<Dual> {
-    activation.visit(One(Pair { a, c, b, root: (a * b).sqrt() }))
+    let is_safe = |variance: f64| variance == 0.0 || SAFE.contains(&variance);
+    let dual = activation.visit(One(Pair { a, c, b, root: a.sqrt() * b.sqrt() }))?;
+    if (is_safe(a) && is_safe(b)) || !(a.is_finite() && b.is_finite()) {
+        return Some(dual);
+    }
+    let NearDual { pair, slope } = activation.near_dual(&NearPair::from_moments(a, c, b), None);
+    Some(Dual { value: pair.covariance(), derivative: slope })
+}
+
+/// The closed form of a Gaussian of variance `q` with itself.
+pub(super) fn diagonal(activation: &Activation, q: f64) -> Option<Dual> {
+    activation.visit(One(Pair { a: q, c: q, b: q, root: q }))
 }

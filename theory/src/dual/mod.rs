@@ -12,6 +12,7 @@ pub(crate) mod closed_form;
 mod exp_normalized;
 mod expectation;
 mod logistic;
+pub(crate) mod near;
 mod quadrature;
 pub(crate) mod real;
 mod series;
@@ -73,7 +74,7 @@ impl Activation {
 
     /// Both dual activations of a Gaussian of variance `q` with itself, free of the cancellation in `ab - c^2`.
     pub fn dual_diagonal(&self, q: f64) -> Dual {
-        if let Some(dual) = self.short_diagonal(q).or_else(|| closed_form::dual(self, q, q, q)) {
+        if let Some(dual) = self.short_diagonal(q).or_else(|| closed_form::diagonal(self, q)) {
             return dual;
         }
         if let Some(series) = self.finite_series(q) {

@@ -77,6 +77,13 @@ impl SeriesTable {
     }
 }
 
+impl SeriesTable {
+    /// The series of one column.
+    pub(crate) fn series(&self, column: usize) -> Option<&HermiteSeries> {
+        self.series.get(column)
+    }
+}
+
 /// Two tables, with the number of terms that count between them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SeriesPair<'a> {

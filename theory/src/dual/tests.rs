@@ -11,6 +11,7 @@ use super::real::{Lane, Real};
 use super::slice::{First, Variances};
 use super::table::{FirstColumn, SeriesPair, SeriesTable};
 use crate::Activation;
+use crate::activation::Parity;
 
 fn closed_forms() -> Vec<Activation> {
     vec![
@@ -154,6 +155,38 @@ proptest! {
                 };
                 prop_assert!((f64::from(c_single[i]) - value).abs() <= bound * size, "{phi:?} {pair:?}");
                 prop_assert!((f64::from(t_single[i]) - 3.0 * derivative).abs() <= slope_bound * slope_size, "{phi:?} {pair:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_odd_or_even_function_keeps_its_parity_to_the_last_bit(
+        a in variances(),
+        pairs in prop::collection::vec((variances(), correlations()), 1..40),
+    ) {
+        let (b, roots, start) = row(a, &pairs);
+        let opposite: Vec<f64> = start.iter().map(|c| -c).collect();
+        let second = Variances { variances: &b, roots: &roots };
+        let wave = Activation::Sin { frequency: 1.5, phase: 0.0 };
+        for phi in closed_forms().into_iter().chain([wave, Activation::Tanh]) {
+            let Some(parity) = phi.parity() else { continue };
+            let sign = if parity == Parity::Odd { 1.0 } else { -1.0 };
+            let both = [&start, &opposite].map(|start| {
+                let (mut c, mut t) = (start.clone(), vec![1.0; b.len()]);
+                if !phi.dual_slice(First::One { variance: a, root: a.sqrt() }, second, &mut c, &mut t) {
+                    let (left, right) = (SeriesTable::new(&phi, &[a]), SeriesTable::new(&phi, &b));
+                    phi.dual_table(SeriesPair::new(&left, &right), FirstColumn::One(0), 0, &mut c, &mut t);
+                }
+                (c, t)
+            });
+            for i in 0..b.len() {
+                let [found, mirrored] = [&both[0], &both[1]].map(|(c, t)| [c[i], t[i]]);
+                // A variance of zero has no sides: a convention stands for Vd.
+                if a > 0.0 && b[i] > 0.0 && start[i] != 0.0 {
+                    prop_assert_eq!(mirrored, [-sign * found[0], sign * found[1]], "{:?} {}", phi, start[i]);
+                    let [one, other] = [start[i], -start[i]].map(|c| phi.dual_pair(a, c, b[i]));
+                    prop_assert_eq!([other.value, other.derivative], [-sign * one.value, sign * one.derivative]);
+                }
             }
         }
     }

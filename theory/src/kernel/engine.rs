@@ -45,6 +45,7 @@ use rayon::prelude::*;
 use super::deterministic;
 use super::inputs::InputsView;
 use super::law::no_prediction;
+use super::near;
 use super::output::{KernelNumber, KernelTile};
 use super::pairs::{self, Examples, PairScratch};
 use super::panel::{PanelScratch, Recursion, Region};
@@ -81,8 +82,8 @@ impl TileScratch {
     }
 }
 
-/// Profile, fingerprint, values at the sources that are not the input, and gates of one example.
-type AloneExample = (ExampleProfile, u64, Vec<Vec<f64>>, Vec<f64>);
+/// Profile, fingerprints of the example and its negative, values at the sources that are not the input, and gates of one example.
+type AloneExample = (ExampleProfile, [u64; 2], Vec<Vec<f64>>, Vec<f64>);
 
 static ENGINES: AtomicU64 = AtomicU64::new(0);
 
@@ -152,7 +153,9 @@ impl KernelEngine {
             let gate = gates.iter().map(|g| g * g).sum::<f64>() / gates.len().max(1) as f64;
             let gate = if gates.is_empty() { 1.0 } else { gate };
             let profile = pairs::alone(&self.program, &self.road, &rows, gate, source, scratch, is_parallel);
-            let hash = fingerprint(rows.iter().copied().chain([gates.as_slice()]));
+            let all = || rows.iter().copied().chain([gates.as_slice()]);
+            let own_sign = fingerprint(all(), 1.0);
+            let hash = [own_sign, if self.program.mirror.is_some() { fingerprint(all(), -1.0) } else { own_sign }];
             let own =
                 self.program.sources.iter().map(|s| if s.state == 0 { Vec::new() } else { states[s.state].clone() });
             Ok((profile, hash, own.collect(), gates))
@@ -165,10 +168,17 @@ impl KernelEngine {
         let gates = self.gates.as_ref().map(|gates| {
             Rows::owned(alone.iter().flat_map(|example| example.3.iter().copied()).collect(), gates.count())
         });
-        let (sources, fingerprints) = (sources.collect(), alone.iter().map(|example| example.1).collect());
+        let (sources, fingerprints) = (sources.collect(), alone.iter().map(|example| example.1[0]).collect());
+        let mirrors = self.program.mirror.iter().flat_map(|_| &alone);
+        let mirrored = mirrors.map(|example| example.1[1]).collect();
+        let is_extreme = |example: &AloneExample| example.0.variances.iter().flatten().any(|q| near::is_extreme(*q));
+        let extreme = match self.program.watch {
+            Some(_) => alone.iter().map(is_extreme).collect(),
+            None => Vec::new(),
+        };
         let profiles: Vec<ExampleProfile> = alone.into_iter().map(|example| example.0).collect();
         let profiles = Profiles::new(&self.program, &profiles);
-        Ok(PreparedInputs { engine: self.number, examples, sources, gates, profiles, fingerprints })
+        Ok(PreparedInputs { engine: self.number, examples, sources, gates, profiles, fingerprints, mirrored, extreme })
     }
 
     /// Values of example `i` at all deterministic states that matter, and its gates.
@@ -289,8 +299,9 @@ impl KernelEngine {
             let mut row = Vec::new();
             for j in (if right.is_none() { i } else { 0 })..columns.examples() {
                 let region = Region { left, rows: i..i + 1, right: columns, columns: j..j + 1, upper: false };
-                if recursion.is_one(&region, i, j) {
-                    row.extend_from_slice(left.profiles.layers(i));
+                if let Some(signs) = recursion.repetition(&region, i, j) {
+                    let layers = left.profiles.layers(i).iter().enumerate();
+                    row.extend(layers.map(|(layer, kernels)| kernels.map(|x| signs.map_or(x, |s| s[layer] * x))));
                     continue;
                 }
                 let examples = Examples { left: (left, i), right: (columns, j) };

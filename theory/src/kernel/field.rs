@@ -172,11 +172,16 @@ impl Weighing {
         vector::weigh([self.nngp, self.nngp_bias, self.fed, self.fed_bias], k, theta);
     }
 
+    /// `[signal sigma_w2, signal sigma_b2]`.
+    pub(super) fn factors(&self) -> [f64; 2] {
+        [self.nngp, self.nngp_bias]
+    }
+
     fn covariance(&self, k: f64) -> f64 {
         self.nngp * k + self.nngp_bias
     }
 
-    fn tangent(&self, k: f64, theta: f64) -> f64 {
+    pub(super) fn tangent(&self, k: f64, theta: f64) -> f64 {
         self.fed * k + self.fed_bias + self.nngp * theta
     }
 }

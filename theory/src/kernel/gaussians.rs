@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use crate::activation::Activation;
+use crate::dual::HermiteSeries;
 use crate::dual::slice::{First, Variances};
 use crate::dual::table::{FirstColumn, SeriesPair, SeriesTable};
 
@@ -35,6 +36,11 @@ impl Gaussians {
     /// Whether duals come from series.
     pub(super) fn has_series(&self) -> bool {
         !self.tables.is_empty()
+    }
+
+    /// The series of one column, if there are any.
+    pub(super) fn series(&self, column: usize) -> Option<&HermiteSeries> {
+        self.tables.get(column / self.columns)?.series(column % self.columns)
     }
 
     /// The tables that hold these two columns, if there are any.

@@ -32,6 +32,8 @@ mod inputs;
 mod lanes;
 mod law;
 mod means;
+mod mirror;
+mod near;
 mod offsets;
 mod output;
 mod pairs;

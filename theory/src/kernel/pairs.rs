@@ -1,8 +1,11 @@
 //! The recursion of one example with itself, and of one pair where pairs of positions count, on whichever road.
 
+use std::cell::RefCell;
+
 use super::Source;
 use super::field::{Field, Fields};
 use super::means::carry_mean;
+use super::near::{self, Found};
 use super::offsets::{self, OffsetScratch, Start};
 use super::positions::{self, Alone, Block, LeftCopies};
 use super::prepared::PreparedInputs;
@@ -178,8 +181,8 @@ pub(super) fn pair(
     parallel: bool,
 ) -> [f64; 2] {
     // One order for both (x, y) and (y, x): the result is the same number to the last bit.
-    let fingerprint = |(side, index): (&PreparedInputs<'_>, usize)| side.fingerprints[index];
-    let (left, right) = match fingerprint(examples.left) <= fingerprint(examples.right) {
+    let order = |(side, index): (&PreparedInputs<'_>, usize)| side.order(index);
+    let (left, right) = match order(examples.left) <= order(examples.right) {
         true => (examples.left, examples.right),
         false => (examples.right, examples.left),
     };
@@ -212,6 +215,7 @@ pub(super) fn pair(
     scratch.copies.set(program, left.0, left.1, 1);
     let mut readout = [0.0; 2];
     let mut pooled: Option<(usize, Field)> = None;
+    let (found_near, first_layer) = (RefCell::default(), layers.as_ref().map_or(0, |layers| layers.len()));
     let images = images(program, &left_rows, &right_rows);
     let offset_pair = offsets::Pair { left, right, series: series(left, right, program), alone: None, source };
     for Stage { instructions, sink } in stages {
@@ -225,6 +229,7 @@ pub(super) fn pair(
                 columns: right.1..right.1 + 1,
                 gates: &[gate],
                 copies: &scratch.copies,
+                near: program.watch.as_ref().map(|watch| Found { watch, own: None, pairs: &found_near }),
                 series: &[],
             };
             let note = &mut |_: usize, field: &Field, positions: usize| {
@@ -244,6 +249,13 @@ pub(super) fn pair(
         let found = offsets::run(program, steps, sink, start, &offset_pair, &mut scratch.offsets, parallel);
         scratch.fields.put(sink.output, on_diagonal(program, sink, &found));
         pooled = Some((sink.output, found));
+    }
+    let is_extreme = [examples.left, examples.right].iter().any(|(side, i)| side.extreme.get(*i) == Some(&true));
+    if is_extreme || !found_near.borrow().is_empty() {
+        if let Some(layers) = &mut layers {
+            layers.truncate(first_layer);
+        }
+        return near::pair(program, examples.left, examples.right, source, layers);
     }
     readout
 }

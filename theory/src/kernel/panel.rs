@@ -4,6 +4,7 @@
 //! through all layers in cache. The products run over the features in chunks of fixed size, and no side of one has fewer than
 //! four rows: then an entry does not depend on the panel that it is computed in.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
@@ -13,6 +14,7 @@ use pulp::{Arch, Simd, WithSimd};
 use super::Source;
 use super::field::{Field, Fields};
 use super::gaussians::EXAMPLES_A_TABLE;
+use super::near::{self, Found};
 use super::output::KernelNumber;
 use super::pairs::{self, Examples, PairScratch};
 use super::positions::{self, Block, LeftCopies};
@@ -47,13 +49,17 @@ pub(super) struct PanelScratch {
     fields: Fields,
     copies: LeftCopies,
     pairs: PairScratch,
+    near: RefCell<Vec<usize>>,
 }
 
 impl PanelScratch {
     /// Bytes of memory held.
     pub(super) fn bytes(&self) -> usize {
         let vectors = self.parts.iter().chain([&self.gates, &self.left, &self.right, &self.row]);
-        8 * vectors.map(Vec::capacity).sum::<usize>() + self.fields.bytes() + self.copies.bytes() + self.pairs.bytes()
+        8 * (vectors.map(Vec::capacity).sum::<usize>() + self.near.borrow().capacity())
+            + self.fields.bytes()
+            + self.copies.bytes()
+            + self.pairs.bytes()
     }
 }
 
@@ -110,9 +116,10 @@ impl Recursion<'_> {
         };
         let block = BLOCK_NUMBERS.max(largest).max(COLUMNS);
         let copies = 2 * block * (self.program.activations.len() + 2 * self.program.norms.len());
+        let near = COLUMNS * (self.program.activations.len() + 1);
         let data = (ROWS + COLUMNS) * self.longest_row(features);
         // Vectors grow by doubling, so that they may hold twice what they need.
-        8 * (4 * ROWS * STRIDE + data + 2 * (fields * block + copies + pairs))
+        8 * (4 * ROWS * STRIDE + data + 2 * (fields * block + copies + near + pairs))
     }
 
     /// Numbers of the longest row of data.
@@ -130,7 +137,7 @@ impl Recursion<'_> {
             Road::Offsets(_) | Road::Tensors => {
                 for i in region.rows.clone() {
                     for j in region.first_column(i)..region.columns.end {
-                        if self.is_one(region, i, j) {
+                        if self.repetition(region, i, j).is_some() {
                             continue;
                         }
                         let examples = Examples { left: (region.left, i), right: (region.right, j) };
@@ -154,12 +161,15 @@ impl Recursion<'_> {
             // Hardly ever does a row hold an example twice: look at a whole row at once.
             let others = &region.right.fingerprints[first.min(region.columns.end)..region.columns.end];
             let own = region.left.fingerprints[i];
-            if !others.iter().fold(false, |found, other| found | (*other == own)) {
+            let negative = region.left.mirrored.get(i).copied().unwrap_or(own);
+            if !others.iter().fold(false, |found, other| found | (*other == own) | (*other == negative)) {
                 continue;
             }
             for j in first..region.columns.end {
-                if self.is_one(region, i, j) {
-                    let readout = region.left.profiles.layers(i)[self.program.weight_layers - 1];
+                if let Some(signs) = self.repetition(region, i, j) {
+                    let last = self.program.weight_layers - 1;
+                    let sign = signs.map_or(1.0, |signs| signs[last]);
+                    let readout = region.left.profiles.layers(i)[last].map(|x| sign * x);
                     let entry = (i - region.rows.start) * STRIDE + j - region.columns.start;
                     scratch.parts.iter_mut().zip(readout).for_each(|(part, x)| part[entry] = x);
                 }
@@ -177,8 +187,18 @@ impl Recursion<'_> {
         }
     }
 
+    /// Whether an entry is known from the left example alone: both are one, or (with the signs after every weight layer) one is the
+    /// negative of the other.
+    pub(super) fn repetition(&self, region: &Region<'_>, i: usize, j: usize) -> Option<Option<&[f64]>> {
+        if self.is_one(region, i, j) {
+            return Some(None);
+        }
+        let signs = self.program.mirror.as_deref()?;
+        region.left.mirrors(i, region.right, j).then_some(Some(signs))
+    }
+
     /// Whether both examples are one: the same, or equal ones that no masks tell apart.
-    pub(super) fn is_one(&self, region: &Region<'_>, i: usize, j: usize) -> bool {
+    fn is_one(&self, region: &Region<'_>, i: usize, j: usize) -> bool {
         if std::ptr::eq(region.left, region.right) && i == j {
             return true;
         }
@@ -194,7 +214,7 @@ impl Recursion<'_> {
         // The terms of series are chosen a block at a time: keep blocks where they are, whatever the region.
         let align = |column: usize| if has_series { column / 32 * 32 } else { column };
         let end = if has_series { columns.end.next_multiple_of(32).min(right.examples) } else { columns.end };
-        let PanelScratch { parts: [k, theta], gates, left: x, right: y, row, fields, copies, .. } = scratch;
+        let PanelScratch { parts: [k, theta], gates, left: x, right: y, row, fields, copies, near, .. } = scratch;
         if let (Some(l), Some(r)) = (&left.gates, &right.gates) {
             multiply(l, rows.clone(), r, align(columns.start)..end, gates, x, y);
         }
@@ -225,7 +245,10 @@ impl Recursion<'_> {
                     let sides = left.profiles.activations.iter().zip(&right.profiles.activations);
                     series = sides.map(|(l, r)| l.joined(i, r, start)).collect();
                 }
+                near.borrow_mut().clear();
+                let own = (std::ptr::eq(*left, *right) && (start..stop).contains(&i)).then(|| i - start);
                 let block = Block {
+                    near: program.watch.as_ref().map(|watch| Found { watch, own, pairs: &*near }),
                     left: &left.profiles,
                     example: i,
                     right: &right.profiles,
@@ -253,8 +276,41 @@ impl Recursion<'_> {
                     }
                 };
                 positions::run(program, &program.instructions, &block, self.source, fields, &mut write);
+                let here = (start.max(columns.start)..stop.min(columns.end), (i - rows.start) * STRIDE);
+                self.compute_near(region, i, start, here, near, [k, theta]);
                 start = stop;
             }
+        }
+    }
+
+    /// Computes the pairs of a block again that are near collinear, or of an example of extreme variance.
+    fn compute_near(
+        &self,
+        region: &Region<'_>,
+        i: usize,
+        start: usize,
+        (wanted, row): (Range<usize>, usize),
+        near: &RefCell<Vec<usize>>,
+        mut parts: [&mut Vec<f64>; 2],
+    ) {
+        let mut found = near.borrow_mut();
+        if region.left.extreme.get(i) == Some(&true) {
+            found.extend(wanted.clone().map(|j| j - start));
+        } else if let Some(others) = region.right.extreme.get(wanted.clone()) {
+            found.extend(wanted.clone().zip(others).filter(|(_, extreme)| **extreme).map(|(j, _)| j - start));
+        }
+        if found.is_empty() {
+            return;
+        }
+        found.sort_unstable();
+        found.dedup();
+        for j in found.iter().map(|pair| start + pair).filter(|j| wanted.contains(j)) {
+            if self.repetition(region, i, j).is_some() {
+                continue;
+            }
+            let readout = near::pair(self.program, (region.left, i), (region.right, j), self.source, None);
+            let entry = row + j - region.columns.start;
+            parts.iter_mut().zip(readout).for_each(|(part, x)| part[entry] = x);
         }
     }
 

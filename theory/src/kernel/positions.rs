@@ -9,6 +9,7 @@ use super::Source;
 use super::field::{Field, Fields, NormSide, Weighing, normalize};
 use super::gaussians::{self, EXAMPLES_A_TABLE, Left, activate};
 use super::means::{carry_mean, norm_profile};
+use super::near::Found;
 use super::profile::{ExampleProfile, Profiles};
 use super::program::{Instruction, Program, Step};
 use super::vector;
@@ -24,6 +25,8 @@ pub(super) struct Block<'a> {
     /// `g.g'/M` of every pair; empty without gated layers.
     pub(super) gates: &'a [f64],
     pub(super) copies: &'a LeftCopies,
+    /// Where to note pairs near collinear.
+    pub(super) near: Option<Found<'a>>,
     /// Of every activation in series without positions, the tables that hold the left and the right columns.
     pub(super) series: &'a [Option<SeriesPair<'a>>],
 }
@@ -114,6 +117,9 @@ fn activate_block(program: &Program, block: &Block<'_>, slot: usize, field: &mut
     let (positions, pairs) = (size[0] * size[1], block.columns.len());
     let (k, theta) = (&mut field.nngp, &mut field.ntk);
     let (column, start) = (block.example * positions, block.columns.start * positions);
+    if let Some(near) = &block.near {
+        near.look(slot, k, left.roots[column], &right.roots[start..start + pairs]);
+    }
     if let (1, Some(pair)) = (positions, block.series.get(slot).copied().flatten()) {
         let first = FirstColumn::One(block.example % EXAMPLES_A_TABLE);
         let columns = (first, block.columns.start % EXAMPLES_A_TABLE);

@@ -20,6 +20,10 @@ pub struct PreparedInputs<'a> {
     pub(super) profiles: Profiles,
     /// Equal for equal examples.
     pub(super) fingerprints: Vec<u64>,
+    /// Those of the negatives of all examples, where they matter.
+    pub(super) mirrored: Vec<u64>,
+    /// Examples with a variance whose products leave the range of numbers.
+    pub(super) extreme: Vec<bool>,
 }
 
 impl PreparedInputs<'_> {
@@ -32,20 +36,38 @@ impl PreparedInputs<'_> {
     pub fn bytes(&self) -> usize {
         let gates = self.gates.iter().map(Rows::owned_bytes);
         let rows = self.sources.iter().map(Rows::owned_bytes).chain(gates);
-        rows.sum::<usize>() + self.profiles.bytes() + 8 * self.fingerprints.len()
+        rows.sum::<usize>()
+            + self.profiles.bytes()
+            + 8 * (self.fingerprints.len() + self.mirrored.len())
+            + self.extreme.len()
+    }
+
+    /// A number by which two examples have one order whichever stands left, the same for an example and its negative.
+    pub(super) fn order(&self, i: usize) -> u64 {
+        let own = self.fingerprints[i];
+        self.mirrored.get(i).map_or(own, |negative| own.min(*negative))
     }
 
     /// Whether example `i` is example `j` of `other`, number by number.
     pub(super) fn repeats(&self, i: usize, other: &Self, j: usize) -> bool {
-        if self.fingerprints[i] != other.fingerprints[j] {
-            return false;
-        }
+        self.fingerprints[i] == other.fingerprints[j] && self.agrees(i, other, j, |x, y| x == y)
+    }
+
+    /// Whether example `i` is the negative of example `j` of `other`, number by number.
+    pub(super) fn mirrors(&self, i: usize, other: &Self, j: usize) -> bool {
+        self.mirrored.get(i) == Some(&other.fingerprints[j]) && self.agrees(i, other, j, |x, y| x == -y)
+    }
+
+    fn agrees(&self, i: usize, other: &Self, j: usize, same: impl Fn(f64, f64) -> bool) -> bool {
         let (mut x, mut y) = (Vec::new(), Vec::new());
-        let same = |left: &Rows<'_>, right: &Rows<'_>, x: &mut Vec<f64>, y: &mut Vec<f64>| {
-            left.rows(i..i + 1, x) == right.rows(j..j + 1, y)
-        };
-        self.sources.iter().zip(&other.sources).all(|(left, right)| same(left, right, &mut x, &mut y))
-            && self.gates.iter().zip(&other.gates).all(|(left, right)| same(left, right, &mut x, &mut y))
+        let sources = self.sources.iter().zip(&other.sources).chain(self.gates.iter().zip(&other.gates));
+        for (left, right) in sources {
+            let (x, y) = (left.rows(i..i + 1, &mut x), right.rows(j..j + 1, &mut y));
+            if !x.iter().zip(y).all(|(x, y)| same(*x, *y)) {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -97,9 +119,10 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// A number that equal rows share and different ones hardly ever; it orders examples regardless of where they stand.
-pub(super) fn fingerprint<'a>(rows: impl Iterator<Item = &'a [f64]>) -> u64 {
+/// A number of rows times a `sign` that equal rows share and different ones hardly ever; it orders examples regardless of where they stand.
+pub(super) fn fingerprint<'a>(rows: impl Iterator<Item = &'a [f64]>, sign: f64) -> u64 {
     // Adding zero makes -0 and 0 one.
-    let mix = |hash: u64, x: &f64| (hash ^ (x + 0.0).to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let mix =
+        |hash: u64, x: &f64| (hash ^ (sign * x + 0.0).to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     rows.flatten().fold(0x51_7c_c1_b7_27_22_0a_95, mix)
 }

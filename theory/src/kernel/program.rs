@@ -1,6 +1,8 @@
 //! An architecture compiled for the kernel recursion: what to do to the covariances of a pair of examples, in order.
 
 use super::law::{Recipe, is_flat, no_prediction};
+use super::mirror;
+use super::near::Watch;
 use super::window::Window;
 use super::{Source, TrainedLayers};
 use crate::activation::Activation;
@@ -106,6 +108,10 @@ pub(super) struct Program {
     pub(super) means: bool,
     pub(super) has_dropout: bool,
     pub(super) gated: bool,
+    /// How to find pairs near collinear, where they can be computed again.
+    pub(super) watch: Option<Watch>,
+    /// Signs of `K(x, -x)` against `K(x, x)` after every weight layer, where they are equal but for a sign.
+    pub(super) mirror: Option<Vec<f64>>,
     /// Why there is no tangent kernel, if there is none.
     pub(super) no_tangent: Option<String>,
 }
@@ -135,12 +141,16 @@ impl Program {
             means: false,
             has_dropout: false,
             gated: false,
+            watch: None,
+            mirror: None,
             no_tangent: None,
         };
         program.add_instructions(&weights)?;
         program.note_last_uses();
         program.note_pairs();
         program.no_tangent = program.tangent_obstacle(Source::Parameters);
+        program.watch = Watch::new(&program);
+        program.mirror = mirror::signs(&program);
         Ok(program)
     }
 

@@ -21,6 +21,33 @@ pub(super) fn add_scaled(target: &mut [f64], factor: f64, source: &[f64]) {
     Arch::new().dispatch(Loop(target, factor, source));
 }
 
+/// Whether any `|c[i]|` is larger than `limit * (root * roots[i])`.
+pub(super) fn exceeds(c: &[f64], limit: f64, root: f64, roots: &[f64]) -> bool {
+    struct Loop<'a>(&'a [f64], f64, f64, &'a [f64]);
+    impl WithSimd for Loop<'_> {
+        type Output = bool;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> bool {
+            let Loop(c, limit, root, roots) = self;
+            let mut most = [0.0_f64; LANES];
+            let (rows, others) = (c.chunks_exact(LANES), roots.chunks_exact(LANES));
+            let mut last = 0.0_f64;
+            for (c, other) in rows.remainder().iter().zip(others.remainder()) {
+                let excess = c.abs() - limit * (root * other);
+                last = if excess > last { excess } else { last };
+            }
+            for (c, other) in rows.zip(others) {
+                for lane in 0..LANES {
+                    let excess = c[lane].abs() - limit * (root * other[lane]);
+                    most[lane] = if excess > most[lane] { excess } else { most[lane] };
+                }
+            }
+            most.iter().any(|excess| *excess > 0.0) || last > 0.0
+        }
+    }
+    Arch::new().dispatch(Loop(c, limit, root, roots))
+}
+
 /// `target[i] += share * x[i] * y[i]`.
 pub(super) fn add_products(target: &mut [f64], share: f64, x: &[f64], y: &[f64]) {
     struct Loop<'a>(&'a mut [f64], f64, &'a [f64], &'a [f64]);

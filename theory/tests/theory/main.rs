@@ -14,6 +14,7 @@ mod kernel;
 mod large_variances;
 mod layers;
 mod minibatch;
+mod near;
 mod networks;
 mod positions;
 mod posterior;
