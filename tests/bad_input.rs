@@ -245,11 +245,11 @@ fn resuming_where_no_run_was_begun_is_refused() {
     // A folder of something else, and a run that is over.
     desk.write("other/notes.txt", "mine");
     desk.refuses("run small.toml --resume --output other", &["no run of this program"]);
-    let ended = desk.type_in("run small.toml --resume --output out").done();
+    let ended = desk.type_in("run small.toml --resume --output out").ran();
     assert!(ended.err.contains("nothing to resume"), "{ended:?}");
     // Killed before its first file, a run starts anew and says so.
     desk.write("begun/.lock", "");
-    let ended = desk.type_in("run small.toml --resume --output begun").done();
+    let ended = desk.type_in("run small.toml --resume --output begun").ran();
     assert!(ended.err.contains("starts from its beginning"), "{ended:?}");
 }
 
@@ -276,9 +276,9 @@ fn the_longest_schedules_are_planned_and_stopped_in_little_memory() {
     }
     // A clock that never strikes, and one that strikes at once, over as many steps.
     let line = "run small.toml --set training.stop.wall_time_s=1e20 --set training.stop.steps=3 --output forever";
-    desk.type_in(line).done();
+    desk.type_in(line).ran();
     let every = "--set probes.schedule.every=1 --set training.stop.steps=9223372036854775807";
-    desk.type_in(&format!("run small.toml {every} --set training.stop.wall_time_s=1e-9 --output at_once")).done();
+    desk.type_in(&format!("run small.toml {every} --set training.stop.wall_time_s=1e-9 --output at_once")).ran();
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn the_budget_that_ntk_names_is_enough_and_held() {
 fn weights_in_a_file_are_held_within_the_budget_too() {
     let desk = Desk::new();
     let run = "run run.toml --output r --set network.depth=2 --set network.width=1500 --set run.keep_weights=last -q";
-    desk.type_in(run).done();
+    desk.type_in(run).ran();
     let line = "ntk r --inputs run.toml:train --json --out k";
     for budget in ["1MiB", "30MiB"] {
         let enough = named(&desk.type_in(&format!("{line} --memory {budget}")));
@@ -138,7 +138,7 @@ fn less_memory_than_a_network_needs_is_refused_and_enough_is_taken() {
     let words = ["are needed for the training of a network of 42", "ulimit -v", "network.width"];
     let program = 64;
     desk.type_in_within(program + 60, line).refused_with(&words);
-    desk.type_in_within(4096, line).done();
+    desk.type_in_within(4096, line).ran();
     let line = "monte-carlo wide.toml --inputs x.npy --members 3 --precision f64 --out k";
     desk.type_in_within(program + 60, line).refused_with(&["are needed for a network and its kernels of", "ulimit -v"]);
     // Not as many networks side by side as there are threads, and the same numbers.

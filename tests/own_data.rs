@@ -219,7 +219,7 @@ fn one_class_is_refused_by_every_command() {
     ] {
         desk.refuses(line, words);
     }
-    desk.type_in("run two.toml -q --output two").done();
+    desk.type_in("run two.toml -q --output two").ran();
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn probes_follow_small_training_sets_and_kernels_have_none() {
             assert!(!refused.err.contains("probes.examples ="), "{refused:?}");
             continue;
         }
-        desk.type_in("run t.toml -q --output out --force").done();
+        desk.type_in("run t.toml -q --output out --force").ran();
         let resolved = fs::read_to_string(desk.path("out/config.toml")).unwrap();
         assert!(resolved.contains(&format!("\nexamples = {train}\n")), "{resolved}");
     }

@@ -188,7 +188,7 @@ fn a_ladder_killed_anywhere_ends_with_its_configuration() {
 #[test]
 fn an_explanation_killed_while_it_writes_goes_on() {
     let desk = Desk::new();
-    desk.type_in("run run.toml -q --output run").done();
+    desk.type_in("run run.toml -q --output run").ran();
     let copy = |name: &str| {
         for (path, bytes) in all_files(&desk.path("run")) {
             desk.write(&format!("{name}/{}", path.display()), bytes);
@@ -340,7 +340,7 @@ fn a_part_that_another_writes_is_waited_for_and_left_to_it() {
 fn no_link_in_the_place_of_a_temporary_file_is_followed() {
     let desk = Desk::new();
     desk.write("x.csv", "1,2,3\n4,5,6\n");
-    desk.type_in("run run.toml -q --output done").done();
+    desk.type_in("run run.toml -q --output done").ran();
     let cases = [
         ("a/.manifest.json.part", "run run.toml -q --output a"),
         ("b/.ladder.json.part", "ladder ladder.toml --widths 4,8,16 --seeds 2 -q --out b"),
@@ -407,13 +407,13 @@ fn a_manifest_of_another_program_makes_no_run() {
     // A manifest that was lost or damaged is replaced together with its run, which the checkpoint proves.
     desk.killed_at("run run.toml -q --output own", "checkpoint.safetensors.after_rename:1");
     desk.write("own/manifest.json", "{\"half");
-    desk.type_in("run run.toml -q --output own --force").done();
+    desk.type_in("run run.toml -q --output own --force").ran();
 }
 
 #[test]
 fn force_removes_only_what_a_run_makes() {
     let desk = Desk::new();
-    desk.type_in("run run.toml -q --output out --set explain.members=2").done();
+    desk.type_in("run run.toml -q --output out --set explain.members=2").ran();
     let mine = [
         "figures/mine.svg",
         "kernels/nngp_infinite.npy.txt",
@@ -429,12 +429,12 @@ fn force_removes_only_what_a_run_makes() {
     }
     // Fewer members and no explanation: what is left of the first run would show.
     let line = "run run.toml -q --set run.members=1 --set probes.ntk=false --set run.keep_weights=false --output";
-    desk.type_in(&format!("{line} out --force")).done();
+    desk.type_in(&format!("{line} out --force")).ran();
     for name in mine {
         assert_eq!(fs::read(desk.path("out").join(name)).unwrap(), b"mine", "{name}");
         fs::remove_file(desk.path("out").join(name)).unwrap();
     }
-    desk.type_in(&format!("{line} expected")).done();
+    desk.type_in(&format!("{line} expected")).ran();
     assert_equal_files(&files(&desk.path("out")), &files(&desk.path("expected")), "replaced");
 }
 
@@ -452,7 +452,7 @@ fn spoilt(desk: &Desk, name: &str, file: &str, from: &str, to: &str) {
 #[test]
 fn nothing_that_a_file_says_moves_the_terminal() {
     let desk = Desk::new();
-    desk.type_in("run run.toml -q --output run").done();
+    desk.type_in("run run.toml -q --output run").ran();
     const ESCAPE: &str = "\x1b[2J\u{9b}31m\x07\u{202e}";
     desk.write("x.csv", "1,2,3\n4,5,6\n");
     desk.write("cell.csv", format!("1,2\n3,{ESCAPE}\n"));
@@ -504,7 +504,7 @@ fn nothing_that_a_file_says_moves_the_terminal() {
 #[test]
 fn a_table_hands_no_formula_on() {
     let desk = Desk::new();
-    desk.type_in("run run.toml -q --output run").done();
+    desk.type_in("run run.toml -q --output run").ran();
     for (number, formula) in ["=HYPERLINK(1)", "+1+1", "-1+1", "@SUM(A1)", "\\tx"].into_iter().enumerate() {
         let name = format!("spoilt_{number}");
         spoilt(&desk, &name, "manifest.json", "\"run\": \"why\"", &format!("\"run\": \"{formula}\""));
