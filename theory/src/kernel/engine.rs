@@ -82,7 +82,7 @@ impl TileScratch {
     }
 }
 
-/// Profile, fingerprints of the example and its negative, values at the sources that are not the input, and gates of one example.
+/// Profile, fingerprint and order, values at the sources that are not the input, and gates of one example.
 type AloneExample = (ExampleProfile, [u64; 2], Vec<Vec<f64>>, Vec<f64>);
 
 static ENGINES: AtomicU64 = AtomicU64::new(0);
@@ -154,8 +154,9 @@ impl KernelEngine {
             let gate = if gates.is_empty() { 1.0 } else { gate };
             let profile = pairs::alone(&self.program, &self.road, &rows, gate, source, scratch, is_parallel);
             let all = || rows.iter().copied().chain([gates.as_slice()]);
-            let own_sign = fingerprint(all(), 1.0);
-            let hash = [own_sign, if self.program.mirror.is_some() { fingerprint(all(), -1.0) } else { own_sign }];
+            let found = fingerprint(all(), 1.0);
+            let mirrors = self.program.mirror.is_some();
+            let hash = [found, if mirrors { found.min(fingerprint(all(), -1.0)) } else { found }];
             let own =
                 self.program.sources.iter().map(|s| if s.state == 0 { Vec::new() } else { states[s.state].clone() });
             Ok((profile, hash, own.collect(), gates))
@@ -169,8 +170,7 @@ impl KernelEngine {
             Rows::owned(alone.iter().flat_map(|example| example.3.iter().copied()).collect(), gates.count())
         });
         let (sources, fingerprints) = (sources.collect(), alone.iter().map(|example| example.1[0]).collect());
-        let mirrors = self.program.mirror.iter().flat_map(|_| &alone);
-        let mirrored = mirrors.map(|example| example.1[1]).collect();
+        let orders = alone.iter().map(|example| example.1[1]).collect();
         let is_extreme = |example: &AloneExample| example.0.variances.iter().flatten().any(|q| near::is_extreme(*q));
         let extreme = match self.program.watch {
             Some(_) => alone.iter().map(is_extreme).collect(),
@@ -178,7 +178,7 @@ impl KernelEngine {
         };
         let profiles: Vec<ExampleProfile> = alone.into_iter().map(|example| example.0).collect();
         let profiles = Profiles::new(&self.program, &profiles);
-        Ok(PreparedInputs { engine: self.number, examples, sources, gates, profiles, fingerprints, mirrored, extreme })
+        Ok(PreparedInputs { engine: self.number, examples, sources, gates, profiles, fingerprints, orders, extreme })
     }
 
     /// Values of example `i` at all deterministic states that matter, and its gates.

@@ -108,7 +108,7 @@ pub(super) fn pair(
     mut layers: Option<&mut Vec<[f64; 2]>>,
 ) -> [f64; 2] {
     // One order for both (x, y) and (y, x): the result is the same number to the last bit.
-    let swapped = left.0.order(left.1) > right.0.order(right.1);
+    let swapped = left.0.orders[left.1] > right.0.orders[right.1];
     let (left, right) = if swapped { (right, left) } else { (left, right) };
     let mut states: Vec<Option<(NearPair, f64)>> = vec![None; program.sizes.len()];
     let (mut x, mut y) = (Vec::new(), Vec::new());

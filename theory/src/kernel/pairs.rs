@@ -181,7 +181,7 @@ pub(super) fn pair(
     parallel: bool,
 ) -> [f64; 2] {
     // One order for both (x, y) and (y, x): the result is the same number to the last bit.
-    let order = |(side, index): (&PreparedInputs<'_>, usize)| side.order(index);
+    let order = |(side, index): (&PreparedInputs<'_>, usize)| side.orders[index];
     let (left, right) = match order(examples.left) <= order(examples.right) {
         true => (examples.left, examples.right),
         false => (examples.right, examples.left),

@@ -159,10 +159,9 @@ impl Recursion<'_> {
         for i in region.rows.clone() {
             let first = region.first_column(i);
             // Hardly ever does a row hold an example twice: look at a whole row at once.
-            let others = &region.right.fingerprints[first.min(region.columns.end)..region.columns.end];
-            let own = region.left.fingerprints[i];
-            let negative = region.left.mirrored.get(i).copied().unwrap_or(own);
-            if !others.iter().fold(false, |found, other| found | (*other == own) | (*other == negative)) {
+            let others = &region.right.orders[first.min(region.columns.end)..region.columns.end];
+            let own = region.left.orders[i];
+            if !others.iter().fold(false, |found, other| found | (*other == own)) {
                 continue;
             }
             for j in first..region.columns.end {

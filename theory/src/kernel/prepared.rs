@@ -20,8 +20,8 @@ pub struct PreparedInputs<'a> {
     pub(super) profiles: Profiles,
     /// Equal for equal examples.
     pub(super) fingerprints: Vec<u64>,
-    /// Those of the negatives of all examples, where they matter.
-    pub(super) mirrored: Vec<u64>,
+    /// The same, and equal for an example and its negative where that matters: one order for two examples whichever stands left.
+    pub(super) orders: Vec<u64>,
     /// Examples with a variance whose products leave the range of numbers.
     pub(super) extreme: Vec<bool>,
 }
@@ -38,14 +38,8 @@ impl PreparedInputs<'_> {
         let rows = self.sources.iter().map(Rows::owned_bytes).chain(gates);
         rows.sum::<usize>()
             + self.profiles.bytes()
-            + 8 * (self.fingerprints.len() + self.mirrored.len())
+            + 8 * (self.fingerprints.len() + self.orders.len())
             + self.extreme.len()
-    }
-
-    /// A number by which two examples have one order whichever stands left, the same for an example and its negative.
-    pub(super) fn order(&self, i: usize) -> u64 {
-        let own = self.fingerprints[i];
-        self.mirrored.get(i).map_or(own, |negative| own.min(*negative))
     }
 
     /// Whether example `i` is example `j` of `other`, number by number.
@@ -55,7 +49,7 @@ impl PreparedInputs<'_> {
 
     /// Whether example `i` is the negative of example `j` of `other`, number by number.
     pub(super) fn mirrors(&self, i: usize, other: &Self, j: usize) -> bool {
-        self.mirrored.get(i) == Some(&other.fingerprints[j]) && self.agrees(i, other, j, |x, y| x == -y)
+        self.orders[i] == other.orders[j] && self.agrees(i, other, j, |x, y| x == -y)
     }
 
     fn agrees(&self, i: usize, other: &Self, j: usize, same: impl Fn(f64, f64) -> bool) -> bool {

@@ -27,22 +27,21 @@ pub(super) fn exceeds(c: &[f64], limit: f64, root: f64, roots: &[f64]) -> bool {
     impl WithSimd for Loop<'_> {
         type Output = bool;
         #[inline(always)]
-        fn with_simd<S: Simd>(self, _: S) -> bool {
+        fn with_simd<S: Simd>(self, simd: S) -> bool {
             let Loop(c, limit, root, roots) = self;
-            let mut most = [0.0_f64; LANES];
-            let (rows, others) = (c.chunks_exact(LANES), roots.chunks_exact(LANES));
-            let mut last = 0.0_f64;
-            for (c, other) in rows.remainder().iter().zip(others.remainder()) {
-                let excess = c.abs() - limit * (root * other);
-                last = if excess > last { excess } else { last };
-            }
-            for (c, other) in rows.zip(others) {
-                for lane in 0..LANES {
-                    let excess = c[lane].abs() - limit * (root * other[lane]);
-                    most[lane] = if excess > most[lane] { excess } else { most[lane] };
+            let (rows, rest) = S::as_simd_f64s(c);
+            let (others, other_rest) = S::as_simd_f64s(roots);
+            let (factor, scale) = (simd.splat_f64s(limit), simd.splat_f64s(root));
+            let mut most = [simd.splat_f64s(0.0); 4];
+            for (c, other) in rows.chunks(4).zip(others.chunks(4)) {
+                for ((most, c), other) in most.iter_mut().zip(c).zip(other) {
+                    let bound = simd.mul_f64s(factor, simd.mul_f64s(scale, *other));
+                    *most = simd.max_f64s(*most, simd.sub_f64s(simd.abs_f64s(*c), bound));
                 }
             }
-            most.iter().any(|excess| *excess > 0.0) || last > 0.0
+            let [a, b, c, d] = most;
+            let most = simd.reduce_max_f64s(simd.max_f64s(simd.max_f64s(a, b), simd.max_f64s(c, d)));
+            most > 0.0 || rest.iter().zip(other_rest).any(|(c, other)| c.abs() - limit * (root * other) > 0.0)
         }
     }
     Arch::new().dispatch(Loop(c, limit, root, roots))
