@@ -13,6 +13,7 @@ use super::parse::{FormulaError, parse};
 use super::tape::Tape;
 use super::twin::{Scaled, Twin};
 use crate::dual::closed_form::Visitor;
+use crate::dual::near::{NearDual, NearPair};
 use crate::dual::{Dual, HermiteSeries, Logistic, expectation_in_panels};
 
 /// Kinks are looked for, and values must be finite, on `[-REACH, REACH]`.
@@ -311,6 +312,30 @@ impl Member for &Expression {
 
     fn parity(&self) -> Parity {
         self.analysis.parity
+    }
+
+    fn near(&self, pair: &NearPair) -> Option<NearDual> {
+        match self.analysis.twin.as_ref()? {
+            Twin::Member(activation) => activation.near_in_closed_form(pair),
+            Twin::Line { scale, slope } => {
+                let NearDual { pair, slope } = LeakyRelu { slope: *slope }.near(pair)?;
+                Some(NearDual { pair: pair.scaled(scale.abs()), slope: scale * scale * slope })
+            }
+        }
+    }
+
+    fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
+        match self.analysis.twin.as_ref()? {
+            Twin::Member(activation) => activation.descent(pair),
+            Twin::Line { .. } => None,
+        }
+    }
+
+    fn near_slope(&self, pair: &NearPair) -> Option<f64> {
+        match self.analysis.twin.as_ref()? {
+            Twin::Member(activation) => activation.near_slope(pair),
+            Twin::Line { .. } => None,
+        }
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {

@@ -80,7 +80,12 @@ impl NearPair {
 
     /// `c`.
     pub(crate) fn covariance(&self) -> f64 {
-        self.sign * self.root() * (1.0 - self.complement)
+        self.root() * self.correlation()
+    }
+
+    /// `rho`.
+    fn correlation(&self) -> f64 {
+        self.sign * (1.0 - self.complement)
     }
 
     /// `1 - rho^2`.
@@ -226,7 +231,7 @@ impl Activation {
 
     /// `V` and `Vd` where nothing cancels.
     fn plain_dual(&self, pair: &NearPair, series: Option<[&HermiteSeries; 2]>) -> Dual {
-        let rho = pair.sign * (1.0 - pair.complement);
+        let rho = pair.correlation();
         match series {
             Some([left, right]) if !left.is_cut_short(right, rho) => left.dual(right, rho),
             _ => self.dual_pair(pair.roots[0].powi(2), pair.covariance(), pair.roots[1].powi(2)),
@@ -289,11 +294,14 @@ impl Activation {
     }
 
     fn slope(&self, pair: &NearPair) -> f64 {
-        let by_quadrature = || {
+        let alone = || {
             let [a, b] = pair.roots.map(|root| root * root);
-            self.dual_by_quadrature(a, pair.covariance(), b).derivative
+            match self.logistic() {
+                Some(function) => function.dual(a, b, pair.correlation(), pair.determinant()).derivative,
+                None => self.dual_by_quadrature(a, pair.covariance(), b).derivative,
+            }
         };
-        self.near_slope(pair).unwrap_or_else(by_quadrature)
+        self.near_slope(pair).unwrap_or_else(alone)
     }
 }
 

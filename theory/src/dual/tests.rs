@@ -7,11 +7,12 @@ use proptest::prelude::*;
 
 use super::Dual;
 use super::closed_form::{ClosedForm, Pair, Visitor};
+use super::near::NearPair;
 use super::real::{Lane, Real};
 use super::slice::{First, Variances};
 use super::table::{FirstColumn, SeriesPair, SeriesTable};
 use crate::Activation;
-use crate::activation::Parity;
+use crate::activation::{Expression, Parity};
 
 fn closed_forms() -> Vec<Activation> {
     vec![
@@ -223,6 +224,56 @@ proptest! {
 }
 
 /// Nanoseconds a pair, best of some rounds.
+/// Near pairs of either sign, of equal norms, comparable ones and others.
+fn near_pairs() -> impl Iterator<Item = NearPair> {
+    let roots = [[1.3, 1.3], [1.3, 1.301], [0.2, 2.0]];
+    let pairs = roots.into_iter().flat_map(|roots| {
+        [0.0, 1e-12, 1e-5, 0.02].map(|complement| NearPair::new(roots, roots[0] - roots[1], complement))
+    });
+    pairs.flat_map(|pair| [pair, NearPair { sign: -1.0, ..pair }])
+}
+
+#[test]
+fn near_pairs_of_formulas_are_those_of_their_members() {
+    let formula = |text: &str| Activation::Expression { formula: Expression::parse(text).unwrap() };
+    let known = [
+        ("max(x, 0)", Activation::Relu),
+        ("x - 0.75*min(x, 0)", Activation::LeakyRelu { slope: 0.25 }),
+        ("sin(2*x + 0.25)", Activation::Sin { frequency: 2.0, phase: 0.25 }),
+        ("erf(x)", Activation::Erf),
+    ];
+    for (text, member) in known {
+        for pair in near_pairs() {
+            assert_eq!(formula(text).near_dual(&pair, None), member.near_dual(&pair, None), "{text} {pair:?}");
+        }
+    }
+    // A factor is the norms' alone.
+    for pair in near_pairs() {
+        let (found, of_one) = (formula("-3*max(x, 0)").near_dual(&pair, None), Activation::Relu.near_dual(&pair, None));
+        assert_eq!(found.pair, of_one.pair.scaled(3.0), "{pair:?}");
+        assert_eq!(found.slope, 9.0 * of_one.slope, "{pair:?}");
+    }
+}
+
+#[test]
+fn near_pairs_of_logistic_functions_at_large_variance_are_their_averages() {
+    for phi in [Activation::Tanh, Activation::Sigmoid, Activation::Softplus, Activation::Silu] {
+        let function = phi.logistic().unwrap();
+        for roots in [[300.0, 300.0], [300.0, 450.0], [1e5, 1e5]] {
+            // So far from collinear that a difference of averages keeps nine digits.
+            let pair = NearPair::new(roots, roots[0] - roots[1], 0.01);
+            let found = phi.near_dual(&pair, None);
+            let [a, b] = roots.map(|root| root * root);
+            let direct = function.dual(a, b, 0.99, 1.0 - 0.99 * 0.99);
+            let norms = [a, b].map(|q| function.dual(q, q, 1.0, 0.0).value.sqrt());
+            let complement = 1.0 - direct.value / norms[0] / norms[1];
+            let bound = 1e3 * f64::EPSILON / complement;
+            assert!((found.pair.complement / complement - 1.0).abs() < bound.max(1e-11), "{phi:?} {found:?} {complement}");
+            assert!((found.slope / direct.derivative - 1.0).abs() < 1e-12, "{phi:?} {found:?} {direct:?}");
+        }
+    }
+}
+
 fn time(pairs: usize, mut work: impl FnMut()) -> f64 {
     let repetitions = 200_000 / pairs;
     let round = || {
