@@ -3,7 +3,7 @@
 //! With `r = w^2`, `m = (a + b)/2`, `d = sqrt(a) - sqrt(b)`, `V = e^{-rm} [cos^2(p) sinh(rc) + sin^2(p) cosh(rc)]`, so that with
 //! `y = r sqrt(ab) u / 2` and `x = r sqrt(ab) (1 - u/2)`
 //! `D = e^{-r d^2/2} (1 - e^{-2y}) [cos^2(p) (1 + e^{-2x}) + sin^2(p) (1 - e^{-2x})] / 2`.
-//! The collinear gap `G` is half of `E[(f - g)^2]` less the square of the difference of the norms.
+//! The collinear gap `G` is half of `E[(f - g)^2]` less the square of the difference of the norms, where these are comparable.
 
 use crate::dual::near::{NearDual, NearPair};
 
@@ -52,8 +52,17 @@ impl Wave {
             false => 0.5 * pair.roots.iter().map(|root| (-2.0 * self.rate * root * root).exp()).sum::<f64>() - middle,
         };
         let distance = -apart.exp_m1() + (self.even - self.odd) * curve;
-        let gap = (0.5 * (distance - difference * difference)).max(0.0);
-        let (root, u) = (self.rate * pair.root(), pair.complement);
+        let plain = self.rate * pair.root();
+        let gap = match pair.comparable() {
+            true => 0.5 * (distance - difference * difference),
+            // Of norms of different size the smaller one would be lost: by the covariance of the collinear pair.
+            false => {
+                let [odd, even] = [-(-2.0 * plain).exp_m1(), 1.0 + (-2.0 * plain).exp()];
+                roots[0] * roots[1] - 0.5 * apart.exp() * (self.odd * odd + self.even * even)
+            }
+        };
+        let gap = gap.max(0.0);
+        let (root, u) = (plain, pair.complement);
         let ends = |x: f64| self.odd * (1.0 + (-2.0 * x).exp()) - self.even * (-2.0 * x).exp_m1();
         let drop = 0.5 * apart.exp() * -(-root * u).exp_m1() * ends(root * (1.0 - 0.5 * u));
         let c = root * (1.0 - u);

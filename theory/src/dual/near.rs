@@ -108,7 +108,8 @@ impl NearPair {
         Self { sign: -self.sign, ..*self }
     }
 
-    fn comparable(&self) -> bool {
+    /// Whether the norms differ by a small share of themselves.
+    pub(crate) fn comparable(&self) -> bool {
         self.difference.abs() <= COMPARABLE * self.roots[0]
     }
 

@@ -172,6 +172,7 @@ fn kernels_near_collinearity_and_at_all_scales_match_mpmath() -> Result<(), Theo
             ["gelu"] => Activation::Gelu,
             ["gaussian"] => Activation::Gaussian,
             ["sign"] => Activation::Sign,
+            ["sin", "1", "0"] => Activation::Sin { frequency: 1.0, phase: 0.0 },
             ["tanh"] => Activation::Tanh,
             _ => panic!("{line}"),
         };
