@@ -42,9 +42,13 @@ pub(super) fn gated(width: usize) -> Architecture {
     Architecture { gates: Some(gates), ..architecture(InputShape::flat(FEATURES), layers) }
 }
 
-/// Numbers between -1 and 1 of a fixed Weyl sequence: any inputs without structure do.
+/// The `i`-th of a fixed sequence of numbers in `[-1, 1)`, SplitMix64 of `i`. Multiples of an irrational number would put all examples on a
+/// curve, where many nearly coincide, and their kernels are computed pair by pair.
 pub(super) fn value(i: usize) -> f64 {
-    2.0 * (i as f64 * 0.754_877_666_246_693).fract() - 1.0
+    let mut x = (i as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    2.0 * ((x ^ (x >> 31)) >> 11) as f64 / (1_u64 << 53) as f64 - 1.0
 }
 
 /// `count` inputs of `network` one after the other, from the `start`-th number of the sequence on.

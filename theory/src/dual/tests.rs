@@ -268,7 +268,10 @@ fn near_pairs_of_logistic_functions_at_large_variance_are_their_averages() {
             let norms = [a, b].map(|q| function.dual(q, q, 1.0, 0.0).value.sqrt());
             let complement = 1.0 - direct.value / norms[0] / norms[1];
             let bound = 1e3 * f64::EPSILON / complement;
-            assert!((found.pair.complement / complement - 1.0).abs() < bound.max(1e-11), "{phi:?} {found:?} {complement}");
+            assert!(
+                (found.pair.complement / complement - 1.0).abs() < bound.max(1e-11),
+                "{phi:?} {found:?} {complement}"
+            );
             assert!((found.slope / direct.derivative - 1.0).abs() < 1e-12, "{phi:?} {found:?} {direct:?}");
         }
     }
