@@ -80,6 +80,12 @@ pub(super) fn panel_of<const N: usize>(start: f64, end: f64, function: impl Fn(f
     sums.map(|sum| half * sum)
 }
 
+/// Nodes and weights of one panel.
+pub(super) fn nodes(start: f64, end: f64) -> impl Iterator<Item = (f64, f64)> {
+    let (center, half) = (0.5 * (start + end), 0.5 * (end - start));
+    PANEL.iter().map(move |(x, weight)| (center + half * x, half * weight))
+}
+
 /// Newton's iteration on the Legendre polynomial from the Chebyshev-like first guess.
 fn gauss_legendre() -> [(f64, f64); PANEL_NODES] {
     let n = PANEL_NODES as f64;

@@ -12,12 +12,14 @@
 //! proportions: with `f = phi(sqrt(a) z)` and `g = phi(sqrt(b) z)` `G` is half of
 //! `E[(g/|g| - f/|f|)^2]` in units of the norms.
 
-use super::expectation::{density, panel};
+use super::expectation::{density, nodes, panel};
 use super::{Dual, HermiteSeries};
 use crate::activation::{Activation, Parity};
 
 /// Half-width of the box of norms: `exp(-14^2/2)` is 2e-43.
 const BOX: f64 = 14.0;
+/// Longest panel: its nodes resolve the Gaussian.
+const LONGEST: f64 = 2.0;
 /// Widths of the strip of analyticity up to which panels have equal length; beyond they double.
 const EQUAL_PANELS: f64 = 128.0;
 /// Largest relative distance of two arguments, in units of the strip, between which a function is integrated from its slope.
@@ -270,10 +272,16 @@ impl Activation {
             }
             self.value(beta * z) - self.value(alpha * z)
         };
-        Norms::new(pair.comparable(), |function| {
-            let at = |z: f64| density(z) * function(self.value(alpha * z), second(z));
-            panels.iter().map(|[start, end]| panel(*start, *end, |z| at(z) + at(-z))).sum()
-        })
+        // All that is averaged is of second degree: the sides of a function with a parity are equal.
+        let has_parity = self.parity() != Parity::Neither;
+        let sides: &[f64] = if has_parity { &[1.0] } else { &[1.0, -1.0] };
+        let weight = if has_parity { 2.0 } else { 1.0 };
+        let nodes = panels.iter().flat_map(|[start, end]| nodes(*start, *end));
+        let values: Vec<[f64; 3]> = nodes
+            .flat_map(|(z, share)| sides.iter().map(move |side| (side * z, weight * share * density(z))))
+            .map(|(z, share)| [share, self.value(alpha * z), second(z)])
+            .collect();
+        Norms::new(pair.comparable(), |function| values.iter().map(|[share, f, g]| share * function(*f, *g)).sum())
     }
 
     /// `D` and `Vd` from `Vd` alone, over the angle between the pair and collinearity.
@@ -313,7 +321,7 @@ fn panels(roots: [f64; 2], strip: f64, kinks: &[f64]) -> Vec<[f64; 2]> {
     let mut edges = vec![0.0];
     while let Some(edge) = edges.last().copied().filter(|edge| *edge < BOX) {
         let step = if edge < EQUAL_PANELS * length { length } else { edge };
-        edges.push(BOX.min(edge + step.min(1.0)));
+        edges.push(BOX.min(edge + step.min(LONGEST)));
     }
     let both = kinks.iter().flat_map(|kink| roots.map(|root| kink.abs() / root));
     edges.extend(both.filter(|edge| *edge < BOX));
