@@ -9,8 +9,9 @@ const PROGRAM: u64 = 48 << 20;
 /// Kept free for what cannot be foreseen: pages of the program not yet touched, stacks, buffers of files.
 const SLACK: u64 = 12 << 20;
 
-/// By how much the same process may hold more the next time: pages are touched in another order.
-const VARIATION: u64 = 2 << 20;
+/// By how much the same process may hold more the next time: pages are touched in another order, and heaps of threads that wait for
+/// each other are more.
+const VARIATION: u64 = 10 << 20;
 
 /// The budget and what is known of later needs.
 #[derive(Debug, Clone, Copy)]

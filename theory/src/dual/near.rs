@@ -293,6 +293,8 @@ impl Activation {
         };
         // Vd varies where the angle outgrows the scale of the function over the norms.
         let first = (self.smoothness().rate() * pair.roots[0].max(pair.roots[1])).recip();
+        // Vd grows no faster than one over the angle: what is nearer to collinearity is a smaller share than rounding.
+        let first = first.max(1e-18 * angle);
         let (mut drop, mut start) = (0.0, 0.0);
         while start < angle {
             let end = if start == 0.0 { first } else { 2.0 * start }.min(angle);

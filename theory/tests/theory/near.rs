@@ -193,6 +193,35 @@ fn kernels_near_collinearity_and_at_all_scales_match_mpmath() -> Result<(), Theo
     Ok(())
 }
 
+/// `tanh(x)` is `sign(x)` of large `x`, and `silu` and `softplus` are `relu`, to far more than rounding.
+#[test]
+fn logistic_functions_of_huge_inputs_are_their_limits() -> Result<(), TheoryError> {
+    let rows = [[1.0, 2.0, -0.3], [1.000_000_1, 2.0, -0.3], [-0.5, 1.0, 2.0]];
+    for scale in [1e20, 1e150] {
+        let values: Vec<f64> = rows.iter().flatten().map(|x| x * scale).collect();
+        let inputs = Inputs::new(values, InputShape::flat(3))?;
+        let of = |phi: &Activation, trained: TrainedLayers| {
+            kernels_when_training(&deep(3, 1, phi, 1.5, 0.0), &inputs, None, trained)
+        };
+        for (phi, limit) in [
+            (Activation::Tanh, Activation::Sign),
+            (Activation::Silu, Activation::Relu),
+            (Activation::Softplus, Activation::Relu),
+        ] {
+            let trained = trained(&limit);
+            let (found, expected) = (of(&phi, trained)?, of(&limit, trained)?);
+            for (found, expected) in [(&found.nngp, &expected.nngp), (&found.ntk, &expected.ntk)] {
+                for (i, j) in (0..3).flat_map(|i| (0..3).map(move |j| (i, j))) {
+                    let size = expected[(i, i)].sqrt() * expected[(j, j)].sqrt();
+                    let error = (found[(i, j)] - expected[(i, j)]).abs() / size;
+                    assert!(error < 1e-13, "{phi:?} {scale:e} {i} {j}: {error:e}");
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_near_pair_is_one_number_from_either_side_and_in_any_tile() -> Result<(), TheoryError> {
     let mut values = numbers(5 * 40);
