@@ -126,7 +126,7 @@ impl<'a> Recorder<'a> {
                 let size = |ntk: &Mat<f64>| [ntk.nrows(), ntk.ncols()];
                 if let Some(previous) = self.previous_ntk.as_ref().filter(|ntk| size(ntk) != size(&initial)) {
                     bail!(
-                        "the kernel of the last look in the checkpoint is {:?}, and that of the first in {} is {:?}; start again \
+                        "the kernel of the last snapshot in the checkpoint is {:?}, and that of the first in {} is {:?}; start again \
                          with --force",
                         size(previous),
                         folder.join("ntk_initial.npy").display(),
