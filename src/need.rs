@@ -13,8 +13,18 @@ use crate::training::optimizer::moment_count;
 /// Bytes of a number in which weights are drawn.
 const DRAWN: u64 = 8;
 
+/// Kernels of the training set that are there at once, at most, while the tangent kernel is decomposed.
+const DECOMPOSED: u64 = 4;
+
 /// What to do about a network that is too large.
 const SMALLER_NETWORK: &str = "lower network.width, network.depth or the filters, or take a machine with more memory";
+
+/// What to do about kernels that are too large.
+const FEWER_EXAMPLES: &str =
+    "lower dataset.preprocessing.train or dataset.preprocessing.test, or take a machine with more memory";
+
+/// What to do about probes of too many examples.
+const FEWER_PROBED: &str = "lower probes.examples or network.width, or take a machine with more memory";
 
 /// Weights and biases of a layer.
 fn layer_count(layer: &WeightLayer) -> u64 {
@@ -91,6 +101,116 @@ pub fn training(experiment: &Checked, architecture: &Architecture, batch: usize)
     Ok(Bytes(weights.saturating_add(passed).max(drawing(architecture, number)?.0)))
 }
 
+/// The most numbers that the block of an example's derivatives of `outputs` outputs has, and that are at work while it is made.
+///
+/// # Errors
+/// Shapes that do not fit.
+pub fn derivatives(architecture: &Architecture, outputs: usize) -> Result<[u64; 2], TheoryError> {
+    let (mut block, mut rows, mut pulled) = (0_u64, 0_u64, 0_u64);
+    for layer in architecture.weight_layers()? {
+        let inputs = product([layer.fan_in, layer.branches]);
+        let own = inputs.saturating_mul(layer.positions as u64);
+        let derivatives = product([layer.width, outputs]);
+        rows = rows.saturating_add(own);
+        pulled = pulled.saturating_add(derivatives.saturating_mul(layer.positions as u64));
+        let gradients = if layer.positions > 1 { inputs.saturating_add(1) } else { 1 };
+        let kept = derivatives.saturating_mul(gradients.max(layer.positions as u64));
+        block = block.saturating_add(own).saturating_add(if layer.is_readout { 0 } else { kept });
+    }
+    let states = states(architecture)?.saturating_mul(4);
+    Ok([block, states.saturating_add(pulled.saturating_mul(3)).saturating_add(rows.saturating_mul(2))])
+}
+
+/// Bytes of the probes of `examples` examples at one step: the states of all, the tangent kernel, layer by layer and as their sum, and
+/// those of the step before and of the start.
+///
+/// # Errors
+/// Shapes that do not fit.
+pub fn probing(experiment: &Checked, architecture: &Architecture, examples: usize) -> Result<Bytes, TheoryError> {
+    let passed = product([examples, number(experiment)]).saturating_mul(states(architecture)?);
+    let kernels = empirical_ntk(architecture, examples)?.0.saturating_add(kernel(examples, examples).saturating_mul(2));
+    Ok(Bytes(passed.saturating_add(kernels)))
+}
+
+/// Bytes of the empirical tangent kernel of `examples` examples, layer by layer and as their sum.
+///
+/// # Errors
+/// Shapes that do not fit.
+pub fn empirical_ntk(architecture: &Architecture, examples: usize) -> Result<Bytes, TheoryError> {
+    let layers = architecture.weight_layers()?.len() as u64;
+    Ok(Bytes(kernel(examples, examples).saturating_mul(layers + 1)))
+}
+
+/// Bytes of one kernel.
+fn kernel(rows: usize, columns: usize) -> u64 {
+    product([rows, columns, size_of::<f64>()])
+}
+
+/// Bytes of the kernels of infinite width on `train` examples and of `test` against them, and of the tangent kernel's decomposition.
+pub fn theory(train: usize, test: usize) -> Bytes {
+    let square = kernel(train, train).saturating_mul(DECOMPOSED);
+    Bytes(square.saturating_add(kernel(test, train).saturating_mul(2)))
+}
+
+/// Bytes of both kernels of infinite width on `examples` examples, and of the tangent kernel over their `outputs`.
+pub fn both_kernels(examples: usize, outputs: usize) -> Bytes {
+    let rows = examples.saturating_mul(outputs);
+    Bytes(kernel(examples, examples).saturating_mul(2).saturating_add(if outputs > 1 { kernel(rows, rows) } else { 0 }))
+}
+
+/// What a run holds at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunNeed {
+    /// One network in training; see [`training`].
+    pub training: Bytes,
+    /// The probes of one step; see [`probing`].
+    pub probing: Bytes,
+    /// Kernels of infinite width; see [`theory`].
+    pub theory: Bytes,
+    /// The tangent kernel by which a critical learning rate is found, before all others; see [`empirical_ntk`].
+    pub rate: Bytes,
+}
+
+impl RunNeed {
+    /// Bytes of all that is there at the same time: probes and steps take turns.
+    pub fn total(self) -> Bytes {
+        Bytes(self.training.0.max(self.probing.0).saturating_add(self.theory.0).max(self.rate.0))
+    }
+
+    /// Refuses a run that does not fit into memory here; `examples` are those of training and test.
+    ///
+    /// # Errors
+    /// One sentence with what each part needs, what is free, and how the largest part becomes smaller.
+    pub fn expect(self, architecture: &Architecture, [train, test]: [usize; 2]) -> Result<(), OutOfMemory> {
+        let Self { training, probing, theory, rate } = self;
+        let parameters = parameters(architecture);
+        let way_out = match training.max(probing).max(theory).max(rate) {
+            largest if largest == training => SMALLER_NETWORK,
+            largest if largest == probing => FEWER_PROBED,
+            _ => FEWER_EXAMPLES,
+        };
+        if self.total() == rate {
+            let what =
+                format!("the tangent kernel of {train} training examples, from which learning_rate.critical follows");
+            return expect_free(rate, &what, &format!("give learning_rate.absolute, {FEWER_EXAMPLES}"));
+        }
+        let what = format!(
+            "the training of a network of {parameters} parameters ({training}), its probes ({probing}) and the kernels of infinite width on \
+             {train} training and {test} test examples ({theory})"
+        );
+        expect_free(self.total(), &what, way_out)
+    }
+}
+
+/// Refuses kernels of infinite width that do not fit into memory here.
+///
+/// # Errors
+/// One sentence with what they need and what is free.
+pub fn expect_theory(need: Bytes, [train, test]: [usize; 2]) -> Result<(), OutOfMemory> {
+    let what = format!("the kernels of infinite width on {train} training and {test} test examples");
+    expect_free(need, &what, FEWER_EXAMPLES)
+}
+
 /// Bytes of a number of a run.
 pub fn number(experiment: &Checked) -> usize {
     if experiment.run.precision == Precision::F64 { 8 } else { 4 }
@@ -154,6 +274,38 @@ mod tests {
             let wide = mlp(300);
             let expected = copies * network(&wide, 8).unwrap().0 + 8 * 7 * states(&wide).unwrap();
             assert_eq!(training(&experiment, &wide, 7).unwrap().0, expected);
+        }
+    }
+
+    #[test]
+    fn kernels_are_squares_of_their_examples() {
+        let kernel = 8 * 100 * 100;
+        assert_eq!(theory(100, 0).0, DECOMPOSED * kernel);
+        assert_eq!(theory(100, 50).0, (DECOMPOSED + 1) * kernel);
+        assert_eq!(both_kernels(100, 1).0, 2 * kernel);
+        assert_eq!(both_kernels(100, 3).0, 11 * kernel);
+        // Four layers and their sum.
+        assert_eq!(empirical_ntk(&mlp(4), 100).unwrap().0, 5 * kernel);
+        let experiment = crate::config::load(None, &["run.precision=f64".to_owned()]).unwrap();
+        let states = states(&mlp(4)).unwrap();
+        assert_eq!(probing(&experiment, &mlp(4), 100).unwrap().0, 8 * 100 * states + 7 * kernel);
+        assert_eq!(theory(usize::MAX, usize::MAX).0, u64::MAX);
+    }
+
+    #[test]
+    fn a_run_is_refused_by_its_largest_part() {
+        let huge = Bytes(1 << 60);
+        let small = RunNeed { training: Bytes(1), probing: Bytes(2), theory: Bytes(3), rate: Bytes(4) };
+        assert_eq!(small.total(), Bytes(5));
+        assert!(small.expect(&mlp(4), [10, 5]).is_ok());
+        for (need, way_out) in [
+            (RunNeed { training: huge, ..small }, SMALLER_NETWORK),
+            (RunNeed { probing: huge, ..small }, FEWER_PROBED),
+            (RunNeed { theory: huge, ..small }, FEWER_EXAMPLES),
+            (RunNeed { rate: huge, ..small }, "give learning_rate.absolute"),
+        ] {
+            let message = need.expect(&mlp(4), [10, 5]).unwrap_err().to_string();
+            assert!(message.contains(way_out), "{message}");
         }
     }
 

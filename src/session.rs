@@ -11,11 +11,12 @@ use widthwise_theory::{Architecture, UpdateRule};
 
 use crate::config::{Checked, Experiment, LearningRate, Loss, Precision, differences, load_recorded};
 use crate::data::{self, Data, input_shape};
-use crate::need;
+use crate::memory::Bytes;
+use crate::need::{self, RunNeed};
 use crate::network::{Network, build_architecture, draw_gates};
 use crate::ntk::ntk;
 use crate::observation::Observation;
-use crate::prediction::{Theory, other_rates};
+use crate::prediction::{Theory, no_dynamics, other_rates};
 use crate::quantity::Quantity;
 use crate::record::checkpoint::{Position, hex};
 use crate::record::manifest::{Manifest, Outcome};
@@ -92,16 +93,42 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// What this run takes.
+    pub(crate) fn need(&self) -> Result<RunNeed> {
+        let (train, test) = (self.prepared.train.n, self.prepared.test.n);
+        let probed = self.experiment.probes.examples.min(train);
+        let has_dropout = self.architecture.without_dropout() != self.architecture;
+        let theory = match no_dynamics(self.experiment, has_dropout, &self.prepared) {
+            Some(_) => need::both_kernels(probed, 1),
+            None => need::theory(train, test),
+        };
+        let is_here = self.device == Device::flex();
+        let probing = if is_here { need::probing(self.experiment, &self.architecture, probed)? } else { Bytes(0) };
+        let rate = match self.experiment.training.learning_rate {
+            LearningRate::Critical(_) if is_here => need::empirical_ntk(&self.architecture, train)?,
+            LearningRate::Critical(_) | LearningRate::Absolute(_) => Bytes(0),
+        };
+        Ok(RunNeed { training: self.training_need(&self.architecture)?, probing, theory, rate })
+    }
+
+    /// Refuses a run that does not fit into memory here.
+    pub(crate) fn expect_memory(&self) -> Result<()> {
+        Ok(self.need()?.expect(&self.architecture, [self.prepared.train.n, self.prepared.test.n])?)
+    }
+
     /// Refuses a network of this architecture whose training does not fit into memory here.
-    pub(crate) fn expect_memory(&self, architecture: &Architecture) -> Result<()> {
-        let need = if self.device == Device::flex() {
+    pub(crate) fn expect_training(&self, architecture: &Architecture) -> Result<()> {
+        Ok(need::expect_network(architecture, self.training_need(architecture)?, "the training of a network")?)
+    }
+
+    fn training_need(&self, architecture: &Architecture) -> Result<Bytes> {
+        Ok(if self.device == Device::flex() {
             let batch = self.experiment.training.batch_size.unwrap_or(self.prepared.train.n).min(self.prepared.train.n);
             need::training(self.experiment, architecture, batch)?
         } else {
             // Elsewhere only what is drawn passes through the memory of the host.
             need::drawing(architecture, need::number(self.experiment))?
-        };
-        Ok(need::expect_network(architecture, need, "the training of a network")?)
+        })
     }
 
     pub(crate) fn network(&self, member: usize) -> Result<Network> {

@@ -87,6 +87,42 @@ fn the_budget_that_ntk_names_is_enough_and_held() {
 }
 
 #[test]
+fn the_budget_that_kernel_and_predict_name_is_enough_and_held() {
+    let desk = Desk::new();
+    let numbers = |rows: usize, columns: usize| {
+        let row = |i: usize| (0..columns).map(|j| ((7 * i + 3 * j) as f64).sin().to_string()).collect::<Vec<_>>();
+        (0..rows).map(|i| row(i).join(",") + "\n").collect::<String>()
+    };
+    fs::write(desk.path().join("many.csv"), numbers(1_500, 300)).unwrap();
+    fs::write(desk.path().join("y.csv"), numbers(1_500, 2)).unwrap();
+    npy::write(&desk.path().join("many.npy"), &Mat::from_fn(1_500, 300, |i, j| ((7 * i + 3 * j) as f64).sin()))
+        .unwrap();
+    let gated = "[network]\nfamily = \"gated_deep_linear\"\ndepth = 2\ngates = { kind = \"heaviside\", count = 4 }\n";
+    fs::write(desk.path().join("gated.toml"), gated).unwrap();
+    for line in [
+        "kernel wide.toml --inputs many.csv",
+        "kernel wide.toml --inputs many.npy --right many.csv --only ntk --tile 512",
+        "kernel gated.toml --inputs many.npy --storage f32",
+        "kernel wide.toml --inputs mnist:train:700",
+        "predict wide.toml --train many.csv --targets y.csv --times 0,1",
+        "predict wide.toml --train many.csv --targets y.csv --solver direct",
+        "predict wide.toml --train many.npy --targets y.csv --method nngp --noise 0.1 --solver cg",
+        "predict wide.toml --train mnist:train:600 --test mnist:test:200 --times inf",
+    ] {
+        // Below the program itself, and below what the inputs take.
+        for budget in ["1MiB", "40MiB"] {
+            let refused = desk.type_in(&format!("{line} --json --out k --memory {budget}"));
+            if refused.code == Some(0) {
+                continue;
+            }
+            let enough = named(&refused);
+            let (peak, limit) = memory(&desk.type_in(&format!("{line} --json --out k --memory {enough}")).done());
+            assert!(peak <= limit, "{line} --memory {enough}: {peak} bytes of {limit}");
+        }
+    }
+}
+
+#[test]
 fn weights_in_a_file_are_held_within_the_budget_too() {
     let desk = Desk::new();
     let run = "run run.toml --output r --set network.depth=2 --set network.width=1500 --set run.keep_weights=last -q";
@@ -139,6 +175,18 @@ fn less_memory_than_a_network_needs_is_refused_and_enough_is_taken() {
     let program = 64;
     desk.type_in_within(program + 60, line).refused_with(&words);
     desk.type_in_within(4096, line).ran();
+    // 1,600 examples: kernels of theory of 20 MiB each, and as many of the network that is probed.
+    let many = "--set dataset.preprocessing.train=1600 --set network.width=16 --set network.depth=2";
+    for (keys, words) in [
+        ("", "lower dataset.preprocessing.train"),
+        ("--set training.optimizer={adam={}} --set probes.examples=1600", "lower probes.examples"),
+        ("--set training.learning_rate={critical=0.5}", "give learning_rate.absolute"),
+    ] {
+        let line = format!("run run.toml --output r --force -q {many} {keys}");
+        desk.type_in_within(program + 50, &line).refused_with(&["ulimit -v", words]);
+    }
+    let ladder = "ladder run.toml --widths 4,8,16 --seeds 2 --out l --set dataset.preprocessing.train=1000";
+    desk.type_in_within(program + 10, ladder).refused_with(&["ulimit -v", "the kernels of infinite width on 1000"]);
     let line = "monte-carlo wide.toml --inputs x.npy --members 3 --precision f64 --out k";
     desk.type_in_within(program + 60, line).refused_with(&["are needed for a network and its kernels of", "ulimit -v"]);
     // Not as many networks side by side as there are threads, and the same numbers.

@@ -34,6 +34,40 @@ pub struct Table {
     pub starts_with_numbering: bool,
 }
 
+/// What a text of numbers holds at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size {
+    /// Lines with something in them, a header and remarks among them.
+    pub rows: usize,
+    /// Numbers, names and whatever else stands between separators.
+    pub numbers: usize,
+}
+
+/// Counts a text of numbers to its end without keeping any, so that what it takes is known before it is read.
+///
+/// # Errors
+/// A source that cannot be read.
+pub fn size(mut source: impl BufRead) -> io::Result<Size> {
+    let mut size = Size::default();
+    let (mut is_in_row, mut is_in_number) = (false, false);
+    loop {
+        let bytes = source.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(size);
+        }
+        for byte in bytes {
+            let ends_row = matches!(byte, b'\n' | b'\r');
+            let separates = ends_row || matches!(byte, b' ' | b',' | b';' | b'\t' | b'|');
+            size.rows += usize::from(!separates && !is_in_row);
+            size.numbers += usize::from(!separates && !is_in_number);
+            is_in_row = !ends_row && (is_in_row || !separates);
+            is_in_number = !separates;
+        }
+        let count = bytes.len();
+        source.consume(count);
+    }
+}
+
 /// Reads a text of numbers to its end.
 ///
 /// # Errors

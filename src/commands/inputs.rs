@@ -119,15 +119,48 @@ pub(super) fn read(
 /// Bytes that the examples of a source take while they are read, where that is known before.
 pub(super) fn expected_bytes(source: &Source, data_dir: Option<&Path>) -> u64 {
     match source {
-        Source::File(path) if is_npy(path) => {
-            npy::read_header(path).map_or(0, |header| (header.count as u64).saturating_mul(size_of::<f64>() as u64))
-        }
-        Source::File(_) => 0,
+        Source::File(path) => expected_file_bytes(path),
         Source::Set { set: SetName::Known(name), count, .. } => {
             let chosen = |entry: &Entry| count.unwrap_or(0) as u64 * entry.shape.len() as u64 * 8;
             catalog::find(name).map_or(0, |entry| whole_bytes(entry, data_dir) + chosen(entry))
         }
         Source::Set { .. } => 0,
+    }
+}
+
+/// Bytes of the numbers in a file; a file that cannot be read is refused later.
+pub(super) fn expected_file_bytes(path: &Path) -> u64 {
+    let [rows, columns] = file_size(path).unwrap_or_default();
+    [columns, size_of::<f64>()].into_iter().fold(rows as u64, |bytes, count| bytes.saturating_mul(count as u64))
+}
+
+/// Rows and columns of a file of numbers before it is read; in a text never less than there are.
+pub(super) fn file_size(path: &Path) -> Option<[usize; 2]> {
+    if is_npy(path) {
+        let header = npy::read_header(path).ok()?;
+        let rows = if header.shape.len() > 1 { header.shape[0] } else { 1 };
+        return Some([rows, if rows == 0 { 0 } else { header.count / rows }]);
+    }
+    let size = table::size(BufReader::new(File::open(path).ok()?)).ok()?;
+    Some([size.rows, size.numbers.div_ceil(size.rows.max(1))])
+}
+
+/// Sizes of examples that are not read yet, where they are known before: enough to know the architecture by.
+pub(super) fn outline(source: &Source) -> Option<Examples> {
+    match source {
+        Source::File(path) => {
+            let [rows, columns] = file_size(path)?;
+            Some(Examples { rows, columns, ..Examples::default() })
+        }
+        Source::Set { set: SetName::Known(name), count, .. } => {
+            let entry = catalog::find(name)?;
+            let targets = Targets { values: Vec::new(), outputs: entry.classes, labels: Vec::new() };
+            let shape =
+                InputShape { channels: entry.shape.channels, height: entry.shape.height, width: entry.shape.width };
+            let (rows, columns) = ((*count)?, entry.shape.len());
+            Some(Examples { rows, columns, shape: Some(shape), targets: Some(targets), ..Examples::default() })
+        }
+        Source::Set { .. } => None,
     }
 }
 

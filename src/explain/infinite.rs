@@ -11,6 +11,7 @@ use super::points::{Outputs, Points};
 use super::reference::{Clock, Reference};
 use crate::config::ControlConfig;
 use crate::data::input_shape;
+use crate::need;
 use crate::prediction::{infinite_kernels, spoilt_time};
 use crate::session::Session;
 
@@ -29,6 +30,7 @@ impl Infinite {
         let prepared = &session.prepared;
         let shape = input_shape(prepared);
         let tests = points.goals.nrows() - points.n;
+        need::expect_theory(need::theory(prepared.train.n, tests), [prepared.train.n, tests])?;
         let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
         let test = Inputs::new(prepared.test.inputs[..tests * shape.features()].to_vec(), shape)?;
         let kernels = |left: &Inputs, right: Option<&Inputs>| {

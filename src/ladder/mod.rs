@@ -144,7 +144,7 @@ pub fn run_ladder(
         expect_small(&session)?;
     }
     let widest = options.widths.last().copied().context("a ladder without widths")?;
-    session.expect_memory(&architecture_at(&session, widest)?)?;
+    session.expect_training(&architecture_at(&session, widest)?)?;
     let hashes = (shared_hash(experiment)?, session.data_hash.clone());
     let manifest = folder::open(&options.folder, &session.config_text, hashes, options.is_coordinate_check, || {
         learning_rate(&session, widest)

@@ -11,6 +11,7 @@ use super::quantity::LadderQuantity;
 use crate::config::{LearningRate, Loss, NetworkConfig};
 use crate::data::input_shape;
 use crate::entries::sound_kernels;
+use crate::need;
 use crate::network::build_architecture;
 use crate::observation::Observation;
 use crate::prediction::{
@@ -154,6 +155,8 @@ impl Width {
         let architecture = architecture_at(session, width)?;
         let mut remark = None;
         let found = if setting.has_kernels {
+            let (train, test) = (session.prepared.train.n, session.prepared.test.n);
+            need::expect_theory(need::both_kernels(train + test, session.prepared.outputs), [train, test])?;
             let inputs = Inputs::new(setting.inputs.clone(), input_shape(&session.prepared))?;
             match infinite_kernels(session.experiment, &architecture.without_dropout(), &inputs, None) {
                 Ok(kernels) => Some(kernels),

@@ -16,6 +16,7 @@ use super::Workplace;
 use crate::config::{self, Anchor, Checked, LearningRate, Loss};
 use crate::data::{Data, input_shape};
 use crate::measurement::{Evaluation, Snapshot, evaluate};
+use crate::need;
 use crate::network::Network;
 use crate::prediction::{closed_form, infinite_kernels, initial_covariance, no_dynamics, spoilt_time, step_rule};
 use crate::record::manifest::Outcome;
@@ -108,6 +109,7 @@ impl<'a> Problem<'a> {
     /// Training under the infinite-width kernel, test examples and the penalty toward the initial weights included.
     pub(super) fn dynamics(&self) -> Result<KernelDynamics> {
         let (train, test) = (&self.session.prepared.train, &self.session.prepared.test);
+        need::expect_theory(need::theory(train.n, test.n), [train.n, test.n])?;
         let experiment = self.session.experiment;
         let ridge = experiment.training.l2.strength * examples_per_unit(experiment.training.loss, train.n);
         let on_train = self.kernels(train, None)?;

@@ -84,7 +84,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     }
     let device = session::device(experiment)?;
     let session = Session::new(experiment, options.data_dir.as_deref(), device)?;
-    session.expect_memory(&session.architecture)?;
+    session.expect_memory()?;
     monitor.note(&format!("data: {}", session.dataset_source));
     let (mut position, mut sets) = match found {
         folder::Found::Checkpoint => folder::resume(&folder, &session)?,

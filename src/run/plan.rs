@@ -5,7 +5,6 @@ use anyhow::Result;
 use super::RunOptions;
 use crate::config::{Checked, KeepWeights, Precision};
 use crate::session::{Session, device, parameter_count};
-use crate::training::optimizer::moment_count;
 
 /// The answer of `--dry-run`.
 #[derive(Debug, Clone)]
@@ -28,22 +27,15 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
     let probe_examples = experiment.probes.examples.min(session.prepared.train.n);
     let looks = session.probe_steps.count();
     // Products of what a configuration may ask for are beyond whole numbers of 64 bits.
-    let [parameters, train, test, probes, outputs, batch, depth] = [
+    let [parameters, train, test, probes, outputs, depth] = [
         parameter_count,
         session.prepared.train.n,
         session.prepared.test.n,
         probe_examples,
         session.prepared.outputs,
-        batch_size,
         session.columns.depth,
     ]
     .map(|count| count as f64);
-    let states: f64 = session.architecture.shapes()?.iter().map(|shape| shape.features() as f64).sum();
-    // Weights, the initial ones, gradients and moments; states forward and backward; the pullbacks of all outputs; theory's kernels in f64.
-    let training =
-        bytes * (parameters * (3.0 + moment_count(experiment.training.optimizer) as f64) + 3.0 * states * batch);
-    let probing = bytes * (states * probes * (outputs + 1.0));
-    let theory = 8.0 * (4.0 * train * train + 4.0 * train * test);
     let per_member = 8.0 * (2.0 * probes * probes + 2.0 * 6.0 * probes * depth) + 8.0 * (train + test) * outputs;
     let rows = looks as f64 * 40.0 * (depth + 1.0);
     let kept = bytes
@@ -66,7 +58,7 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
                 "steps: {members} members of up to {} steps on {batch_size} of {train} examples, {looks} looks each on {probe_examples} examples",
                 session.last_step
             ),
-            format!("memory: about {}", mebibytes(training.max(probing) + theory)),
+            format!("memory: about {}", mebibytes(session.need()?.total().0 as f64)),
             format!("disk: about {} in {}", mebibytes(disk), folder.display()),
         ],
     })

@@ -176,3 +176,21 @@ fn any_bytes_are_read_or_refused() {
         }
     }
 }
+
+#[test]
+fn the_size_is_known_before_the_numbers_are_and_never_too_small() {
+    for (text, rows, numbers) in [
+        ("", 0, 0),
+        ("1,2\n3,4\n", 2, 4),
+        ("a; b\r\n1; -2.5e-3\r\n\r\n3;\t4", 3, 6),
+        ("# a remark\n1 2 3\n", 2, 6),
+        ("7", 1, 1),
+    ] {
+        assert_eq!(size(text.as_bytes()).unwrap(), Size { rows, numbers }, "{text:?}");
+        let table = read(text.as_bytes()).unwrap();
+        assert!(table.values.len() <= numbers && table.rows <= rows, "{text:?}");
+        // A buffer of one byte ends inside every number.
+        let slowly = std::io::BufReader::with_capacity(1, text.as_bytes());
+        assert_eq!(size(slowly).unwrap(), Size { rows, numbers }, "{text:?}");
+    }
+}

@@ -3,6 +3,7 @@
 mod compare;
 pub(super) mod job;
 mod lanczos;
+pub(super) mod need;
 pub(super) mod outputs;
 mod precision;
 mod rows;
@@ -30,6 +31,7 @@ use super::overrides::Reader;
 use super::source::Source;
 use crate::cli::{KernelArguments, KernelName, Precision, Trained};
 use job::{End, Job};
+use need::Asked;
 use outputs::{CSV_ENTRIES, Files};
 use summary::{Made, Summary};
 use tiling::Tiling;
@@ -54,7 +56,10 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     );
     let data_dir = arguments.data_dir.as_deref();
     let expected = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
-    budget.expect(expected, Bytes(0), "the inputs")?;
+    let (trained, storage) = (trained(arguments.trained), storage(arguments.storage));
+    let asked = Asked { wanted, storage, trained, tile: arguments.tile };
+    let whole = need::whole_of_outlines(arguments, asked, (&network, seed)).unwrap_or_default();
+    budget.for_whole(whole).expect(expected, Bytes(0), "the inputs")?;
     let (right, set) = (arguments.right.as_ref(), &arguments.set);
     let left = read(&arguments.inputs, right, data_dir, set, console)?;
     let right = right.map(|source| read(source, Some(&arguments.inputs), data_dir, set, console)).transpose()?;
@@ -66,12 +71,11 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     let right = right.map(|examples| Inputs::new(examples.values, shape)).transpose()?;
     let held = Bytes::of(8 * (left.values.len() + right.as_ref().map_or(0, |right| right.values.len())));
 
-    let trained = trained(arguments.trained);
     let count = left.examples() + right.as_ref().map_or(0, Inputs::examples);
     let prepared = Blocks::expected_bytes(&architecture, trained, &left, count)?;
-    budget.expect(prepared as u64, held, &format!("{count} examples of {} numbers", shape.features()))?;
+    let what = format!("{count} examples of {} numbers", shape.features());
+    budget.for_whole(need::whole(asked, &architecture, &left, count)?).expect(prepared as u64, held, &what)?;
     let blocks = Blocks::new(&architecture, trained, &left, right.as_ref())?;
-    let storage = storage(arguments.storage);
     // Different examples may be orthogonal to each other; the kernel of one with itself says whether numbers are lost.
     let is_lost = || is_lost(&architecture, trained, &left, wanted, storage);
     let inputs = if right.is_none() || is_lost()? { left.values.as_slice() } else { &[] };

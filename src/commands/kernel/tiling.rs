@@ -12,6 +12,9 @@ use crate::commands::budget::Budget;
 /// Sizes to choose from, best first.
 const SIZES: [usize; 10] = [1024, 768, 512, 384, 256, 192, 128, 96, 64, 32];
 
+/// The smallest of them.
+pub(super) const SMALLEST: usize = SIZES[SIZES.len() - 1];
+
 /// Convolutional networks take long for a pair of examples, and a stop waits for the end of a tile.
 const LARGEST_OF_IMAGES: usize = 32;
 
@@ -28,13 +31,17 @@ pub(super) struct Tiling<'a> {
     pub(super) inputs: &'a [f64],
 }
 
+/// Bytes at work on tiles of `tile` rows: their numbers, the bytes of one and of its mirror, and what threads need.
+pub(super) fn bytes(blocks: &Blocks<'_>, wanted: Wanted, storage: Storage, tile: usize) -> u64 {
+    let entries = tile * tile;
+    let numbers = wanted.count() * entries * size_of::<f64>();
+    (numbers + 2 * entries * storage.bytes() + blocks.scratch_bytes()) as u64
+}
+
 impl Tiling<'_> {
-    /// Bytes at work on tiles of `tile` rows: their numbers, the bytes of one and of its mirror, and what threads need.
-    pub(super) fn bytes(&self, tile: usize) -> u64 {
-        let entries = tile * tile;
-        let numbers = self.wanted.count() * entries * size_of::<f64>();
-        let bytes = 2 * entries * self.storage.bytes();
-        (numbers + bytes + self.blocks.scratch_bytes()) as u64
+    /// As [`bytes`] of this job.
+    fn bytes(&self, tile: usize) -> u64 {
+        bytes(self.blocks, self.wanted, self.storage, tile)
     }
 
     /// The job to do.
@@ -54,7 +61,7 @@ impl Tiling<'_> {
         let most = if self.blocks.is_image() { most.min(LARGEST_OF_IMAGES) } else { most };
         let room = self.budget.left(self.held);
         let fits = |size: &usize| *size <= most.next_multiple_of(32) && self.bytes((*size).min(most)) <= room;
-        let found = SIZES.into_iter().find(fits).unwrap_or(SIZES[SIZES.len() - 1]);
+        let found = SIZES.into_iter().find(fits).unwrap_or(SMALLEST);
         let tile = asked.unwrap_or(found).min(rows.max(columns)).max(1);
         Ok(Target {
             files: files.npy.clone(),

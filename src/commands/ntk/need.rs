@@ -1,17 +1,14 @@
 //! What the whole job needs at most, from sizes alone: so that a refusal names a budget that is enough.
 
 use widthwise::need;
-use widthwise::record::tiles::MatrixFile;
-use widthwise_datasets::catalog;
 use widthwise_probes::ntk::{Number, Plan};
 use widthwise_theory::{Architecture, TheoryError};
 
 use super::subject::Subject;
 use super::{eigen, tiling};
 use crate::cli::NtkArguments;
-use crate::commands::inputs::{Examples, Targets};
+use crate::commands::inputs::outline;
 use crate::commands::kernel::storage;
-use crate::commands::source::{SetName, Source};
 
 /// Room for what heaps keep between large arrays.
 const SLACK: u64 = 16 << 20;
@@ -36,7 +33,8 @@ pub(super) fn job<T: Number>(
     plan: &Plan,
 ) -> Result<u64, TheoryError> {
     let number = size_of::<T>();
-    let [block, work] = per_example(architecture, plan)?.map(|numbers| numbers.saturating_mul(number as u64));
+    let [block, work] =
+        need::derivatives(architecture, plan.wanted().len())?.map(|numbers| numbers.saturating_mul(number as u64));
     // Of a few examples the sizes of blocks are found.
     let sample = (block.saturating_add(work)).saturating_mul(super::source::SAMPLE.min(plan.rows) as u64);
     let weights = need::network(architecture, number)?.0;
@@ -62,44 +60,10 @@ fn roomy(bytes: u64) -> u64 {
     bytes.saturating_add(bytes / 50).saturating_add(SLACK)
 }
 
-/// The most numbers that the block of an example has, and that are at work while it is made.
-fn per_example(architecture: &Architecture, plan: &Plan) -> Result<[u64; 2], TheoryError> {
-    let wanted = plan.wanted().len();
-    let (mut block, mut rows, mut pulled) = (0_u64, 0_u64, 0_u64);
-    for layer in architecture.weight_layers()? {
-        let own = (layer.positions as u64).saturating_mul((layer.fan_in * layer.branches) as u64);
-        let derivatives = (layer.width as u64).saturating_mul(wanted as u64);
-        rows = rows.saturating_add(own);
-        pulled = pulled.saturating_add(derivatives.saturating_mul(layer.positions as u64));
-        let gradients = if layer.positions > 1 { (layer.fan_in * layer.branches + 1) as u64 } else { 1 };
-        let kept = derivatives.saturating_mul(gradients.max(layer.positions as u64));
-        block = block.saturating_add(own).saturating_add(if layer.is_readout { 0 } else { kept });
-    }
-    let states = need::states(architecture)?;
-    Ok([block, (4 * states).saturating_add(3 * pulled).saturating_add(2 * rows)])
-}
-
-/// Sizes of examples that are not read yet, where they are known before: enough to know the network by.
-pub(super) fn outline(source: &Source) -> Option<Examples> {
-    let (rows, columns, targets) = match source {
-        Source::File(path) => {
-            let file = MatrixFile::open(path, false).ok()?;
-            (file.rows(), file.columns(), None)
-        }
-        Source::Set { set: SetName::Known(name), count, .. } => {
-            let entry = catalog::find(name)?;
-            let targets = Targets { values: Vec::new(), outputs: entry.classes, labels: Vec::new() };
-            ((*count)?, entry.shape.len(), Some(targets))
-        }
-        Source::Set { .. } => return None,
-    };
-    Some(Examples { rows, columns, targets, ..Examples::default() })
-}
-
 /// As [`whole`], before the inputs are read; nothing where their sizes do not tell.
 pub(super) fn whole_of_outlines<T: Number>(arguments: &NtkArguments) -> Option<u64> {
     let sources = || [&arguments.inputs].into_iter().chain(&arguments.right);
-    let outlines = sources().map(outline).collect::<Option<Vec<_>>>()?;
+    let outlines = sources().map(|source| outline(source)).collect::<Option<Vec<_>>>()?;
     let named: Vec<_> = sources().zip(&outlines).collect();
     let subject = Subject::new(arguments, &named).ok()?;
     let outputs = subject.architecture().outputs().ok()?;

@@ -7,6 +7,7 @@ mod dense;
 mod infinite_depth;
 mod integrated;
 mod large;
+mod need;
 mod outputs;
 mod question;
 mod score;
@@ -32,6 +33,7 @@ use crate::cli::{Loss, Method, PredictArguments, Solver};
 use answer::Answer;
 use data::Data;
 use dense::Whole;
+use need::Counts;
 use outputs::{Files, half};
 use question::{Way, expect_centred, iterative, way};
 use score::Score;
@@ -55,8 +57,10 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
     let (network, seed) = reader.network(&arguments.architecture, &arguments.set)?;
     expect_centred(&way, arguments, &network)?;
     let data_dir = arguments.data_dir.as_deref();
-    let expected: u64 = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
-    budget.expect(2 * expected, Bytes(0), "the examples")?;
+    let expected = sources.iter().fold(0, |sum: u64, source| sum.saturating_add(expected_bytes(source, data_dir)));
+    let expected = need::reading(arguments, expected);
+    let whole = need::whole_of_outlines(arguments, &way, (&network, seed), expected).unwrap_or_default();
+    budget.for_whole(whole).expect(expected, Bytes(0), "the examples")?;
     let data = data::read_all(arguments, console)?;
     let test = data.test.as_ref().map(|test| &test.inputs);
     let named: Vec<_> =
@@ -71,6 +75,10 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
         infinite_depth::classify(&network, &inputs, train, targets)?
     } else {
         let architecture = architecture(&network, seed, shape, &data.train.inputs)?;
+        let counts = Counts { train, all, outputs: data.outputs };
+        let whole = need::whole(arguments, &way, &architecture, &inputs, counts)?;
+        let what = format!("{all} examples of {} numbers", shape.features());
+        budget.for_whole(whole).expect(need::prepared(&architecture, &inputs, all)?, held, &what)?;
         let blocks = Blocks::new(&architecture, TrainedLayers::All, &inputs, None)?;
         let dense_bytes = dense_bytes(&way, arguments, train, all, data.outputs);
         match solver(arguments, &way, train, dense_bytes <= budget.left(held))? {

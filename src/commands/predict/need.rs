@@ -1,0 +1,87 @@
+//! What a prediction needs at most, from sizes alone: so that a refusal names a budget that is enough.
+
+use anyhow::Result;
+use widthwise::config::NetworkConfig;
+use widthwise_theory::{Architecture, Inputs, TrainedLayers};
+
+use super::question::{Way, iterative};
+use super::{dense_bytes, large};
+use crate::cli::{PredictArguments, Solver};
+use crate::commands::architecture::{architecture, shape_of};
+use crate::commands::blocks::Blocks;
+use crate::commands::inputs::{Examples, expected_file_bytes, file_size, outline};
+use crate::commands::kernel::need::stand_in;
+use crate::commands::source::Source;
+
+/// Examples that stand for all of their size.
+const SAMPLE: usize = 4;
+
+/// How many examples and outputs there are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) train: usize,
+    /// Training and test examples together.
+    pub(super) all: usize,
+    pub(super) outputs: usize,
+}
+
+/// Bytes that preparing the examples takes.
+///
+/// # Errors
+/// An architecture without a limit, or inputs that do not fit it.
+pub(super) fn prepared(architecture: &Architecture, inputs: &Inputs, examples: usize) -> Result<u64> {
+    Ok(Blocks::expected_bytes(architecture, TrainedLayers::All, inputs, examples)? as u64)
+}
+
+/// Bytes that do for everything once the inputs are there, by the solver that takes the least.
+///
+/// # Errors
+/// As [`prepared`].
+pub(super) fn whole(
+    arguments: &PredictArguments,
+    way: &Way,
+    architecture: &Architecture,
+    inputs: &Inputs,
+    counts: Counts,
+) -> Result<u64> {
+    let Counts { train, all, outputs } = counts;
+    let few = inputs.examples().min(SAMPLE);
+    let few = Inputs::new(inputs.values[..few * inputs.shape.features()].to_vec(), inputs.shape)?;
+    let blocks = Blocks::new(architecture, TrainedLayers::All, &few, None)?;
+    let dense = dense_bytes(way, arguments, train, all, outputs);
+    let iterated = large::bytes(&blocks, train, all, outputs);
+    let solved = match (arguments.solver, iterative(way, arguments)) {
+        (Solver::Direct, _) | (_, Err(_)) => dense,
+        (Solver::Cg, Ok(_)) => iterated,
+        (Solver::Auto, Ok(_)) => iterated.min(dense),
+    };
+    Ok(prepared(architecture, inputs, all)?.saturating_add(solved))
+}
+
+/// Bytes that reading the examples and their targets takes.
+pub(super) fn reading(arguments: &PredictArguments, inputs: u64) -> u64 {
+    let targets = [&arguments.targets, &arguments.test_targets].into_iter().flatten();
+    // Examples of both sets are joined in an array of their own.
+    targets.fold(inputs.saturating_mul(2), |sum, path| sum.saturating_add(expected_file_bytes(path)))
+}
+
+/// As [`whole`], with `reading` bytes of examples and before they are read; nothing where their sizes do not tell.
+pub(super) fn whole_of_outlines(
+    arguments: &PredictArguments,
+    way: &Way,
+    (network, seed): (&NetworkConfig, u64),
+    reading: u64,
+) -> Option<u64> {
+    let sources = || [&arguments.train].into_iter().chain(&arguments.test);
+    let outlines = sources().map(|source| outline(source)).collect::<Option<Vec<_>>>()?;
+    let named: Vec<(&Source, &Examples)> = sources().zip(&outlines).collect();
+    let shape = shape_of(arguments.shape, network, &named).ok()?;
+    let train = outlines.first()?;
+    let of_file = arguments.targets.as_deref().and_then(file_size).map(|[_, columns]| columns);
+    let outputs = arguments.classes.or(of_file).or(train.targets.as_ref().map(|targets| targets.outputs))?;
+    let counts = Counts { train: train.rows, all: outlines.iter().map(|outline| outline.rows).sum(), outputs };
+    let sample = Examples { values: stand_in(SAMPLE * shape.features()), rows: SAMPLE, ..train.clone() };
+    let architecture = architecture(network, seed, shape, &sample).ok()?;
+    let inputs = Inputs::new(sample.values, shape).ok()?;
+    Some(reading.saturating_add(whole(arguments, way, &architecture, &inputs, counts).ok()?))
+}
