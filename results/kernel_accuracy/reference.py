@@ -287,6 +287,7 @@ def rows():
                             yield [name, w, beta, depth, *map(repr, x), *map(repr, y), *map(number, k), *map(number, th), f"{float(condition):.1e}"]
 
 
-print("activation,sigma_w2,sigma_b2,depth,x0,x1,x2,y0,y1,y2,k_xx,k_xy,k_yy,theta_xx,theta_xy,theta_yy,condition")
-for row in rows():
-    print(",".join(map(str, row)), flush=True)
+if __name__ == "__main__":
+    print("activation,sigma_w2,sigma_b2,depth,x0,x1,x2,y0,y1,y2,k_xx,k_xy,k_yy,theta_xx,theta_xy,theta_yy,condition")
+    for row in rows():
+        print(",".join(map(str, row)), flush=True)

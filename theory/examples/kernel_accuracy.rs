@@ -1,7 +1,7 @@
-//! Kernels against reference values of high precision: `cargo run --release -p widthwise-theory --example kernel_accuracy -- golden.csv`.
+//! Kernels against reference values of high precision: `cargo run --release -p widthwise-theory --example kernel_accuracy -- golden.csv ...`.
 //!
 //! A row of the table is an activation; errors of `K(x, y)` and `Theta(x, y)` are relative to `sqrt(K(x, x) K(y, y))`, those of
-//! `K(x, x)` to itself. `results/kernel_accuracy/reference.py` writes the file.
+//! `K(x, x)` to itself. `reference.py` and `logistic.py` of `results/kernel_accuracy` write the files.
 
 use std::collections::BTreeMap;
 
@@ -43,17 +43,20 @@ struct Worst {
     variance: f64,
     nngp: (f64, String),
     ntk: (f64, String),
-    /// Largest condition of any row.
+    /// Largest condition of any row whose inputs are not exactly collinear: there a difference quotient is no derivative behind kinks.
     condition: f64,
     /// Rows with an error above 1e-10, and those among them whose condition explains it.
     above: (usize, usize),
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args().nth(1).ok_or("name the file that reference.py wrote")?;
-    let text = std::fs::read_to_string(path)?;
+    let (options, paths): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word == "--all");
+    if paths.is_empty() {
+        return Err("name files that reference.py or logistic.py wrote".into());
+    }
+    let text = paths.iter().map(std::fs::read_to_string).collect::<Result<String, _>>()?;
     let mut all: BTreeMap<String, Worst> = BTreeMap::new();
-    for line in text.lines().skip(1) {
+    for line in text.lines().filter(|line| !line.starts_with("activation,")) {
         let words: Vec<&str> = line.split(',').collect();
         let number = |index: usize| words.get(index).and_then(|word| word.parse::<f64>().ok()).unwrap_or(f64::NAN);
         let function = activation(words[0]).ok_or_else(|| format!("no activation {:?}", words[0]))?;
@@ -87,7 +90,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // NaN counts as an error of any size.
         let sizes = [nngp, ntk, variance].map(|error| if error.is_nan() { f64::INFINITY } else { error });
         worst.variance = worst.variance.max(sizes[2]);
-        worst.condition = worst.condition.max(condition);
+        let ratios: Vec<f64> = (4..7).map(|index| number(index + 3) / number(index)).collect();
+        if ratios.iter().any(|ratio| *ratio != ratios[0]) {
+            worst.condition = worst.condition.max(condition);
+        }
         for (error, place) in sizes.into_iter().zip([&mut worst.nngp, &mut worst.ntk]) {
             if error >= place.0 {
                 *place = (error, format!("{} condition {condition:.0e}", words[1..10].join(" ")));
@@ -97,7 +103,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             worst.above.0 += 1;
             worst.above.1 += usize::from(sizes[0].max(sizes[1]) <= 4.0 * f64::EPSILON * condition);
         }
-        if std::env::args().nth(2).as_deref() == Some("--all") && sizes[0].max(sizes[1]).max(sizes[2]) > 1e-11 {
+        if !options.is_empty() && sizes[0].max(sizes[1]).max(sizes[2]) > 1e-11 {
             println!("{:.1e} {:.1e} {:.1e} {}", sizes[0], sizes[1], sizes[2], words[..10].join(" "));
         }
     }

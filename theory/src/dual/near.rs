@@ -237,7 +237,14 @@ impl Activation {
         let rho = pair.correlation();
         match series {
             Some([left, right]) if !left.is_cut_short(right, rho) => left.dual(right, rho),
-            _ => self.dual_pair(pair.roots[0].powi(2), pair.covariance(), pair.roots[1].powi(2)),
+            _ => {
+                let [a, b] = pair.roots.map(|root| root.powi(2));
+                match self.logistic() {
+                    // The determinant has digits that the correlation lost: near -1 the slope is an angle.
+                    Some(function) => function.dual(a, b, rho, pair.determinant()),
+                    None => self.dual_pair(a, pair.covariance(), b),
+                }
+            }
         }
     }
 

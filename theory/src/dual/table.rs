@@ -178,7 +178,9 @@ impl<S: Stored<f64>> WithSimd for Rows<'_, S> {
                 }
                 let b = (&right.parities[parity][from..], right.stride);
                 if one {
-                    horner::<I, true>(simd, terms, (&left.series[column].slopes[parity..], 2), b, &square, sums);
+                    // A series may be empty beside one that is not: such pairs are computed apart.
+                    let slopes = left.series[column].slopes.get(parity..).unwrap_or_default();
+                    horner::<I, true>(simd, terms, (slopes, 2), b, &square, sums);
                 } else {
                     let a = (&left.parities[parity][column..], left.stride);
                     horner::<I, false>(simd, terms, a, b, &square, sums);

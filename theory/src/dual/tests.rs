@@ -277,6 +277,23 @@ fn near_pairs_of_logistic_functions_at_large_variance_are_their_averages() {
     }
 }
 
+/// Near a correlation of -1 the dual slope of a rectifier is an angle, the root of what a correlation cannot hold.
+#[test]
+fn opposite_pairs_of_logistic_functions_keep_their_angle() {
+    // By `results/kernel_accuracy/logistic.py`.
+    for (phi, root, complement, slope) in [
+        (Activation::Softplus, 1e10, 1e-14, 2.250_794_492_791_561_5e-8),
+        (Activation::Silu, 1e10, 1e-14, 2.250_787_087_995_190_7e-8),
+        (Activation::Sigmoid, 1e10, 1e-14, 1.125_393_544_000_642_4e-14),
+        (Activation::Softplus, 30.0, 1e-9, 1.327_386_580_467_877_6e-2),
+        (Activation::Silu, 30.0, 1e-9, -2.803_205_578_096_579_7e-3),
+    ] {
+        let pair = NearPair { roots: [root; 2], difference: 0.0, sign: -1.0, complement };
+        let found = phi.near_dual(&pair, None).slope;
+        assert!((found / slope - 1.0).abs() < 1e-13, "{phi:?} {root:e}: {found:e} instead of {slope:e}");
+    }
+}
+
 fn time(pairs: usize, mut work: impl FnMut()) -> f64 {
     let repetitions = 200_000 / pairs;
     let round = || {

@@ -139,6 +139,35 @@ fn raw_features_take_no_time() -> Result<(), TheoryError> {
     Ok(())
 }
 
+/// Some examples have a Hermite series, others none: silu and softplus had terms of both parities to look for in an empty one.
+#[test]
+fn small_and_huge_examples_stand_in_one_batch() -> Result<(), TheoryError> {
+    let rows = [[0.6, -1.4], [640.0, -1420.0], [-0.9, 0.2], [3e-9, 2e-9], [-7e4, 3e5], [2e120, 1e120]];
+    let all = Inputs::new(rows.concat(), InputShape::flat(2))?;
+    let reversed = Inputs::new(rows.iter().rev().flatten().copied().collect(), InputShape::flat(2))?;
+    for phi in LOGISTIC {
+        let net = mlp(2, &[8], &phi, variance(2.0, 0.0));
+        let [there, back] = [kernels(&net, &all, None)?, kernels(&net, &reversed, Some(&all))?];
+        for (i, x) in rows.iter().enumerate() {
+            for (j, y) in rows.iter().enumerate().filter(|(j, _)| i != *j) {
+                let dot = |x: &[f64; 2], y: &[f64; 2]| x[0] * y[0] + x[1] * y[1];
+                let [a, b] = [x, y].map(|x| phi.dual_diagonal(dot(x, x)));
+                let dual = phi.dual_pair(dot(x, x), dot(x, y), dot(y, y));
+                let what = format!("{} {i} {j}", phi.name());
+                let size = 2.0 * a.value.sqrt() * b.value.sqrt();
+                let tangent = 2.0 * (dual.value + dual.derivative * dot(x, y));
+                let tangent_size = [(a, x), (b, y)].map(|(dual, x)| dual.value + dual.derivative * dot(x, x));
+                let tangent_size = 2.0 * tangent_size[0].sqrt() * tangent_size[1].sqrt();
+                for found in [(there.nngp[(i, j)], there.ntk[(i, j)]), (back.nngp[(5 - i, j)], back.ntk[(5 - i, j)])] {
+                    assert_within(found.0 / size, 2.0 * dual.value / size, 1e-12, &what);
+                    assert_within(found.1 / tangent_size, tangent / tangent_size, 1e-12, &what);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn formulas_of_any_size_are_read_at_once() {
     let nested = |function: &str, depth: usize| format!("{}x{}", function.repeat(depth), ")".repeat(depth));

@@ -174,6 +174,9 @@ fn kernels_near_collinearity_and_at_all_scales_match_mpmath() -> Result<(), Theo
             ["sign"] => Activation::Sign,
             ["sin", "1", "0"] => Activation::Sin { frequency: 1.0, phase: 0.0 },
             ["tanh"] => Activation::Tanh,
+            ["sigmoid"] => Activation::Sigmoid,
+            ["silu"] => Activation::Silu,
+            ["softplus"] => Activation::Softplus,
             _ => panic!("{line}"),
         };
         let inputs = Inputs::new((4..10).map(number).collect(), InputShape::flat(3))?;
