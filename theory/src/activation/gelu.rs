@@ -154,11 +154,14 @@ impl Member for Gelu {
         let ([left, right], d) = (pair.roots, pair.difference);
         let of_one = pair.roots.map(|root| collinear([root, root]));
         let roots = [left * of_one[0].sqrt(), right * of_one[1].sqrt()];
-        let Some(nodes) = near::nodes_between(pair) else {
+        // Roots that differ much leave most digits of what they differ by.
+        if !pair.comparable() {
             let log = 0.5 * (of_one[0] * of_one[1]).ln() - collinear(pair.roots).ln();
-            let norms = Norms { roots, difference: roots[0] - roots[1], gap: -(-log).exp_m1() };
-            return (log > LARGE).then_some(norms);
-        };
+            if log > LARGE {
+                return Some(Norms { roots, difference: roots[0] - roots[1], gap: -(-log).exp_m1() });
+            }
+        }
+        let nodes = near::nodes_between(pair)?;
         let growth = nodes.iter().map(|(t, weight)| weight * growth(right + t * d)).sum::<f64>();
         let of_two = |s: f64, t: f64| curvature([right + s * d, right + t * d]);
         let gap = -(-0.5 * d * d * near::over_square(nodes, of_two)).exp_m1();

@@ -218,7 +218,7 @@ impl Legs {
 }
 
 /// A Gauss-Legendre rule on `[0, 1]` that integrates to rounding, from one root of a pair to the other, a function of it that is analytic
-/// up to the imaginary axis; `None` for roots too far apart for any.
+/// right of the imaginary axis; `None` for roots too far apart for any.
 pub(crate) fn nodes_between(pair: &NearPair) -> Option<&'static [(f64, f64)]> {
     static LONG: LazyLock<Vec<(f64, f64)>> = LazyLock::new(|| nodes(0.0, 1.0).collect());
     // With n nodes the error is the 2n-th power of the sum of half axes of the ellipse that reaches the axis.
@@ -227,7 +227,7 @@ pub(crate) fn nodes_between(pair: &NearPair) -> Option<&'static [(f64, f64)]> {
         _ if distance < 1e-7 => Some(&MIDDLE),
         _ if distance < 0.04 => Some(&FOUR),
         _ if distance < 0.4 => Some(&EIGHT),
-        _ if distance < 2.4 => Some(&LONG),
+        _ if distance < 6.0 => Some(&LONG),
         _ => None,
     }
 }
@@ -269,7 +269,7 @@ impl Activation {
         }
         let [drop, slope] = self.descent(pair).unwrap_or_else(|| match series {
             Some([left, right]) if !left.is_cut_short(right, 1.0 - pair.complement) => {
-                left.descent(right, pair.complement)
+                left.descent(right, pair.complement, parity)
             }
             _ => self.descent_by_angles(pair),
         });
@@ -289,7 +289,7 @@ impl Activation {
     fn norms(&self, pair: &NearPair, series: Option<[&HermiteSeries; 2]>) -> Norms {
         if pair.difference == 0.0 {
             let square = match series {
-                Some([left, _]) if !left.is_cut_short(left, 1.0) => left.dual(left, 1.0).value,
+                Some([left, _]) if !left.is_cut_short(left, 1.0) => left.square(),
                 _ => self.dual_diagonal(pair.roots[0].powi(2)).value,
             };
             return Norms { roots: [square.sqrt(); 2], difference: 0.0, gap: 0.0 };

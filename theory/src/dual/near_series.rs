@@ -6,7 +6,7 @@
 //! `h (f' + g')/2 - h^2 (g'' - f'')/12`, whose error is the square of what the correction is to it.
 
 use super::near::{NearPair, Norms};
-use super::series::HermiteSeries;
+use super::series::{HermiteSeries, dot};
 use crate::activation::Parity;
 
 /// Largest share of a correction in a difference of coefficients at which the rule is kept: its square is rounding.
@@ -19,16 +19,33 @@ impl HermiteSeries {
     }
 
     /// `[V(a, sqrt(ab), b) - V(a, c, b), Vd(a, c, b)]` at `rho = 1 - complement`.
-    pub(super) fn descent(&self, other: &Self, complement: f64) -> [f64; 2] {
-        let (mut drop, mut slope, mut power, mut missing) = (0.0, 0.0, 1.0, 0.0);
-        for (k, (a, b)) in self.slopes.iter().zip(&other.slopes).enumerate() {
-            slope += (k as f64 + 1.0) * a * b * power;
-            // 1 - rho^(k+1) = 1 - rho^k + rho^k (1 - rho).
-            missing += power * complement;
-            power *= 1.0 - complement;
-            drop += a * b * missing;
+    pub(super) fn descent(&self, other: &Self, complement: f64, parity: Parity) -> [f64; 2] {
+        // Of a function with a parity every second term is zero.
+        let (first, stride) = match parity {
+            Parity::Odd => (0, 2),
+            Parity::Even => (1, 2),
+            Parity::Neither => (0, 1),
+        };
+        let rho = 1.0 - complement;
+        let both = complement * (2.0 - complement);
+        let (factor, gap) = if stride == 2 { (rho * rho, rho * both) } else { (rho, rho * complement) };
+        // rho^k and 1 - rho^(k+1), of which the next is 1 - rho^(k+1) + rho^(k+1) (1 - rho^stride).
+        let (mut power, mut missing) = if first == 1 { (rho, both) } else { (1.0, complement) };
+        let (mut drop, mut slope, mut k) = (0.0, 0.0, first);
+        while let (Some(a), Some(b)) = (self.slopes.get(k), other.slopes.get(k)) {
+            let product = a * b;
+            slope += (k as f64 + 1.0) * product * power;
+            drop += product * missing;
+            missing += power * gap;
+            power *= factor;
+            k += stride;
         }
         [self.root * other.root * drop, slope]
+    }
+
+    /// `V(a, a, a)`, of all terms.
+    pub(super) fn square(&self) -> f64 {
+        self.mean * self.mean + self.root * self.root * dot(&self.slopes, &self.slopes)
     }
 
     /// The norms of a finite series and another.
@@ -53,20 +70,20 @@ impl HermiteSeries {
         // Coefficients of both, from the last to the first.
         let mut rows: Vec<[f64; 2]> =
             (first..terms).step_by(stride).rev().map(|k| [self.alpha(k), other.alpha(k)]).collect();
-        let square = rows.iter().map(|[f, _]| f * f).sum::<f64>();
+        let square = sum(&rows, |f, _| f * f);
         let left = square.sqrt();
         if !pair.comparable() {
-            let right = rows.iter().map(|[_, g]| g * g).sum::<f64>().sqrt();
+            let right = sum(&rows, |_, g| g * g).sqrt();
             let [of_left, of_right] = [left, right].map(f64::recip);
-            let gap = 0.5 * rows.iter().map(|[f, g]| (g * of_right - f * of_left).powi(2)).sum::<f64>();
+            let gap = 0.5 * sum(&rows, |f, g| (g * of_right - f * of_left).powi(2));
             return Norms { roots: [left, right], difference: left - right, gap };
         }
         differences(&mut rows, first, stride, (-pair.difference / pair.roots[0]).ln_1p());
-        let growth = rows.iter().map(|[f, h]| h * (2.0 * f + h)).sum::<f64>() / square;
-        let ratio = (1.0 + growth).sqrt();
+        let growth = sum(&rows, |f, h| h * (2.0 * f + h)) / square;
+        let ratio = (1.0 + growth).max(0.0).sqrt();
         let (right, difference) = (ratio * left, -growth / (1.0 + ratio) * left);
         let [of_f, of_h] = [difference / right / left, right.recip()];
-        let gap = 0.5 * rows.iter().map(|[f, h]| (f * of_f + h * of_h).powi(2)).sum::<f64>();
+        let gap = 0.5 * sum(&rows, |f, h| (f * of_f + h * of_h).powi(2));
         Norms { roots: [left, right], difference, gap }
     }
 
@@ -77,6 +94,17 @@ impl HermiteSeries {
             Some(index) => self.root * self.slopes.get(index).copied().unwrap_or(0.0),
         }
     }
+}
+
+/// The sum over rows, in four parts: additions need not wait for each other.
+fn sum(rows: &[[f64; 2]], term: impl Fn(f64, f64) -> f64) -> f64 {
+    let mut sums = [0.0; 4];
+    let chunks = rows.chunks_exact(4);
+    let rest: f64 = chunks.remainder().iter().map(|[f, g]| term(*f, *g)).sum();
+    for chunk in chunks {
+        sums.iter_mut().zip(chunk).for_each(|(sum, [f, g])| *sum += term(*f, *g));
+    }
+    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
 }
 
 /// Rows `[f, g]`, of `k = first` last and `stride` apart, become `[f, g - f]` for variances `step` apart in `x`.
@@ -137,6 +165,21 @@ mod tests {
                     close(found.gap, expected.gap, 4e-12 + 2.0 * subtracted / expected.gap.sqrt());
                 }
             }
+        }
+    }
+    #[test]
+    fn a_parity_leaves_out_zeros_alone() {
+        for (phi, parity) in [(Activation::Tanh, Parity::Odd), (Activation::Gaussian, Parity::Even)] {
+            let [left, right] = [1.3_f64, 0.6].map(|q| phi.hermite_series(q));
+            for complement in [0.0, 1e-12, 1e-5, 0.1, 1.0] {
+                let (found, all) =
+                    (left.descent(&right, complement, parity), left.descent(&right, complement, Parity::Neither));
+                (0..2).for_each(|i| assert!((found[i] - all[i]).abs() <= 1e-14 * all[i].abs(), "{found:?} {all:?}"));
+                // The difference itself where nothing cancels.
+                let direct = left.dual(&right, 1.0).value - left.dual(&right, 1.0 - complement).value;
+                assert!((found[0] - direct).abs() < 1e-14, "{phi:?} {complement}: {found:?} {direct}");
+            }
+            assert!((left.square() / left.dual(&left, 1.0).value - 1.0).abs() < 1e-14);
         }
     }
 }

@@ -85,3 +85,41 @@ fn the_descent_of_gelu_is_the_integral_of_its_slope() {
     }
     assert!(count > 20, "{count}");
 }
+
+/// Near pairs of equal norms, of norms that differ by rounding, by a little and by a lot.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn nanoseconds_a_near_pair() {
+    println!("ns a pair and layer at 1 - rho = 1e-5: norms equal, 1e-15 apart, 1 %, 20 % and a factor of 3");
+    for phi in [
+        Activation::Relu,
+        Activation::LeakyRelu { slope: 0.25 },
+        Activation::Abs,
+        Activation::Sign,
+        Activation::Erf,
+        Activation::Gelu,
+        Activation::Gaussian,
+        Activation::Sin { frequency: 1.0, phase: 0.0 },
+        Activation::Cos { frequency: 1.0, phase: 0.0 },
+        Activation::Rbf { gamma: 0.5 },
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Softplus,
+        Activation::Silu,
+    ] {
+        let times = [0.0, 1e-15, 0.01, 0.2, 2.0].map(|step| {
+            let pair = NearPair::new([1.1 * (1.0 + step), 1.1], 1.1 * step, 1e-5);
+            let series = pair.roots.map(|root| phi.hermite_series(root * root));
+            let series = if phi.has_closed_form() { None } else { Some([&series[0], &series[1]]) };
+            let round = || {
+                let start = std::time::Instant::now();
+                (0..200).for_each(|_| {
+                    std::hint::black_box(phi.near_dual(std::hint::black_box(&pair), series));
+                });
+                start.elapsed().as_secs_f64() / 200.0 * 1e9
+            };
+            std::iter::repeat_with(round).take(40).fold(f64::INFINITY, f64::min)
+        });
+        println!("{:12} {}", phi.name(), times.map(|time| format!("{time:9.0}")).join(" "));
+    }
+}
