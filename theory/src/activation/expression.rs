@@ -13,7 +13,7 @@ use super::parse::{FormulaError, parse};
 use super::tape::Tape;
 use super::twin::{Scaled, Twin};
 use crate::dual::closed_form::Visitor;
-use crate::dual::near::{NearDual, NearPair};
+use crate::dual::near::{NearDual, NearPair, Norms};
 use crate::dual::{Dual, HermiteSeries, Logistic, expectation_in_panels};
 
 /// Kinks are looked for, and values must be finite, on `[-REACH, REACH]`.
@@ -327,6 +327,13 @@ impl Member for &Expression {
     fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
         match self.analysis.twin.as_ref()? {
             Twin::Member(activation) => activation.descent(pair),
+            Twin::Line { .. } => None,
+        }
+    }
+
+    fn norms(&self, pair: &NearPair) -> Option<Norms> {
+        match self.analysis.twin.as_ref()? {
+            Twin::Member(activation) => activation.norms_in_closed_form(pair),
             Twin::Line { .. } => None,
         }
     }

@@ -2,6 +2,10 @@
 //!
 //! With `P = (1+a)(1+b)`, `S^2 = P - c^2`, `t = atan2(c, S)`: `V = c/4 + [c t + (c^2 + ab S^2)/(P S)]/(2 pi)` and
 //! `Vd = 1/4 + t/(2 pi) + c/(2 pi S) [1/S^2 + (1-ab)/P + 1]`; mean `q/sqrt(2 pi (1+q))`.
+//!
+//! A collinear pair has `V = c M`, and what its norms add is `L = ln sqrt(V_aa V_bb) - ln V_ab`, half of the integral of
+//! `M_12/M - M_1 M_2/M^2` over both `sqrt(a)`: with `S^2 = 1 + a + b`, `M_12 = 3/(2 pi S^5)` and
+//! `M_1 = sqrt(b) [2/(1+a) + 1/S^2]/(2 pi S (1+a))`.
 //! Tsuchida, Pearce, van der Heide, Roosta and Gallagher 2020 (2002.08517).
 
 use std::f64::consts::{FRAC_1_PI, FRAC_1_SQRT_2, FRAC_PI_2, PI, SQRT_2};
@@ -10,7 +14,7 @@ use super::formula::{Formula, constant, input};
 use super::member::{Member, Smoothness};
 use crate::dual::Dual;
 use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
-use crate::dual::near::{NearDual, NearPair};
+use crate::dual::near::{self, EIGHT, FOUR, NearDual, NearPair, Norms, TAME};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
@@ -54,6 +58,37 @@ fn scaled_slope(pair: &NearPair) -> f64 {
     0.25 + 0.5 * FRAC_1_PI * (t + c / s * (s.recip().powi(2) + inverse_a + inverse_b))
 }
 
+/// `d V(q, q, q)/d sqrt(q)`, a sum of positive terms.
+fn growth(root: f64) -> f64 {
+    let q = root * root;
+    let s = (1.0 + 2.0 * q).sqrt();
+    let share = q / (1.0 + q);
+    let rest = share / s * (1.0 + 2.0 * (2.0 - share - q / (1.0 + 2.0 * q)));
+    2.0 * root * (0.25 + 0.5 * FRAC_1_PI * (q.atan2(s) + rest))
+}
+
+/// `M` at two `sqrt(q)`: `V` of the collinear pair over the product.
+fn collinear(roots: [f64; 2]) -> f64 {
+    let [a, b] = roots.map(|root| root * root);
+    let (c, s) = (roots[0] * roots[1], (1.0 + (a + b)).sqrt());
+    let inverses = (1.0 + a).recip() + (1.0 + b).recip();
+    0.25 + 0.5 * FRAC_1_PI * (c.atan2(s) + c / s * inverses)
+}
+
+/// The mixed derivative of `ln M`.
+fn curvature(roots: [f64; 2]) -> f64 {
+    let [p, q] = roots.map(|root| (1.0 + root * root).recip());
+    let inverse = (1.0 + roots[0] * roots[0] + roots[1] * roots[1]).sqrt().recip();
+    let square = inverse * inverse;
+    let turn = 0.5 * FRAC_1_PI * inverse;
+    let slopes = turn * turn * (roots[0] * roots[1] * p * q) * (2.0 * p + square) * (2.0 * q + square);
+    let m = collinear(roots);
+    (3.0 * turn * square * square - slopes / m) / m
+}
+
+/// `L` large enough for its rounding to be no matter.
+const LARGE: f64 = 1e-3;
+
 impl Member for Gelu {
     const NAME: &'static str = "gelu";
 
@@ -88,6 +123,49 @@ impl Member for Gelu {
         let complement = 1.0 - scaled_value(pair) / roots[0] / roots[1];
         let difference = roots[0] - roots[1];
         Some(NearDual { pair: NearPair::new(roots, difference, complement), slope: scaled_slope(pair) })
+    }
+
+    fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
+        if pair.sign < 0.0 || !pair.roots.iter().all(|root| TAME.contains(root)) {
+            return None;
+        }
+        let ([p, q], c, u) = (pair.roots.map(|root| 1.0 + root * root), pair.root(), pair.complement);
+        let (square, inverses) = (p + q - 1.0, p.recip() + q.recip());
+        // Vd from c (1 - u) to c is singular at sqrt(P) only.
+        let rule: &[(f64, f64)] = match c * u * ((p * q).sqrt() + c) / square {
+            distance if distance < 0.03 => &FOUR,
+            distance if distance < 0.4 => &EIGHT,
+            _ => return None,
+        };
+        let slope = |u: f64| {
+            let c = c * (1.0 - u);
+            let squared = square + pair.root() * pair.root() * (u * (2.0 - u));
+            let s = squared.sqrt();
+            0.25 + 0.5 * FRAC_1_PI * (c.atan2(s) + c / s * (squared.recip() + inverses))
+        };
+        let drop: f64 = rule.iter().map(|(t, weight)| weight * slope(t * u)).sum();
+        Some([c * u * drop, slope(u)])
+    }
+
+    fn norms(&self, pair: &NearPair) -> Option<Norms> {
+        if !pair.roots.iter().all(|root| TAME.contains(root)) {
+            return None;
+        }
+        let ([left, right], d) = (pair.roots, pair.difference);
+        let of_one = pair.roots.map(|root| collinear([root, root]));
+        let roots = [left * of_one[0].sqrt(), right * of_one[1].sqrt()];
+        // Roots that differ much leave most digits of what they differ by.
+        if !pair.comparable() {
+            let log = 0.5 * (of_one[0] * of_one[1]).ln() - collinear(pair.roots).ln();
+            if log > LARGE {
+                return Some(Norms { roots, difference: roots[0] - roots[1], gap: -(-log).exp_m1() });
+            }
+        }
+        let nodes = near::nodes_between(pair)?;
+        let growth = nodes.iter().map(|(t, weight)| weight * growth(right + t * d)).sum::<f64>();
+        let of_two = |s: f64, t: f64| curvature([right + s * d, right + t * d]);
+        let gap = -(-0.5 * d * d * near::over_square(nodes, of_two)).exp_m1();
+        Some(Norms { roots, difference: d * growth / (roots[0] + roots[1]), gap })
     }
 
     fn near_slope(&self, pair: &NearPair) -> Option<f64> {

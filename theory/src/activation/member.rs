@@ -4,7 +4,7 @@ use std::f64::consts::FRAC_PI_2;
 
 use super::formula::Formula;
 use crate::dual::closed_form::Visitor;
-use crate::dual::near::{NearDual, NearPair};
+use crate::dual::near::{NearDual, NearPair, Norms};
 use crate::dual::{Dual, HermiteSeries, Logistic};
 
 /// One elementwise nonlinearity.
@@ -31,6 +31,11 @@ pub(crate) trait Member {
 
     /// `[V(a, sqrt(ab), b) - V(a, c, b), Vd(a, c, b)]` of a pair with positive correlation, free of cancellation.
     fn descent(&self, _pair: &NearPair) -> Option<[f64; 2]> {
+        None
+    }
+
+    /// The norms of a pair near collinear, free of cancellation; `None` also for pairs that the formula does not cover.
+    fn norms(&self, _pair: &NearPair) -> Option<Norms> {
         None
     }
 

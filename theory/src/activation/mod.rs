@@ -36,7 +36,7 @@ pub(crate) use member::{Member, Parity, Smoothness, Tails};
 pub use parse::FormulaError;
 
 use crate::dual::closed_form::Visitor;
-use crate::dual::near::{NearDual, NearPair};
+use crate::dual::near::{NearDual, NearPair, Norms};
 use crate::dual::{Dual, HermiteSeries, Logistic};
 use crate::error::TheoryError;
 
@@ -224,6 +224,11 @@ impl Activation {
     /// See [`Member::descent`].
     pub(crate) fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
         with_member!(self, member => member.descent(pair))
+    }
+
+    /// See [`Member::norms`].
+    pub(crate) fn norms_in_closed_form(&self, pair: &NearPair) -> Option<Norms> {
+        with_member!(self, member => member.norms(pair))
     }
 
     /// See [`Member::near_slope`].

@@ -13,6 +13,9 @@ mod exp_normalized;
 mod expectation;
 mod logistic;
 pub(crate) mod near;
+mod near_series;
+#[cfg(test)]
+mod near_tests;
 mod quadrature;
 pub(crate) mod real;
 mod series;

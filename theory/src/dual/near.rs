@@ -12,6 +12,9 @@
 //! proportions: with `f = phi(sqrt(a) z)` and `g = phi(sqrt(b) z)` `G` is half of
 //! `E[(g/|g| - f/|f|)^2]` in units of the norms.
 
+use std::ops::RangeInclusive;
+use std::sync::LazyLock;
+
 use super::expectation::{density, nodes, panel};
 use super::{Dual, HermiteSeries};
 use crate::activation::{Activation, Parity};
@@ -26,13 +29,29 @@ const EQUAL_PANELS: f64 = 128.0;
 const CLOSE: f64 = 0.2;
 /// Largest share of the norms up to which their difference is known better than the norms tell.
 const COMPARABLE: f64 = 0.25;
+/// The rule with one node in `[0, 1]`.
+const MIDDLE: [(f64, f64); 1] = [(0.5, 1.0)];
 /// Nodes in `[0, 1]` and weights of the Gauss-Legendre rule with four nodes.
-const FOUR: [(f64, f64); 4] = [
+pub(crate) const FOUR: [(f64, f64); 4] = [
     (0.069_431_844_202_973_71, 0.173_927_422_568_726_93),
     (0.330_009_478_207_571_87, 0.326_072_577_431_273_07),
     (0.669_990_521_792_428_1, 0.326_072_577_431_273_07),
     (0.930_568_155_797_026_3, 0.173_927_422_568_726_93),
 ];
+
+/// Nodes in `[0, 1]` and weights of the Gauss-Legendre rule with eight nodes.
+pub(crate) const EIGHT: [(f64, f64); 8] = [
+    (0.019_855_071_751_231_884, 0.050_614_268_145_188_13),
+    (0.101_666_761_293_186_64, 0.111_190_517_226_687_24),
+    (0.237_233_795_041_835_5, 0.156_853_322_938_943_63),
+    (0.408_282_678_752_175_1, 0.181_341_891_689_181),
+    (0.591_717_321_247_825, 0.181_341_891_689_181),
+    (0.762_766_204_958_164_5, 0.156_853_322_938_943_63),
+    (0.898_333_238_706_813_4, 0.111_190_517_226_687_24),
+    (0.980_144_928_248_768_1, 0.050_614_268_145_188_13),
+];
+/// Standard deviations of which the sums and products in formulas for norms stay within the range of numbers, with all digits.
+pub(crate) const TAME: RangeInclusive<f64> = 1e-35..=1e35;
 
 /// A pair of Gaussians.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -149,18 +168,20 @@ impl NearPair {
 }
 
 /// Norms of `f = phi(sqrt(a) z)` and `g = phi(sqrt(b) z)`.
-struct Norms {
-    roots: [f64; 2],
-    difference: f64,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Norms {
+    pub(crate) roots: [f64; 2],
+    /// The first less the second.
+    pub(crate) difference: f64,
     /// `G` over the product of the norms.
-    gap: f64,
+    pub(crate) gap: f64,
 }
 
 impl Norms {
     /// Of `f` and `g`, or of comparable functions `f` and `g = f + h` with `h` for the second. `mean` averages a function of both.
     ///
     /// The gap is half of `E[(g/|g| - f/|f|)^2]`, a sum of squares.
-    fn new(comparable: bool, mean: impl Fn(&dyn Fn(f64, f64) -> f64) -> f64) -> Self {
+    pub(super) fn new(comparable: bool, mean: impl Fn(&dyn Fn(f64, f64) -> f64) -> f64) -> Self {
         let left = mean(&|f, _| f * f).sqrt();
         if !comparable {
             let right = mean(&|_, g| g * g).sqrt();
@@ -196,6 +217,30 @@ impl Legs {
     }
 }
 
+/// A Gauss-Legendre rule on `[0, 1]` that integrates to rounding, from one root of a pair to the other, a function of it that is analytic
+/// right of the imaginary axis; `None` for roots too far apart for any.
+pub(crate) fn nodes_between(pair: &NearPair) -> Option<&'static [(f64, f64)]> {
+    static LONG: LazyLock<Vec<(f64, f64)>> = LazyLock::new(|| nodes(0.0, 1.0).collect());
+    // With n nodes the error is the 2n-th power of the sum of half axes of the ellipse that reaches the axis.
+    let distance = pair.difference.abs() / pair.roots[0].min(pair.roots[1]);
+    match distance {
+        _ if distance < 1e-7 => Some(&MIDDLE),
+        _ if distance < 0.04 => Some(&FOUR),
+        _ if distance < 0.4 => Some(&EIGHT),
+        _ if distance < 6.0 => Some(&LONG),
+        _ => None,
+    }
+}
+
+/// A symmetric function over the unit square.
+pub(crate) fn over_square(nodes: &[(f64, f64)], function: impl Fn(f64, f64) -> f64) -> f64 {
+    let row = |(i, (s, weight)): (usize, &(f64, f64))| {
+        let above = nodes[i + 1..].iter().map(|(t, other)| other * function(*s, *t)).sum::<f64>();
+        weight * (weight * function(*s, *s) + 2.0 * above)
+    };
+    nodes.iter().enumerate().map(row).sum()
+}
+
 impl Activation {
     /// What becomes of a pair; `series` are the Hermite series of both sides for a function without a closed form.
     pub(crate) fn near_dual(&self, pair: &NearPair, series: Option<[&HermiteSeries; 2]>) -> NearDual {
@@ -224,7 +269,7 @@ impl Activation {
         }
         let [drop, slope] = self.descent(pair).unwrap_or_else(|| match series {
             Some([left, right]) if !left.is_cut_short(right, 1.0 - pair.complement) => {
-                left.descent(right, pair.complement)
+                left.descent(right, pair.complement, parity)
             }
             _ => self.descent_by_angles(pair),
         });
@@ -251,19 +296,25 @@ impl Activation {
     fn norms(&self, pair: &NearPair, series: Option<[&HermiteSeries; 2]>) -> Norms {
         if pair.difference == 0.0 {
             let square = match series {
-                Some([left, _]) if !left.is_cut_short(left, 1.0) => left.dual(left, 1.0).value,
+                Some([left, _]) if !left.is_cut_short(left, 1.0) => left.square(),
                 _ => self.dual_diagonal(pair.roots[0].powi(2)).value,
             };
             return Norms { roots: [square.sqrt(); 2], difference: 0.0, gap: 0.0 };
         }
+        if let Some(norms) = self.norms_in_closed_form(pair) {
+            return norms;
+        }
         let [left, right] = pair.roots.map(|root| self.finite_series(root.powi(2)));
-        match (left, right) {
-            (Some(left), Some(right)) => left.norms(&right, pair.comparable()),
+        match (left, right, series) {
+            (Some(left), Some(right), _) => left.norms(&right, pair.comparable()),
+            (_, _, Some([left, right])) if left.has_converged() && right.has_converged() => {
+                left.norms_beside(right, pair, self.parity())
+            }
             _ => self.norms_by_panels(pair),
         }
     }
 
-    fn norms_by_panels(&self, pair: &NearPair) -> Norms {
+    pub(super) fn norms_by_panels(&self, pair: &NearPair) -> Norms {
         let smoothness = self.smoothness();
         let ([alpha, beta], rate, kinks) = (pair.roots, smoothness.rate(), &smoothness.kinks);
         let panels = panels(pair.roots, smoothness.strip, kinks);
@@ -292,7 +343,7 @@ impl Activation {
     }
 
     /// `D` and `Vd` from `Vd` alone, over the angle between the pair and collinearity.
-    fn descent_by_angles(&self, pair: &NearPair) -> [f64; 2] {
+    pub(super) fn descent_by_angles(&self, pair: &NearPair) -> [f64; 2] {
         let (angle, root) = (pair.angle(), pair.root());
         let slope = |angle: f64| {
             let complement = 2.0 * (0.5 * angle).sin().powi(2);
@@ -336,29 +387,4 @@ fn panels(roots: [f64; 2], strip: f64, kinks: &[f64]) -> Vec<[f64; 2]> {
     edges.extend(both.filter(|edge| *edge < BOX));
     edges.sort_by(f64::total_cmp);
     edges.windows(2).filter(|pair| pair[1] > pair[0]).map(|pair| [pair[0], pair[1]]).collect()
-}
-
-impl HermiteSeries {
-    /// `[V(a, sqrt(ab), b) - V(a, c, b), Vd(a, c, b)]` at `rho = 1 - complement`.
-    fn descent(&self, other: &Self, complement: f64) -> [f64; 2] {
-        let (mut drop, mut slope, mut power, mut missing) = (0.0, 0.0, 1.0, 0.0);
-        for (k, (a, b)) in self.slopes.iter().zip(&other.slopes).enumerate() {
-            slope += (k as f64 + 1.0) * a * b * power;
-            // 1 - rho^(k+1) = 1 - rho^k + rho^k (1 - rho).
-            missing += power * complement;
-            power *= 1.0 - complement;
-            drop += a * b * missing;
-        }
-        [self.root * other.root * drop, slope]
-    }
-
-    /// The norms of a finite series and another.
-    fn norms(&self, other: &Self, comparable: bool) -> Norms {
-        let coefficients = |series: &Self| -> Vec<f64> {
-            std::iter::once(series.mean).chain(series.slopes.iter().map(|d| d * series.root)).collect()
-        };
-        let (f, g) = (coefficients(self), coefficients(other));
-        let second = |f: f64, g: f64| if comparable { g - f } else { g };
-        Norms::new(comparable, |function| f.iter().zip(&g).map(|(f, g)| function(*f, second(*f, *g))).sum())
-    }
 }

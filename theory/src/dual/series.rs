@@ -240,7 +240,7 @@ fn divided(mut beta: Vec<f64>) -> Vec<f64> {
     beta
 }
 
-fn dot(left: &[f64], right: &[f64]) -> f64 {
+pub(super) fn dot(left: &[f64], right: &[f64]) -> f64 {
     // Four partial sums: the loop vectorizes, and rounding errors shrink.
     let mut sums = [0.0; 4];
     let (chunks, rest) = (left.chunks_exact(4), left.len() / 4 * 4);
