@@ -1,26 +1,29 @@
 //! What the user may type, and the help that teaches it.
 
 mod bench;
+pub(crate) mod control;
 mod explain;
 mod help;
 mod kernel;
 mod ladder;
 mod monte_carlo;
 mod ntk;
-mod number;
+pub(crate) mod number;
 mod predict;
 mod reproduce;
+pub(crate) mod source;
 mod weights;
 
 use std::path::PathBuf;
 
-use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use widthwise::config::DeviceKind;
+use widthwise::ensemble::Shard;
 
-use crate::commands::check::Control;
+use crate::terminal::Global;
 pub(crate) use bench::{BenchArguments, BenchCases, BenchCommand, DeviceCases, ProbeCases};
+use control::Control;
 pub(crate) use explain::ExplainArguments;
 use help::{
     BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, EXPLAIN_HELP, KERNEL_HELP,
@@ -45,24 +48,6 @@ pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Options of every command.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Options of every command")]
-pub(crate) struct Global {
-    /// No progress and no remarks, tables shortened to their last line
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
-    /// More detail: steps where there is no terminal, p-values, resolved configurations
-    #[arg(short, long, global = true)]
-    pub(crate) verbose: bool,
-    /// Results and progress as JSON, one object a line, on standard output
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Threads to compute with, all processors by default
-    #[arg(long, global = true, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=4096))]
-    pub(crate) threads: Option<usize>,
 }
 
 /// The commands.
@@ -145,6 +130,9 @@ pub(crate) struct RunArguments {
     /// Where to compute; the same as --set run.device=...
     #[arg(long, value_enum)]
     pub(crate) device: Option<DeviceKind>,
+    /// Train only the I-th of N equal parts of the members, 1/4 for instance; parts may run at the same time, on machines that share the folder
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub(crate) shard: Shard,
 }
 
 /// `widthwise check`

@@ -8,7 +8,8 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::config::ClaimsConfig;
 use crate::quantity::Quantity;
-use crate::record::row::{Row, Verdict};
+use crate::record::row::Row;
+use crate::verdict::Verdict;
 
 /// A mean over members beside its prediction.
 #[derive(Debug, Clone, Copy, PartialEq)]

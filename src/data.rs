@@ -11,7 +11,7 @@ use widthwise_theory::{Architecture, InputShape};
 use crate::memory::expect_free;
 use crate::need::generated_data;
 use crate::network::{Batch, from_f64};
-use crate::training::loss::Targets;
+use crate::objective::Targets;
 
 /// Examples on the device and what the host needs of them.
 pub struct Data {

@@ -2,7 +2,7 @@
 
 mod cli;
 mod commands;
-mod progress;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -10,11 +10,11 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use cli::{BenchCommand, Cli, Command};
-use commands::console::Console;
 use commands::{
     Exit, bench, check, completions, config, data, explain, kernel, ladder, monte_carlo, ntk, predict, report,
     reproduce, run, table, weights,
 };
+use terminal::console::Console;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -5,14 +5,14 @@ mod look;
 use burn::tensor::Tensor;
 use faer::Mat;
 use widthwise_probes::information::InformationError;
-use widthwise_probes::to_f64;
+use widthwise_tensors::to_f64;
 
 use crate::config::{Loss, ProbesConfig};
 use crate::data::Data;
 use crate::network::{Network, NoTap, Parameters};
+use crate::objective::{Evaluation, Targets, loss};
 use crate::quantity::Quantity;
 use crate::record::kill_point::kill_point;
-use crate::training::loss::{Targets, loss};
 
 pub(crate) use look::mean_square;
 pub use look::{Look, Probe};
@@ -43,19 +43,6 @@ pub struct Snapshot {
     pub moments: Option<Mat<f64>>,
     /// Pre-activations of the first probe example, one a row: `layer, z`, at most `POOLED_UNITS` a layer.
     pub units: Option<Mat<f64>>,
-}
-
-/// Loss and accuracy.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Evaluation {
-    /// Loss on the training set.
-    pub train_loss: f64,
-    /// Loss on the test set; `None` without test examples.
-    pub test_loss: Option<f64>,
-    /// Accuracy on the training set; `None` without classes.
-    pub train_accuracy: Option<f64>,
-    /// Accuracy on the test set.
-    pub test_accuracy: Option<f64>,
 }
 
 /// Loss and accuracy of `network` on the whole training and test sets.

@@ -5,18 +5,21 @@
 //! changes the expectation. At width `n` the expectation differs from the limit by a term of order `1/n`, which
 //! [`extrapolate`] removes from two widths of which one is twice the other.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Result;
 use burn::tensor::{DType, Device};
 use faer::Mat;
-use rayon::prelude::*;
 use widthwise_probes::{Observed, empirical_nngp, empirical_ntk};
 use widthwise_theory::{Architecture, TheoryError, UpdateRule};
 
+use crate::ensemble::{Ended, Job, Shard, Study, Unit, UnitEnd};
+use crate::memory::Bytes;
+use crate::monitor::Stage;
+use crate::need;
 use crate::network::Network;
 use crate::observation::Observation;
-use crate::{memory, need};
-
-/// By which factor a network and its kernels may take more than [`need::sampled_kernels`] says.
-const MOST_OF_NEED: u64 = 2;
 
 /// A mean over networks with its standard error, entry by entry.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +85,7 @@ impl Running {
     }
 }
 
-/// Samples both kernels of `architecture` at the widths that it says; `report` hears of the members as they are done.
+/// Samples both kernels of `architecture` at the widths that it says; `None` if a stop was asked for.
 ///
 /// # Shapes
 /// `left` and `right`: examples row-major; without `right` the kernels are `N x N`. Examples that stand on both sides are
@@ -95,51 +98,102 @@ pub fn sample_kernels(
     left: &[f64],
     right: Option<&[f64]>,
     sampling: &Sampling,
-    mut report: impl FnMut(usize),
-) -> Result<SampledKernels, TheoryError> {
+    job: &Job<'_>,
+) -> Result<Option<SampledKernels>> {
     if sampling.members < 2 {
         let (what, expected) = ("networks of an ensemble with standard errors (at least)", 2);
-        return Err(TheoryError::ShapeMismatch { what, expected, found: sampling.members });
+        return Err(TheoryError::ShapeMismatch { what, expected, found: sampling.members }.into());
     }
     architecture.nodes()?;
     let features = architecture.input.features();
     let rows = left.len() / features;
     let inputs = [left, right.unwrap_or_default()].concat();
     let columns = inputs.len() / features - rows;
-    let block = |kernel: Mat<f64>| match right {
-        Some(_) => kernel.submatrix(0, rows, rows, columns).to_owned(),
-        None => kernel,
-    };
-    let measure = |member: usize| -> Result<[Mat<f64>; 2], TheoryError> {
-        let (seed, device) = (sampling.seed, &sampling.device);
-        let network = Network::new(architecture, UpdateRule::Linear, seed, member, device, sampling.dtype)?;
-        let mut masks = widthwise_datasets::stream(seed, &format!("dropout.{member}"));
-        let batch = network.with_masks(network.batch(&inputs), &mut masks);
-        let observation = Observation::new(&network, &batch);
-        Ok([empirical_nngp(&observation, observation.layers()), empirical_ntk(&observation)].map(block))
-    };
+    let block = right.map(|_| [rows, columns]);
     let columns = if right.is_some() { columns } else { rows };
-    let [mut nngp, mut ntk] = [(); 2].map(|()| Running::new(rows, columns));
-    // A few members at a time, added in their order: the sums do not depend on the number of threads.
-    let members: Vec<usize> = (0..sampling.members).collect();
-    for group in members.chunks(at_once(architecture, inputs.len() / features, sampling)?) {
-        let kernels: Vec<_> = group.par_iter().map(|&member| measure(member)).collect();
-        for kernels in kernels {
-            let kernels = kernels?;
-            nngp.add(&kernels[0]);
-            ntk.add(&kernels[1]);
-        }
-        report(group.len());
+    let means = Means { sums: [(); 2].map(|()| Running::new(rows, columns)), waiting: BTreeMap::new(), next: 0 };
+    let networks = Networks { architecture, sampling, inputs, block, means: Mutex::new(means) };
+    let job = Job { shard: Shard::WHOLE, ..*job };
+    if job.run(&networks, Stage::networks("sampling", None))? != Ended::Complete {
+        return Ok(None);
     }
-    Ok(SampledKernels { nngp: nngp.finish(), ntk: ntk.finish(), members: sampling.members })
+    let [nngp, ntk] = networks.means.into_inner().unwrap_or_else(PoisonError::into_inner).sums.map(Running::finish);
+    Ok(Some(SampledKernels { nngp, ntk, members: sampling.members }))
 }
 
-/// Networks to draw side by side: one a thread, as far as memory goes.
-fn at_once(architecture: &Architecture, examples: usize, sampling: &Sampling) -> Result<usize, TheoryError> {
-    let number = if sampling.dtype == DType::F64 { 8 } else { 4 };
-    let each = need::sampled_kernels(architecture, number, examples)?.0.saturating_mul(MOST_OF_NEED).max(1);
-    let room = memory::free().map_or(u64::MAX, |free| free.bytes.0);
-    Ok(usize::try_from(room / each).unwrap_or(usize::MAX).clamp(1, rayon::current_num_threads()))
+/// Means over the members so far, and members that are done before others of smaller numbers: they are added in their order, so
+/// that sums do not depend on what is done side by side.
+struct Means {
+    sums: [Running; 2],
+    waiting: BTreeMap<usize, [Mat<f64>; 2]>,
+    next: usize,
+}
+
+impl Means {
+    fn add(&mut self, member: usize, kernels: [Mat<f64>; 2]) {
+        self.waiting.insert(member, kernels);
+        while let Some(kernels) = self.waiting.remove(&self.next) {
+            self.sums.iter_mut().zip(&kernels).for_each(|(sum, kernel)| sum.add(kernel));
+            self.next += 1;
+        }
+    }
+}
+
+/// Freshly drawn networks as a study that keeps nothing but sums.
+struct Networks<'a> {
+    architecture: &'a Architecture,
+    sampling: &'a Sampling,
+    inputs: Vec<f64>,
+    /// Rows and columns of the block between the two sides, where there are two.
+    block: Option<[usize; 2]>,
+    means: Mutex<Means>,
+}
+
+impl Networks<'_> {
+    fn kernels(&self, member: usize) -> Result<[Mat<f64>; 2]> {
+        let Sampling { seed, device, dtype, .. } = self.sampling;
+        let network = Network::new(self.architecture, UpdateRule::Linear, *seed, member, device, *dtype)?;
+        let mut masks = widthwise_datasets::stream(*seed, &format!("dropout.{member}"));
+        let batch = network.with_masks(network.batch(&self.inputs), &mut masks);
+        let observation = Observation::new(&network, &batch);
+        let kernels = [empirical_nngp(&observation, observation.layers()), empirical_ntk(&observation)];
+        Ok(match self.block {
+            Some([rows, columns]) => kernels.map(|kernel| kernel.submatrix(0, rows, rows, columns).to_owned()),
+            None => kernels,
+        })
+    }
+}
+
+impl Study for Networks<'_> {
+    type Point = ();
+
+    fn points(&self) -> usize {
+        1
+    }
+
+    fn members(&self) -> usize {
+        self.sampling.members
+    }
+
+    fn is_done(&self, unit: Unit) -> bool {
+        unit.member < self.means.lock().unwrap_or_else(PoisonError::into_inner).next
+    }
+
+    fn point(&self, _: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn need(&self, _: usize) -> Result<Option<Bytes>> {
+        let number = if self.sampling.dtype == DType::F64 { 8 } else { 4 };
+        let examples = self.inputs.len() / self.architecture.input.features();
+        Ok(Some(need::sampled_kernels(self.architecture, number, examples)?))
+    }
+
+    fn train(&self, _: &(), unit: Unit) -> Result<UnitEnd> {
+        let kernels = self.kernels(unit.member)?;
+        self.means.lock().unwrap_or_else(PoisonError::into_inner).add(unit.member, kernels);
+        Ok(UnitEnd::Done)
+    }
 }
 
 /// Infinite width from ensembles at widths `n` and `2 n` when the bias is `c/n`: `2 K_{2n} - K_n`, and its standard error.
@@ -171,6 +225,18 @@ mod tests {
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 3.0;
         assert!((found.mean[(0, 0)] - mean).abs() < 1e-14);
         assert!((found.standard_error[(0, 0)] - (variance / 4.0).sqrt()).abs() < 1e-14);
+    }
+
+    #[test]
+    fn members_are_added_in_their_order() {
+        let mut means = Means { sums: [(); 2].map(|()| Running::new(1, 1)), waiting: BTreeMap::new(), next: 0 };
+        let kernels = |member: f64| [Mat::from_fn(1, 1, |_, _| member), Mat::from_fn(1, 1, |_, _| -member)];
+        means.add(1, kernels(1.0));
+        means.add(2, kernels(2.0));
+        assert_eq!((means.next, means.waiting.len()), (0, 2));
+        means.add(0, kernels(0.0));
+        assert_eq!((means.next, means.waiting.len()), (3, 0));
+        assert_eq!(means.sums.map(|sum| sum.finish().mean[(0, 0)]), [1.0, -1.0]);
     }
 
     #[test]

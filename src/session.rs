@@ -15,15 +15,18 @@ use crate::memory::Bytes;
 use crate::need::{self, RunNeed};
 use crate::network::{Network, build_architecture, draw_gates};
 use crate::ntk::ntk;
+use crate::objective::examples_per_unit;
 use crate::observation::Observation;
 use crate::prediction::{Theory, no_dynamics, other_rates};
 use crate::quantity::Quantity;
 use crate::record::checkpoint::{Position, hex};
-use crate::record::manifest::{Manifest, Outcome};
+use crate::record::manifest::{Manifest, MemberOutcome};
 use crate::record::row::RunColumns;
+use crate::training::Outcome;
 use crate::training::batches::Batches;
-use crate::training::loss::examples_per_unit;
+use crate::training::gradient::Model;
 use crate::training::schedule::{ProbeSteps, last_step};
+use crate::training::{Plan, Trainee};
 
 /// The unchanging part of a run.
 pub(crate) struct Session<'a> {
@@ -121,7 +124,7 @@ impl<'a> Session<'a> {
         Ok(need::expect_network(architecture, self.training_need(architecture)?, "the training of a network")?)
     }
 
-    fn training_need(&self, architecture: &Architecture) -> Result<Bytes> {
+    pub(crate) fn training_need(&self, architecture: &Architecture) -> Result<Bytes> {
         Ok(if self.device == Device::flex() {
             let batch = self.experiment.training.batch_size.unwrap_or(self.prepared.train.n).min(self.prepared.train.n);
             need::training(self.experiment, architecture, batch)?
@@ -140,9 +143,39 @@ impl<'a> Session<'a> {
         self.draw(&self.architecture, (self.experiment.run.seed, member), device, dtype)
     }
 
-    /// Member of the ensemble of another seed, at another width of the network.
-    pub(crate) fn network_of(&self, architecture: &Architecture, seed: u64, member: usize) -> Result<Network> {
-        self.draw(architecture, (seed, member), &self.device, self.dtype)
+    /// Member of the ensemble of a seed, perhaps at another width of the network.
+    pub(crate) fn network_of(&self, architecture: &Architecture, name: (u64, usize)) -> Result<Network> {
+        self.draw(architecture, name, &self.device, self.dtype)
+    }
+
+    /// A member before its first step: of the ensemble of a seed, perhaps at another width of the network.
+    pub(crate) fn trainee(
+        &self,
+        architecture: &Architecture,
+        name: (u64, usize),
+        learning_rate: f64,
+    ) -> Result<Trainee> {
+        let network = self.network_of(architecture, name)?;
+        Ok(self.in_training(network, name, learning_rate))
+    }
+
+    /// A model before its first step on the training set of this session.
+    pub(crate) fn in_training<M: Model>(&self, model: M, name: (u64, usize), learning_rate: f64) -> Trainee<M> {
+        Trainee::new(model, name, self.prepared.train.n, &self.experiment.training, learning_rate)
+    }
+
+    /// Training on the data of this session to its last step, with neither checkpoints nor a deadline.
+    pub(crate) fn training_plan(&self) -> Plan<'_> {
+        Plan {
+            loss: self.experiment.training.loss,
+            examples: &self.data.train,
+            targets: &self.data.train_targets,
+            last_step: self.last_step,
+            stop_loss: self.experiment.training.stop.loss,
+            probe_steps: &self.probe_steps,
+            checkpoint_every: u64::MAX,
+            deadline: None,
+        }
     }
 
     /// The one place where a network that is to be trained is drawn: as the configuration's optimizer scales it, centred if asked for.
@@ -209,15 +242,22 @@ impl<'a> Session<'a> {
         is_linear.then(|| learning_rate * step as f64 * time_per_rate(training.loss, batch, self.prepared.train.n))
     }
 
-    pub(crate) fn start(&self) -> Position {
+    /// Where a member stands before its first step.
+    pub(crate) fn start(&self, member: usize) -> Position {
         let (config_hash, data_hash) = (self.config_hash.clone(), self.data_hash.clone());
-        Position { config_hash, data_hash, architecture: Some(self.architecture.clone()), ..Position::default() }
+        Position {
+            config_hash,
+            data_hash,
+            architecture: Some(self.architecture.clone()),
+            member,
+            ..Position::default()
+        }
     }
 
     pub(crate) fn manifest(
         &self,
         outcome: Outcome,
-        position: &Position,
+        member_outcomes: Vec<MemberOutcome>,
         learning_rate: f64,
         theory: &Theory,
     ) -> Manifest {
@@ -230,11 +270,11 @@ impl<'a> Session<'a> {
             outcome,
             seed: self.columns.seed,
             members: self.experiment.run.members,
-            member_outcomes: position.member_outcomes.clone(),
+            member_outcomes,
             config_hash: self.config_hash.clone(),
             command: "widthwise run config.toml".to_owned(),
             widthwise_version: env!("CARGO_PKG_VERSION").to_owned(),
-            burn_version: "0.22.1".to_owned(),
+            burn_version: burn_version().to_owned(),
             device: format!("{device}, {precision}"),
             dataset_source: self.dataset_source.clone(),
             data_hash: self.data_hash.clone(),
@@ -244,17 +284,23 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Refuses to go on where another configuration or other data stopped.
-    pub(crate) fn expect_same(&self, position: &Position, folder: &Path) -> Result<()> {
-        expect_same_config(&position.config_hash, self.experiment, folder)?;
+    /// Refuses to go on where other data were trained on.
+    pub(crate) fn expect_same_data(&self, data_hash: &str, folder: &Path) -> Result<()> {
         ensure!(
-            position.data_hash == self.data_hash,
+            data_hash == self.data_hash,
             "{} was begun with other data than {}; give the same --data-dir, or start again with --force",
             folder.display(),
             self.dataset_source
         );
+        Ok(())
+    }
+
+    /// Refuses to go on from the checkpoint of another member, or of a network of another configuration or other data.
+    pub(crate) fn expect_same(&self, position: &Position, member: usize, folder: &Path) -> Result<()> {
+        expect_same_config(&position.config_hash, self.experiment, folder)?;
+        self.expect_same_data(&position.data_hash, folder)?;
         ensure!(
-            position.architecture.as_ref() == Some(&self.architecture),
+            position.architecture.as_ref() == Some(&self.architecture) && position.member == member,
             "{} holds a checkpoint of another network, gates included; start again with --force",
             folder.display()
         );
@@ -319,7 +365,7 @@ pub(crate) fn in_what(folder: &Path, given: &Experiment, free: &[&str]) -> Strin
 }
 
 /// SHA-256 of everything that training and tests look at.
-fn data_hash(prepared: &Prepared) -> String {
+pub(crate) fn data_hash(prepared: &Prepared) -> String {
     let mut hasher = Sha256::new();
     for examples in [&prepared.train, &prepared.test] {
         for numbers in [&examples.inputs, &examples.targets] {
@@ -338,6 +384,13 @@ pub(crate) fn parameter_count(architecture: &Architecture) -> usize {
     usize::try_from(need::parameters(architecture)).unwrap_or(usize::MAX)
 }
 
+/// The version of Burn that this program was built with, as the lock file of the workspace has it.
+fn burn_version() -> &'static str {
+    const LOCKED: &str = include_str!("../Cargo.lock");
+    let (_, package) = LOCKED.split_once("name = \"burn\"\nversion = \"").unwrap_or_default();
+    package.split('"').next().unwrap_or_default()
+}
+
 /// The name by which a unit variant is written in configurations.
 fn name_of(value: &impl serde::Serialize) -> Result<String> {
     match serde_json::to_value(value)? {
@@ -349,6 +402,13 @@ fn name_of(value: &impl serde::Serialize) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_version_of_burn_is_the_one_asked_for() {
+        let manifest: toml::Value = toml::from_str(include_str!("../Cargo.toml")).unwrap();
+        let asked = manifest["workspace"]["dependencies"]["burn"]["version"].as_str().unwrap();
+        assert_eq!(asked.trim_start_matches('='), burn_version());
+    }
 
     #[test]
     fn flow_time_is_that_of_the_sum_over_all_examples() {

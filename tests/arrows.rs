@@ -57,13 +57,15 @@ impl Graph {
 fn crates_depend_on_each_other_as_drawn() {
     let graph = Graph::of_workspace();
     let [datasets, probes, theory] = ["widthwise-datasets", "widthwise-probes", "widthwise-theory"];
-    assert_eq!(graph.members, BTreeSet::from(["widthwise", datasets, probes, theory].map(str::to_owned)));
+    let tensors = "widthwise-tensors";
+    assert_eq!(graph.members, BTreeSet::from(["widthwise", datasets, probes, theory, tensors].map(str::to_owned)));
     // The root uses all three, so the walk below is over a graph that has arrows.
     assert!([datasets, probes, theory, "burn"].iter().all(|name| graph.all("widthwise").contains(*name)));
     assert!(graph.all(probes).contains("burn"));
-    for member in [datasets, probes, theory] {
+    for member in [datasets, probes, theory, tensors] {
         assert!(!graph.all(member).contains("widthwise"), "{member} depends on the program");
     }
+    assert!(!graph.all(tensors).iter().any(|name| name.starts_with("widthwise")), "tensors are the ground floor");
     assert!(!graph.all(probes).contains(theory), "what measures depends on what predicts");
     assert!(!graph.all(theory).contains(probes), "what predicts depends on what measures");
     for (member, others) in [(theory, [datasets, probes]), (datasets, [theory, probes])] {
@@ -71,5 +73,102 @@ fn crates_depend_on_each_other_as_drawn() {
         let is_framework = |name: &&String| *name == "burn" || name.starts_with("burn-") || name.starts_with("cubecl");
         assert_eq!(all.iter().find(is_framework), None, "{member} depends on the framework");
         assert!(others.iter().all(|other| !all.contains(*other)), "{member} depends on another member");
+    }
+}
+
+/// Top-level modules of a crate root in `src/`, as its `mod` lines name them.
+fn modules(root: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(source(root)).unwrap();
+    let declared = text.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "));
+    declared.filter_map(|rest| rest.strip_suffix(';')).map(str::to_owned).collect()
+}
+
+fn source(path: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)
+}
+
+/// The code of a file: without comments, and without the tests at its end.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// Every top-level module, and those that its files name after `crate::`.
+fn imports() -> BTreeMap<String, BTreeSet<String>> {
+    let known: BTreeSet<String> = modules("lib.rs").union(&modules("main.rs")).cloned().collect();
+    assert!(known.len() > 20, "{known:?}");
+    let tests_only = ["tests.rs", "tests", "fixture.rs", "damaged.rs", "mutations.rs"];
+    let mut found: BTreeMap<String, BTreeSet<String>> =
+        known.iter().map(|name| (name.clone(), BTreeSet::new())).collect();
+    let mut open = vec![source("")];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            if tests_only.contains(&name.as_str()) {
+                continue;
+            }
+            if path.is_dir() {
+                open.push(path);
+                continue;
+            }
+            let inner = path.strip_prefix(source("")).unwrap();
+            let top = inner.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
+            let Some(arrows) = found.get_mut(&top) else { continue };
+            let text = code(&std::fs::read_to_string(&path).unwrap());
+            assert!(
+                !text.contains("use crate::{"),
+                "{}: one module an import, so that this test can read it",
+                path.display()
+            );
+            for rest in text.split("crate::").skip(1) {
+                let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                if name != top && known.contains(&name) {
+                    arrows.insert(name);
+                }
+            }
+        }
+    }
+    found
+}
+
+/// All that can be reached from a module along its imports.
+fn reached(imports: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![from]);
+    while let Some(next) = open.pop() {
+        for name in &imports[next] {
+            if found.insert(name.clone()) {
+                open.push(name);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn modules_import_each_other_in_one_direction() {
+    let imports = imports();
+    for name in imports.keys() {
+        assert!(!reached(&imports, name).contains(name), "{name} is part of a circle: {imports:?}");
+    }
+    // What is on the left reaches nothing on the right, directly or through others.
+    for (left, right) in [
+        ("training", "record measurement prediction comparison report session run"),
+        ("network", "record training measurement report session"),
+        ("host", "network training config record"),
+        ("plot", "report record config run"),
+        ("prediction", "measurement record comparison report run"),
+        ("measurement", "prediction comparison report run ladder explain reproduce"),
+        ("record", "measurement comparison report run session ladder explain reproduce"),
+        ("comparison", "report run session ladder explain reproduce"),
+        ("report", "run session ladder reproduce explain measurement prediction"),
+        ("ladder", "run report reproduce explain"),
+        ("explain", "run report reproduce ladder"),
+        ("run", "ladder reproduce"),
+        ("terminal", "commands cli"),
+        ("cli", "commands"),
+    ] {
+        let reached = reached(&imports, left);
+        let forbidden: Vec<&str> = right.split(' ').filter(|name| reached.contains(*name)).collect();
+        assert!(forbidden.is_empty(), "{left} reaches {forbidden:?}");
     }
 }

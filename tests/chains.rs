@@ -3,10 +3,10 @@
 use burn::tensor::{DType, Device, Tensor};
 use widthwise::config::{Anchor, L2, Loss, Optimizer};
 use widthwise::network::{Network, NoTap, from_f64};
-use widthwise::training::loss::Targets;
+use widthwise::objective::Targets;
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
 use widthwise::training::{direct_step, generic_step};
-use widthwise_probes::{to_f64, to_matrix};
+use widthwise_tensors::{to_f64, to_matrix};
 use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization, UpdateRule,
 };

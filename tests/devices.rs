@@ -15,10 +15,10 @@ use std::sync::{Mutex, PoisonError};
 
 use widthwise::config::parse;
 use widthwise::monitor::Silent;
-use widthwise::record::manifest::Outcome;
 use widthwise::record::row::Row;
 use widthwise::run::{RunOptions, run};
 use widthwise::signals::StopFlag;
+use widthwise::training::Outcome;
 
 const STEPS: usize = 12;
 

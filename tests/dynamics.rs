@@ -4,10 +4,10 @@ use burn::tensor::{Int, Tensor};
 use faer::Mat;
 use widthwise::config::{Anchor, L2, Loss, NetworkConfig, Optimizer};
 use widthwise::network::{Batch, Network, NoTap, Parameters, build_architecture, from_f64};
+use widthwise::objective::{Targets, loss};
 use widthwise::training::gradient::gradient;
-use widthwise::training::loss::{Targets, loss};
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
-use widthwise_probes::{to_f64, to_matrix};
+use widthwise_tensors::{to_f64, to_matrix};
 use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, KernelDynamics, Layer, Parameterization,
     Training, kernels,

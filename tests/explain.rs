@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use widthwise::explain::{BudgetRow, Part, Split, read_budget, read_forecasts};
+use widthwise::record::budget::{BudgetRow, Part, Split, read_budget, read_forecasts};
 
 use crate::program::{assert_equal_files, end, files, program, widthwise};
 
@@ -136,7 +136,7 @@ fn a_frozen_kernel_foretells_a_lazy_network_for_longer_than_a_rich_one() {
             assert_eq!(row.is_censored, row.step + row.horizon_steps == 200, "{row:?}");
         }
     }
-    let first = |rows: &[widthwise::explain::ForecastRow]| -> u64 {
+    let first = |rows: &[widthwise::record::budget::ForecastRow]| -> u64 {
         rows.iter().filter(|row| row.step == 0).map(|row| row.horizon_steps).sum()
     };
     assert!(first(&lazy) > first(&rich), "{} against {}", first(&lazy), first(&rich));

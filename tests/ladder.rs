@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use widthwise::ladder::{Fit, LadderQuantity, Statistic, UnitRow};
-use widthwise::record::row::Verdict;
+use widthwise::verdict::Verdict;
 
 use crate::program::{Ended, all_files, assert_equal_files, end, program, widthwise};
 

@@ -3,7 +3,10 @@
 
 use burn::tensor::{DType, Device};
 use faer::{Mat, Side};
+use widthwise::ensemble::{Job, Shard};
+use widthwise::monitor::Silent;
 use widthwise::monte_carlo::{SampledKernels, Sampling, extrapolate, sample_kernels};
+use widthwise::signals::StopFlag;
 use widthwise_theory::{Architecture, Inputs, Kernels, Layer, Parameterization, kernels};
 
 use crate::ensembles::{Entry, assert_sampled, overlapping_inputs};
@@ -11,6 +14,10 @@ use crate::networks::layered;
 
 const EXAMPLES: usize = 3;
 const MEMBERS: usize = 200;
+
+fn quiet(stop: &StopFlag) -> Job<'_> {
+    Job { shard: Shard::WHOLE, stop, monitor: &Silent }
+}
 
 fn sampling(members: usize, seed: u64) -> Sampling {
     Sampling { members, seed, device: Device::flex(), dtype: DType::F64 }
@@ -46,7 +53,14 @@ fn named(name: &str, width: usize) -> Architecture {
 fn kernels_of_every_layer_agree_with_theory() {
     for (seed, (name, architecture)) in layered(256, Parameterization::Ntk).into_iter().enumerate() {
         let inputs = overlapping_inputs(EXAMPLES, architecture.input.features(), 0.4);
-        let sampled = sample_kernels(&architecture, &inputs, None, &sampling(MEMBERS, 70 + seed as u64), |_| ());
+        let sampled = sample_kernels(
+            &architecture,
+            &inputs,
+            None,
+            &sampling(MEMBERS, 70 + seed as u64),
+            &quiet(&StopFlag::default()),
+        )
+        .map(Option::unwrap);
         let entries = entries(&sampled.unwrap(), &theory(&architecture, &inputs));
         assert_sampled(&format!("{name}, n = 256, {MEMBERS} networks"), &entries);
     }
@@ -65,7 +79,7 @@ fn layer_norm_after_an_activation_subtracts_a_mean() {
     });
     let inputs = overlapping_inputs(EXAMPLES, with_mean.input.features(), 0.4);
     let sample = |architecture: &Architecture, seed| {
-        sample_kernels(architecture, &inputs, None, &sampling(60, seed), |_| ()).unwrap()
+        sample_kernels(architecture, &inputs, None, &sampling(60, seed), &quiet(&StopFlag::default())).unwrap().unwrap()
     };
     let entries_of = |sampled: &Architecture, seed, predicted: &Architecture| {
         entries(&sample(sampled, seed), &theory(predicted, &inputs))
@@ -84,7 +98,9 @@ fn two_widths_extrapolate_to_infinite_width() {
     let narrow = wide.with_hidden_width(32);
     let inputs = overlapping_inputs(EXAMPLES, wide.input.features(), 0.4);
     let sample = |architecture: &Architecture, seed| {
-        sample_kernels(architecture, &inputs, None, &sampling(1500, seed), |_| ()).unwrap()
+        sample_kernels(architecture, &inputs, None, &sampling(1500, seed), &quiet(&StopFlag::default()))
+            .unwrap()
+            .unwrap()
     };
     let (narrow, wide_sample) = (sample(&narrow, 83), sample(&wide, 84));
     let predicted = theory(&wide, &inputs);
@@ -98,13 +114,17 @@ fn two_widths_extrapolate_to_infinite_width() {
 fn an_ensemble_does_not_depend_on_the_number_of_threads() {
     let architecture = named("dropout", 16);
     let inputs = overlapping_inputs(EXAMPLES, architecture.input.features(), 0.4);
-    let sample = || sample_kernels(&architecture, &inputs, None, &sampling(7, 85), |_| ()).unwrap();
+    let sample = || {
+        sample_kernels(&architecture, &inputs, None, &sampling(7, 85), &quiet(&StopFlag::default())).unwrap().unwrap()
+    };
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(sample);
     let three = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap().install(sample);
     assert_eq!(one, three);
     // Left and right sides are the blocks of the whole.
     let (left, right) = inputs.split_at(architecture.input.features());
-    let cross = sample_kernels(&architecture, left, Some(right), &sampling(7, 85), |_| ()).unwrap();
+    let cross = sample_kernels(&architecture, left, Some(right), &sampling(7, 85), &quiet(&StopFlag::default()))
+        .unwrap()
+        .unwrap();
     for j in 0..EXAMPLES - 1 {
         let (whole, block) = (one.ntk.mean[(0, j + 1)], cross.ntk.mean[(0, j)]);
         assert!((whole - block).abs() <= 1e-12 * whole.abs(), "{whole} {block}");

@@ -2,7 +2,8 @@
 //! at both sides of the predicted limits of the learning rate.
 
 use widthwise::network::NoTap;
-use widthwise_probes::{empirical_ntk_full, to_f64, to_matrix};
+use widthwise_probes::empirical_ntk_full;
+use widthwise_tensors::{to_f64, to_matrix};
 use widthwise_theory::{KernelDynamics, Parameterization, Training};
 
 use crate::bounds::relative_difference;

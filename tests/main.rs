@@ -32,6 +32,7 @@ mod reliability;
 mod reproduce;
 mod reproducibility;
 mod resume;
+mod shards;
 mod taylor;
 mod threads;
 mod torch_files;

@@ -175,18 +175,23 @@ fn less_memory_than_a_network_needs_is_refused_and_enough_is_taken() {
     let program = 64;
     desk.type_in_within(program + 60, line).refused_with(&words);
     desk.type_in_within(4096, line).ran();
-    // 1,600 examples: kernels of theory of 20 MiB each, and as many of the network that is probed.
-    let many = "--set dataset.preprocessing.train=1600 --set network.width=16 --set network.depth=2";
-    for (keys, words) in [
-        ("", "lower dataset.preprocessing.train"),
-        ("--set training.optimizer={adam={}} --set probes.examples=1600", "lower probes.examples"),
-        ("--set training.learning_rate={critical=0.5}", "give learning_rate.absolute"),
+    // 1,600 examples have kernels of 20 MiB each: of theory, of the network that is probed, and of that which sets the rate.
+    for (memory, keys, words) in [
+        (400, "train=3200", "lower dataset.preprocessing.train"),
+        (50, "train=1600 --set training.optimizer={adam={}} --set probes.examples=1600", "lower probes.examples"),
+        (
+            150,
+            "train=1600 --set network.depth=10 --set training.learning_rate={critical=0.5}",
+            "give learning_rate.absolute",
+        ),
     ] {
-        let line = format!("run run.toml --output r --force -q {many} {keys}");
-        desk.type_in_within(program + 50, &line).refused_with(&["ulimit -v", words]);
+        let line = format!(
+            "run run.toml --output r --force -q --set network.width=16 --set network.depth=2 --set dataset.preprocessing.{keys}"
+        );
+        desk.type_in_within(program + memory, &line).refused_with(&["ulimit -v", words]);
     }
-    let ladder = "ladder run.toml --widths 4,8,16 --seeds 2 --out l --set dataset.preprocessing.train=1000";
-    desk.type_in_within(program + 10, ladder).refused_with(&["ulimit -v", "the kernels of infinite width on 1000"]);
+    let ladder = "ladder run.toml --widths 4,8,16 --seeds 2 --out l --set dataset.preprocessing.train=2000";
+    desk.type_in_within(program + 10, ladder).refused_with(&["ulimit -v", "the kernels of infinite width on 2000"]);
     let line = "monte-carlo wide.toml --inputs x.npy --members 3 --precision f64 --out k";
     desk.type_in_within(program + 60, line).refused_with(&["are needed for a network and its kernels of", "ulimit -v"]);
     // Not as many networks side by side as there are threads, and the same numbers.

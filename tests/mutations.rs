@@ -10,10 +10,11 @@ use burn::tensor::{DType, Device, Tensor};
 use faer::Mat;
 use tempfile::TempDir;
 use widthwise::config::{Checked, parse};
-use widthwise::explain::{read_budget, read_forecasts};
-use widthwise::ladder::{LadderMonitor, LadderOptions, LadderOutcome, ladder_experiment, run_ladder};
+use widthwise::ensemble::Shard;
+use widthwise::ladder::{LadderOptions, LadderOutcome, ladder_experiment, run_ladder};
 use widthwise::monitor::Silent;
 use widthwise::network::{Network, Parameters, build_architecture};
+use widthwise::record::budget::{read_budget, read_forecasts};
 use widthwise::record::checkpoint::{self, Position};
 use widthwise::record::manifest::Manifest;
 use widthwise::record::npy;
@@ -119,7 +120,7 @@ fn damaged_checkpoints() {
     let _alone = alone();
     let folder = folder();
     let path = folder.path().join(checkpoint::FILE);
-    let position = Position { step: 5, learning_rate: Some(0.1), ..Position::default() };
+    let position = Position { step: 5, results_bytes: 77, ..Position::default() };
     let position = Position { architecture: Some(plain()), ..position };
     let layers = layers();
     checkpoint::write(&path, &position, &[("parameters".to_owned(), &layers), ("moment0".to_owned(), &layers)])
@@ -258,14 +259,6 @@ fn damaged_files_of_runs() {
     });
 }
 
-struct Quiet;
-
-impl LadderMonitor for Quiet {
-    fn note(&self, _: &str) {}
-    fn started(&self, _: usize, _: usize) {}
-    fn advanced(&self) {}
-}
-
 #[test]
 fn damaged_files_of_ladders() {
     let _alone = alone();
@@ -275,13 +268,13 @@ fn damaged_files_of_ladders() {
     let options = LadderOptions {
         widths: vec![4, 8, 16],
         members: 2,
-        shard: (1, 1),
+        shard: Shard::WHOLE,
         folder: folder.clone(),
         data_dir: None,
         is_coordinate_check: false,
         rates_of: None,
     };
-    let judge = || match run_ladder(&experiment, &options, &StopFlag::default(), &Quiet) {
+    let judge = || match run_ladder(&experiment, &options, &StopFlag::default(), &Silent) {
         Ok(LadderOutcome::Judged(_)) => Ok(()),
         Ok(other) => Err(format!("the ladder is not judged: {other:?}")),
         Err(error) => Err(format!("{error:#}")),

@@ -240,7 +240,8 @@ fn weights_are_found_where_a_run_leaves_them() {
         ..checkpoint::Position::default()
     };
     let sets: [(String, &[_]); 1] = [("parameters".to_owned(), &desk.network.parameters)];
-    checkpoint::write(&desk.path("run/checkpoint.safetensors"), &position, &sets).unwrap();
+    fs::create_dir_all(desk.path("run/members/000")).unwrap();
+    checkpoint::write(&desk.path("run/members/000/checkpoint.safetensors"), &position, &sets).unwrap();
     desk.type_in(&format!("{line}_too")).done();
     assert_near(&desk.read("found_too.ntk.npy"), &expected, f64::EPSILON, "checkpoint");
 }

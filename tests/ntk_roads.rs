@@ -9,7 +9,7 @@ use widthwise::observation::Observation;
 use widthwise_probes::ntk::{
     ExampleBlock, NtkOperator, NtkOutput, Plan, Share, block_diagonal, block_kernel, empirical_ntk_by_layer, gather,
 };
-use widthwise_probes::to_f64;
+use widthwise_tensors::to_f64;
 use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
 };

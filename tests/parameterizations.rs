@@ -3,11 +3,12 @@
 use burn::tensor::{DType, Device, Int, Tensor};
 use widthwise::config::{L2, Loss, NetworkConfig, Optimizer};
 use widthwise::network::{Batch, Network, NoTap, build_architecture, from_f64};
+use widthwise::objective::Targets;
 use widthwise::observation::Observation;
 use widthwise::training::gradient::gradient;
-use widthwise::training::loss::Targets;
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
-use widthwise_probes::{Observed, to_f64};
+use widthwise_probes::Observed;
+use widthwise_tensors::to_f64;
 use widthwise_theory::{Activation, Architecture, InputShape, Parameterization};
 
 use crate::ensembles::{bootstrap_slope, ensemble};

@@ -91,10 +91,15 @@ pub(crate) fn all_files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// The files of a run that two equal runs share: all but wall-clock times and the lock.
+/// Whether a file is a lock, which tells nothing of what was done.
+fn is_lock(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".lock"))
+}
+
+/// The files of a run that two equal runs share: all but wall-clock times and locks.
 pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = all_files(folder);
-    files.retain(|path, _| path != Path::new("times.csv") && path != Path::new(".lock"));
+    files.retain(|path, _| path.file_name() != Some("times.csv".as_ref()) && !is_lock(path));
     files
 }
 

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use widthwise::config::load;
-use widthwise::record::row::Verdict;
 use widthwise::reproduce::{NumberRow, TableRow, recipes};
+use widthwise::verdict::Verdict;
 
 use crate::program::{Ended, widthwise};
 

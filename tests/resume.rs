@@ -20,10 +20,12 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use widthwise::config::{load, parse};
 use widthwise::monitor::Monitor;
-use widthwise::record::manifest::{Manifest, Outcome};
+use widthwise::record::manifest::{Manifest, MemberEnd};
 use widthwise::record::{checkpoint, npy};
 use widthwise::run::{RunOptions, run};
 use widthwise::signals::StopFlag;
+use widthwise::training::Outcome;
+use widthwise_theory::Architecture;
 
 use crate::program::{Ended, all_files, assert_equal_files, end, files, program};
 
@@ -147,6 +149,16 @@ impl Reference {
     }
 }
 
+/// A file of one member.
+fn of_member(member: usize, name: &str) -> PathBuf {
+    Path::new("members").join(format!("{member:03}")).join(name)
+}
+
+/// The first checkpoint of a run.
+fn checkpoint_in(output: &Path) -> Option<PathBuf> {
+    (0..3).map(|member| output.join(of_member(member, checkpoint::FILE))).find(|path| path.is_file())
+}
+
 fn quiet(mut command: Command) -> Command {
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
@@ -179,9 +191,13 @@ fn assert_sound(folder: &Path, what: &str) {
             continue;
         }
         let whole = folder.join(&path);
+        let is_of_member = path.starts_with("members");
         let text = || String::from_utf8(bytes.clone()).unwrap();
         let is_sound = match path.extension().unwrap().to_str().unwrap() {
             "npy" => npy::read(&whole).is_ok(),
+            "json" if is_of_member => MemberEnd::read(whole.parent().unwrap()).is_some(),
+            "json" if name == "architecture.json" => serde_json::from_slice::<Architecture>(&bytes).is_ok(),
+            "json" if name == "settings.json" => serde_json::from_slice::<serde_json::Value>(&bytes).is_ok(),
             "json" => Manifest::read(folder).is_ok(),
             "toml" => load(Some(&whole), &[]).is_ok(),
             "safetensors" if name == checkpoint::FILE => checkpoint::read(&whole, &Device::flex()).is_ok(),
@@ -262,7 +278,10 @@ fn killed_at_a_named_point_a_run_resumes_to_the_same_bytes() {
         ("outputs_initial.npy", vec![1, 2]),
         ("ntk_initial.npy", vec![2]),
         ("moments_final.npy", vec![1]),
-        ("checkpoint.safetensors", vec![1, 7, 21]),
+        ("outcome.json", vec![1, 3]),
+        ("training.csv", vec![1]),
+        ("results.csv", vec![1, 2]),
+        ("checkpoint.safetensors", vec![1, 7, 17]),
         ("weights.safetensors", vec![1, 3]),
         ("weights_20.safetensors", vec![1, 3]),
         ("loss.svg", vec![1]),
@@ -270,7 +289,7 @@ fn killed_at_a_named_point_a_run_resumes_to_the_same_bytes() {
     ];
     let mut points: Vec<String> = ["clear:1", "clear:5", "resume:1", "probe:1", "probe:2", "probe:18", "before_end:1"]
         .into_iter()
-        .chain(["results.csv.in_row:1", "results.csv.in_row:9", "results.csv.in_row:19"])
+        .chain(["results.csv.in_row:1", "results.csv.in_row:9", "results.csv.in_row:18"])
         .chain(["training.csv.in_row:1", "training.csv.in_row:2", "training.csv.in_row:30", "times.csv.in_row:5"])
         .map(str::to_owned)
         .collect();
@@ -286,8 +305,9 @@ fn killed_at_a_named_point_a_run_resumes_to_the_same_bytes() {
             let output = reference.folder.path().join(point.replace(':', "."));
             killed_at(reference.command(&output), point);
             if let Some((table, _)) = point.split_once(".in_row") {
-                let bytes = fs::read(output.join(table)).unwrap();
-                assert_ne!(bytes.last(), Some(&b'\n'), "{point}: no torn row to repair");
+                let torn = (0..3).filter_map(|member| fs::read(output.join(of_member(member, table))).ok());
+                let mut torn = torn.filter(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
+                assert!(torn.next().is_some(), "{point}: no torn row to repair");
             }
             reference.finish(&output, point);
         }
@@ -311,13 +331,14 @@ fn killed_during_one_resume_after_another_a_run_still_reaches_the_same_bytes() {
         "training.csv.in_row:3",
         "checkpoint.safetensors.after_rename:9",
         "weights.safetensors.before_rename:1",
-        "before_end:1",
-        "results.csv.in_row:1",
+        "training.csv.in_write:1",
+        "results.csv.before_rename:2",
         "report.html.before_rename:1",
+        "before_end:1",
     ] {
         killed_at(reference.resume(&output), point);
     }
-    reference.finish(&output, "after thirteen deaths");
+    reference.finish(&output, "after fourteen deaths");
 }
 
 #[test]
@@ -325,16 +346,16 @@ fn torn_rows_are_cut_on_resume() {
     let reference = Reference::momentum();
     let output = reference.folder.path().join("torn");
     killed_at(reference.command(&output), "checkpoint.safetensors.after_rename:5");
+    let begun = (0..3).find(|member| output.join(of_member(*member, checkpoint::FILE)).is_file()).unwrap();
     for table in ["results.csv", "training.csv", "times.csv"] {
-        let mut bytes = fs::read(output.join(table)).unwrap();
-        bytes.extend_from_slice(b"1,resumed,7\n1,resu");
-        fs::write(output.join(table), bytes).unwrap();
+        let path = output.join(of_member(begun, table));
+        let mut bytes = fs::read(&path).unwrap();
+        // A whole row too many goes from the tables of numbers; that of times keeps all whole rows, so it gets none.
+        bytes.extend_from_slice(if table == "times.csv" { b"1,resu" } else { b"1,resumed,7\n1,resu" });
+        fs::write(path, bytes).unwrap();
     }
-    // A whole row too many goes from the tables of numbers; that of times keeps all whole rows, so it gets none.
-    let times = fs::read_to_string(output.join("times.csv")).unwrap().replace("1,resumed,7\n", "");
-    fs::write(output.join("times.csv"), times).unwrap();
     // Weights of a look that this process will not take, as after a deadline that passed at another step.
-    fs::write(output.join("members/000/weights_41.safetensors"), "stale").unwrap();
+    fs::write(output.join(of_member(begun, "weights_41.safetensors")), "stale").unwrap();
     reference.finish(&output, "torn rows");
 }
 
@@ -360,13 +381,13 @@ fn send(signal: &str, process: u32) {
 fn ctrl_c_and_the_signals_of_clusters_leave_a_checkpoint_from_which_the_same_bytes_follow() {
     let reference = Reference::momentum();
     for (signal, awaited) in [
-        ("INT", "checkpoint.safetensors"),
-        ("TERM", "checkpoint.safetensors"),
-        ("USR1", "checkpoint.safetensors"),
+        ("INT", "members/000/checkpoint.safetensors"),
+        ("TERM", "members/000/checkpoint.safetensors"),
+        ("USR1", "members/000/checkpoint.safetensors"),
         // Before the first step.
         ("TERM", "manifest.json"),
     ] {
-        let output = reference.folder.path().join(format!("{signal}.{awaited}"));
+        let output = reference.folder.path().join(format!("{signal}.{}", awaited.replace('/', ".")));
         let ended = (0..50).find_map(|_| {
             let _ = fs::remove_dir_all(&output);
             stopped_by(reference, &output, signal, awaited)
@@ -374,7 +395,8 @@ fn ctrl_c_and_the_signals_of_clusters_leave_a_checkpoint_from_which_the_same_byt
         let ended = ended.unwrap_or_else(|| panic!("the run was always over before {signal}"));
         assert_eq!(ended.code, Some(130), "{signal}: {ended:?}");
         assert_sound(&output, signal);
-        assert!(output.join(checkpoint::FILE).is_file(), "{signal}");
+        let is_kept = checkpoint_in(&output).is_some() || output.join(of_member(0, MemberEnd::FILE)).is_file();
+        assert!(is_kept || awaited == "manifest.json", "{signal}");
         assert_eq!(Manifest::read(&output).unwrap().outcome, Outcome::Interrupted, "{signal}");
         // The command that it prints does it.
         let line = ended.out.lines().last().unwrap().trim().strip_prefix("widthwise ").unwrap().to_owned();
@@ -411,22 +433,23 @@ fn a_stop_changes_nothing_of_how_networks_diverge() {
     let watch = |member| StopAt { member, step: 0, flag: StopFlag::default() };
     let never = watch(usize::MAX);
     let summary = run(&experiment, &options("whole", false), &never.flag, &never).unwrap();
-    assert_eq!(summary.outcome, Outcome::Diverged);
+    assert_eq!(summary.outcome(), Outcome::Diverged);
     for member in [0, 1] {
         let name = format!("stopped in {member}");
         let stop = watch(member);
         let stopped = run(&experiment, &options(&name, false), &stop.flag, &stop).unwrap();
-        assert_eq!(stopped.outcome, Outcome::Interrupted);
+        assert_eq!(stopped.outcome(), Outcome::Interrupted);
         run(&experiment, &options(&name, true), &never.flag, &never).unwrap();
         assert_equal_files(&files(&folder.path().join(&name)), &files(&folder.path().join("whole")), &name);
     }
 }
 
-/// A run that was killed in its second member, in a folder of its own.
-fn unfinished(reference: &Reference, name: &str) -> PathBuf {
+/// A run that was killed within a member, in a folder of its own, and the number of that member.
+fn unfinished(reference: &Reference, name: &str) -> (PathBuf, usize) {
     let output = reference.folder.path().join(name);
     killed_at(reference.command(&output), "checkpoint.safetensors.after_rename:9");
-    output
+    let member = (0..3).find(|member| output.join(of_member(*member, checkpoint::FILE)).is_file()).unwrap();
+    (output, member)
 }
 
 /// Asserts that `command` is refused with these words, and that everything in `folder` is as it was.
@@ -440,8 +463,8 @@ fn refused(command: &mut Command, folder: &Path, words: &[&str]) {
 #[test]
 fn a_damaged_checkpoint_is_refused_and_nothing_is_lost() {
     let reference = Reference::momentum();
-    let output = unfinished(reference, "damaged");
-    let path = output.join(checkpoint::FILE);
+    let (output, member) = unfinished(reference, "damaged");
+    let path = output.join(of_member(member, checkpoint::FILE));
     let whole = fs::read(&path).unwrap();
     let flipped = |at: usize| {
         let mut bytes = whole.clone();
@@ -460,18 +483,19 @@ fn a_damaged_checkpoint_is_refused_and_nothing_is_lost() {
         flipped(whole.len() - 1),
     ];
     for bytes in damages {
-        fs::write(&path, bytes).unwrap();
-        refused(&mut reference.resume(&output), &output, &[checkpoint::FILE, "is damaged", "--force"]);
+        fs::write(&path, &bytes).unwrap();
+        end(&mut reference.resume(&output)).refused_with(&[checkpoint::FILE, "is damaged", "--force"]);
+        assert_eq!(fs::read(&path).unwrap(), bytes, "it is left as it is");
     }
     fs::write(&path, &whole).unwrap();
 
-    let results = output.join("results.csv");
+    let results = output.join(of_member(member, "results.csv"));
     let rows = fs::read(&results).unwrap();
     fs::write(&results, &rows[..rows.len() / 3]).unwrap();
     end(&mut reference.resume(&output)).refused_with(&["results.csv", "where the checkpoint remembers", "--force"]);
     fs::write(&results, rows).unwrap();
 
-    let ntk = output.join("members/001/ntk_initial.npy");
+    let ntk = output.join(of_member(member, "ntk_initial.npy"));
     let kernel = fs::read(&ntk).unwrap();
     fs::remove_file(&ntk).unwrap();
     end(&mut reference.resume(&output)).refused_with(&["ntk_initial.npy"]);
@@ -514,8 +538,8 @@ fn signed_again(whole: &[u8], change: impl Fn(&str, &mut String, &mut Vec<usize>
 #[test]
 fn a_checkpoint_of_other_tensors_is_refused_although_it_is_signed() {
     let reference = Reference::momentum();
-    let output = unfinished(reference, "signed_again");
-    let path = output.join(checkpoint::FILE);
+    let (output, member) = unfinished(reference, "signed_again");
+    let path = output.join(of_member(member, checkpoint::FILE));
     let whole = fs::read(&path).unwrap();
     fs::write(&path, signed_again(&whole, |_, _, _, _| {})).unwrap();
     checkpoint::read(&path, &Device::flex()).unwrap();
@@ -564,7 +588,7 @@ fn a_checkpoint_of_other_tensors_is_refused_although_it_is_signed() {
 #[test]
 fn another_configuration_or_other_data_are_refused_on_resume() {
     let reference = Reference::momentum();
-    let output = unfinished(reference, "changed");
+    let (output, _) = unfinished(reference, "changed");
     let words = ["another configuration", "config.toml", "--force"];
     let with = |key: &'static str| [&words[..], &[key]].concat();
     let width = with("network.width is 24 there and 25 here");
@@ -659,7 +683,7 @@ fn a_second_writer_is_refused_while_the_first_goes_on() {
     let mut first = reference.command(&output);
     first.args(long);
     let mut first = quiet(first).spawn().unwrap();
-    while !output.join(checkpoint::FILE).exists() {
+    while checkpoint_in(&output).is_none() {
         std::thread::sleep(Duration::from_millis(1));
         assert!(first.try_wait().unwrap().is_none(), "the first writer ended");
     }

@@ -3,9 +3,9 @@
 use burn::tensor::{DType, Tensor};
 use widthwise::config::Loss;
 use widthwise::network::{Batch, Network, NoTap, Order, Parameters, TaylorModel, from_f64};
+use widthwise::objective::{Targets, loss};
 use widthwise::training::gradient::gradient;
-use widthwise::training::loss::{Targets, loss};
-use widthwise_probes::{to_f64, to_matrix};
+use widthwise_tensors::{to_f64, to_matrix};
 use widthwise_theory::Parameterization;
 
 use crate::bounds::relative_difference;

@@ -11,7 +11,7 @@ use widthwise::config::Optimizer;
 use widthwise::network::NoTap;
 use widthwise::training::optimizer::OptimizerState;
 use widthwise_datasets::{Normalize, Preprocessing, Targets, bundled, prepare};
-use widthwise_probes::to_f64;
+use widthwise_tensors::to_f64;
 use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, KernelDynamics, Layer, Padding,
     Parameterization, Prediction, Training, kernels,

@@ -8,17 +8,16 @@ use faer::{Mat, Side};
 use widthwise::config::{Loss, parse};
 use widthwise::data::Data;
 use widthwise::ntk::ntk_by_layer;
+use widthwise::objective::{Targets, output_gradients};
 use widthwise::observation::Observation;
 use widthwise::record::checkpoint::weights_file_at;
 use widthwise::record::npy;
 use widthwise::record::row::Row;
 use widthwise::record::weights::Weights;
 use widthwise::training::gradient::gradient;
-use widthwise::training::loss::{Targets, output_gradients};
 use widthwise_probes::information::kde_bounds;
-use widthwise_probes::{
-    Observed, gradient_covariance_trace, gradient_covariance_trace_of_kernel, to_f64, trace_shares,
-};
+use widthwise_probes::{Observed, gradient_covariance_trace, gradient_covariance_trace_of_kernel, trace_shares};
+use widthwise_tensors::to_f64;
 use widthwise_theory::{Parameterization, UpdateRule};
 
 use crate::bounds::round_off;

@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 use faer::Mat;
 use widthwise::network::{Batch, Network, Tap};
 use widthwise::observation::Observation;
-use widthwise_probes::{Observed, empirical_ntk, empirical_ntk_full, to_f64};
+use widthwise_probes::{Observed, empirical_ntk, empirical_ntk_full};
+use widthwise_tensors::to_f64;
 use widthwise_theory::Parameterization;
 
 use crate::bounds::relative_difference;
@@ -162,7 +163,7 @@ fn orthogonal_weights_are_orthogonal_as_the_layers_use_them() {
         for (layer, parameters) in network.weight_layers().iter().zip(&network.parameters) {
             let is_convolution =
                 matches!(network.nodes()[layer.index].operation, Operation::Layer(Layer::Convolution { .. }));
-            let stored = widthwise_probes::to_matrix(parameters.weight.clone());
+            let stored = widthwise_tensors::to_matrix(parameters.weight.clone());
             // Output units in rows.
             let weight = if is_convolution { stored } else { stored.transpose().to_owned() };
             let gram = if weight.nrows() <= weight.ncols() {

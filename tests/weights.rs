@@ -12,7 +12,8 @@ use widthwise::record::checkpoint::{WEIGHTS_FILE, weights_file_at, write_weights
 use widthwise::record::npy;
 use widthwise::record::weights::pytorch::{self, Mapping, sequential_names};
 use widthwise::record::weights::{Weights, WeightsError};
-use widthwise_probes::{empirical_ntk_full, to_matrix};
+use widthwise_probes::empirical_ntk_full;
+use widthwise_tensors::to_matrix;
 use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization, UpdateRule,
 };

@@ -73,6 +73,10 @@ def torch_model(torch, name):
             layers += [nn.Conv2d(channels, 64, 3, padding=1), nn.ReLU()]
             channels = 64
         return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, OUTPUTS)), (64, 3, 32, 32)
+    if name.startswith("narrow"):
+        sizes = [12, 10, 7, 5, 4, 3]
+        hidden = [layer for a, b in zip(sizes, sizes[1:]) for layer in (nn.Linear(a, b), nn.Tanh())]
+        return nn.Sequential(*hidden, nn.Linear(3, 2)), (512, 12)
     width = int(re.search(r"784_(\d+)x3", name).group(1))
     hidden, features = [], 784
     for _ in range(3):
@@ -84,21 +88,32 @@ def torch_model(torch, name):
 
 
 def torch_step(torch, name, device, fused, tf32=False, compiled=False):
-    members = int((re.match(r"ensemble(\d+)", name) or [0, 1])[1])
+    members = int((re.match(r"(?:ensemble|narrow)(\d+)", name) or [0, 1])[1])
+    is_narrow = name.startswith("narrow")
     models = [torch_model(torch, name) for _ in range(members)]
     models = [(model.to(device), shape) for model, shape in models]
     if compiled:
         models = [(torch.compile(model), shape) for model, shape in models]
     shape = models[0][1]
     inputs, targets = torch.randn(shape, device=device), torch.randn(shape[0], OUTPUTS, device=device)
-    optimizers = [torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=fused) for model, _ in models]
+    classes = torch.arange(shape[0], device=device) % 2
+    optimizers = [
+        torch.optim.Adam(model.parameters(), lr=1e-3, fused=fused)
+        if is_narrow
+        else torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9, fused=fused)
+        for model, _ in models
+    ]
 
     def step():
         torch.backends.cuda.matmul.allow_tf32 = tf32
         torch.backends.cudnn.allow_tf32 = tf32
         for (model, _), optimizer in zip(models, optimizers):
             optimizer.zero_grad(set_to_none=True)
-            loss = 0.5 * (model(inputs) - targets).square().sum(1).mean()
+            outputs = model(inputs)
+            if is_narrow:
+                loss = torch.nn.functional.cross_entropy(outputs, classes)
+            else:
+                loss = 0.5 * (outputs - targets).square().sum(1).mean()
             loss.backward()
             optimizer.step()
 
@@ -151,6 +166,7 @@ def main():
     print(f"{arguments.threads} threads; {arguments.rounds} rounds")
     cases = [f"mlp_784_{width}x3_10_b128" for width in (128, 512, 2048, 8192)]
     cases += ["cnn_3_64_64_64_gap_10_b64", "deep_linear_784_512x3_10_b128", "ensemble32_mlp_784_128x3_10_b128"]
+    cases += [f"narrow{members}_12_10_7_5_4_3_2_b512_adam" for members in (1, 4)]
     for case in (case for case in cases if arguments.case in case):
         peers = {
             "torch": torch_step(torch, case, device, False),

@@ -12,8 +12,8 @@
 use burn::tensor::Tensor;
 use faer::Mat;
 
-use crate::matrix::to_f64;
 use crate::observed::{LayerGeometry, Observed};
+use widthwise_tensors::to_f64;
 
 /// Trace of the covariance over examples of the gradients `g(x)` of their losses,
 /// `(sum_x |g(x)|^2 - N |mean g|^2) / (N - 1)`, parameters weighted as in the tangent kernel. `None` for one example.

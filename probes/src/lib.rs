@@ -13,9 +13,7 @@ mod partial_jacobian;
 
 pub use gradient_norms::{gradient_covariance_trace, gradient_covariance_trace_of_kernel};
 pub use kernel_metrics::{centred_alignment, effective_rank, label_overlap, trace_shares, velocity};
-pub use matrix::{
-    KernelSummary, inner_product, mean_entries, relative_distance, target_alignment, to_f32, to_f64, to_matrix,
-};
+pub use matrix::{KernelSummary, inner_product, mean_entries, relative_distance, target_alignment};
 pub use nngp::empirical_nngp;
 pub use ntk::{empirical_ntk, empirical_ntk_full};
 pub use observed::{LayerGeometry, Observed};

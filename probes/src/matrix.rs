@@ -1,31 +1,6 @@
-//! From a device tensor to an f64 matrix on the host, and what is read off a symmetric kernel.
+//! What is read off a symmetric kernel.
 
-use burn::tensor::{DType, Tensor};
 use faer::{Mat, Side};
-
-use crate::ntk::Number;
-
-/// Copies a tensor to an f64 matrix of the same shape.
-pub fn to_matrix(tensor: Tensor<2>) -> Mat<f64> {
-    let [rows, columns] = tensor.dims();
-    let values = to_f64(tensor);
-    Mat::from_fn(rows, columns, |i, j| values[i * columns + j])
-}
-
-/// Row-major values of a tensor in f64.
-pub fn to_f64<const D: usize>(tensor: Tensor<D>) -> Vec<f64> {
-    // What is narrower than f64 fits f32 without loss.
-    if tensor.dtype() == DType::F64 {
-        f64::pull(tensor)
-    } else {
-        f32::pull(tensor).into_iter().map(f64::from).collect()
-    }
-}
-
-/// Row-major values of a tensor in f32.
-pub fn to_f32<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    f32::pull(tensor)
-}
 
 /// Mean of the diagonal of a square matrix, and mean of what is off it; not a number where there is nothing.
 pub fn mean_entries(kernel: &Mat<f64>) -> [f64; 2] {

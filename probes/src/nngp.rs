@@ -5,8 +5,8 @@
 
 use faer::Mat;
 
-use crate::matrix::to_matrix;
 use crate::observed::Observed;
+use widthwise_tensors::to_matrix;
 
 /// Kernel of `layer`, averaged over equal positions.
 ///

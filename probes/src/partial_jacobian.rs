@@ -8,8 +8,8 @@ use burn::tensor::{Tensor, TensorData};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::matrix::to_f64;
 use crate::observed::Observed;
+use widthwise_tensors::to_f64;
 
 /// One estimate.
 #[derive(Debug, Clone, Copy, PartialEq)]

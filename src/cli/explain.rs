@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueHint};
+use widthwise::ensemble::Shard;
 
 /// `widthwise explain`
 #[derive(Debug, Args)]
@@ -26,4 +27,7 @@ pub(crate) struct ExplainArguments {
     /// The only folder in which the data of the run are looked for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Train only the I-th of N equal parts of the members, 1/4 for instance; parts may run at the same time, on machines that share the folder
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub(crate) shard: Shard,
 }

@@ -39,9 +39,14 @@ Examples:
   widthwise run
   widthwise run experiment.toml --set network.width=2048 --set network.activation=tanh
   widthwise run experiment.toml --output runs/wide --resume
+  widthwise run experiment.toml --output shared/wide --shard 2/4
+
+Members are trained side by side, one a thread, as far as memory goes. With --shard every process trains its part of them and goes on \
+with what is there; parts may run at the same time, on machines that share the folder, and the one that finds all members there \
+concludes. No byte of the results depends on it.
 
 Exit codes are those of `widthwise check`: 0 when the run has ended and all required claims agree; 1 when one disagrees or a network \
-diverged; 2 when the run failed; 3 when it has ended and the evidence is not enough, or no claim is required; 130 when it was stopped by \
+diverged; 2 when the run failed; 3 when it has ended and the evidence is not enough, no claim is required, or members of other shards are missing; 130 when it was stopped by \
 Ctrl-C, SIGTERM or SIGUSR1. A run that was stopped while it trained has written a checkpoint and --resume continues it; a second Ctrl-C \
 ends it at once, without.";
 

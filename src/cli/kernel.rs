@@ -9,8 +9,8 @@ use widthwise::memory::Bytes;
 use widthwise_theory::InputShape;
 
 use super::number::positive;
-use crate::commands::architecture::parse_shape;
-use crate::commands::source::Source;
+use crate::cli::number::parse_shape;
+use crate::cli::source::Source;
 
 /// `widthwise kernel`
 #[derive(Debug, Args)]

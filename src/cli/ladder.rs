@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum, ValueHint};
+use widthwise::ensemble::Shard;
 use widthwise_theory::Parameterization;
 
 /// `widthwise ladder`
@@ -100,22 +101,6 @@ impl FromStr for Widths {
     }
 }
 
-/// A part of the work: its number, from 1, and the number of parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shard(pub(crate) usize, pub(crate) usize);
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
-        match parts {
-            Some((index, count)) if (1..=count).contains(&index) => Ok(Self(index, count)),
-            _ => Err("expected I/N with I from 1 to N, for instance 2/4".to_owned()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,14 +116,6 @@ mod tests {
         }
         for text in ["0..64", "a..64", "64,x,256", "64,-1,3", ""] {
             assert!(widths(text).unwrap_err().contains("not a whole number"), "{text}");
-        }
-    }
-
-    #[test]
-    fn shards_are_counted_from_one() {
-        assert_eq!("2/4".parse(), Ok(Shard(2, 4)));
-        for text in ["0/4", "5/4", "1", "1/0", "a/b", "1/2/3"] {
-            assert!(text.parse::<Shard>().unwrap_err().contains("for instance 2/4"), "{text}");
         }
     }
 }

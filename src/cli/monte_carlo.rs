@@ -7,8 +7,8 @@ use clap::{Args, ValueHint};
 use widthwise_theory::InputShape;
 
 use super::kernel::Precision;
-use crate::commands::architecture::parse_shape;
-use crate::commands::source::Source;
+use crate::cli::number::parse_shape;
+use crate::cli::source::Source;
 
 /// `widthwise monte-carlo`
 #[derive(Debug, Args)]

@@ -10,8 +10,8 @@ use widthwise_probes::ntk::NtkOutput;
 use widthwise_theory::InputShape;
 
 use super::kernel::Precision;
-use crate::commands::architecture::parse_shape;
-use crate::commands::source::Source;
+use crate::cli::number::parse_shape;
+use crate::cli::source::Source;
 
 /// `widthwise ntk`
 #[derive(Debug, Args)]

@@ -8,9 +8,9 @@ use widthwise::memory::Bytes;
 use widthwise_theory::{InputShape, OutputLoss};
 
 use super::number::{below_one, not_negative, positive};
-use crate::commands::architecture::parse_shape;
-use crate::commands::predict::parse_time;
-use crate::commands::source::Source;
+use crate::cli::number::parse_shape;
+use crate::cli::number::parse_time;
+use crate::cli::source::Source;
 
 /// `widthwise predict`
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
+use widthwise::ensemble::Shard;
 
 /// `widthwise reproduce`
 #[derive(Debug, Args)]
@@ -25,6 +26,9 @@ pub(crate) struct ReproduceArguments {
     /// Replace earlier results of the recipe
     #[arg(long)]
     pub(crate) force: bool,
+    /// Train only the I-th of N equal parts of the networks, 1/4 for instance; parts may run at the same time, on machines that share the folder
+    #[arg(long, value_name = "I/N", default_value = "1/1")]
+    pub(crate) shard: Shard,
     /// List all recipes
     #[arg(long, conflicts_with_all = ["name", "out", "full", "force"])]
     pub(crate) list: bool,

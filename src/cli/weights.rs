@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use widthwise::record::weights::pytorch::Mapping;
 use widthwise_theory::InputShape;
 
-use crate::commands::architecture::parse_shape;
+use crate::cli::number::parse_shape;
 
 /// `widthwise weights`
 #[derive(Debug, Args)]

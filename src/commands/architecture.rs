@@ -6,23 +6,10 @@ use widthwise::network::{build_architecture, draw_gates};
 use widthwise_theory::{Architecture, InputShape, TangentScale};
 
 use super::inputs::Examples;
-use super::source::Source;
+use crate::cli::source::Source;
 
 /// Infinite-width kernels are of one output; the others have the same.
 const OUTPUTS: usize = 1;
-
-/// `C,H,W` as a shape.
-pub(crate) fn parse_shape(text: &str) -> Result<InputShape, String> {
-    let sizes: Option<Vec<usize>> = text.split(',').map(|size| size.trim().parse().ok().filter(|n| *n > 0)).collect();
-    match sizes.as_deref() {
-        Some(&[channels, height, width])
-            if channels.checked_mul(height).and_then(|n| n.checked_mul(width)).is_some() =>
-        {
-            Ok(InputShape { channels, height, width })
-        }
-        _ => Err("expected channels, height and width, each above 0, for instance 3,32,32".to_owned()),
-    }
-}
 
 /// The shape of an example: that of the user, that of the data set, or flat.
 ///
@@ -138,14 +125,6 @@ mod tests {
         std::fs::write(&file, text).unwrap();
         let set: Vec<String> = set.iter().map(|&text| text.to_owned()).collect();
         config::load_network(Some(&file), &set).map(|(network, _)| network)
-    }
-
-    #[test]
-    fn shapes_are_three_sizes() {
-        assert_eq!(parse_shape("3, 32,32"), Ok(InputShape { channels: 3, height: 32, width: 32 }));
-        for wrong in ["", "3", "3,32", "3,0,32", "3,32,32,1", "a,b,c", "9999999999,9999999999,9"] {
-            assert!(parse_shape(wrong).unwrap_err().contains("3,32,32"), "{wrong}");
-        }
     }
 
     #[test]

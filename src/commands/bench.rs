@@ -18,9 +18,9 @@ use widthwise_theory::{
 use networks::value;
 
 use super::Exit;
-use super::columns::{Align, columns, number};
-use super::console::Console;
 use crate::cli::BenchCases;
+use crate::terminal::columns::{Align, columns, number};
+use crate::terminal::console::Console;
 
 /// Seconds that one case may take before its repeats are cut.
 const PATIENCE_S: f64 = 20.0;
@@ -30,8 +30,6 @@ struct Case {
     name: &'static str,
     architecture: Architecture,
     examples: usize,
-    /// Median seconds of neural-tangents 0.6.5 (jax 0.4.25) for the same case on a 2-core AVX-512 machine, float32.
-    neural_tangents_s: Option<f64>,
 }
 
 /// What a case took.
@@ -47,8 +45,6 @@ struct Timing {
     threads: usize,
     /// Evaluations of a dual activation and its derivative for distinct pairs, a second and thread.
     duals_per_s_per_thread: f64,
-    neural_tangents_s: Option<f64>,
-    ratio: Option<f64>,
 }
 
 const DENSE_INIT: InitVariance = InitVariance { sigma_w2: 2.0, sigma_b2: 0.1 };
@@ -78,28 +74,25 @@ fn convolutions(depth: usize, readout: Layer) -> Architecture {
 }
 
 fn cases() -> Vec<Case> {
-    let case =
-        |name, architecture, examples, neural_tangents_s| Case { name, architecture, examples, neural_tangents_s };
-    let fc = |name, phi: Activation, depth, examples, reference| case(name, dense(&phi, depth), examples, reference);
-    let flat = |name, examples, reference| case(name, convolutions(5, Layer::Flatten), examples, reference);
-    let pooled = |name, depth, examples, reference| {
-        case(name, convolutions(depth, Layer::GlobalAveragePool), examples, reference)
-    };
+    let case = |name, architecture, examples| Case { name, architecture, examples };
+    let fc = |name, phi: Activation, depth, examples| case(name, dense(&phi, depth), examples);
+    let flat = |name, examples| case(name, convolutions(5, Layer::Flatten), examples);
+    let pooled = |name, depth, examples| case(name, convolutions(depth, Layer::GlobalAveragePool), examples);
     vec![
-        fc("fc_relu_depth3_n500", Activation::Relu, 3, 500, Some(0.016)),
-        fc("fc_relu_depth10_n500", Activation::Relu, 10, 500, Some(0.062)),
-        fc("fc_relu_depth3_n2000", Activation::Relu, 3, 2000, Some(0.28)),
-        fc("fc_erf_depth3_n2000", Activation::Erf, 3, 2000, Some(0.20)),
-        fc("fc_gelu_depth3_n2000", Activation::Gelu, 3, 2000, Some(0.19)),
-        fc("fc_relu_depth10_n2000", Activation::Relu, 10, 2000, Some(1.13)),
-        fc("fc_erf_depth10_n2000", Activation::Erf, 10, 2000, Some(0.94)),
-        fc("fc_gelu_depth10_n2000", Activation::Gelu, 10, 2000, Some(1.03)),
-        fc("fc_tanh_depth3_n2000", Activation::Tanh, 3, 2000, None),
-        flat("conv3x3_depth5_32x32x3_flatten_relu_n50", 50, Some(0.32)),
-        flat("conv3x3_depth5_32x32x3_flatten_relu_n100", 100, Some(1.57)),
-        pooled("conv3x3_depth3_32x32x3_global_average_relu_n2", 3, 2, Some(3.8)),
-        pooled("conv3x3_depth5_32x32x3_global_average_relu_n2", 5, 2, Some(6.5)),
-        pooled("conv3x3_depth3_32x32x3_global_average_relu_n8", 3, 8, Some(51.0)),
+        fc("fc_relu_depth3_n500", Activation::Relu, 3, 500),
+        fc("fc_relu_depth10_n500", Activation::Relu, 10, 500),
+        fc("fc_relu_depth3_n2000", Activation::Relu, 3, 2000),
+        fc("fc_erf_depth3_n2000", Activation::Erf, 3, 2000),
+        fc("fc_gelu_depth3_n2000", Activation::Gelu, 3, 2000),
+        fc("fc_relu_depth10_n2000", Activation::Relu, 10, 2000),
+        fc("fc_erf_depth10_n2000", Activation::Erf, 10, 2000),
+        fc("fc_gelu_depth10_n2000", Activation::Gelu, 10, 2000),
+        fc("fc_tanh_depth3_n2000", Activation::Tanh, 3, 2000),
+        flat("conv3x3_depth5_32x32x3_flatten_relu_n50", 50),
+        flat("conv3x3_depth5_32x32x3_flatten_relu_n100", 100),
+        pooled("conv3x3_depth3_32x32x3_global_average_relu_n2", 3, 2),
+        pooled("conv3x3_depth5_32x32x3_global_average_relu_n2", 5, 2),
+        pooled("conv3x3_depth3_32x32x3_global_average_relu_n8", 3, 8),
     ]
 }
 
@@ -136,7 +129,7 @@ fn chosen<C>(mut cases: Vec<C>, name: impl Fn(&C) -> &str, arguments: &BenchCase
 /// No such case, or a kernel that cannot be computed.
 pub(crate) fn kernels_of_cases(arguments: &BenchCases, console: &Console) -> Result<Exit> {
     let chosen = chosen(cases(), |case| case.name, arguments)?;
-    let heading = ["case", "median", "fastest", "slowest", "duals/s/thread", "neural-tangents", "ratio"];
+    let heading = ["case", "median", "fastest", "slowest", "duals/s/thread"];
     let mut rows = vec![heading.map(str::to_owned)];
     for case in &chosen {
         console.note(format_args!("timing {}", case.name));
@@ -149,18 +142,13 @@ pub(crate) fn kernels_of_cases(arguments: &BenchCases, console: &Console) -> Res
             seconds(timing.fastest_s),
             seconds(timing.slowest_s),
             number(timing.duals_per_s_per_thread, 3),
-            timing.neural_tangents_s.map_or_else(|| "-".to_owned(), seconds),
-            timing.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}")),
         ]);
     }
     let [left, right] = [Align::Left, Align::Right];
-    for line in columns([left, right, right, right, right, right, right], &rows) {
+    for line in columns([left, right, right, right, right], &rows) {
         console.line(line)?;
     }
-    console.detail(format_args!(
-        "{} threads; neural-tangents: median of version 0.6.5 with jax 0.4.25 in float32 on a 2-core machine with AVX-512",
-        rayon::current_num_threads()
-    ))?;
+    console.detail(format_args!("{} threads", rayon::current_num_threads()))?;
     Ok(Exit::Done)
 }
 
@@ -196,8 +184,6 @@ fn time(case: &Case, repeats: usize) -> Result<Timing> {
         slowest_s: seconds[seconds.len() - 1],
         threads,
         duals_per_s_per_thread: dual_evaluations(case) / median_s / threads as f64,
-        neural_tangents_s: case.neural_tangents_s,
-        ratio: case.neural_tangents_s.map(|reference| reference / median_s),
     })
 }
 

@@ -11,7 +11,7 @@ const SLACK: u64 = 12 << 20;
 
 /// By how much the same process may hold more the next time: pages are touched in another order, and heaps of threads that wait for
 /// each other are more.
-const VARIATION: u64 = 10 << 20;
+pub(super) const VARIATION: u64 = 10 << 20;
 
 /// The budget and what is known of later needs.
 #[derive(Debug, Clone, Copy)]

@@ -4,12 +4,13 @@ use anyhow::Result;
 use serde::Serialize;
 use widthwise::comparison::p_value;
 use widthwise::quantity::Quantity;
-use widthwise::record::manifest::Outcome;
-use widthwise::record::row::{Row, Verdict};
+use widthwise::record::row::Row;
 use widthwise::run::CheckReport;
+use widthwise::training::Outcome;
+use widthwise::verdict::Verdict;
 
-use super::columns::{Align, cell, columns};
-use super::console::{Colour, Console};
+use crate::terminal::columns::{Align, cell, columns};
+use crate::terminal::console::{Colour, Console};
 
 /// Digits of measured and predicted numbers.
 const DIGITS: usize = 6;
@@ -138,7 +139,7 @@ pub(super) fn painted(verdict: Verdict, console: &Console) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Global;
+    use crate::terminal::Global;
     use widthwise::record::row::SCHEMA_VERSION;
 
     fn row(quantity: Quantity, layer: Option<usize>, verdict: Verdict) -> Row {

@@ -5,8 +5,8 @@ use clap::CommandFactory;
 use clap_complete::generate;
 
 use super::Exit;
-use super::console::Console;
 use crate::cli::{Cli, CompletionsArguments};
+use crate::terminal::console::Console;
 
 /// Prints the script of a shell.
 ///

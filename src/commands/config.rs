@@ -10,9 +10,9 @@ use widthwise::config::{self, COMMENTED, Experiment};
 use widthwise::record::atomic;
 
 use super::Exit;
-use super::console::Console;
 use super::outputs::try_out;
 use crate::cli::{ConfigAction, ConfigArguments};
+use crate::terminal::console::Console;
 
 #[derive(Serialize)]
 struct InitLine<'a> {

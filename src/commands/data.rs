@@ -13,10 +13,10 @@ use widthwise_datasets::verify::verify;
 use widthwise_datasets::{DataError, Dataset, DatasetSpec, ImageShape, bundled, load, spec};
 
 use super::Exit;
-use super::columns::{Align, columns};
-use super::console::{Colour, Console, remark};
 use super::download::Download;
 use crate::cli::{DataAction, DataArguments};
+use crate::terminal::columns::{Align, columns};
+use crate::terminal::console::{Colour, Console, remark};
 
 /// One action on data sets.
 ///

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 use widthwise_datasets::fetch::Progress;
 
-use super::console::{Console, remark};
+use crate::terminal::console::{Console, remark};
 
 /// Bytes between two JSON lines about the same file.
 const JSON_STRIDE: u64 = 8 << 20;

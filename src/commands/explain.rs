@@ -4,15 +4,17 @@ use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
-use widthwise::explain::{BudgetRow, ForecastRow, Split, read_budget, read_forecasts};
+use widthwise::ensemble::{Ended, Job};
+use widthwise::record::budget::{BudgetRow, ForecastRow, Split, read_budget, read_forecasts};
 use widthwise::run::explain;
 use widthwise::signals::StopFlag;
 
-use super::columns::{Align, cell, columns};
-use super::console::Console;
+use super::run::unfinished;
 use super::{Exit, claims};
 use crate::cli::ExplainArguments;
-use crate::progress;
+use crate::terminal::columns::{Align, cell, columns};
+use crate::terminal::console::Console;
+use crate::terminal::progress;
 
 #[derive(Serialize)]
 struct BudgetLine<'a> {
@@ -43,12 +45,18 @@ pub(crate) fn execute(arguments: &ExplainArguments, console: &Console) -> Result
         settings.quadratic |= arguments.quadratic;
         settings.forecast &= !arguments.no_forecast;
     };
-    let check = explain(folder, change, arguments.data_dir.as_deref(), &stop, &*monitor);
+    let job = Job { shard: arguments.shard, stop: &stop, monitor: &*monitor };
+    let explained = explain(folder, change, arguments.data_dir.as_deref(), &job);
     drop(monitor);
-    let Some(check) = check? else {
-        console
-            .line(format_args!("stopped: the members that were explained are kept; give the command again to go on"))?;
-        return Ok(Exit::Interrupted);
+    let check = match explained? {
+        (Ended::Unfinished { done, all }, _) => return unfinished("explained members", (done, all), folder, console),
+        (_, Some(check)) => check,
+        (_, None) => {
+            console.line(format_args!(
+                "stopped: the members that were explained are kept; give the command again to go on"
+            ))?;
+            return Ok(Exit::Interrupted);
+        }
     };
     print_budget(folder, console)?;
     print_forecasts(folder, console)?;

@@ -12,9 +12,9 @@ use widthwise_datasets::locate::{Located, SearchPath, locate};
 use widthwise_datasets::{DataError, DatasetSpec, Prepared, Table, prepare, table};
 use widthwise_theory::InputShape;
 
-use super::console::Console;
 use super::overrides::of_data;
-use super::source::{SetName, Source, Split};
+use crate::cli::source::{SetName, Source, Split};
+use crate::terminal::console::Console;
 
 /// Seed of the subset of a data set that comes without a configuration: that of an experiment.
 const SEED: u64 = 1;
@@ -266,7 +266,7 @@ mod tests {
     use faer::Mat;
 
     use super::*;
-    use crate::cli::Global;
+    use crate::terminal::Global;
 
     fn quiet() -> Console {
         Console::unseen(&Global { quiet: true, ..Global::default() })

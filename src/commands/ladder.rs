@@ -1,24 +1,24 @@
 //! `widthwise ladder`: one experiment at many widths, and the powers of the width that follow.
 
-use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
 use widthwise::config;
 use widthwise::ladder::{
-    Fit, LadderMonitor, LadderOptions, LadderOutcome, LadderReport, Statistic, growing, ladder_experiment, run_ladder,
+    Fit, LadderOptions, LadderOutcome, LadderReport, Statistic, growing, ladder_experiment, run_ladder,
 };
-use widthwise::record::row::Verdict;
 use widthwise::signals::StopFlag;
+use widthwise::verdict::Verdict;
 
 use super::Exit;
 use super::claims::painted;
-use super::columns::{Align, columns, number};
-use super::console::{Colour, Console};
 use super::overrides::Reader;
+use super::run::unfinished;
 use crate::cli::LadderArguments;
-use crate::progress::Parts;
+use crate::terminal::columns::{Align, columns, number};
+use crate::terminal::console::{Colour, Console};
+use crate::terminal::progress::monitor;
 
 #[derive(Serialize)]
 struct FitLine<'a> {
@@ -55,17 +55,17 @@ pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<
     let options = LadderOptions {
         widths: arguments.widths.0.clone(),
         members,
-        shard: (arguments.shard.0, arguments.shard.1),
+        shard: arguments.shard,
         folder,
         data_dir: arguments.data_dir.clone(),
         is_coordinate_check: arguments.coordinates,
         rates_of: arguments.rates_of.map(Into::into),
     };
     let stop = StopFlag::on_signals();
-    let progress = Progress { console, parts: OnceCell::new() };
-    let outcome = run_ladder(&experiment, &options, &stop, &progress);
+    let monitor = monitor(console);
+    let outcome = run_ladder(&experiment, &options, &stop, &*monitor);
     // Takes the bar away, also before an error is told.
-    drop(progress);
+    drop(monitor);
     let networks = options.widths.len() * members;
     let end = |outcome, verdict, diverged| EndLine {
         event: "end",
@@ -87,12 +87,7 @@ pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<
         }
         LadderOutcome::Unfinished { done, all } => {
             console.json(&end("unfinished", None, 0))?;
-            let undecided = painted(Verdict::Undecided, console);
-            console.line(format_args!(
-                "{undecided}: {done} of {all} networks are in {}; run the other shards, then any one again",
-                options.folder.display()
-            ))?;
-            Ok(Exit::Undecided)
+            unfinished("networks", (done, all), &options.folder, console)
         }
         LadderOutcome::Judged(report) => {
             print(&report, console)?;
@@ -197,31 +192,6 @@ fn summary(report: &LadderReport, console: &Console) -> String {
         reason.push_str(&format!("; {others} networks diverged, the first of width {width}, member {member}"));
     }
     format!("{}: {reason}", painted(report.verdict, console))
-}
-
-/// Remarks and a bar.
-struct Progress<'a> {
-    console: &'a Console,
-    parts: OnceCell<Parts<'a>>,
-}
-
-impl LadderMonitor for Progress<'_> {
-    fn note(&self, line: &str) {
-        self.console.note(line);
-    }
-
-    fn started(&self, done: usize, all: usize) {
-        if done > 0 {
-            self.console.note(format_args!("{done} of {all} networks are there already"));
-        }
-        self.parts.get_or_init(|| Parts::new(self.console, "networks", done, all));
-    }
-
-    fn advanced(&self) {
-        if let Some(parts) = self.parts.get() {
-            parts.advance();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,10 +6,8 @@ mod blocks;
 mod budget;
 pub(crate) mod check;
 pub(crate) mod claims;
-mod columns;
 pub(crate) mod completions;
 pub(crate) mod config;
-pub(crate) mod console;
 pub(crate) mod data;
 mod download;
 pub(crate) mod explain;
@@ -29,14 +27,13 @@ pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod reproduce;
 pub(crate) mod run;
-pub(crate) mod source;
 pub(crate) mod table;
 pub(crate) mod weights;
 
 use std::process::ExitCode;
 
-use widthwise::record::row::Verdict;
 use widthwise::signals::STOPPED;
+use widthwise::verdict::Verdict;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,21 +4,24 @@ use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device};
 use faer::Mat;
 use serde::Serialize;
+use widthwise::ensemble::{Job, Shard};
 use widthwise::entries::{Entries, sound_kernels};
 use widthwise::monte_carlo::{Sampled, Sampling, extrapolate, sample_kernels};
 use widthwise::need;
 use widthwise::record::npy;
+use widthwise::signals::StopFlag;
 use widthwise_theory::{Inputs, TheoryError};
 
 use super::Exit;
 use super::architecture::{architecture, shape_of};
-use super::columns::{Align, columns, number};
-use super::console::Console;
 use super::inputs::read;
 use super::kernel::{expect_prefix, with_ending};
 use super::outputs::try_out;
 use super::overrides::Reader;
 use crate::cli::{MonteCarloArguments, Precision};
+use crate::terminal::columns::{Align, columns, number};
+use crate::terminal::console::Console;
+use crate::terminal::progress::monitor;
 
 /// One kernel beside its prediction.
 #[derive(Debug, Serialize)]
@@ -76,14 +79,23 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
     let need = need::sampled_kernels(&wide, bytes, inputs.examples())?;
     need::expect_network(&wide, need, "a network and its kernels")?;
     console.note(format_args!("drawing {} networks", sampling.members));
-    let mut sampled = sample_kernels(&wide, &inputs.values, None, &sampling, |_| ())?;
+    let stop = StopFlag::on_signals();
+    let monitor = monitor(console);
+    let job = Job { shard: Shard::WHOLE, stop: &stop, monitor: &*monitor };
+    let stopped = || -> Result<Exit> {
+        console.line("stopped: means of some of the networks were not written")?;
+        Ok(Exit::Interrupted)
+    };
+    let Some(mut sampled) = sample_kernels(&wide, &inputs.values, None, &sampling, &job)? else { return stopped() };
     if let Some(width) = arguments.width.filter(|_| arguments.extrapolate) {
         ensure!(width.is_multiple_of(2), "--extrapolate halves --width {width}, which is odd; give an even one");
         // Other networks than the wide ones: their errors are independent.
         let other = Sampling { seed: sampling.seed.wrapping_add(1), ..sampling.clone() };
         let narrow = architecture.with_hidden_width(width / 2);
-        sampled = extrapolate(&sample_kernels(&narrow, &inputs.values, None, &other, |_| ())?, &sampled);
+        let Some(narrow) = sample_kernels(&narrow, &inputs.values, None, &other, &job)? else { return stopped() };
+        sampled = extrapolate(&narrow, &sampled);
     }
+    drop(monitor);
     let predicted = match sound_kernels(&wide, &inputs, None) {
         Ok(kernels) => Some([kernels.nngp, kernels.ntk]),
         Err(TheoryError::NoPrediction { reason }) => {

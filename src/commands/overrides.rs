@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use widthwise::config::{self, NetworkConfig};
 
-use super::source::{SetName, Source, Split};
+use crate::cli::source::{SetName, Source, Split};
 
 /// The tables of a configuration.
 const TABLES: [&str; 8] = ["run", "dataset", "network", "training", "probes", "claims", "control", "explain"];

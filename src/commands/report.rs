@@ -7,8 +7,8 @@ use serde::Serialize;
 use widthwise::report::write_report;
 
 use super::Exit;
-use super::console::Console;
 use crate::cli::ReportArguments;
+use crate::terminal::console::Console;
 
 #[derive(Serialize)]
 struct ReportLine<'a> {

@@ -1,20 +1,21 @@
 //! `widthwise reproduce`: a figure of a paper made again, with a table of paper, theory and what was found.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
-use widthwise::record::row::Verdict;
-use widthwise::reproduce::{RecipeMonitor, ReproduceOptions, Reproduced, Size, TableRow, recipes, reproduce};
+use widthwise::ensemble::Ended;
+use widthwise::reproduce::{ReproduceOptions, Reproduced, Reproduction, Size, TableRow, recipes, reproduce};
 use widthwise::signals::StopFlag;
+use widthwise::verdict::Verdict;
 
 use super::Exit;
 use super::claims::painted;
-use super::columns::{Align, columns};
-use super::console::{Colour, Console};
+use super::run::unfinished;
 use crate::cli::{ReproduceArguments, SizeName};
-use crate::progress::Parts;
+use crate::terminal::columns::{Align, columns};
+use crate::terminal::console::{Colour, Console};
+use crate::terminal::progress::monitor;
 
 #[derive(Serialize)]
 struct ListLine<'a> {
@@ -50,16 +51,26 @@ pub(crate) fn execute(arguments: &ReproduceArguments, console: &Console) -> Resu
         _ => Size::Default,
     };
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from("reproduce").join(name));
-    let options = ReproduceOptions { folder, data_dir: arguments.data_dir.clone(), size, force: arguments.force };
+    let (data_dir, force, shard) = (arguments.data_dir.clone(), arguments.force, arguments.shard);
+    let options = ReproduceOptions { folder, data_dir, size, force, shard };
     let stop = StopFlag::on_signals();
-    let progress = Progress { console, parts: RefCell::new(None) };
-    let found = reproduce(name, &options, &stop, &progress);
+    let monitor = monitor(console);
+    let found = reproduce(name, &options, &stop, &*monitor);
     // Takes the bar away, also before an error is told.
-    drop(progress);
-    let Some(found) = found? else {
-        let stopped = console.paint(Colour::Yellow, "stopped");
-        console.line(format_args!("{stopped}: no results were written; give the same command again to start anew"))?;
-        return Ok(Exit::Interrupted);
+    drop(monitor);
+    let found = match found? {
+        Reproduction::Done(found) => found,
+        Reproduction::Paused(Ended::Unfinished { done, all }) => {
+            return unfinished("networks of this part", (done, all), &options.folder, console);
+        }
+        Reproduction::Paused(_) => {
+            let stopped = console.paint(Colour::Yellow, "stopped");
+            let folder = options.folder.display();
+            console.line(format_args!(
+                "{stopped}: networks that are trained are in {folder}; give the same command again to go on"
+            ))?;
+            return Ok(Exit::Interrupted);
+        }
     };
     print(&found, console)?;
     console.json(&EndLine { event: "end", verdict: found.verdict, folder: &options.folder })?;
@@ -101,31 +112,4 @@ fn print(found: &Reproduced, console: &Console) -> Result<()> {
         count(Verdict::Disagrees),
         count(Verdict::Undecided)
     ))
-}
-
-/// Remarks, and a bar for every stage.
-struct Progress<'a> {
-    console: &'a Console,
-    parts: RefCell<Option<Parts<'a>>>,
-}
-
-impl RecipeMonitor for Progress<'_> {
-    fn note(&self, line: &str) {
-        self.console.note(line);
-    }
-
-    fn stage(&self, name: &str, parts: usize) {
-        // The bar of the last stage has to go before the next one is drawn.
-        self.parts.replace(None);
-        if self.console.is_interactive {
-            self.console.note(name);
-        }
-        self.parts.replace(Some(Parts::new(self.console, "parts", 0, parts)));
-    }
-
-    fn advanced(&self) {
-        if let Some(parts) = &*self.parts.borrow() {
-            parts.advance();
-        }
-    }
 }

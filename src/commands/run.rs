@@ -5,15 +5,17 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use widthwise::config::{self, Checked};
-use widthwise::record::manifest::Outcome;
-use widthwise::run::{RunOptions, RunSummary, plan, run};
+use widthwise::run::{RunEnd, RunOptions, RunSummary, plan, run};
 use widthwise::signals::StopFlag;
+use widthwise::training::Outcome;
+use widthwise::verdict::Verdict;
 
-use super::console::{Colour, Console};
+use super::claims::painted;
 use super::overrides::Reader;
 use super::{Exit, claims};
 use crate::cli::RunArguments;
-use crate::progress;
+use crate::terminal::console::{Colour, Console};
+use crate::terminal::progress;
 
 #[derive(Serialize)]
 struct EndLine<'a> {
@@ -22,6 +24,25 @@ struct EndLine<'a> {
     folder: &'a Path,
     report: Option<&'a Path>,
     resume: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct UnfinishedLine<'a> {
+    event: &'static str,
+    outcome: &'static str,
+    folder: &'a Path,
+    done: usize,
+    all: usize,
+}
+
+/// Says that other shards are missing.
+pub(super) fn unfinished(what: &str, (done, all): (usize, usize), folder: &Path, console: &Console) -> Result<Exit> {
+    let undecided = painted(Verdict::Undecided, console);
+    console.line(format_args!(
+        "{undecided}: {done} of {all} {what} are in {}; run the other shards, then any one again",
+        folder.display()
+    ))?;
+    Ok(Exit::Undecided)
 }
 
 #[derive(Serialize)]
@@ -43,6 +64,7 @@ pub(crate) fn execute(arguments: &RunArguments, console: &Console) -> Result<Exi
         data_dir: arguments.data_dir.clone(),
         resume: arguments.resume,
         force: arguments.force,
+        shard: arguments.shard,
     };
     let stop = StopFlag::of_run().context("cannot listen for Ctrl-C")?;
     if arguments.dry_run {
@@ -53,10 +75,20 @@ pub(crate) fn execute(arguments: &RunArguments, console: &Console) -> Result<Exi
     // Takes the progress bar away, also before an error is told.
     drop(monitor);
     let summary = summary?;
-    if summary.outcome == Outcome::Interrupted {
-        return tell_how_to_resume(&summary, arguments, console);
+    match &summary.end {
+        RunEnd::Ended(Outcome::Interrupted) => tell_how_to_resume(&summary, arguments, console),
+        RunEnd::Ended(outcome) => finish(&summary, outcome, console),
+        RunEnd::Unfinished { done, all } => {
+            console.json(&UnfinishedLine {
+                event: "end",
+                outcome: "unfinished",
+                folder: &summary.folder,
+                done: *done,
+                all: *all,
+            })?;
+            unfinished("members", (*done, *all), &summary.folder, console)
+        }
     }
-    finish(&summary, console)
 }
 
 /// What `--set` and the options that stand for one say; the latter win.
@@ -80,7 +112,7 @@ fn print_plan(experiment: &Checked, options: &RunOptions, console: &Console) -> 
 fn tell_how_to_resume(summary: &RunSummary, arguments: &RunArguments, console: &Console) -> Result<Exit> {
     let folder = &summary.folder;
     let resume = resume_command(folder, arguments.data_dir.as_deref());
-    let end = EndLine { event: "end", outcome: &summary.outcome, folder, report: None, resume: Some(&resume) };
+    let end = EndLine { event: "end", outcome: &Outcome::Interrupted, folder, report: None, resume: Some(&resume) };
     console.json(&end)?;
     let stopped = console.paint(Colour::Yellow, "stopped");
     console.line(format_args!("{stopped}: a checkpoint is in {}; continue with\n  {resume}", folder.display()))?;
@@ -101,12 +133,12 @@ fn quoted(path: &Path) -> String {
     if !text.is_empty() && text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn finish(summary: &RunSummary, console: &Console) -> Result<Exit> {
+fn finish(summary: &RunSummary, outcome: &Outcome, console: &Console) -> Result<Exit> {
     if let Some(check) = &summary.check {
         claims::print(check, console)?;
     }
     let report = summary.folder.join("report.html");
-    let (folder, outcome) = (&summary.folder, &summary.outcome);
+    let folder = &summary.folder;
     console.json(&EndLine { event: "end", outcome, folder, report: Some(&report), resume: None })?;
     match outcome {
         Outcome::WallTime => console.detail("the time allowed ran out before the last step")?,

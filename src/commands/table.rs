@@ -8,9 +8,9 @@ use widthwise::record::row::Row;
 use widthwise::report::{Reader, join};
 
 use super::Exit;
-use super::console::Console;
 use super::outputs::try_out;
 use crate::cli::TableArguments;
+use crate::terminal::console::Console;
 
 #[derive(Serialize)]
 struct WrittenLine<'a> {

@@ -14,11 +14,11 @@ use widthwise::record::weights::pytorch::{self, Mapping};
 use widthwise_theory::Architecture;
 
 use super::Exit;
-use super::columns::{Align, columns};
-use super::console::Console;
 use super::outputs::try_out;
 use super::overrides::Reader;
 use crate::cli::{ExportArguments, ImportArguments, Layout, WeightsAction, WeightsArguments};
+use crate::terminal::columns::{Align, columns};
+use crate::terminal::console::Console;
 
 /// One layer of the result.
 #[derive(Debug, Serialize)]

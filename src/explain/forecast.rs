@@ -2,29 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::points::{Outputs, Points};
-
-/// How long the forecast from one snapshot holds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ForecastRow {
-    /// The member.
-    pub member: usize,
-    /// Step of the snapshot.
-    pub step: u64,
-    /// Largest error that was allowed: root mean square over training and test outputs, in units of that of the training residual
-    /// at the snapshot.
-    pub tolerance: f64,
-    /// Steps from the snapshot to the last probe step up to which the error stayed below `tolerance`.
-    pub horizon_steps: u64,
-    /// Whether it did to the end, so that the horizon is at least this long.
-    pub is_censored: bool,
-    /// `log10` of the training loss at the snapshot over that at the horizon; empty where one of them is 0.
-    pub loss_decades: Option<f64>,
-    /// The error at the end of training.
-    pub final_error: Option<f64>,
-}
+use crate::record::budget::ForecastRow;
 
 /// A row for every snapshot `(step, forecast)` against the path that the network took.
 pub(super) fn rows(

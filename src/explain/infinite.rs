@@ -6,13 +6,13 @@ use anyhow::Result;
 use faer::Mat;
 use widthwise_theory::{Inputs, KernelDynamics, TheoryError, Training};
 
-use super::budget::Trajectory;
 use super::points::{Outputs, Points};
 use super::reference::{Clock, Reference};
 use crate::config::ControlConfig;
 use crate::data::input_shape;
 use crate::need;
 use crate::prediction::{infinite_kernels, spoilt_time};
+use crate::record::budget::Trajectory;
 use crate::session::Session;
 
 /// The infinite-width network on the points of comparison.

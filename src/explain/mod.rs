@@ -24,12 +24,12 @@
 mod budget;
 mod forecast;
 mod infinite;
+mod paths;
 mod points;
 mod record;
 mod reference;
 mod tangent;
 mod taylor;
-mod twin;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,23 +38,24 @@ use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device};
 
 use crate::config::{Loss, Precision};
+use crate::ensemble::{Ended, Job, Study, Unit, UnitEnd};
 use crate::memory::Bytes;
-use crate::monitor::Monitor;
+use crate::monitor::Stage;
 use crate::need;
 use crate::network::Order;
+use crate::record::budget::{ForecastRow, Trajectory};
+use crate::record::lock::Lock;
 use crate::session::Session;
 use crate::signals::StopFlag;
 
-pub use budget::{BudgetRow, Part, Split, Trajectory, largest_parts};
-pub use forecast::ForecastRow;
 use infinite::Infinite;
+use paths::Common;
 pub use points::Outputs;
 use points::Points;
-pub(crate) use record::is_own;
-pub use record::{BUDGET_FILE, FOLDER, FORECAST_FILE, read_budget, read_forecasts};
+pub use record::FOLDER;
+pub(crate) use record::{PointRow, is_own, read_points};
 use reference::Reference;
 use tangent::Tangent;
-use twin::{Setting, Twin};
 
 /// Largest number of training examples times outputs: kernels of this side are decomposed.
 pub const MAX_SIDE: usize = 4096;
@@ -96,7 +97,7 @@ pub(crate) fn expect_explainable(session: &Session<'_>) -> Result<()> {
 }
 
 /// Explains the first `explain.members` members of a run and writes what was found into its folder; members that were explained
-/// before are not explained again. `false` when a stop was asked for.
+/// before are not explained again.
 ///
 /// # Errors
 /// A run that cannot be explained, or a failure to write.
@@ -104,35 +105,85 @@ pub(crate) fn explain_members(
     session: &Session<'_>,
     folder: &Path,
     learning_rate: f64,
-    stop: &StopFlag,
-    monitor: &dyn Monitor,
-) -> Result<bool> {
+    job: &Job<'_>,
+) -> Result<Ended> {
     let settings = &session.experiment.explain;
-    let members = settings.members.min(session.experiment.run.members);
-    if members == 0 {
-        return Ok(true);
+    if settings.members == 0 {
+        return Ok(Ended::Complete);
     }
-    // The twin in f64, its start and its gradient.
-    let twins = 3 * need::network(&session.architecture, size_of::<f64>())?.0;
-    need::expect_network(&session.architecture, Bytes(twins), "explaining a network")?;
-    record::begin(folder, settings)?;
-    let points = Points::new(session, &Device::flex(), DType::F64);
-    let infinite = Infinite::new(session, &points)?;
-    for member in 0..members {
-        if record::has_member(folder, member) {
-            continue;
+    {
+        let _turn = Lock::turn(folder)?;
+        record::begin(folder, settings)?;
+    }
+    let explained = Explained {
+        session,
+        folder,
+        learning_rate,
+        members: settings.members.min(session.experiment.run.members),
+        points: Points::new(session, &Device::flex(), DType::F64),
+        stop: job.stop,
+    };
+    let ended = job.run(&explained, Stage::networks("explaining", None))?;
+    if ended == Ended::Complete {
+        let _turn = Lock::turn(folder)?;
+        let members = || 0..explained.members;
+        let all = members().map(|member| record::read_member(folder, member)).collect::<Result<Vec<_>>>()?;
+        record::write_budget(folder, &budget::rows(&all))?;
+        let forecasts = members().map(|member| record::read_member_forecasts(folder, member));
+        record::write_forecasts(folder, &forecasts.collect::<Result<Vec<_>>>()?.concat())?;
+    }
+    Ok(ended)
+}
+
+/// An explanation as a study: one point, the experiment, and its first members.
+struct Explained<'a> {
+    session: &'a Session<'a>,
+    /// Of the run.
+    folder: &'a Path,
+    learning_rate: f64,
+    members: usize,
+    points: Points,
+    stop: &'a StopFlag,
+}
+
+impl Study for Explained<'_> {
+    type Point = Option<Infinite>;
+
+    fn points(&self) -> usize {
+        1
+    }
+
+    fn members(&self) -> usize {
+        self.members
+    }
+
+    fn is_done(&self, unit: Unit) -> bool {
+        record::has_member(self.folder, unit.member)
+    }
+
+    fn point(&self, _: usize) -> Result<Option<Infinite>> {
+        Infinite::new(self.session, &self.points)
+    }
+
+    fn need(&self, _: usize) -> Result<Option<Bytes>> {
+        // The twin in f64, its start and its gradient, and its tangent kernel, decomposed.
+        let weights = 3 * need::network(&self.session.architecture, size_of::<f64>())?.0;
+        need::expect_network(&self.session.architecture, Bytes(weights), "explaining a network")?;
+        let rows = self.points.goals.nrows() * self.points.goals.ncols();
+        let bytes = Bytes(weights.saturating_add(need::theory(rows, 0).0));
+        Ok((*self.session.placement().0 == Device::flex()).then_some(bytes))
+    }
+
+    fn train(&self, infinite: &Option<Infinite>, Unit { member, .. }: Unit) -> Result<UnitEnd> {
+        let Self { session, points, learning_rate, .. } = self;
+        match trajectories(session, points, infinite.as_ref(), member, *learning_rate, self.stop)? {
+            Some(found) => {
+                record::write_member(self.folder, member, &found, points)?;
+                Ok(UnitEnd::Done)
+            }
+            None => Ok(UnitEnd::Stopped),
         }
-        monitor.note(&format!("explaining the gap of member {member} of {members}"));
-        let Some(found) = trajectories(session, &points, infinite.as_ref(), member, learning_rate, stop)? else {
-            return Ok(false);
-        };
-        record::write_member(folder, member, &found, &points)?;
     }
-    let all = (0..members).map(|member| record::read_member(folder, member)).collect::<Result<Vec<_>>>()?;
-    record::write_budget(folder, &budget::rows(&all))?;
-    let forecasts = (0..members).map(|member| record::read_member_forecasts(folder, member));
-    record::write_forecasts(folder, &forecasts.collect::<Result<Vec<_>>>()?.concat())?;
-    Ok(true)
 }
 
 /// Trains the member, its twin in f64 and its Taylor models side by side, on the very same batches. `None` when stopped.
@@ -146,7 +197,7 @@ fn trajectories(
 ) -> Result<Option<Trajectories>> {
     let experiment = session.experiment;
     let settings = &experiment.explain;
-    let setting = Setting::new(session, member, learning_rate)?;
+    let common = Common::new(session, member, learning_rate)?;
     let mut found = Trajectories::default();
     let mut note = |name: Trajectory, path: BTreeMap<u64, Outputs>| {
         for (step, outputs) in path.into_iter().filter(|(_, outputs)| outputs.is_finite()) {
@@ -156,19 +207,19 @@ fn trajectories(
 
     let double = session.network_on(member, &Device::flex(), DType::F64)?;
     let tangent = Tangent::new(&double, points);
-    let start = Twin::new(double, &setting);
-    let linearized = taylor::path(&start, Order::First, &setting, points, Some(&tangent), stop)?;
+    let start = common.trainee(double);
+    let linearized = taylor::path(&start, Order::First, &common, points, Some(&tangent), stop)?;
     let Some(linearized) = linearized else { return Ok(None) };
-    let descent = Reference::new(&tangent, &setting, points)?;
+    let descent = Reference::new(&tangent, &common, points)?;
     let clock = descent.clock(&linearized, points)?;
     if settings.quadratic {
-        let Some(path) = taylor::path(&start, Order::Second, &setting, points, None, stop)? else { return Ok(None) };
+        let Some(path) = taylor::path(&start, Order::Second, &common, points, None, stop)? else { return Ok(None) };
         note(Trajectory::Quadratic, path);
     }
 
     // The f64 twin, and from each of its snapshots a forecast.
     let mut snapshots = Vec::new();
-    let exact = start.path(&setting, points, stop, |twin| {
+    let exact = common.path(start, points, stop, |twin| {
         let step = twin.step;
         let is_last = step == session.last_step;
         if settings.forecast && !is_last {
@@ -176,8 +227,8 @@ fn trajectories(
             let path = match step {
                 0 => Some(linearized.clone()),
                 _ => {
-                    let tangent = taylor::follows_outputs(&setting).then(|| Tangent::new(&twin.network, points));
-                    taylor::path(twin, Order::First, &setting, points, tangent.as_ref(), stop)?
+                    let tangent = taylor::follows_outputs(&common).then(|| Tangent::new(&twin.model, points));
+                    taylor::path(twin, Order::First, &common, points, tangent.as_ref(), stop)?
                 }
             };
             snapshots.extend(path.map(|path| (step, path)));
@@ -187,10 +238,10 @@ fn trajectories(
     let Some(exact) = exact else { return Ok(None) };
     let forecasts = forecast::rows(member, &snapshots, &exact, points, settings.forecast_tolerance);
     let run = match experiment.run.precision {
-        Precision::F64 if setting.is_on_flex() => Some(exact.clone()),
+        Precision::F64 if common.is_on_flex() => Some(exact.clone()),
         _ => {
             let own = Points::new(session, session.placement().0, session.placement().1);
-            Twin::new(session.network(member)?, &setting).path(&setting, &own, stop, |_| Ok(()))?
+            common.path(common.trainee(session.network(member)?), &own, stop, |_| Ok(()))?
         }
     };
     let Some(run) = run else { return Ok(None) };

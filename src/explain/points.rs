@@ -2,13 +2,13 @@
 
 use burn::tensor::{DType, Device, Tensor};
 use faer::Mat;
-use widthwise_probes::to_matrix;
+use widthwise_tensors::to_matrix;
 
 use crate::data::Data;
 use crate::network::Batch;
+use crate::objective::Targets;
 use crate::session::Session;
 use crate::training::gradient::Model;
-use crate::training::loss::Targets;
 
 /// Outputs of one model at one step.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,15 +12,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Trajectories;
-use super::budget::{BudgetRow, MemberOutputs, Split, Trajectory};
-use super::forecast::ForecastRow;
+use super::budget::MemberOutputs;
 use super::points::Points;
 use crate::config::ExplainConfig;
 use crate::record::atomic;
+use crate::record::budget::{BUDGET_FILE, BudgetRow, FORECAST_FILE, ForecastRow, Split, Trajectory, read};
 use crate::record::folder::{remove_file, remove_own};
 
 /// Folder of the members' files in that of the run.
@@ -29,31 +28,44 @@ pub const FOLDER: &str = "explain";
 /// What the members' files were made with.
 const SETTINGS: &str = "settings.json";
 
-/// Parts of the gap.
-pub const BUDGET_FILE: &str = "error_budget.csv";
-
-/// Forecast horizons.
-pub const FORECAST_FILE: &str = "forecast.csv";
-
 /// Outputs at one point and step; empty where a trajectory diverged or theory has none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct PointRow {
-    step: u64,
-    split: Split,
-    example: usize,
-    output: usize,
-    target: f64,
-    infinite_mean_flow: Option<f64>,
-    infinite_flow: Option<f64>,
-    infinite_descent: Option<f64>,
-    linearized_descent: Option<f64>,
-    linearized: Option<f64>,
-    network_f64: Option<f64>,
-    network: Option<f64>,
-    quadratic: Option<f64>,
+pub(crate) struct PointRow {
+    pub(crate) step: u64,
+    pub(crate) split: Split,
+    pub(crate) example: usize,
+    pub(crate) output: usize,
+    pub(crate) target: f64,
+    pub(crate) infinite_mean_flow: Option<f64>,
+    pub(crate) infinite_flow: Option<f64>,
+    pub(crate) infinite_descent: Option<f64>,
+    pub(crate) linearized_descent: Option<f64>,
+    pub(crate) linearized: Option<f64>,
+    pub(crate) network_f64: Option<f64>,
+    pub(crate) network: Option<f64>,
+    pub(crate) quadratic: Option<f64>,
 }
 
 impl PointRow {
+    /// Without outputs.
+    pub(crate) fn new(step: u64, split: Split, [example, output]: [usize; 2], target: f64) -> Self {
+        Self {
+            step,
+            split,
+            example,
+            output,
+            target,
+            infinite_mean_flow: None,
+            infinite_flow: None,
+            infinite_descent: None,
+            linearized_descent: None,
+            linearized: None,
+            network_f64: None,
+            network: None,
+            quadratic: None,
+        }
+    }
+
     fn value(&self, trajectory: Trajectory) -> Option<f64> {
         match trajectory {
             Trajectory::InfiniteMeanFlow => self.infinite_mean_flow,
@@ -120,11 +132,6 @@ pub(super) fn write_member(folder: &Path, member: usize, found: &Trajectories, p
                     Some(matrix[(example, output)])
                 };
                 rows.push(PointRow {
-                    step,
-                    split,
-                    example,
-                    output,
-                    target: points.goals[(offset + example, output)],
                     infinite_mean_flow: at(Trajectory::InfiniteMeanFlow),
                     infinite_flow: at(Trajectory::InfiniteFlow),
                     infinite_descent: at(Trajectory::InfiniteDescent),
@@ -133,6 +140,7 @@ pub(super) fn write_member(folder: &Path, member: usize, found: &Trajectories, p
                     network_f64: at(Trajectory::NetworkF64),
                     network: at(Trajectory::Network),
                     quadratic: at(Trajectory::Quadratic),
+                    ..PointRow::new(step, split, [example, output], points.goals[(offset + example, output)])
                 });
             }
         }
@@ -140,10 +148,15 @@ pub(super) fn write_member(folder: &Path, member: usize, found: &Trajectories, p
     write(&member_file(folder, member), &rows)
 }
 
+/// Rows of the file of one member.
+pub(crate) fn read_points(folder: &Path, member: usize) -> Result<Vec<PointRow>> {
+    read(&member_file(folder, member))
+}
+
 /// Outputs of one member, from its file.
 pub(super) fn read_member(folder: &Path, member: usize) -> Result<MemberOutputs> {
     let mut found = MemberOutputs::new();
-    for row in read::<PointRow>(&member_file(folder, member))? {
+    for row in read_points(folder, member)? {
         let here = found.entry((row.step, row.split)).or_default();
         for trajectory in Trajectory::ALL {
             if let Some(value) = row.value(trajectory) {
@@ -164,32 +177,6 @@ pub(super) fn write_budget(folder: &Path, rows: &[BudgetRow]) -> Result<()> {
 
 pub(super) fn write_forecasts(folder: &Path, rows: &[ForecastRow]) -> Result<()> {
     write(&folder.join(FORECAST_FILE), rows)
-}
-
-/// The budget of a run; nothing if it has none.
-///
-/// # Errors
-/// A damaged file.
-pub fn read_budget(folder: &Path) -> Result<Vec<BudgetRow>> {
-    read_if_there(&folder.join(BUDGET_FILE))
-}
-
-/// The forecast horizons of a run; nothing if it has none.
-///
-/// # Errors
-/// A damaged file.
-pub fn read_forecasts(folder: &Path) -> Result<Vec<ForecastRow>> {
-    read_if_there(&folder.join(FORECAST_FILE))
-}
-
-fn read_if_there<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
-    if path.is_file() { read(path) } else { Ok(Vec::new()) }
-}
-
-fn read<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
-    let damaged = || format!("{} is damaged; remove it and explain the run again", path.display());
-    let rows = csv::Reader::from_path(path).with_context(damaged)?.into_deserialize();
-    rows.collect::<Result<_, _>>().with_context(damaged)
 }
 
 fn write<R: Serialize>(path: &Path, rows: &[R]) -> Result<()> {

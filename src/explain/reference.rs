@@ -6,9 +6,9 @@ use anyhow::Result;
 use faer::Mat;
 use widthwise_theory::{KernelDynamics, Training};
 
+use super::paths::Common;
 use super::points::{Outputs, Points};
 use super::tangent::{Tangent, column, rows};
-use super::twin::Setting;
 use crate::config::{Anchor, Optimizer};
 use crate::prediction::step_rule;
 
@@ -37,9 +37,9 @@ pub(super) struct Reference {
 
 impl Reference {
     /// Descent of the network whose kernel is `tangent`.
-    pub(super) fn new(tangent: &Tangent, setting: &Setting<'_>, points: &Points) -> Result<Self> {
-        let ridge = match (setting.training.l2.toward, setting.uniform_rate()) {
-            (Anchor::Init, Some(rate)) => setting.training.l2.strength * rate * setting.per_unit(),
+    pub(super) fn new(tangent: &Tangent, common: &Common<'_>, points: &Points) -> Result<Self> {
+        let ridge = match (common.training.l2.toward, common.uniform_rate()) {
+            (Anchor::Init, Some(rate)) => common.training.l2.strength * rate * common.per_unit(),
             _ => 0.0,
         };
         let kernel = tangent.train.as_ref();
@@ -51,15 +51,15 @@ impl Reference {
             unused.as_ref(),
         )?;
         let limit = dynamics.stable_learning_rate(&Training::GradientDescent { learning_rate: 0.0, steps: 1 });
-        let (learning_rate, per_step) = match (step_rule(setting.training.optimizer), setting.training.optimizer) {
+        let (learning_rate, per_step) = match (step_rule(common.training.optimizer), common.training.optimizer) {
             (None, _) => (SAFE_SHARE * limit, None),
             (Some(_), Optimizer::Momentum { beta } | Optimizer::Nesterov { beta }) => {
                 // Momentum is stable where descent is not: descent then takes several smaller steps in the same flow time.
-                let rate = setting.flow_time_of_a_step();
+                let rate = common.flow_time_of_a_step();
                 let parts = (2.0 * rate / limit).ceil().max(1.0);
                 (rate / parts, Some(parts / (1.0 - beta)))
             }
-            (Some(_), _) => (setting.flow_time_of_a_step(), Some(1.0)),
+            (Some(_), _) => (common.flow_time_of_a_step(), Some(1.0)),
         };
         Ok(Self {
             dynamics,

@@ -1,7 +1,8 @@
 //! The whole tangent kernel of a network at one moment on the points of comparison, and its outputs there.
 
 use faer::Mat;
-use widthwise_probes::{empirical_ntk_full, to_matrix};
+use widthwise_probes::empirical_ntk_full;
+use widthwise_tensors::to_matrix;
 
 use super::points::{Outputs, Points};
 use crate::network::{Network, Parameters};

@@ -9,90 +9,89 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use widthwise_theory::{BatchLoss, MinibatchRun, MinibatchTraining};
 
+use super::paths::Common;
 use super::points::{Outputs, Points};
 use super::tangent::{Tangent, column, pushed, rows};
-use super::twin::{Setting, Twin};
-use crate::config::{Anchor, Loss};
+use crate::config::Loss;
 use crate::network::{Order, Parameters, TaylorModel};
+use crate::objective::examples_per_unit;
 use crate::prediction::step_rule;
 use crate::signals::StopFlag;
-use crate::training::loss::examples_per_unit;
+use crate::training::Trainee;
 
 /// Whether the outputs of a linear model can be followed without its parameters.
-pub(super) fn follows_outputs(setting: &Setting<'_>) -> bool {
-    step_rule(setting.training.optimizer).is_some()
-        && setting.training.loss != Loss::CrossEntropy
-        && (setting.training.l2.strength == 0.0 || setting.uniform_rate().is_some())
+pub(super) fn follows_outputs(common: &Common<'_>) -> bool {
+    step_rule(common.training.optimizer).is_some()
+        && common.training.loss != Loss::CrossEntropy
+        && (common.training.l2.strength == 0.0 || common.uniform_rate().is_some())
 }
 
 /// Outputs at the probe steps from that of `twin` on. `tangent` is its kernel, where outputs are followed. `None` when stopped.
 pub(super) fn path(
-    twin: &Twin,
+    twin: &Trainee,
     order: Order,
-    setting: &Setting<'_>,
+    common: &Common<'_>,
     points: &Points,
     tangent: Option<&Tangent>,
     stop: &StopFlag,
 ) -> Result<Option<BTreeMap<u64, Outputs>>> {
     match tangent {
-        Some(tangent) if order == Order::First && follows_outputs(setting) => {
-            in_outputs(twin, setting, points, tangent, stop)
+        Some(tangent) if order == Order::First && follows_outputs(common) => {
+            in_outputs(twin, common, points, tangent, stop)
         }
-        _ => in_parameters(twin, order, setting, points, stop),
+        _ => in_parameters(twin, order, common, points, stop),
     }
 }
 
 pub(super) fn in_parameters(
-    twin: &Twin,
+    twin: &Trainee,
     order: Order,
-    setting: &Setting<'_>,
+    common: &Common<'_>,
     points: &Points,
     stop: &StopFlag,
 ) -> Result<Option<BTreeMap<u64, Outputs>>> {
-    let mut model = TaylorModel::new(twin.network.clone(), order);
-    let mut state = twin.state.clone();
-    let look = |model: &TaylorModel, _: &_, _: u64| Ok(points.outputs(model));
-    setting.train(&mut model, twin.step, &mut state, &twin.initial, points, stop, look)
+    let model = TaylorModel::new(twin.model.clone(), order);
+    common.path(twin.with(model), points, stop, |_| Ok(()))
 }
 
 pub(super) fn in_outputs(
-    twin: &Twin,
-    setting: &Setting<'_>,
+    twin: &Trainee,
+    common: &Common<'_>,
     points: &Points,
     tangent: &Tangent,
     stop: &StopFlag,
 ) -> Result<Option<BTreeMap<u64, Outputs>>> {
-    let Some(rule) = step_rule(setting.training.optimizer) else { unreachable!("updates linear in the gradient") };
-    let mut batches = setting.batches();
+    let Some(rule) = step_rule(common.training.optimizer) else { unreachable!("updates linear in the gradient") };
+    let mut batches = twin.batches.clone();
     let (size, width) = (batches.size(), points.goals.ncols());
-    let l2 = setting.training.l2;
+    let l2 = common.training.l2;
     let training = MinibatchTraining {
-        learning_rate: setting.learning_rate,
+        learning_rate: common.learning_rate,
         rule,
-        loss: BatchLoss::Scaled(1.0 / examples_per_unit(setting.training.loss, size)),
-        ridge: l2.strength * setting.uniform_rate().unwrap_or(1.0),
+        loss: BatchLoss::Scaled(1.0 / examples_per_unit(common.training.loss, size)),
+        ridge: l2.strength * common.uniform_rate().unwrap_or(1.0),
     };
     let goals = column(&points.train_goals());
     let [train, test] = [&tangent.outputs.train, &tangent.outputs.test].map(column);
     let kernels = [tangent.train.as_ref(), tangent.test.as_ref()];
     let mut run = MinibatchRun::new(training, kernels[0], kernels[1], goals.as_ref(), train.as_ref(), test.as_ref())?;
     if l2.strength > 0.0 {
-        let displacement = match l2.toward {
-            Anchor::Zero => twin.network.parameters.clone(),
-            Anchor::Init => differences(&twin.network.parameters, &twin.initial),
+        let displacement = match &twin.updater.anchor {
+            None => twin.model.parameters.clone(),
+            Some(initial) => differences(&twin.model.parameters, initial),
         };
-        let Outputs { train, test } = pushed(&twin.network, points, &displacement);
+        let Outputs { train, test } = pushed(&twin.model, points, &displacement);
         run = run.with_anchor(column(&train).as_ref(), column(&test).as_ref())?;
     }
     if let Some(velocity) = twin.state.moments.first().filter(|_| twin.step > 0) {
         // The program's velocity is added to parameters and holds the learning rate.
-        let scale = -1.0 / setting.learning_rate;
-        let Outputs { train, test } = pushed(&twin.network, points, velocity);
+        let scale = -1.0 / common.learning_rate;
+        let Outputs { train, test } = pushed(&twin.model, points, velocity);
         run = run.with_velocity((column(&train) * scale).as_ref(), (column(&test) * scale).as_ref())?;
     }
     let mut path = BTreeMap::new();
-    for step in twin.step..=setting.last_step {
-        if setting.steps.contains(step) {
+    for step in twin.step..=common.last_step {
+        if common.steps.contains(step) {
             let outputs = Outputs { train: rows(run.train_outputs(), width), test: rows(run.test_outputs(), width) };
             let is_finite = outputs.is_finite();
             path.insert(step, outputs);
@@ -158,16 +157,16 @@ mod tests {
         let experiment = parse(&format!("{CONFIG}\n{training}"), "test", &[]).unwrap();
         let session = Session::new(&experiment, None, Device::flex()).unwrap();
         let points = Points::new(&session, &Device::flex(), DType::F64);
-        let setting = Setting::new(&session, 0, 0.01).unwrap();
+        let common = Common::new(&session, 0, 0.01).unwrap();
         let stop = StopFlag::default();
-        assert!(follows_outputs(&setting));
-        let start = Twin::new(session.network_on(0, &Device::flex(), DType::F64).unwrap(), &setting);
+        assert!(follows_outputs(&common));
+        let start = common.trainee(session.network_on(0, &Device::flex(), DType::F64).unwrap());
         let mut worst = 0.0_f64;
-        start
-            .path(&setting, &points, &stop, |twin| {
-                let tangent = Tangent::new(&twin.network, &points);
-                let by_outputs = in_outputs(twin, &setting, &points, &tangent, &stop)?.unwrap();
-                let by_parameters = in_parameters(twin, Order::First, &setting, &points, &stop)?.unwrap();
+        common
+            .path(start, &points, &stop, |twin| {
+                let tangent = Tangent::new(&twin.model, &points);
+                let by_outputs = in_outputs(twin, &common, &points, &tangent, &stop)?.unwrap();
+                let by_parameters = in_parameters(twin, Order::First, &common, &points, &stop)?.unwrap();
                 assert_eq!(Vec::from_iter(by_outputs.keys()), Vec::from_iter(by_parameters.keys()));
                 for (found, expected) in by_outputs.values().zip(by_parameters.values()) {
                     let scale = expected.train.norm_max().max(expected.test.norm_max());

@@ -7,7 +7,7 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Device, Element, Tensor, TensorData};
 use bytemuck::Pod;
-use widthwise_probes::ntk::Number;
+use widthwise_tensors::Number;
 
 /// Bytes of a line of the cache.
 const LINE: usize = 64;

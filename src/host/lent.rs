@@ -4,7 +4,7 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Element, Tensor};
 use bytemuck::Pod;
-use widthwise_probes::ntk::Number;
+use widthwise_tensors::Number;
 
 /// Row-major numbers of a tensor, copied only where they lie in another order, in another precision or on another device.
 #[derive(Debug)]

@@ -4,11 +4,11 @@
 use super::folder::MeanRow;
 use super::judge::{Fit, Statistic};
 use super::quantity::LadderQuantity;
-use crate::report::plot::palette;
-use crate::report::plot::panel::{Mark, Panel};
-use crate::report::plot::scale::Scale;
-use crate::report::plot::sheet::{Entry, Sample, render};
-use crate::report::plot::svg::{Shape, Stroke};
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::{Shape, Stroke};
 
 /// Points of a drawn line: a power is straight only where both axes are logarithmic.
 const LINE_POINTS: i32 = 32;

@@ -14,7 +14,7 @@ use super::folder::Values;
 use super::limit::extrapolate;
 use super::power_law::{Center, PowerLaw, Rung, fit};
 use super::quantity::{Declared, LadderQuantity, Question};
-use crate::record::row::Verdict;
+use crate::verdict::Verdict;
 
 /// Mean relative change of the tangent kernel up to which a width counts as lazy.
 pub const LAZY_CHANGE: f64 = 0.1;

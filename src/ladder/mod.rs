@@ -18,7 +18,7 @@ mod unit;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use rayon::prelude::*;
+use burn::tensor::Device;
 use widthwise_theory::Parameterization;
 
 pub use folder::{MeanRow, UnitRow};
@@ -26,21 +26,20 @@ pub use judge::{FEWEST_MEMBERS, FEWEST_WIDTHS, Fit, LAZY_CHANGE, Statistic, grow
 pub use power_law::{COVERAGE, RESAMPLES};
 pub use quantity::LadderQuantity;
 
-use crate::config::{Checked, NetworkConfig, Precision, Stop};
-use crate::memory;
+use crate::config::{Checked, NetworkConfig, Stop};
+use crate::ensemble::{Ended, Job, Shard, Study, Unit, UnitEnd, units};
+use crate::memory::Bytes;
+use crate::monitor::{Monitor, Stage};
+use crate::need;
 use crate::record::atomic;
-use crate::record::row::Verdict;
-use crate::session::{self, Session, config_hash, parameter_count, rule};
+use crate::session::{self, Session, config_hash, rule};
 use crate::signals::StopFlag;
-use crate::training::beside_others;
+use crate::verdict::Verdict;
 use judge::Rules;
 use setting::{Setting, Width, architecture_at, expect_small, learning_rate};
 
 /// Steps of a coordinate check.
 pub const COORDINATE_STEPS: u64 = 5;
-
-/// Bytes that networks in training at the same time may take.
-const MEMORY: usize = 2 << 30;
 
 /// What the command line says about a ladder.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,8 +48,8 @@ pub struct LadderOptions {
     pub widths: Vec<usize>,
     /// Networks of each width.
     pub members: usize,
-    /// Which of how many parts of the work is done here, from 1.
-    pub shard: (usize, usize),
+    /// Which part of the networks is trained here.
+    pub shard: Shard,
     /// Folder of the results.
     pub folder: PathBuf,
     /// Folder of the data sets.
@@ -82,22 +81,12 @@ pub enum LadderOutcome {
 pub struct LadderReport {
     /// Rows of `fits.csv`.
     pub fits: Vec<Fit>,
+    /// Rows of `means.csv`.
+    pub means: Vec<MeanRow>,
     /// Members that diverged, as width and member.
     pub diverged: Vec<(usize, usize)>,
     /// The worst verdict.
     pub verdict: Verdict,
-}
-
-/// Hears how a ladder comes along.
-pub trait LadderMonitor {
-    /// A line worth reading.
-    fn note(&self, line: &str);
-
-    /// `done` of the `all` networks of this shard were there before.
-    fn started(&self, done: usize, all: usize);
-
-    /// One more is there.
-    fn advanced(&self);
 }
 
 /// The experiment as a ladder runs it: the width is not its own, and a coordinate check takes few steps.
@@ -134,7 +123,7 @@ pub fn run_ladder(
     experiment: &Checked,
     options: &LadderOptions,
     stop: &StopFlag,
-    monitor: &dyn LadderMonitor,
+    monitor: &dyn Monitor,
 ) -> Result<LadderOutcome> {
     let device = session::device(experiment)?;
     let session = Session::new(experiment, options.data_dir.as_deref(), device)?;
@@ -152,16 +141,13 @@ pub fn run_ladder(
     monitor.note(&format!("learning rate {:.6e} at every width", manifest.learning_rate));
     let setting = Setting::new(&session, manifest.learning_rate, !options.is_coordinate_check)?;
     setting.remarks.iter().for_each(|remark| monitor.note(remark));
-    if !train_units(&setting, options, stop, monitor)? {
-        return Ok(LadderOutcome::Interrupted);
-    }
-    let units: Vec<(usize, usize)> = units(options).collect();
-    let is_there = |&&(width, member): &&(usize, usize)| folder::unit_path(&options.folder, width, member).is_file();
-    let done = units.iter().filter(is_there).count();
-    if done < units.len() {
-        return Ok(LadderOutcome::Unfinished { done, all: units.len() });
-    }
-    Ok(LadderOutcome::Judged(report(&setting, options, &units)?))
+    let ladder = Ladder { setting: &setting, options, stop, monitor };
+    let job = Job { shard: options.shard, stop, monitor };
+    Ok(match job.run(&ladder, Stage::networks("ladder", None))? {
+        Ended::Complete => LadderOutcome::Judged(report(&ladder)?),
+        Ended::Interrupted => LadderOutcome::Interrupted,
+        Ended::Unfinished { done, all } => LadderOutcome::Unfinished { done, all },
+    })
 }
 
 /// Hash of what a folder's networks share: all of the configuration but the width and the number of members.
@@ -172,70 +158,67 @@ fn shared_hash(experiment: &Checked) -> Result<String> {
     Ok(config_hash(&shared.resolved_toml()))
 }
 
-/// All networks of a ladder as width and member, narrow ones first.
-fn units(options: &LadderOptions) -> impl Iterator<Item = (usize, usize)> + '_ {
-    options.widths.iter().flat_map(|&width| (0..options.members).map(move |member| (width, member)))
+/// A ladder as a study: its points are widths.
+struct Ladder<'a> {
+    setting: &'a Setting<'a>,
+    options: &'a LadderOptions,
+    stop: &'a StopFlag,
+    monitor: &'a dyn Monitor,
 }
 
-/// Trains what is missing of this shard; false if a stop was asked for.
-fn train_units(
-    setting: &Setting<'_>,
-    options: &LadderOptions,
-    stop: &StopFlag,
-    monitor: &dyn LadderMonitor,
-) -> Result<bool> {
-    let (index, count) = options.shard;
-    let mine: Vec<_> =
-        units(options).enumerate().filter(|(unit, _)| unit % count == index - 1).map(|(_, u)| u).collect();
-    let is_missing = |&&(width, member): &&(usize, usize)| !folder::unit_path(&options.folder, width, member).is_file();
-    let missing: Vec<_> = mine.iter().filter(is_missing).copied().collect();
-    monitor.started(mine.len() - missing.len(), mine.len());
-    for same_width in missing.chunk_by(|a, b| a.0 == b.0) {
-        let width = Width::new(setting, same_width[0].0)?;
-        if let Some(remark) = &width.remark {
-            monitor.note(remark);
-        }
-        for group in same_width.chunks(at_once(setting, &width)) {
-            let ended: Vec<Result<bool>> = group
-                .par_iter()
-                .map(|&(_, member)| {
-                    let measured = beside_others(group.len(), || unit::measure(setting, &width, member, stop))?;
-                    let Some(measured) = measured else { return Ok(false) };
-                    folder::write_unit(&options.folder, width.width, member, &measured)?;
-                    Ok(true)
-                })
-                .collect();
-            for ended in ended {
-                if !ended? {
-                    return Ok(false);
-                }
-                monitor.advanced();
-            }
-            if stop.is_raised() {
-                return Ok(false);
-            }
-        }
+impl Ladder<'_> {
+    fn path(&self, Unit { point, member }: Unit) -> PathBuf {
+        folder::unit_path(&self.options.folder, self.options.widths[point], member)
     }
-    Ok(true)
 }
 
-/// Networks of a width to train side by side: one a thread, as far as memory goes.
-fn at_once(setting: &Setting<'_>, width: &Width) -> usize {
-    let bytes: usize = match setting.session.experiment.run.precision {
-        Precision::F32 => 4,
-        Precision::F64 => 8,
-    };
-    // Weights, the initial ones, gradients, two moments and what a step makes besides.
-    let network = (8 * bytes).saturating_mul(parameter_count(&width.architecture).max(1));
-    let room = memory::free().map_or(usize::MAX, |free| usize::try_from(free.bytes.0).unwrap_or(usize::MAX));
-    (MEMORY.min(room) / network).clamp(1, rayon::current_num_threads())
+impl Study for Ladder<'_> {
+    type Point = Width;
+
+    fn points(&self) -> usize {
+        self.options.widths.len()
+    }
+
+    fn members(&self) -> usize {
+        self.options.members
+    }
+
+    fn is_done(&self, unit: Unit) -> bool {
+        self.path(unit).is_file()
+    }
+
+    fn point(&self, point: usize) -> Result<Width> {
+        let width = Width::new(self.setting, self.options.widths[point])?;
+        if let Some(remark) = &width.remark {
+            self.monitor.note(remark);
+        }
+        Ok(width)
+    }
+
+    fn need(&self, point: usize) -> Result<Option<Bytes>> {
+        let session = self.setting.session;
+        let architecture = architecture_at(session, self.options.widths[point])?;
+        let (examples, outputs) = (session.prepared.train.n + session.prepared.test.n, session.prepared.outputs);
+        let kernels = if self.setting.has_kernels { need::theory(examples * outputs, 0).0 } else { 0 };
+        let training = session.training_need(&architecture)?.0;
+        Ok((session.device == Device::flex()).then_some(Bytes(training.saturating_add(kernels))))
+    }
+
+    fn train(&self, width: &Width, unit: Unit) -> Result<UnitEnd> {
+        let Some(measured) = unit::measure(self.setting, width, unit.member, self.stop)? else {
+            return Ok(UnitEnd::Stopped);
+        };
+        folder::write_unit(&self.options.folder, width.width, unit.member, &measured)?;
+        Ok(UnitEnd::Done)
+    }
 }
 
 /// Reads all units, fits, judges and writes the tables.
-fn report(setting: &Setting<'_>, options: &LadderOptions, units: &[(usize, usize)]) -> Result<LadderReport> {
+fn report(ladder: &Ladder<'_>) -> Result<LadderReport> {
+    let Ladder { setting, options, .. } = *ladder;
     let mut rows = Vec::new();
-    for &(width, member) in units {
-        rows.extend(folder::read_unit(&options.folder, width, member)?);
+    for Unit { point, member } in units(ladder) {
+        rows.extend(folder::read_unit(&options.folder, options.widths[point], member)?);
     }
     let is_diverged = |row: &&UnitRow| row.quantity == LadderQuantity::Diverged;
     let diverged: Vec<_> = rows.iter().filter(is_diverged).map(|row| (row.width, row.member)).collect();
@@ -248,16 +231,17 @@ fn report(setting: &Setting<'_>, options: &LadderOptions, units: &[(usize, usize
     let theory = Width::new(setting, widest)?;
     let values = folder::by_quantity(&rows);
     let fits = judge::judge(&values, &rules, |quantity| theory.limit(setting, quantity))?;
-    let report = LadderReport { verdict: judge::overall(&fits, !diverged.is_empty()), fits, diverged };
-    write(&options.folder, &rows, &folder::means(&values), &report)?;
+    let verdict = judge::overall(&fits, !diverged.is_empty());
+    let report = LadderReport { verdict, fits, diverged, means: folder::means(&values) };
+    write(&options.folder, &rows, &report)?;
     Ok(report)
 }
 
-fn write(folder: &Path, rows: &[UnitRow], means: &[MeanRow], report: &LadderReport) -> Result<()> {
+fn write(folder: &Path, rows: &[UnitRow], report: &LadderReport) -> Result<()> {
     atomic::write(&folder.join("ladder.csv"), &folder::csv_of(rows)?)?;
-    atomic::write(&folder.join("means.csv"), &folder::csv_of(means)?)?;
+    atomic::write(&folder.join("means.csv"), &folder::csv_of(&report.means)?)?;
     atomic::write(&folder.join("fits.csv"), &folder::csv_of(&report.fits)?)?;
-    if let Some(svg) = figure::draw(means, &report.fits) {
+    if let Some(svg) = figure::draw(&report.means, &report.fits) {
         atomic::write(&folder.join("ladder.svg"), svg.as_bytes())?;
     }
     Ok(())

@@ -13,13 +13,13 @@ use crate::data::input_shape;
 use crate::entries::sound_kernels;
 use crate::need;
 use crate::network::build_architecture;
+use crate::objective::examples_per_unit;
 use crate::observation::Observation;
 use crate::prediction::{
     OTHER_RATES, closed_form, infinite_kernels, initial_covariance, mean_diagonal, mean_off_diagonal, no_dynamics,
     other_rates, spoilt_time, step_rule,
 };
 use crate::session::{Session, rule};
-use crate::training::loss::examples_per_unit;
 
 /// Rows of the largest kernel that a ladder follows: examples times outputs.
 const MOST_ROWS: usize = 4096;
@@ -117,7 +117,7 @@ pub(super) fn learning_rate(session: &Session<'_>, widest: usize) -> Result<f64>
         Ok(kernels) => kernels.ntk,
         Err(TheoryError::NoPrediction { .. }) => {
             let seed = seed_of(session.experiment.run.seed, widest);
-            let network = session.network_of(&architecture, seed, 0)?;
+            let network = session.network_of(&architecture, (seed, 0))?;
             empirical_ntk(&Observation::new(&network, &session.data.train))
         }
         Err(error) => return Err(error.into()),

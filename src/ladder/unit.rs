@@ -3,22 +3,22 @@
 use anyhow::Result;
 use burn::tensor::Tensor;
 use faer::Mat;
-use widthwise_probes::{Observed, empirical_ntk_full, relative_distance, to_f64, to_matrix};
+use widthwise_probes::{Observed, empirical_ntk_full, relative_distance};
+use widthwise_tensors::{to_f64, to_matrix};
 
 use super::linear_path::{LinearPath, rms_distance};
 use super::quantity::LadderQuantity;
 use super::setting::{Setting, Width, theory_step};
-use crate::config::Anchor;
-use crate::measurement::{Evaluation, Snapshot, evaluate, mean_square};
+use crate::measurement::{evaluate, mean_square};
 use crate::network::{Batch, Network, Parameters};
+use crate::objective::Evaluation;
+use crate::objective::examples_per_unit;
 use crate::observation::Observation;
 use crate::prediction::{mean_diagonal, mean_off_diagonal};
-use crate::record::manifest::Outcome;
 use crate::signals::StopFlag;
+use crate::training::Outcome;
 use crate::training::batches::Batches;
-use crate::training::loss::examples_per_unit;
-use crate::training::optimizer::{OptimizerState, Updater};
-use crate::training::{Course, Member, Observer, train};
+use crate::training::{Observer, Plan, Trainee, train};
 
 /// One number of a network.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,10 +39,10 @@ pub(super) fn measure(
     stop: &StopFlag,
 ) -> Result<Option<Vec<Measured>>> {
     let session = setting.session;
-    let experiment = session.experiment;
-    let network = session.network_of(&width.architecture, width.seed, member)?;
+    let mut trainee = session.trainee(&width.architecture, (width.seed, member), setting.learning_rate)?;
+    let network = &trainee.model;
     let batch = network.batch(&setting.inputs);
-    let observation = Observation::new(&network, &batch);
+    let observation = Observation::new(network, &batch);
     let start = Start {
         parameters: network.parameters.clone(),
         outputs: to_matrix(observation.outputs()),
@@ -50,40 +50,21 @@ pub(super) fn measure(
         ntk: setting.has_kernels.then(|| empirical_ntk_full(&observation)),
     };
     drop(observation);
-    let training = &experiment.training;
-    let batches = || Batches::new(width.seed, member, setting.train(), training.batch_size);
     let mut looker = Looker {
         setting,
         width,
         batch: &batch,
         start: &start,
-        own: Beside::new(setting, start.ntk.as_ref(), &start.outputs, batches())?,
-        infinite: Beside::new(setting, width.infinite_ntk.as_ref(), &start.outputs, batches())?,
+        own: Beside::new(setting, start.ntk.as_ref(), &start.outputs, trainee.batches.clone())?,
+        infinite: Beside::new(setting, width.infinite_ntk.as_ref(), &start.outputs, trainee.batches.clone())?,
         measured: Vec::new(),
         stop,
     };
     looker.look_at_start();
     // Looks at the first step, at those of the schedule and at the last.
     let steps = session.probe_steps.clone().with(1);
-    let anchors_at_init = training.l2.strength > 0.0 && training.l2.toward == Anchor::Init;
-    let course = Course {
-        config: training,
-        data: &session.data,
-        updater: Updater {
-            optimizer: training.optimizer,
-            learning_rate: setting.learning_rate,
-            l2: training.l2,
-            anchor: anchors_at_init.then(|| network.parameters.clone()),
-        },
-        last_step: session.last_step,
-        seed: width.seed,
-        probe_steps: &steps,
-        checkpoint_every: u64::MAX,
-        deadline: None,
-    };
-    let state = OptimizerState::new(training.optimizer, &network.parameters);
-    let mut member = Member { member, step: 0, network, state };
-    let outcome = train(&mut member, &course, batches(), &mut looker)?;
+    let plan = Plan { probe_steps: &steps, ..session.training_plan() };
+    let outcome = train(&mut trainee, &plan, &mut looker)?;
     let mut measured = looker.measured;
     match outcome {
         Outcome::Interrupted => return Ok(None),
@@ -200,37 +181,27 @@ impl Looker<'_> {
 }
 
 impl Observer for Looker<'_> {
-    fn probe(&mut self, member: &Member, is_last: bool) -> Result<Snapshot> {
+    fn probe(&mut self, trainee: &Trainee, is_last: bool) -> Result<Evaluation> {
         let session = self.setting.session;
-        let evaluation = evaluate(&member.network, &session.data, session.experiment.training.loss);
-        let snapshot = Snapshot { measured: Vec::new(), evaluation, ntk: None, moments: None, units: None };
-        if member.step == 0 || !evaluation.train_loss.is_finite() {
-            return Ok(snapshot);
+        let evaluation = evaluate(&trainee.model, &session.data, session.experiment.training.loss);
+        if trainee.step == 0 || !evaluation.train_loss.is_finite() {
+            return Ok(evaluation);
         }
-        let observation = Observation::new(&member.network, self.batch);
+        let observation = Observation::new(&trainee.model, self.batch);
         let outputs = to_matrix(observation.outputs());
         if let Some(own) = &mut self.own {
-            own.look(member.step, &outputs)?;
+            own.look(trainee.step, &outputs)?;
         }
         if let Some(infinite) = &mut self.infinite {
-            infinite.look(theory_step(self.setting, member.step), &outputs)?;
+            infinite.look(theory_step(self.setting, trainee.step), &outputs)?;
         }
-        if member.step == 1 {
+        if trainee.step == 1 {
             self.look_at_preactivations(LadderQuantity::FirstPreactivationChange, &observation);
         }
         if is_last {
-            self.look_at_end(&member.network, &observation, &outputs, evaluation.train_loss);
+            self.look_at_end(&trainee.model, &observation, &outputs, evaluation.train_loss);
         }
-        Ok(snapshot)
-    }
-
-    fn losses(&mut self, _: &Member, _: u64, _: &[f64], _: Option<Evaluation>) -> Result<()> {
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, _: &Member) -> Result<()> {
-        // A network is short work: one that was stopped is begun again.
-        Ok(())
+        Ok(evaluation)
     }
 
     fn is_stopped(&self) -> bool {

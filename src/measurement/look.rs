@@ -7,17 +7,18 @@ use widthwise_probes::information::{BinnedLayer, BinningRule, InformationError, 
 use widthwise_probes::{
     KernelSummary, Observed, centred_alignment, effective_rank, empirical_nngp, gradient_covariance_trace,
     gradient_covariance_trace_of_kernel, label_overlap, mean_entries, partial_jacobian_norms, relative_distance,
-    target_alignment, to_f32, to_f64, trace_shares, velocity,
+    target_alignment, trace_shares, velocity,
 };
+use widthwise_tensors::{to_f32, to_f64};
 
 use super::{Evaluation, InitialWeights, Measured, Past, Snapshot, evaluate, evaluate_from};
 use crate::config::{Loss, ProbesConfig};
 use crate::data::Data;
 use crate::network::Network;
 use crate::ntk::{ntk_by_layer, total};
+use crate::objective::output_gradients;
 use crate::observation::Observation;
 use crate::quantity::Quantity;
-use crate::training::loss::output_gradients;
 
 /// Units of one layer kept for the pooled Kolmogorov-Smirnov distance.
 const POOLED_UNITS: usize = 64;

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Device, Element, Tensor, TensorData};
 use bytemuck::Pod;
 use rayon::prelude::*;
-use widthwise_probes::ntk::Number;
+use widthwise_tensors::Number;
 use widthwise_theory::{InputShape, Layer};
 
 use crate::host::lanes::Lanes;

@@ -6,7 +6,7 @@
 
 use widthwise_theory::InputShape;
 
-use widthwise_probes::ntk::Number;
+use widthwise_tensors::Number;
 
 /// The frame that all images of a network share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use burn::tensor::Tensor;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
-use widthwise_probes::ntk::{Columns, Grouping, Number, Order, Share};
+use widthwise_probes::ntk::{Columns, Grouping, Order, Share};
+use widthwise_tensors::Number;
 use widthwise_theory::{Layer, Operation};
 
 use super::BlockMaker;

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
-use widthwise_probes::ntk::{Grouping, Number, Plan, whole_registers};
+use widthwise_probes::ntk::{Grouping, Plan, whole_registers};
+use widthwise_tensors::Number;
 
 /// Columns that one thread pulls back at once, at most.
 const CHUNK: usize = 256;

@@ -7,7 +7,8 @@ use burn::tensor::Tensor;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
-use widthwise_probes::ntk::{Columns, Grouping, Number, Share};
+use widthwise_probes::ntk::{Columns, Grouping, Share};
+use widthwise_tensors::Number;
 use widthwise_theory::{InputShape, Layer, Operation};
 
 use super::BlockMaker;

@@ -5,7 +5,8 @@ use std::ops::Range;
 use burn::tensor::{DType, Device};
 use faer::Mat;
 use widthwise_probes::Observed;
-use widthwise_probes::ntk::{Contraction, NtkOutput, Number, Plan, block_kernel, contraction, empirical_ntk_by_layer};
+use widthwise_probes::ntk::{Contraction, NtkOutput, Plan, block_kernel, contraction, empirical_ntk_by_layer};
+use widthwise_tensors::Number;
 
 use super::BlockMaker;
 use crate::network::Network;

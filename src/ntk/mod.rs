@@ -13,7 +13,8 @@ mod route;
 
 use burn::tensor::Tensor;
 use widthwise_probes::Observed;
-use widthwise_probes::ntk::{Columns, ExampleBlock, LayerShare, Number, Plan, Share, gather};
+use widthwise_probes::ntk::{Columns, ExampleBlock, LayerShare, Plan, Share, gather};
+use widthwise_tensors::Number;
 use widthwise_theory::{Layer, Operation};
 
 use crate::network::{Batch, Network};

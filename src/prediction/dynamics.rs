@@ -13,8 +13,8 @@ use widthwise_theory::{
 };
 
 use crate::config::{Anchor, Experiment, Loss, Optimizer};
+use crate::objective::examples_per_unit;
 use crate::training::batches::Batches;
-use crate::training::loss::examples_per_unit;
 
 /// Outputs of one member before training, from which its predicted path starts.
 #[derive(Debug, Clone, PartialEq)]

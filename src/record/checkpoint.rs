@@ -1,4 +1,4 @@
-//! `checkpoint.safetensors`: one file with everything from which a run goes on to the same bytes; and `weights.safetensors`,
+//! `checkpoint.safetensors`: one file with everything from which a member goes on to the same bytes; and `weights.safetensors`,
 //! the weights of a member that has ended, or `weights_<step>.safetensors`, those on its way.
 //!
 //! Tensors are named `<set>.<layer>.weight` and `<set>.<layer>.bias` with set `parameters` or `moment<i>`; the kernel of the last
@@ -19,10 +19,9 @@ use sha2::{Digest, Sha256};
 use widthwise_theory::Architecture;
 
 use super::atomic;
-use super::manifest::MemberOutcome;
 use crate::network::{Parameters, from_f64};
 
-/// Where a run stands.
+/// Where a member stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Position {
     /// SHA-256 of the configuration that was running.
@@ -31,7 +30,7 @@ pub struct Position {
     pub architecture: Option<Architecture>,
     /// SHA-256 of the data it was trained on.
     pub data_hash: String,
-    /// Member in training; the number of members when all are done.
+    /// The member.
     pub member: usize,
     /// Steps it has taken.
     pub step: u64,
@@ -39,10 +38,6 @@ pub struct Position {
     pub results_bytes: u64,
     /// Bytes of `training.csv` that belong to this position.
     pub training_bytes: u64,
-    /// Members that have ended.
-    pub member_outcomes: Vec<MemberOutcome>,
-    /// Base learning rate, once resolved.
-    pub learning_rate: Option<f64>,
 }
 
 /// Named sets of parameters: `parameters`, `moment0`, ...
@@ -61,7 +56,7 @@ pub fn of_matrix(matrix: &Mat<f64>) -> Parameters {
 /// Longest header of a safetensors file.
 const MOST_HEADER: u64 = 100_000_000;
 
-/// Name of the file in the folder of a run.
+/// Name of the file in the folder of a member.
 pub const FILE: &str = "checkpoint.safetensors";
 
 /// Name of the file in the folder of a member.
@@ -250,18 +245,7 @@ fn parameter_sets(file: &SafeTensors<'_>, device: &Device) -> Result<ParameterSe
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    proptest! {
-        #[test]
-        fn a_learning_rate_comes_back_to_the_last_bit(rate in prop::num::f64::NORMAL) {
-            let position = Position { learning_rate: Some(rate), ..Position::default() };
-            let text = serde_json::to_string(&position).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Position>(&text).unwrap(), position);
-        }
-    }
 
     #[test]
     fn a_checkpoint_comes_back_or_is_refused() {
@@ -269,7 +253,7 @@ mod tests {
         let weight = Tensor::<2>::from_data([[1.0_f32, -2.5], [0.1, 7.0]], &device);
         let bias = Tensor::<2>::from_data([[3.0_f32, 0.25]], &device);
         let layers = [Parameters { weight: weight.clone(), bias: Some(bias) }, Parameters { weight, bias: None }];
-        let position = Position { step: 5, learning_rate: Some(0.1), ..Position::default() };
+        let position = Position { step: 5, results_bytes: 1234, ..Position::default() };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         write(&path, &position, &[("parameters".to_owned(), &layers), ("moment0".to_owned(), &layers[..1])]).unwrap();

@@ -8,24 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::atomic;
 use super::row::SCHEMA_VERSION;
-
-/// How a run, or one member of it, ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Not yet.
-    Running,
-    /// All steps or epochs were taken.
-    Finished,
-    /// The loss that was asked for was reached.
-    LossReached,
-    /// The time that was allowed ran out.
-    WallTime,
-    /// The loss stopped being a number.
-    Diverged,
-    /// A signal; continue with `--resume`.
-    Interrupted,
-}
+use crate::training::Outcome;
 
 /// How one member ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +19,38 @@ pub struct MemberOutcome {
     pub step: u64,
     /// How it ended.
     pub outcome: Outcome,
+}
+
+/// `outcome.json` in the folder of a member: that it has ended, and under what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberEnd {
+    /// SHA-256 of the configuration.
+    pub config_hash: String,
+    /// SHA-256 of the prepared data.
+    pub data_hash: String,
+    /// How.
+    #[serde(flatten)]
+    pub outcome: MemberOutcome,
+}
+
+impl MemberEnd {
+    /// Name of the file.
+    pub const FILE: &'static str = "outcome.json";
+
+    /// Writes the file into the folder of the member.
+    ///
+    /// # Errors
+    /// A failure to write.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        let mut text = serde_json::to_vec(self)?;
+        text.push(b'\n');
+        atomic::write(&folder.join(Self::FILE), &text)
+    }
+
+    /// Reads the file; nothing where the member has not ended.
+    pub fn read(folder: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(folder.join(Self::FILE)).ok()?).ok()
+    }
 }
 
 /// What every version writes and nothing else has.
@@ -128,5 +143,51 @@ impl Manifest {
         serde_json::from_slice(&text).map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a manifest: {error}", path.display()))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_learning_rate_comes_back_to_the_last_bit(learning_rate in prop::num::f64::NORMAL) {
+            let folder = tempfile::tempdir().unwrap();
+            let manifest = Manifest {
+                schema_version: Manifest::VERSION,
+                run: "r".into(),
+                outcome: Outcome::Running,
+                seed: 1,
+                members: 2,
+                member_outcomes: Vec::new(),
+                config_hash: "c".into(),
+                command: "widthwise run".into(),
+                widthwise_version: "0".into(),
+                burn_version: "0".into(),
+                device: "flex".into(),
+                dataset_source: "d".into(),
+                data_hash: "h".into(),
+                parameters: 3,
+                learning_rate,
+                theory: String::new(),
+            };
+            manifest.write(folder.path()).unwrap();
+            prop_assert_eq!(Manifest::read(folder.path()).unwrap(), manifest);
+        }
+    }
+
+    #[test]
+    fn an_ended_member_is_known_by_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(MemberEnd::read(folder.path()), None);
+        let outcome = MemberOutcome { member: 3, step: 7, outcome: Outcome::Diverged };
+        let end = MemberEnd { config_hash: "c".into(), data_hash: "d".into(), outcome };
+        end.write(folder.path()).unwrap();
+        assert_eq!(MemberEnd::read(folder.path()), Some(end));
+        std::fs::write(folder.path().join(MemberEnd::FILE), "{\"member\":").unwrap();
+        assert_eq!(MemberEnd::read(folder.path()), None);
     }
 }

@@ -1,6 +1,7 @@
 //! What a run leaves on disk, and how it gets there whole.
 
 pub mod atomic;
+pub mod budget;
 pub mod checkpoint;
 pub mod csv_file;
 pub mod folder;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::verdict::Verdict;
+
 /// Version of the columns below; written into every row.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -22,20 +24,6 @@ pub struct RunColumns {
     pub width: usize,
     /// Number of hidden layers.
     pub depth: usize,
-}
-
-/// Whether a comparison says that theory and experiment agree.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// Within the stated error, and the error is small enough to tell.
-    Agrees,
-    /// Outside the stated error after correction for the number of claims.
-    Disagrees,
-    /// Not enough evidence for either.
-    Undecided,
-    /// Theory makes no prediction for this number.
-    NoPrediction,
 }
 
 /// One row of `results.csv`; an undefined number is an empty cell.

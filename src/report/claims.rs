@@ -1,10 +1,11 @@
 //! The comparisons of a run with theory, and what they say together.
 
-use super::number::{plain, significant, with_error};
 use super::quantity::{is_bounded, subject_label};
 use super::read::Records;
 use super::select::{finite, is_ensemble};
-use crate::record::row::{Row, Verdict};
+use crate::plot::number::{plain, significant, with_error};
+use crate::record::row::Row;
+use crate::verdict::Verdict;
 
 /// The ensemble rows whose verdict is agrees, disagrees or undecided.
 #[derive(Debug)]

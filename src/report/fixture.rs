@@ -5,8 +5,9 @@ use std::path::Path;
 
 use super::read::Records;
 use super::select::is_ensemble;
-use crate::explain::{BudgetRow, Part, Split};
-use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow, Verdict};
+use crate::record::budget::{BudgetRow, Part, Split};
+use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
+use crate::verdict::Verdict;
 
 /// What the made-up run looks like.
 #[derive(Debug, Clone)]

@@ -4,13 +4,14 @@ use serde_json::{Map, Value};
 
 use super::claims::{Claims, counted, measured, predicted, word};
 use super::figure::Figure;
-use super::markup::escape;
-use super::number::{exact, fixed, significant};
 use super::quantity::{self, label};
 use super::read::Records;
 use super::select::{in_order, is_ensemble, latest, subject};
-use crate::explain::largest_parts;
-use crate::record::row::{Row, Verdict};
+use crate::plot::markup::escape;
+use crate::plot::number::{exact, fixed, significant};
+use crate::record::budget::largest_parts;
+use crate::record::row::Row;
+use crate::verdict::Verdict;
 
 /// Outcomes of a run that came to its own end.
 const COMPLETE: [&str; 3] = ["completed", "finished", "loss_reached"];

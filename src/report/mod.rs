@@ -10,9 +10,6 @@ mod figure;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod html;
-mod markup;
-pub(crate) mod number;
-pub(crate) mod plot;
 mod quantity;
 mod read;
 mod select;

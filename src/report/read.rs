@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::error::ReportError;
-use crate::explain::{self, BudgetRow};
+use crate::record::budget::{BUDGET_FILE, BudgetRow};
 use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
 
 /// Everything a run left in its directory.
@@ -92,7 +92,7 @@ impl Records {
             Some(text) => parse_csv(&text, &path, &TRAINING_COLUMNS, |row: &TrainingRow| row.schema_version)?,
             None => Vec::new(),
         };
-        let path = dir.join(explain::BUDGET_FILE);
+        let path = dir.join(BUDGET_FILE);
         let budget = match optional(&path)? {
             Some(text) => parse_csv(&text, &path, &BUDGET_COLUMNS, |_: &BudgetRow| SCHEMA_VERSION)?,
             None => Vec::new(),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::claims::word;
-use super::number::exact;
 use super::quantity;
 use super::read::Records;
+use crate::plot::number::exact;
 use crate::record::row::Row;
 
 /// What a row is about, apart from the step: quantity, earlier layer, layer.

@@ -11,7 +11,8 @@ use serde::Serialize;
 use super::error::ReportError;
 use super::read::Records;
 use super::select::{is_ensemble, latest};
-use crate::record::row::{Row, Verdict};
+use crate::record::row::Row;
+use crate::verdict::Verdict;
 
 #[derive(Serialize)]
 struct JoinedRow<'a> {

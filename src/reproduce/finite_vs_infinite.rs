@@ -6,8 +6,8 @@
 //! steps and a penalty are compared with small steps without one, on the same initial networks; standard errors of differences are
 //! the jackknife's over networks.
 
-use anyhow::Result;
-use widthwise_probes::to_f64;
+use anyhow::{Result, bail};
+use widthwise_tensors::to_f64;
 use widthwise_theory::Training;
 
 use super::estimate::{Estimate, jackknife};
@@ -17,11 +17,11 @@ use super::table::{Expected, TableRow};
 use super::{Findings, LEE_2020, Recipe, Workplace};
 use crate::config::{Checked, LearningRate, Stop};
 use crate::network::{Network, NoTap};
-use crate::report::plot::palette;
-use crate::report::plot::panel::{Mark, Panel};
-use crate::report::plot::scale::Scale;
-use crate::report::plot::sheet::{Entry, Sample, render};
-use crate::report::plot::svg::Shape;
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::Shape;
 
 /// The recipe.
 pub(super) struct FiniteVsInfinite;
@@ -128,7 +128,7 @@ impl Recipe for FiniteVsInfinite {
         LEE_2020
     }
 
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>> {
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
         let (width, members, images, steps) =
             place.size.of([(16, 4, 8, 30), (512, 24, 64, 300), (2048, 64, 256, 3000)]);
         let overrides = [
@@ -152,12 +152,12 @@ impl Recipe for FiniteVsInfinite {
             let problem = Problem::new(&experiment, place.data_dir)?;
             let test = problem.test_inputs();
             let look = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
-            let Some(paths) = problem.train(place, look)? else { return Ok(None) };
+            let paths = problem.train(place, look)?;
             let last = at_step(&paths, problem.session.last_step)?;
             outputs.push(last.into_iter().cloned().collect::<Vec<_>>());
             found.configs.push((variant.name().to_owned(), experiment));
         }
-        let [small, penalty, large, centred] = outputs.as_slice() else { return Ok(None) };
+        let [small, penalty, large, centred] = outputs.as_slice() else { bail!("four variants are compared") };
 
         let all: Vec<usize> = (0..members).collect();
         let distance = |of: &[Vec<f64>]| jackknife(members, |chosen| squared_distance(of, chosen, &mu));
@@ -209,7 +209,7 @@ impl Recipe for FiniteVsInfinite {
             mu.iter().map(|m| m * m).sum::<f64>() / mu.len() as f64
         ));
         found.figure = figure(&drawn);
-        Ok(Some(found))
+        Ok(found)
     }
 }
 

@@ -7,7 +7,7 @@
 //! | `numbers.csv` | every number behind figure and table |
 //! | `figure.svg` | the figure |
 //! | `table.csv`, `table.md` | paper, theory, here, verdict |
-//! | `work/` | runs and ladders that the recipe made on its way |
+//! | `work/SIZE/` | networks, runs and ladders that the recipe made on its way |
 
 use std::fs;
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::{Findings, Recipe, Size, table};
+use super::{Findings, Recipe, ReproduceOptions, Size, table};
 use crate::record::atomic;
 use crate::record::folder::{is_free, remove_file};
 use crate::record::lock::Lock;
@@ -65,10 +65,14 @@ impl RecipeManifest {
 }
 
 /// Makes the folder and locks it. With `force`, earlier results of the recipe are replaced once there are new ones; nothing else ever
-/// is.
-pub(super) fn open(folder: &Path, recipe: &str, force: bool) -> Result<Lock> {
+/// is. What a recipe that was stopped has trained is gone on with.
+pub(super) fn open(folder: &Path, recipe: &str, options: &ReproduceOptions) -> Result<Lock> {
     let shown = folder.display();
     ensure!(!folder.is_file(), "the output {shown} is a file; give a folder with --out");
+    ensure!(
+        options.shard.is_whole() || !options.force,
+        "--force and --shard: the parts of a recipe would delete each other's networks; remove {shown} first, or replace it without --shard"
+    );
     let found = RecipeManifest::read(folder)?;
     match &found {
         None => ensure!(
@@ -78,17 +82,20 @@ pub(super) fn open(folder: &Path, recipe: &str, force: bool) -> Result<Lock> {
         Some(found) if found.recipe != recipe => {
             bail!("{shown} holds the results of {}; choose another --out", found.recipe)
         }
-        Some(found) if found.is_finished(folder) && !force => {
+        Some(found) if found.is_finished(folder) && !options.force => {
             bail!("{shown} holds results already; replace them with --force, or choose another --out")
         }
         Some(_) => {}
     }
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {shown}"))?;
-    let lock = Lock::acquire(folder)?;
-    if found.is_none() {
+    let lock = if options.shard.is_whole() { Lock::acquire(folder)? } else { Lock::share(folder)? };
+    let _turn = Lock::turn(folder)?;
+    if RecipeManifest::read(folder)?.is_none() {
         RecipeManifest::new(recipe, None, Vec::new()).write(folder)?;
     }
-    // The work of a recipe that was stopped is not one that this one could go on with.
+    if !options.force {
+        return Ok(lock);
+    }
     match fs::remove_dir_all(folder.join(WORK)) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot clear {shown}"))
@@ -157,17 +164,25 @@ mod tests {
     fn only_the_recipes_own_results_are_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("out");
-        drop(open(&folder, "a", false).unwrap());
-        drop(open(&folder, "a", false).unwrap());
+        let options = |force| ReproduceOptions {
+            folder: folder.clone(),
+            data_dir: None,
+            size: Size::Tiny,
+            force,
+            shard: crate::ensemble::Shard::WHOLE,
+        };
+        let open = |recipe: &str, force| open(&folder, recipe, &options(force));
+        drop(open("a", false).unwrap());
+        drop(open("a", false).unwrap());
         let left = vec!["old.toml".to_owned()];
         RecipeManifest::new("a", Some(Size::Tiny), left).write(&folder).unwrap();
         for name in ["old.toml", "thesis.tex"] {
             fs::write(folder.join(name), "").unwrap();
         }
-        let refusal = |recipe: &str, force| open(&folder, recipe, force).unwrap_err().to_string();
+        let refusal = |recipe: &str, force| open(recipe, force).unwrap_err().to_string();
         assert!(refusal("a", false).contains("--force"));
         assert!(refusal("b", true).contains("holds the results of a"));
-        drop(open(&folder, "a", true).unwrap());
+        drop(open("a", true).unwrap());
         assert!(folder.join("old.toml").is_file(), "earlier results go when there are new ones");
         write(&folder, super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
         assert!(!folder.join("old.toml").exists() && folder.join("thesis.tex").is_file());

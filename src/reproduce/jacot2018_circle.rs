@@ -22,12 +22,12 @@ use super::table::{Expected, TableRow};
 use super::{Findings, JACOT_2018, Recipe, Workplace};
 use crate::network::Network;
 use crate::observation::Observation;
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::Stroke;
 use crate::prediction::mean_diagonal;
-use crate::report::plot::palette;
-use crate::report::plot::panel::{Mark, Panel};
-use crate::report::plot::scale::Scale;
-use crate::report::plot::sheet::{Entry, Sample, render};
-use crate::report::plot::svg::Stroke;
 
 /// The recipe.
 pub(super) struct Circle;
@@ -89,7 +89,7 @@ impl Recipe for Circle {
         JACOT_2018
     }
 
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>> {
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
         let (widths, members, steps) =
             place.size.of([([8, 32], 3, 4), ([500, 2000], 10, 200), ([500, 10_000], 10, 200)]);
         let overrides = [format!("run.members={members}"), format!("training.stop.steps={steps}")];
@@ -107,9 +107,15 @@ impl Recipe for Circle {
             let problem = circle(&experiment)?;
             let infinite = problem.kernels(&problem.session.prepared.test, None)?.ntk;
             let inputs = problem.test_inputs();
-            let look = |network: &Network, _| empirical_ntk(&Observation::new(network, &network.batch(inputs)));
-            let Some(paths) = problem.train(place, look)? else { return Ok(None) };
-            let [before, after] = [at_step(&paths, 0)?, at_step(&paths, steps)?];
+            let look = |network: &Network, _| {
+                let kernel = empirical_ntk(&Observation::new(network, &network.batch(inputs)));
+                kernel.row_iter().flat_map(|row| row.iter().copied().collect::<Vec<_>>()).collect()
+            };
+            let paths = problem.train(place, look)?;
+            let of_values = |values: Vec<&Vec<f64>>| -> Vec<Mat<f64>> {
+                values.iter().map(|values| Mat::from_fn(ANGLES, ANGLES, |i, j| values[ANGLES * i + j])).collect()
+            };
+            let [before, after] = [of_values(at_step(&paths, 0)?), of_values(at_step(&paths, steps)?)];
             let distance: Vec<f64> = before.iter().map(|kernel| relative_distance(kernel, &infinite)).collect();
             let change: Vec<f64> = before.iter().zip(&after).map(|(b, a)| relative_distance(a, b)).collect();
             let size = before.iter().map(|kernel| mean_diagonal(kernel) / mean_diagonal(&infinite)).collect::<Vec<_>>();
@@ -157,7 +163,7 @@ impl Recipe for Circle {
             line(Stroke::dashed(palette::INK, 1.8), "infinite width"),
         ];
         found.figure = Some(render(&panels, 2, &legend, "tangent kernels of single networks on the unit circle"));
-        Ok(Some(found))
+        Ok(found)
     }
 }
 
@@ -194,7 +200,7 @@ fn relu_without_bias(depth: usize) -> Architecture {
 }
 
 /// `Theta(x(0), x(gamma))` of every network and of infinite width.
-fn curves(width: usize, steps: u64, [before, after]: [&[&Mat<f64>]; 2], infinite: &Mat<f64>) -> Vec<NumberRow> {
+fn curves(width: usize, steps: u64, [before, after]: [&[Mat<f64>]; 2], infinite: &Mat<f64>) -> Vec<NumberRow> {
     let mut rows = Vec::new();
     for (step, kernels) in [(0, before), (steps, after)] {
         for (member, kernel) in kernels.iter().enumerate() {
@@ -209,7 +215,7 @@ fn curves(width: usize, steps: u64, [before, after]: [&[&Mat<f64>]; 2], infinite
     rows
 }
 
-fn panel(width: usize, steps: u64, [before, after]: [&[&Mat<f64>]; 2], infinite: &Mat<f64>) -> Option<Panel> {
+fn panel(width: usize, steps: u64, [before, after]: [&[Mat<f64>]; 2], infinite: &Mat<f64>) -> Option<Panel> {
     let angles = equal_angles(ANGLES);
     let mut heights = Vec::new();
     let mut line = |kernel: &Mat<f64>, stroke| {
@@ -235,7 +241,7 @@ fn panel(width: usize, steps: u64, [before, after]: [&[&Mat<f64>]; 2], infinite:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::row::Verdict;
+    use crate::verdict::Verdict;
 
     #[test]
     fn kernels_without_biases_have_their_reference_values() {

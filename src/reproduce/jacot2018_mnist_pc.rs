@@ -7,7 +7,7 @@
 use anyhow::{Context, Result, ensure};
 use faer::{Mat, Side};
 use widthwise_datasets::Examples;
-use widthwise_probes::to_f64;
+use widthwise_tensors::to_f64;
 
 use super::estimate::{Estimate, power_of_width};
 use super::numbers::NumberRow;
@@ -16,11 +16,11 @@ use super::table::{Expected, TableRow};
 use super::{Findings, JACOT_2018, Recipe, Workplace};
 use crate::config::{Checked, Stop};
 use crate::network::{Network, NoTap};
-use crate::report::plot::palette;
-use crate::report::plot::panel::{Mark, Panel};
-use crate::report::plot::scale::Scale;
-use crate::report::plot::sheet::{Entry, Sample, render};
-use crate::report::plot::svg::Stroke;
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::Stroke;
 
 /// The recipe.
 pub(super) struct PrincipalComponent;
@@ -87,7 +87,7 @@ impl Recipe for PrincipalComponent {
         JACOT_2018
     }
 
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>> {
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
         let (widths, members, images) =
             place.size.of([([8, 16, 32], 3, 8), ([100, 300, 1000], 10, 128), ([100, 1000, 10_000], 10, 512)]);
         let overrides = [format!("run.members={members}"), format!("dataset.preprocessing.train={images}")];
@@ -100,13 +100,16 @@ impl Recipe for PrincipalComponent {
             let experiment = at_steps(&at_rate(&at_width(&base, width)?, component.critical_rate)?, component.steps)?;
             let problem = component.problem(&experiment, place)?;
             let data = &problem.session.data;
-            let look = |network: &Network, _| way(&to_f64(network.forward(&data.train, &mut NoTap)), &component.vector);
-            let Some(paths) = problem.train(place, look)? else { return Ok(None) };
+            let look = |network: &Network, _| {
+                let Way { along, aside } = way(&to_f64(network.forward(&data.train, &mut NoTap)), &component.vector);
+                vec![along, aside]
+            };
+            let paths = problem.train(place, look)?;
             let mut path = Vec::new();
             for step in problem.steps() {
                 let ways = at_step(&paths, step)?;
-                let of = |pick: fn(&Way) -> f64| ways.iter().map(|way| pick(way)).collect::<Vec<f64>>();
-                let (still, aside) = (of(|way| 1.0 - way.along / LENGTH), of(|way| way.aside));
+                let still: Vec<f64> = ways.iter().map(|way| 1.0 - way[0] / LENGTH).collect();
+                let aside: Vec<f64> = ways.iter().map(|way| way[1]).collect();
                 let theory = component.factor.powf(step as f64);
                 for (name, values, theory) in [("left_of_the_way", &still, theory), ("deviation", &aside, 0.0)] {
                     let number = NumberRow::mean("mnist", width, name, Estimate::mean(values));
@@ -137,7 +140,7 @@ impl Recipe for PrincipalComponent {
             NumberRow { width: None, ..NumberRow::new("mnist", 0, "target", LENGTH * value) }.on("train", i)
         }));
         found.figure = figure(&drawn);
-        Ok(Some(found))
+        Ok(found)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, Normal};
-use widthwise_probes::to_f64;
+use widthwise_tensors::to_f64;
 use widthwise_theory::Prediction;
 
 use super::circle::{REMARK, equal_angles, examples, scattered_angles};
@@ -16,11 +16,11 @@ use super::problem::{Problem, at_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
 use super::{Findings, JACOT_2018, Recipe, Workplace};
 use crate::network::{Network, NoTap};
-use crate::report::plot::palette;
-use crate::report::plot::panel::{Mark, Panel};
-use crate::report::plot::scale::Scale;
-use crate::report::plot::sheet::{Entry, Sample, render};
-use crate::report::plot::svg::{Shape, Stroke};
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::{Shape, Stroke};
 
 /// The recipe.
 pub(super) struct Percentiles;
@@ -81,7 +81,7 @@ impl Recipe for Percentiles {
         JACOT_2018
     }
 
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>> {
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
         let (widths, members, steps) =
             place.size.of([([8, 16], 6, 4), ([50, 1000], 100, 200), ([50, 1000], 1000, 1000)]);
         let overrides = [format!("run.members={members}"), format!("training.stop.steps={steps}")];
@@ -102,7 +102,7 @@ impl Recipe for Percentiles {
             let last = problem.session.last_step;
             let test = problem.test_inputs();
             let look = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
-            let Some(paths) = problem.train(place, look)? else { return Ok(None) };
+            let paths = problem.train(place, look)?;
             let outputs = at_step(&paths, last)?;
             let predicted = dynamics.test_prediction(problem.targets().as_ref(), &problem.training(last)?)?;
             let quantiles = SHARES.map(|share| percentile(&predicted, share));
@@ -141,7 +141,7 @@ impl Recipe for Percentiles {
             ),
         ];
         found.figure = Some(render(&panels, 2, &legend, "outputs of trained networks on the unit circle"));
-        Ok(Some(found))
+        Ok(found)
     }
 }
 

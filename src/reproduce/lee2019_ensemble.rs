@@ -6,7 +6,7 @@
 
 use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, Normal};
-use widthwise_probes::to_f64;
+use widthwise_tensors::to_f64;
 use widthwise_theory::Prediction;
 
 use super::estimate::Estimate;
@@ -15,11 +15,11 @@ use super::problem::{Problem, at_rate, at_step, configured};
 use super::table::{Expected, TableRow};
 use super::{Findings, LEE_2019, Recipe, Workplace};
 use crate::network::{Network, NoTap};
-use crate::report::plot::palette;
-use crate::report::plot::panel::{Mark, Panel};
-use crate::report::plot::scale::Scale;
-use crate::report::plot::sheet::{Entry, Sample, render};
-use crate::report::plot::svg::{Shape, Stroke};
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::{Shape, Stroke};
 
 /// The recipe.
 pub(super) struct Ensemble;
@@ -82,7 +82,7 @@ impl Recipe for Ensemble {
         LEE_2019
     }
 
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>> {
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
         let (width, members, train, steps) = place.size.of([(16, 4, 6, 4), (512, 100, 16, 64), (1024, 200, 256, 1024)]);
         let overrides = [
             format!("network.width={width}"),
@@ -97,7 +97,7 @@ impl Recipe for Ensemble {
         let problem = Problem::new(&experiment, place.data_dir)?;
         let test = problem.test_inputs();
         let look = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
-        let Some(paths) = problem.train(place, look)? else { return Ok(None) };
+        let paths = problem.train(place, look)?;
 
         let mut found = Findings::default();
         let (mut largest, mut count) = (0.0_f64, 0);
@@ -145,7 +145,7 @@ impl Recipe for Ensemble {
         found.table.push(TableRow::judged(quantity, Expected::AtMost { bound, reach: 0.0 }, Estimate::exact(largest)));
         found.figure = figure(&drawn, &ratios);
         found.configs = vec![("lee2019_ensemble".to_owned(), experiment)];
-        Ok(Some(found))
+        Ok(found)
     }
 }
 

@@ -3,26 +3,26 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
+use anyhow::{Result, bail};
 use widthwise_datasets::DatasetSpec;
 
 use super::estimate::{Estimate, power_of_width};
-use super::folder::WORK;
 use super::numbers::NumberRow;
 use super::problem::{Problem, at_rate, at_width, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, LEE_2019, Recipe, Workplace};
+use super::{Findings, LEE_2019, Paused, Recipe, Stages, Workplace};
 use crate::config::Checked;
-use crate::explain::{FOLDER, Split};
-use crate::monitor::Silent;
-use crate::record::manifest::Outcome;
-use crate::report::plot::palette;
-use crate::report::plot::panel::{Mark, Panel};
-use crate::report::plot::scale::Scale;
-use crate::report::plot::sheet::{Entry, Sample, render};
-use crate::report::plot::svg::Stroke;
-use crate::run::{RunOptions, run};
+use crate::ensemble::Ended;
+use crate::explain::{PointRow, read_points};
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::Stroke;
+use crate::record::budget::Split;
+use crate::record::manifest::Manifest;
+use crate::run::{RunEnd, RunOptions, run};
+use crate::training::Outcome;
 
 /// The recipe.
 pub(super) struct Linearization;
@@ -89,7 +89,7 @@ impl Recipe for Linearization {
         LEE_2019
     }
 
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>> {
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
         let (widths, members, examples, steps) = place.size.of([
             (vec![8, 16, 32], 2, 6, 4),
             (vec![64, 256, 1024], 4, 32, 100),
@@ -120,18 +120,14 @@ impl Recipe for Linearization {
             }
         });
         let mut drawn = Vec::new();
-        place.monitor.stage(self.name(), widths.len());
         for &width in &widths {
             let experiment = at_rate(&at_width(&base, width)?, critical)?;
-            let folder = place.folder.join(WORK).join(format!("width_{width:05}"));
-            if !trained(&experiment, place, &folder)? {
-                return Ok(None);
-            }
+            let folder = place.work().join(format!("width_{width:05}"));
+            train(&experiment, place, &folder)?;
             let paths = (0..members).map(|member| Beside::read(&folder, member)).collect::<Result<Vec<_>>>()?;
             found.numbers.extend(paths.iter().enumerate().flat_map(|(member, path)| path.rows(width, member)));
             drawn.push((width, paths));
             found.configs.push((format!("width_{width:05}"), experiment));
-            place.monitor.advanced();
         }
         for split in [Split::Train, Split::Test] {
             let at_end: Vec<(usize, Estimate)> =
@@ -158,20 +154,26 @@ impl Recipe for Linearization {
             }
         }
         found.figure = figure(&drawn);
-        Ok(Some(found))
+        Ok(found)
     }
 }
 
-/// Runs the experiment with its explanation; false if a stop was asked for.
-fn trained(experiment: &Checked, place: &Workplace<'_>, folder: &Path) -> Result<bool> {
+/// Runs the experiment with its explanation.
+fn train(experiment: &Checked, place: &Workplace<'_>, folder: &Path) -> Result<()> {
     let options = RunOptions {
         output: Some(folder.to_owned()),
         data_dir: place.data_dir.map(Into::into),
-        ..RunOptions::default()
+        resume: folder.join(Manifest::FILE).is_file(),
+        force: false,
+        shard: place.shard,
     };
-    let summary = run(experiment, &options, place.stop, &Silent)?;
-    ensure!(summary.outcome != Outcome::Diverged, "a network of width {} diverged", experiment.network.width);
-    Ok(summary.outcome != Outcome::Interrupted)
+    let width = experiment.network.width;
+    match run(experiment, &options, place.stop, &Stages(place.monitor))?.end {
+        RunEnd::Ended(Outcome::Interrupted) => Err(Paused(Ended::Interrupted).into()),
+        RunEnd::Unfinished { done, all } => Err(Paused(Ended::Unfinished { done, all }).into()),
+        RunEnd::Ended(Outcome::Diverged) => bail!("a network of width {width} diverged"),
+        RunEnd::Ended(_) => Ok(()),
+    }
 }
 
 fn name(split: Split) -> &'static str {
@@ -184,16 +186,6 @@ fn name(split: Split) -> &'static str {
 /// Mean of a number of every network.
 fn mean(paths: &[Beside], of: impl Fn(&Beside) -> f64) -> Estimate {
     Estimate::mean(&paths.iter().map(of).collect::<Vec<_>>())
-}
-
-/// What is read of the outputs that an explanation keeps.
-#[derive(Debug, Deserialize)]
-struct OutputRow {
-    step: u64,
-    split: Split,
-    target: f64,
-    linearized: Option<f64>,
-    network: Option<f64>,
 }
 
 /// A network and its linearization at one step.
@@ -214,10 +206,7 @@ struct Beside(Vec<Look>);
 
 impl Beside {
     fn read(folder: &Path, member: usize) -> Result<Self> {
-        let path = folder.join(FOLDER).join(format!("member_{member:03}.csv"));
-        let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let rows: Vec<OutputRow> = reader.deserialize().collect::<Result<_, _>>()?;
-        Ok(Self(looks(&rows)))
+        Ok(Self(looks(&read_points(folder, member)?)))
     }
 
     fn of(&self, split: Split) -> impl Iterator<Item = &Look> {
@@ -245,11 +234,11 @@ impl Beside {
 }
 
 /// Distances and losses of every step and split, rows of which stand together.
-fn looks(rows: &[OutputRow]) -> Vec<Look> {
-    let same = |a: &OutputRow, b: &OutputRow| (a.step, a.split) == (b.step, b.split);
+fn looks(rows: &[PointRow]) -> Vec<Look> {
+    let same = |a: &PointRow, b: &PointRow| (a.step, a.split) == (b.step, b.split);
     rows.chunk_by(same)
         .map(|rows| {
-            let average = |of: &dyn Fn(&OutputRow) -> Option<f64>| {
+            let average = |of: &dyn Fn(&PointRow) -> Option<f64>| {
                 rows.iter().map(|row| of(row).unwrap_or(f64::NAN)).sum::<f64>() / rows.len() as f64
             };
             Look {
@@ -319,12 +308,10 @@ mod tests {
 
     #[test]
     fn distances_and_losses_are_means_over_examples() {
-        let row = |step, target, linearized, network| OutputRow {
-            step,
-            split: Split::Test,
-            target,
+        let row = |step, target, linearized, network| PointRow {
             linearized: Some(linearized),
             network,
+            ..PointRow::new(step, Split::Test, [0, 0], target)
         };
         let rows = [row(0, 1.0, 0.5, Some(0.5)), row(3, 1.0, 0.0, Some(3.0)), row(3, -1.0, 0.0, Some(-4.0))];
         let found = looks(&rows);

@@ -1,16 +1,14 @@
 //! Lee et al. 2019, relative change of weights and kernel during training against the width: three hidden ReLU layers on 128 images
 //! of MNIST.
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use super::folder::WORK;
 use super::numbers::NumberRow;
 use super::problem::configured;
 use super::table::TableRow;
-use super::{Findings, LEE_2019, Recipe, Workplace};
-use crate::ladder::{
-    LadderMonitor, LadderOptions, LadderOutcome, LadderQuantity, MeanRow, Statistic, ladder_experiment, run_ladder,
-};
+use super::{Findings, LEE_2019, Paused, Recipe, Workplace};
+use crate::ensemble::Ended;
+use crate::ladder::{LadderOptions, LadderOutcome, LadderQuantity, Statistic, ladder_experiment, run_ladder};
 
 /// The recipe.
 pub(super) struct Widths;
@@ -63,7 +61,7 @@ impl Recipe for Widths {
         LEE_2019
     }
 
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>> {
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
         let (widths, members): (Vec<usize>, usize) = place.size.of([
             (vec![8, 16, 32], 2),
             (vec![256, 512, 1024, 2048], 40),
@@ -71,19 +69,19 @@ impl Recipe for Widths {
         ]);
         let overrides = place.size.of([vec!["dataset.preprocessing.train=16".to_owned()], Vec::new(), Vec::new()]);
         let experiment = ladder_experiment(&configured(CONFIG, self.name(), &overrides)?, false)?;
-        let folder = place.folder.join(WORK).join("ladder");
+        let folder = place.work().join("ladder");
         let options = LadderOptions {
             widths,
             members,
-            shard: (1, 1),
+            shard: place.shard,
             folder: folder.clone(),
             data_dir: place.data_dir.map(Into::into),
             is_coordinate_check: false,
             rates_of: None,
         };
-        let report = match run_ladder(&experiment, &options, place.stop, &Progress(place))? {
-            LadderOutcome::Interrupted => return Ok(None),
-            LadderOutcome::Unfinished { done, all } => bail!("only {done} of {all} networks of the ladder are there"),
+        let report = match run_ladder(&experiment, &options, place.stop, place.monitor)? {
+            LadderOutcome::Interrupted => return Err(Paused(Ended::Interrupted).into()),
+            LadderOutcome::Unfinished { done, all } => return Err(Paused(Ended::Unfinished { done, all }).into()),
             LadderOutcome::Judged(report) => report,
         };
         let shown = [LadderQuantity::WeightChange, LadderQuantity::NtkRelativeChange];
@@ -98,10 +96,7 @@ impl Recipe for Widths {
                 None => row.recalled("bound -1/2, seen about -1"),
             }
         });
-        let path = folder.join("means.csv");
-        let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let means: Vec<MeanRow> = reader.deserialize().collect::<Result<_, _>>()?;
-        let numbers = means.iter().map(|row| {
+        let numbers = report.means.iter().map(|row| {
             let layer = row.layer.map_or_else(String::new, |layer| format!("_layer_{layer}"));
             let quantity = row.quantity.name() + &layer;
             let number = NumberRow::new("ladder", row.width, &quantity, row.mean);
@@ -110,29 +105,12 @@ impl Recipe for Widths {
         let mut remarks: Vec<String> =
             fits.iter().map(|fit| fit.remark.clone()).filter(|text| !text.is_empty()).collect();
         remarks.dedup();
-        Ok(Some(Findings {
+        Ok(Findings {
             table: table.collect(),
             numbers: numbers.collect(),
             figure: std::fs::read_to_string(folder.join("ladder.svg")).ok(),
             configs: vec![("lee2019_widths".to_owned(), experiment)],
             remarks: remarks.into_iter().map(|text| format!("Left out of the fit of the NTK: {text}.")).collect(),
-        }))
-    }
-}
-
-/// A ladder as a stage of a recipe.
-struct Progress<'a>(&'a Workplace<'a>);
-
-impl LadderMonitor for Progress<'_> {
-    fn note(&self, line: &str) {
-        self.0.monitor.note(line);
-    }
-
-    fn started(&self, done: usize, all: usize) {
-        self.0.monitor.stage("networks", all - done);
-    }
-
-    fn advanced(&self) {
-        self.0.monitor.advanced();
+        })
     }
 }

@@ -21,10 +21,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::config::Checked;
-use crate::record::row::Verdict;
+use crate::ensemble::{Ended, Shard};
+use crate::monitor::{Monitor, Stage};
+use crate::record::lock::Lock;
 use crate::signals::StopFlag;
+use crate::verdict::Verdict;
+use folder::WORK;
 
 pub use estimate::Estimate;
 pub use numbers::NumberRow;
@@ -64,27 +69,43 @@ pub struct ReproduceOptions {
     pub size: Size,
     /// Replace earlier results of the same recipe.
     pub force: bool,
+    /// Which part of its networks is trained here.
+    pub shard: Shard,
 }
 
-/// Hears how a recipe comes along.
-pub trait RecipeMonitor {
-    /// A line worth reading.
-    fn note(&self, line: &str);
-
-    /// `parts` equal parts of an experiment begin.
-    fn stage(&self, name: &str, parts: usize);
-
-    /// One more is done.
-    fn advanced(&self);
-}
+/// Why a recipe pauses: a stop was asked for, or networks of other shards are missing. What was trained is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the recipe is not done: {0:?}")]
+struct Paused(Ended);
 
 /// Where a recipe works.
 struct Workplace<'a> {
     size: Size,
     folder: &'a Path,
     data_dir: Option<&'a Path>,
+    shard: Shard,
     stop: &'a StopFlag,
-    monitor: &'a dyn RecipeMonitor,
+    monitor: &'a dyn Monitor,
+}
+
+impl Workplace<'_> {
+    /// Folder of what the recipe trains at this size.
+    fn work(&self) -> PathBuf {
+        self.folder.join(WORK).join(format!("{:?}", self.size).to_lowercase())
+    }
+}
+
+/// Hears of the stages of a run that is part of a recipe, and of none of its remarks.
+struct Stages<'a>(&'a dyn Monitor);
+
+impl Monitor for Stages<'_> {
+    fn stage(&self, stage: &Stage<'_>) {
+        self.0.stage(&Stage { steps: None, ..*stage });
+    }
+
+    fn advanced(&self, member: usize) {
+        self.0.advanced(member);
+    }
 }
 
 /// What a recipe found.
@@ -113,8 +134,11 @@ trait Recipe: Sync {
     /// The paper.
     fn paper(&self) -> &'static str;
 
-    /// Works. `None` if a stop was asked for.
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Option<Findings>>;
+    /// Works.
+    ///
+    /// # Errors
+    /// [`Paused`], and whatever stops training.
+    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings>;
 }
 
 const LEE_2019: &str = "Lee, Xiao et al., Wide Neural Networks of Any Depth Evolve as Linear Models, 2019 (1902.06720)";
@@ -158,8 +182,16 @@ pub struct Reproduced {
     pub verdict: Verdict,
 }
 
-/// Works through the recipe of this name and writes its folder; `None` if a stop was asked for; then
-/// earlier results are as they were.
+/// What became of a recipe.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reproduction {
+    /// Its results are written.
+    Done(Reproduced),
+    /// It pauses, earlier results are as they were, and the same command goes on.
+    Paused(Ended),
+}
+
+/// Works through the recipe of this name and writes its folder.
 ///
 /// # Errors
 /// An unknown name, a folder that holds something else, data that cannot be read, a network that diverged where none should.
@@ -167,19 +199,27 @@ pub fn reproduce(
     name: &str,
     options: &ReproduceOptions,
     stop: &StopFlag,
-    monitor: &dyn RecipeMonitor,
-) -> Result<Option<Reproduced>> {
+    monitor: &dyn Monitor,
+) -> Result<Reproduction> {
     let recipe = RECIPES.iter().find(|recipe| recipe.name() == name);
     let names = || RECIPES.map(|recipe| recipe.name()).join(", ");
     let recipe =
         recipe.with_context(|| format!("there is no recipe \"{name}\"; the recipes are {}; see --list", names()))?;
     let folder = &options.folder;
-    let _lock = folder::open(folder, name, options.force)?;
-    let place = Workplace { size: options.size, folder, data_dir: options.data_dir.as_deref(), stop, monitor };
-    let Some(findings) = recipe.reproduce(&place)? else { return Ok(None) };
+    let ReproduceOptions { size, shard, .. } = *options;
+    let _lock = folder::open(folder, name, options)?;
+    let place = Workplace { size, folder, data_dir: options.data_dir.as_deref(), shard, stop, monitor };
+    let findings = match recipe.reproduce(&place) {
+        Err(error) => match error.downcast_ref::<Paused>() {
+            Some(Paused(ended)) => return Ok(Reproduction::Paused(*ended)),
+            None => return Err(error),
+        },
+        found => found?,
+    };
+    let _turn = Lock::turn(folder)?;
     folder::write(folder, *recipe, options.size, &findings)?;
     let verdict = table::overall(&findings.table);
-    Ok(Some(Reproduced { table: findings.table, remarks: findings.remarks, verdict }))
+    Ok(Reproduction::Done(Reproduced { table: findings.table, remarks: findings.remarks, verdict }))
 }
 
 #[cfg(test)]

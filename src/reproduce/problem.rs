@@ -3,32 +3,33 @@
 //! Networks are trained by the loop of `widthwise run`. The network seed depends on the width, as in a ladder, so that ensembles of
 //! different widths are independent.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-use faer::Mat;
+use anyhow::{Context, Result, bail};
+use burn::tensor::Device;
+use faer::{Mat, RowRef};
 use rand::Rng;
-use rayon::prelude::*;
 use widthwise_datasets::Examples;
 use widthwise_theory::{Inputs, KernelDynamics, Kernels, Training};
 
-use super::Workplace;
-use crate::config::{self, Anchor, Checked, LearningRate, Loss};
+use super::{Paused, Workplace};
+use crate::config::{self, Checked, LearningRate, Loss};
 use crate::data::{Data, input_shape};
-use crate::measurement::{Evaluation, Snapshot, evaluate};
+use crate::ensemble::{Ended, Job, Study, Unit, UnitEnd, units};
+use crate::measurement::evaluate;
+use crate::memory::Bytes;
+use crate::monitor::Stage;
 use crate::need;
 use crate::network::Network;
+use crate::objective::Evaluation;
+use crate::objective::examples_per_unit;
 use crate::prediction::{closed_form, infinite_kernels, initial_covariance, no_dynamics, spoilt_time, step_rule};
-use crate::record::manifest::Outcome;
-use crate::session::{self, Session, parameter_count};
+use crate::record::npy;
+use crate::session::{self, Session, config_hash, data_hash};
 use crate::signals::StopFlag;
-use crate::training::batches::Batches;
-use crate::training::loss::examples_per_unit;
-use crate::training::optimizer::{OptimizerState, Updater};
-use crate::training::{Course, Member, Observer, beside_others, train};
-
-/// Bytes that networks in training at the same time may take.
-const MEMORY: usize = 2 << 30;
+use crate::training::Outcome;
+use crate::training::{Observer, Trainee, train};
 
 /// Reads a configuration of a recipe and puts `overrides` on top of it.
 pub(super) fn configured(text: &str, name: &str, overrides: &[String]) -> Result<Checked> {
@@ -53,7 +54,7 @@ pub(super) fn at_rate(experiment: &Checked, critical: f64) -> Result<Checked> {
 }
 
 /// What is looked at in one member, by step.
-pub(super) type Looks<T> = Vec<(u64, T)>;
+pub(super) type Looks = Vec<(u64, Vec<f64>)>;
 
 /// An experiment with its examples.
 pub(super) struct Problem<'a> {
@@ -75,6 +76,7 @@ impl<'a> Problem<'a> {
         let session = &mut self.session;
         (session.prepared.train, session.prepared.test) = (train, test);
         session.prepared.classes = 0;
+        session.data_hash = data_hash(&session.prepared);
         let (device, probes) = (&session.device, session.experiment.probes.examples);
         session.data = Data::new(&session.prepared, &session.architecture, probes, device, session.dtype);
         self
@@ -155,73 +157,93 @@ impl<'a> Problem<'a> {
         Ok(closed_form(rule, self.session.resolve_learning_rate()? / unit, spoilt_time(&experiment.control, step)))
     }
 
-    /// Trains the members and looks at each at every step of the schedule; `None` if a stop was asked for. A member that diverges
-    /// ends early.
-    pub(super) fn train<T: Send>(
+    /// Trains the members and keeps what `look` makes of each at every step of the schedule, as many numbers every time. A member
+    /// that diverges ends early.
+    ///
+    /// # Errors
+    /// [`Paused`] if a stop was asked for, or members of other shards are missing.
+    pub(super) fn train(
         &self,
         place: &Workplace<'_>,
-        look: impl Fn(&Network, u64) -> T + Sync,
-    ) -> Result<Option<Vec<Looks<T>>>> {
-        let members: Vec<usize> = (0..self.session.experiment.run.members).collect();
-        place.monitor.stage(&self.session.columns.run, members.len());
-        let learning_rate = self.session.resolve_learning_rate()?;
-        let mut paths = Vec::with_capacity(members.len());
-        for group in members.chunks(self.at_once()) {
-            let train = |&member: &usize| {
-                beside_others(group.len(), || self.train_one(member, learning_rate, place.stop, &look))
-            };
-            let ended: Vec<Result<Option<Looks<T>>>> = group.par_iter().map(train).collect();
-            for path in ended {
-                let Some(path) = path? else { return Ok(None) };
-                paths.push(path);
-                place.monitor.advanced();
-            }
+        look: impl Fn(&Network, u64) -> Vec<f64> + Sync,
+    ) -> Result<Vec<Looks>> {
+        let session = &self.session;
+        let name = format!("{}_{}", session.columns.run, session.columns.width);
+        let key = config_hash(&format!("{}{}{}", session.config_text, session.data_hash, session.columns.width));
+        let folder = place.work().join(format!("{name}_{}", &key[..16]));
+        fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let members =
+            Members { problem: self, folder, learning_rate: session.resolve_learning_rate()?, look, stop: place.stop };
+        let job = Job { shard: place.shard, stop: place.stop, monitor: place.monitor };
+        match job.run(&members, Stage::networks(&name, None))? {
+            Ended::Complete => units(&members).map(|unit| members.read(unit)).collect(),
+            ended => Err(Paused(ended).into()),
         }
-        ensure!(paths.iter().all(|path| !path.is_empty()), "a network had no finite loss before its first step");
-        Ok(Some(paths))
+    }
+}
+
+/// The members of a problem as a study.
+struct Members<'a, F> {
+    problem: &'a Problem<'a>,
+    folder: PathBuf,
+    learning_rate: f64,
+    look: F,
+    stop: &'a StopFlag,
+}
+
+impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> Members<'_, F> {
+    /// A matrix whose rows are a step and what was seen there.
+    fn path(&self, unit: Unit) -> PathBuf {
+        self.folder.join(format!("member_{:03}.npy", unit.member))
     }
 
-    /// Networks to train side by side: one a thread, as far as memory goes.
-    fn at_once(&self) -> usize {
-        // Weights, gradients and what a step makes besides, in four or eight bytes.
-        let network = parameter_count(&self.session.architecture).max(1).saturating_mul(40);
-        (MEMORY / network).clamp(1, rayon::current_num_threads())
+    fn read(&self, unit: Unit) -> Result<Looks> {
+        let found = npy::read(&self.path(unit))?;
+        let look = |row: RowRef<'_, f64>| (row[0] as u64, row.iter().skip(1).copied().collect());
+        Ok(found.row_iter().map(look).collect())
+    }
+}
+
+impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> Study for Members<'_, F> {
+    type Point = ();
+
+    fn points(&self) -> usize {
+        1
     }
 
-    fn train_one<T>(
-        &self,
-        member: usize,
-        learning_rate: f64,
-        stop: &StopFlag,
-        look: &(impl Fn(&Network, u64) -> T + Sync),
-    ) -> Result<Option<Looks<T>>> {
-        let (session, experiment) = (&self.session, self.session.experiment);
-        let network = session.network_of(&session.architecture, self.seed, member)?;
-        let training = &experiment.training;
-        let anchors_at_init = training.l2.strength > 0.0 && training.l2.toward == Anchor::Init;
-        let course = Course {
-            config: training,
-            data: &session.data,
-            updater: Updater {
-                optimizer: training.optimizer,
-                learning_rate,
-                l2: training.l2,
-                anchor: anchors_at_init.then(|| network.parameters.clone()),
-            },
-            last_step: session.last_step,
-            seed: self.seed,
-            probe_steps: &session.probe_steps,
-            checkpoint_every: u64::MAX,
-            deadline: None,
-        };
-        let batches = Batches::new(self.seed, member, session.prepared.train.n, training.batch_size);
-        let state = OptimizerState::new(training.optimizer, &network.parameters);
-        let mut member = Member { member, step: 0, network, state };
-        let mut looker = Looker { session, look, path: Vec::new(), stop };
-        match train(&mut member, &course, batches, &mut looker)? {
-            Outcome::Interrupted => Ok(None),
-            _ => Ok(Some(looker.path)),
+    fn members(&self) -> usize {
+        self.problem.session.experiment.run.members
+    }
+
+    fn is_done(&self, unit: Unit) -> bool {
+        self.path(unit).is_file()
+    }
+
+    fn point(&self, _: usize) -> Result<()> {
+        Ok(())
+    }
+
+    fn need(&self, _: usize) -> Result<Option<Bytes>> {
+        let session = &self.problem.session;
+        let need = session.training_need(&session.architecture)?;
+        Ok((session.device == Device::flex()).then_some(need))
+    }
+
+    fn train(&self, _: &(), unit: Unit) -> Result<UnitEnd> {
+        let Problem { session, seed } = self.problem;
+        let mut trainee = session.trainee(&session.architecture, (*seed, unit.member), self.learning_rate)?;
+        let mut looker = Looker { session, look: &self.look, path: Vec::new(), stop: self.stop };
+        if train(&mut trainee, &session.training_plan(), &mut looker)? == Outcome::Interrupted {
+            return Ok(UnitEnd::Stopped);
         }
+        let path = looker.path;
+        let Some((_, first)) = path.first() else { bail!("a network had no finite loss before its first step") };
+        let rows = Mat::from_fn(path.len(), first.len() + 1, |i, j| match j.checked_sub(1) {
+            None => path[i].0 as f64,
+            Some(j) => path[i].1[j],
+        });
+        npy::write(&self.path(unit), &rows)?;
+        Ok(UnitEnd::Done)
     }
 }
 
@@ -229,36 +251,27 @@ impl<'a> Problem<'a> {
 ///
 /// # Errors
 /// A member has none, because it diverged.
-pub(super) fn at_step<T>(paths: &[Looks<T>], step: u64) -> Result<Vec<&T>> {
-    let of = |path: &'_ Looks<T>| path.iter().position(|(at, _)| *at == step);
-    let found: Option<Vec<&T>> = paths.iter().map(|path| of(path).map(|index| &path[index].1)).collect();
+pub(super) fn at_step(paths: &[Looks], step: u64) -> Result<Vec<&Vec<f64>>> {
+    let of = |path: &'_ Looks| path.iter().position(|(at, _)| *at == step);
+    let found: Option<Vec<&Vec<f64>>> = paths.iter().map(|path| of(path).map(|index| &path[index].1)).collect();
     found.with_context(|| format!("a network diverged before step {step}"))
 }
 
 /// Keeps what `look` sees.
-struct Looker<'a, T, F> {
+struct Looker<'a, F> {
     session: &'a Session<'a>,
     look: &'a F,
-    path: Looks<T>,
+    path: Looks,
     stop: &'a StopFlag,
 }
 
-impl<T, F: Fn(&Network, u64) -> T> Observer for Looker<'_, T, F> {
-    fn probe(&mut self, member: &Member, _: bool) -> Result<Snapshot> {
-        let evaluation = evaluate(&member.network, &self.session.data, self.session.experiment.training.loss);
+impl<F: Fn(&Network, u64) -> Vec<f64>> Observer for Looker<'_, F> {
+    fn probe(&mut self, trainee: &Trainee, _: bool) -> Result<Evaluation> {
+        let evaluation = evaluate(&trainee.model, &self.session.data, self.session.experiment.training.loss);
         if evaluation.train_loss.is_finite() {
-            self.path.push((member.step, (self.look)(&member.network, member.step)));
+            self.path.push((trainee.step, (self.look)(&trainee.model, trainee.step)));
         }
-        Ok(Snapshot { measured: Vec::new(), evaluation, ntk: None, moments: None, units: None })
-    }
-
-    fn losses(&mut self, _: &Member, _: u64, _: &[f64], _: Option<Evaluation>) -> Result<()> {
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, _: &Member) -> Result<()> {
-        // A network is short work: one that was stopped is begun again.
-        Ok(())
+        Ok(evaluation)
     }
 
     fn is_stopped(&self) -> bool {

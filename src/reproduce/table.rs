@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::estimate::Estimate;
 use crate::ladder::{Fit, LadderQuantity};
-use crate::record::row::Verdict;
-use crate::report::number::{plain, significant, with_error};
+use crate::plot::number::{plain, significant, with_error};
+use crate::verdict::Verdict;
 
 /// Standard errors at which a value is rejected.
 const REJECTED: f64 = 4.0;

@@ -8,11 +8,12 @@ use super::ensemble::{self, Kernels};
 use super::manifest_of;
 use crate::comparison::claim_of;
 use crate::config::{Checked, ControlConfig, load_recorded};
-use crate::explain::{largest_parts, read_budget};
 use crate::prediction;
-use crate::record::manifest::Outcome;
-use crate::record::row::{Row, Verdict};
+use crate::record::budget::{largest_parts, read_budget};
+use crate::record::row::Row;
 use crate::session::Session;
+use crate::training::Outcome;
+use crate::verdict::Verdict;
 
 /// Every claim of a run with its row, and what they come to.
 #[derive(Debug, Clone)]

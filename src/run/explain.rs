@@ -7,16 +7,15 @@ use anyhow::{Result, bail, ensure};
 use super::check::{CheckReport, check};
 use super::manifest_of;
 use crate::config::{Checked, ExplainConfig, load_recorded};
+use crate::ensemble::{Ended, Job};
 use crate::explain::{expect_explainable, explain_members};
-use crate::monitor::Monitor;
 use crate::record::lock::Lock;
-use crate::record::manifest::Outcome;
 use crate::report::write_report;
 use crate::session::{self, Session};
-use crate::signals::StopFlag;
+use crate::training::Outcome;
 
 /// Splits the gap of the first members of the run in `folder` into parts, as `change` makes the settings of its configuration, and
-/// draws its report again. `None` when a stop was asked for; calling again goes on with the members that are left.
+/// draws its report again. Calling again goes on with the members that are left; the verdict comes with the last of them.
 ///
 /// # Errors
 /// No run there or one that has not ended, data that are not to be found, a gap that cannot be split, or a failure to write.
@@ -24,14 +23,13 @@ pub fn explain(
     folder: &Path,
     change: impl FnOnce(&mut ExplainConfig),
     data_dir: Option<&Path>,
-    stop: &StopFlag,
-    monitor: &dyn Monitor,
-) -> Result<Option<CheckReport>> {
+    job: &Job<'_>,
+) -> Result<(Ended, Option<CheckReport>)> {
     let manifest = manifest_of(folder)?;
     if matches!(manifest.outcome, Outcome::Running | Outcome::Interrupted) {
         bail!("the run in {} has not ended; finish it with `widthwise run ... --resume` first", folder.display());
     }
-    let _lock = Lock::acquire(folder)?;
+    let _lock = if job.shard.is_whole() { Lock::acquire(folder)? } else { Lock::share(folder)? };
     let mut experiment = load_recorded(&folder.join("config.toml"))?.into_inner();
     change(&mut experiment.explain);
     // "All of them" is no number that a configuration could hold.
@@ -46,9 +44,11 @@ pub fn explain(
         session.dataset_source
     );
     expect_explainable(&session)?;
-    if !explain_members(&session, folder, manifest.learning_rate, stop, monitor)? {
-        return Ok(None);
+    let ended = explain_members(&session, folder, manifest.learning_rate, job)?;
+    if ended != Ended::Complete {
+        return Ok((ended, None));
     }
+    let _turn = Lock::turn(folder)?;
     write_report(folder)?;
-    Ok(Some(check(folder)?))
+    Ok((ended, Some(check(folder)?)))
 }

@@ -6,30 +6,29 @@ mod damaged;
 mod ensemble;
 mod explain;
 mod folder;
+mod members;
 mod plan;
 mod recorder;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-use burn::tensor::{DType, Tensor};
-use faer::Mat;
-use widthwise_probes::to_matrix;
+use anyhow::{Context, Result};
 
-use crate::config::{Anchor, Checked};
+use crate::config::Checked;
+use crate::ensemble::{Ended, Job, Shard, Study};
 use crate::explain::{expect_explainable, explain_members};
-use crate::monitor::Monitor;
-use crate::network::{Network, Parameters};
-use crate::record::checkpoint::{self, Position};
+use crate::monitor::{Monitor, Stage};
+use crate::prediction::Theory;
 use crate::record::kill_point::kill_point;
-use crate::record::manifest::{Manifest, MemberOutcome, Outcome};
+use crate::record::lock::Lock;
+use crate::record::manifest::{Manifest, MemberOutcome};
+use crate::record::npy;
 use crate::report::write_report;
 use crate::session::{self, Session};
 use crate::signals::{StepGuard, StopFlag};
-use crate::training::batches::Batches;
-use crate::training::optimizer::{OptimizerState, Updater};
-use crate::training::{Course, Member, deadline, train};
-use recorder::Recorder;
+use crate::training::{self, Outcome, deadline};
+use folder::Found;
+use members::Members;
 
 pub use check::{CheckReport, check, recheck};
 pub use explain::explain;
@@ -46,6 +45,8 @@ pub struct RunOptions {
     pub resume: bool,
     /// Replace an existing run.
     pub force: bool,
+    /// Which part of the members is trained here. Those who share a run go on with what is there.
+    pub shard: Shard,
 }
 
 /// What a run came to.
@@ -54,12 +55,36 @@ pub struct RunSummary {
     /// Where its files are.
     pub folder: PathBuf,
     /// How it ended.
-    pub outcome: Outcome,
-    /// The comparison; `None` when interrupted.
+    pub end: RunEnd,
+    /// The comparison; `None` before all members are there.
     pub check: Option<CheckReport>,
 }
 
-/// Runs `experiment` to its end, or until `stop` is raised.
+impl RunSummary {
+    /// How the run stands: running as long as members of other shards are missing.
+    pub fn outcome(&self) -> Outcome {
+        match &self.end {
+            RunEnd::Ended(outcome) => outcome.clone(),
+            RunEnd::Unfinished { .. } => Outcome::Running,
+        }
+    }
+}
+
+/// How a process ended its part of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunEnd {
+    /// With the run, or with a stop.
+    Ended(Outcome),
+    /// With its shard, while others are missing.
+    Unfinished {
+        /// Members that are there.
+        done: usize,
+        /// Members of the run.
+        all: usize,
+    },
+}
+
+/// Runs `experiment` to its end, or this shard's part of it, or until `stop` is raised.
 ///
 /// # Errors
 /// An output folder in use, data that cannot be read, shapes that do not fit, a device that is not there, a full disk.
@@ -68,159 +93,117 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     if options.resume {
         folder::expect_begun(&folder)?;
     }
-    let (found, _lock) = folder::open(&folder, options)?;
-    if options.resume
+    let (_lock, found) = folder::open(&folder, options)?;
+    if found != Found::Nothing
         && let Ok(manifest) = Manifest::read(&folder)
     {
         session::expect_same_config(&manifest.config_hash, experiment, &folder)?;
     }
-    if options.resume && found == folder::Found::Nothing {
-        monitor.note(&format!("{} holds no checkpoint yet: the run starts from its beginning", folder.display()));
-    }
-    if found == folder::Found::Complete {
+    if found == Found::Complete {
+        let _turn = Lock::turn(&folder)?;
+        if folder::has_parts(&folder) {
+            // Killed after its verdict: the report may be missing.
+            end(&folder)?;
+        }
         monitor.note("this run is complete; nothing to resume");
         let check = check(&folder)?;
-        return Ok(RunSummary { folder, outcome: check.outcome.clone(), check: Some(check) });
+        return Ok(RunSummary { folder, end: RunEnd::Ended(check.outcome.clone()), check: Some(check) });
     }
     let device = session::device(experiment)?;
     let session = Session::new(experiment, options.data_dir.as_deref(), device)?;
     session.expect_memory()?;
     monitor.note(&format!("data: {}", session.dataset_source));
-    let (mut position, mut sets) = match found {
-        folder::Found::Checkpoint => folder::resume(&folder, &session)?,
-        _ => (session.start(), Vec::new()),
-    };
-    kill_point("resume");
     expect_explainable(&session)?;
-    let learning_rate = match position.learning_rate {
-        Some(rate) => rate,
-        None => session.resolve_learning_rate()?,
+    // Those who share a run find the same rate each by themselves.
+    let learning_rate = match found {
+        Found::Begun => folder::resumed(&folder, &session)?.learning_rate,
+        _ => session.resolve_learning_rate()?,
     };
-    position.learning_rate = Some(learning_rate);
     let theory = session.theory(learning_rate)?;
     for remark in &theory.remarks {
         monitor.note(&format!("theory: {remark}"));
     }
-    let manifest = |outcome: Outcome, position: &Position| session.manifest(outcome, position, learning_rate, &theory);
+    let job = Job { shard: options.shard, stop, monitor };
+    let plan = training::Plan {
+        checkpoint_every: experiment.run.checkpoint_every,
+        deadline: deadline(experiment.training.stop.wall_time_s),
+        ..session.training_plan()
+    };
+    let members = Members { folder: &folder, session: &session, theory: &theory, learning_rate, plan, job };
+    let manifest = |outcome: Outcome, members: Vec<MemberOutcome>| {
+        session.manifest(outcome, members, learning_rate, &theory).write(&folder)
+    };
     // From here on a stop leaves a checkpoint; before, there is nothing to keep.
     let _steps = StepGuard::begin();
-    manifest(Outcome::Running, &position).write(&folder)?;
-    if found == folder::Found::Nothing {
-        folder::clear(&folder)?;
-    }
-    folder::write_resolved(&folder, &session)?;
-
-    let members = experiment.run.members;
-    let done = (position.member as u64).saturating_mul(session.last_step).saturating_add(position.step);
-    monitor.started(members, session.last_step, done);
-    let mut recorder = Recorder::open(&folder, &session, &theory, position, stop, monitor)?;
-    recorder.save_kernels()?;
-    let run_deadline = deadline(experiment.training.stop.wall_time_s);
-    while recorder.position().member < members {
-        let number = recorder.position().member;
-        let fresh = session.network(number)?;
-        let (mut member, previous_ntk) =
-            restored(&session, fresh.clone(), recorder.position(), std::mem::take(&mut sets))?;
-        let anchors_at_init = experiment.training.l2.strength > 0.0 && experiment.training.l2.toward == Anchor::Init;
-        let course = Course {
-            config: &experiment.training,
-            data: &session.data,
-            updater: Updater {
-                optimizer: experiment.training.optimizer,
-                learning_rate,
-                l2: experiment.training.l2,
-                anchor: anchors_at_init.then(|| fresh.parameters.clone()),
-            },
-            last_step: session.last_step,
-            seed: experiment.run.seed,
-            probe_steps: &session.probe_steps,
-            checkpoint_every: experiment.run.checkpoint_every,
-            deadline: run_deadline,
-        };
-        let batches =
-            Batches::new(experiment.run.seed, number, session.prepared.train.n, experiment.training.batch_size);
-        recorder.begin(&member, fresh.parameters, previous_ntk)?;
-        let outcome = train(&mut member, &course, batches, &mut recorder)?;
-        if outcome == Outcome::Interrupted {
-            manifest(Outcome::Interrupted, recorder.position()).write(&folder)?;
-            return Ok(RunSummary { folder, outcome, check: None });
+    {
+        let _turn = Lock::turn(&folder)?;
+        // Another process may have begun the run meanwhile.
+        let found = folder::found(&folder, options)?;
+        match found {
+            Found::Nothing => folder::forget(&folder)?,
+            Found::Begun | Found::Complete => drop(folder::resumed(&folder, &session)?),
         }
-        recorder.end(&member, outcome)?;
+        if found != Found::Complete {
+            manifest(Outcome::Running, Vec::new())?;
+            if found == Found::Nothing {
+                folder::clear(&folder)?;
+            }
+            folder::write_resolved(&folder, &session)?;
+            save_kernels(&folder, &theory)?;
+        }
     }
-    monitor.finished();
-    if !explain_members(&session, &folder, learning_rate, stop, monitor)? {
-        manifest(Outcome::Interrupted, recorder.position()).write(&folder)?;
-        return Ok(RunSummary { folder, outcome: Outcome::Interrupted, check: None });
+    if options.resume && !(0..members.members()).any(|member| folder::has_begun(&folder, member)) {
+        monitor.note(&format!("{} holds no checkpoint yet: the run starts from its beginning", folder.display()));
     }
+    let trained = job.run(&members, Stage::networks("training", Some(session.last_step)))?;
+    let ended = match trained {
+        Ended::Interrupted => Ended::Interrupted,
+        // An explanation needs nothing of what was trained.
+        trained => trained.and(explain_members(&session, &folder, learning_rate, &job)?),
+    };
+    let outcomes =
+        || (0..members.members()).filter_map(|member| Some(members.end(member)?.outcome)).collect::<Vec<_>>();
+    match ended {
+        Ended::Interrupted => {
+            let _turn = Lock::turn(&folder)?;
+            folder::put_together(&folder, members.members())?;
+            manifest(Outcome::Interrupted, outcomes())?;
+            Ok(RunSummary { folder, end: RunEnd::Ended(Outcome::Interrupted), check: None })
+        }
+        Ended::Unfinished { done, all } => {
+            Ok(RunSummary { folder, end: RunEnd::Unfinished { done, all }, check: None })
+        }
+        Ended::Complete => {
+            let _turn = Lock::turn(&folder)?;
+            if folder::found(&folder, options)? != Found::Complete {
+                monitor.finished();
+                folder::put_together(&folder, members.members())?;
+                let rows = ensemble::rows(&folder, &session, &theory, ensemble::Kernels::AsRecorded)?;
+                folder::append_results(&folder, &rows)?;
+                let outcomes = outcomes();
+                manifest(overall(&outcomes), outcomes)?;
+                end(&folder)?;
+            }
+            let check = check(&folder)?;
+            Ok(RunSummary { folder, end: RunEnd::Ended(check.outcome.clone()), check: Some(check) })
+        }
+    }
+}
 
-    let outcome = overall(&recorder.position().member_outcomes);
-    let rows = ensemble::rows(&folder, &session, &theory, ensemble::Kernels::AsRecorded)?;
-    recorder.append(&rows)?;
-    manifest(outcome.clone(), recorder.position()).write(&folder)?;
-    write_report(&folder).context("the run is complete, its report is not; draw it again with `widthwise report`")?;
+/// Draws the report and removes what only an unfinished run has.
+fn end(folder: &Path) -> Result<()> {
+    write_report(folder).context("the run is complete, its report is not; draw it again with `widthwise report`")?;
     kill_point("before_end");
-    folder::remove_checkpoint(&folder)?;
-    let check = check(&folder)?;
-    Ok(RunSummary { folder, outcome, check: Some(check) })
+    folder::remove_parts(folder)
 }
 
-/// The member that `position` speaks of, fresh or as its checkpoint left it, and the kernel of its last look.
-fn restored(
-    session: &Session,
-    mut network: Network,
-    position: &Position,
-    sets: checkpoint::ParameterSets,
-) -> Result<(Member, Option<Mat<f64>>)> {
-    let optimizer = session.experiment.training.optimizer;
-    let mut state = OptimizerState::new(optimizer, &network.parameters);
-    let mut previous_ntk = None;
-    if position.step > 0 {
-        let mut moments = Vec::new();
-        let mut parameters = None;
-        for (name, set) in sets {
-            if name == checkpoint::PREVIOUS_NTK {
-                previous_ntk = set.into_iter().next().map(|ntk| to_matrix(ntk.weight));
-                continue;
-            }
-            if set.len() != network.parameters.len() {
-                bail!(
-                    "the checkpoint has {} weight layers where the network has {}",
-                    set.len(),
-                    network.parameters.len()
-                );
-            }
-            expect_fit(&name, &set, &network.parameters)?;
-            if name == "parameters" { parameters = Some(set) } else { moments.push(set) }
-        }
-        network.parameters = parameters.context("the checkpoint has no parameters; start again with --force")?;
-        if moments.len() != state.moments.len() {
-            bail!("the checkpoint has {} optimizer moments, the optimizer {}", moments.len(), state.moments.len());
-        }
-        state.moments = moments;
-    }
-    Ok((Member { member: position.member, step: position.step, network, state }, previous_ntk))
-}
-
-/// Refuses a set of the checkpoint whose tensors are not of the shapes and type of the network's.
-fn expect_fit(name: &str, set: &[Parameters], network: &[Parameters]) -> Result<()> {
-    for (layer, (found, expected)) in (1..).zip(set.iter().zip(network)) {
-        let of = |parameters: &Parameters| {
-            let form = |tensor: &Tensor<2>| (tensor.dims(), tensor.dtype());
-            [Some(form(&parameters.weight)), parameters.bias.as_ref().map(form)]
-        };
-        for (what, (found, expected)) in ["weight", "bias"].into_iter().zip(of(found).into_iter().zip(of(expected))) {
-            let form = |form: Option<([usize; 2], DType)>| {
-                form.map_or("not there".to_owned(), |(dims, dtype)| format!("{dims:?} of {dtype:?}"))
-            };
-            ensure!(
-                found == expected,
-                "{name}.{layer}.{what} of the checkpoint is {}, where the network needs {}; start again with --force",
-                form(found),
-                form(expected)
-            );
-        }
-    }
-    Ok(())
+/// Writes the infinite-width kernels on the probe examples.
+fn save_kernels(folder: &Path, theory: &Theory) -> Result<()> {
+    let Some(kernels) = theory.kernels() else { return Ok(()) };
+    let own = folder.join(folder::KERNELS);
+    std::fs::create_dir_all(&own)?;
+    npy::write(&own.join("nngp_infinite.npy"), &kernels.nngp)?;
+    Ok(npy::write(&own.join("ntk_infinite.npy"), &kernels.ntk)?)
 }
 
 /// The worst that befell a member.

@@ -1,4 +1,4 @@
-//! Puts what the training loop shows on disk: rows, matrices, checkpoints.
+//! Puts what the training loop shows of a member on disk: rows, matrices, checkpoints.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,25 +7,28 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use faer::Mat;
 use serde::Serialize;
-use widthwise_probes::{centred_alignment, inner_product, relative_distance, to_matrix};
+use widthwise_probes::{centred_alignment, inner_product, relative_distance};
+use widthwise_tensors::to_matrix;
 
 use super::folder;
+use super::members::Members;
 use crate::config::KeepWeights;
 use crate::entries::Entries;
-use crate::measurement::{Evaluation, InitialWeights, Measured, Past, Snapshot, measure};
-use crate::monitor::Monitor;
+use crate::measurement::{InitialWeights, Measured, Past, Snapshot, measure};
 use crate::network::{Network, NoTap, Parameters};
-use crate::prediction::{self, InitialOutputs, Theory};
+use crate::objective::Evaluation;
+use crate::prediction::{self, InitialOutputs};
 use crate::quantity::Quantity;
 use crate::record::checkpoint::{self, Position};
 use crate::record::csv_file::CsvFile;
-use crate::record::manifest::{MemberOutcome, Outcome};
+use crate::record::folder::remove_file;
+use crate::record::manifest::{MemberEnd, MemberOutcome};
 use crate::record::npy;
 use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
 use crate::session::Session;
-use crate::signals::StopFlag;
+use crate::training::Outcome;
 use crate::training::schedule::row_stride;
-use crate::training::{Member, Observer};
+use crate::training::{Observer, Trainee};
 
 /// Steps of a member whose losses are predicted before the first of them.
 const PREDICTED_AT_ONCE: u64 = 256;
@@ -38,21 +41,21 @@ struct TimeRow<'a> {
     wall_time_s: f64,
 }
 
-/// The observer of the training loop.
+/// The tables of a member, as long as it has not been put together with the others.
+pub(super) const TABLES: [&str; 3] = ["results.csv", "training.csv", "times.csv"];
+
+/// The observer of the training loop of one member.
 pub(super) struct Recorder<'a> {
-    folder: &'a Path,
-    session: &'a Session<'a>,
-    theory: &'a Theory,
-    stop: &'a StopFlag,
-    monitor: &'a dyn Monitor,
+    /// Of the member.
+    folder: PathBuf,
+    run: &'a Members<'a>,
     results: CsvFile,
     training: CsvFile,
     times: CsvFile,
     position: Position,
-    /// Of the member in training, before its first step.
     initial_ntk: Option<Mat<f64>>,
     initial_weights: InitialWeights,
-    /// Of the look before the next one.
+    /// Of the snapshot before the next one.
     previous_ntk: Option<Mat<f64>>,
     predicted_path: Option<prediction::Path>,
     predicted_steps: BTreeSet<u64>,
@@ -62,110 +65,75 @@ pub(super) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
+    /// Opens the tables of `trainee` where `position` says that they end, and reads what an earlier process left of its first step.
+    /// `initial_weights` are those before it, `previous_ntk` the kernel of the last snapshot.
     pub(super) fn open(
-        folder: &'a Path,
-        session: &'a Session<'a>,
-        theory: &'a Theory,
+        run: &'a Members<'a>,
         position: Position,
-        stop: &'a StopFlag,
-        monitor: &'a dyn Monitor,
+        trainee: &Trainee,
+        initial_weights: Vec<Parameters>,
+        previous_ntk: Option<Mat<f64>>,
     ) -> Result<Self> {
-        let times = folder.join("times.csv");
-        let times_kept = if position == session.start() { 0 } else { whole_rows(&times) };
-        Ok(Self {
-            results: CsvFile::open(&folder.join("results.csv"), position.results_bytes)?,
-            training: CsvFile::open(&folder.join("training.csv"), position.training_bytes)?,
+        let folder = folder::member(run.folder, trainee.member);
+        let [results, training, times] = TABLES.map(|name| folder.join(name));
+        let times_kept = if position.step == 0 { 0 } else { whole_rows(&times) };
+        folder::clear_weights(&folder, trainee.step)?;
+        let mut recorder = Self {
+            results: CsvFile::open(&results, position.results_bytes)?,
+            training: CsvFile::open(&training, position.training_bytes)?,
             times: CsvFile::open(&times, times_kept)?,
             folder,
-            session,
-            theory,
-            stop,
-            monitor,
+            run,
             position,
             initial_ntk: None,
-            initial_weights: InitialWeights::default(),
-            previous_ntk: None,
+            initial_weights: InitialWeights::new(initial_weights),
+            previous_ntk,
             predicted_path: None,
             predicted_steps: BTreeSet::new(),
             evaluated: None,
             since: Instant::now(),
-        })
-    }
-
-    pub(super) fn position(&self) -> &Position {
-        &self.position
-    }
-
-    /// The infinite-width kernels on the probe examples.
-    pub(super) fn save_kernels(&self) -> Result<()> {
-        if let Some(kernels) = self.theory.kernels() {
-            let kernels_folder = self.folder.join("kernels");
-            std::fs::create_dir_all(&kernels_folder)?;
-            npy::write(&kernels_folder.join("nngp_infinite.npy"), &kernels.nngp)?;
-            npy::write(&kernels_folder.join("ntk_infinite.npy"), &kernels.ntk)?;
+        };
+        if trainee.step > 0 {
+            recorder.read_start(trainee)?;
         }
-        Ok(())
+        Ok(recorder)
     }
 
-    /// Takes the weights with which this member began and the kernel of its last look, and reads what an earlier process left
-    /// of its first step.
-    pub(super) fn begin(
-        &mut self,
-        member: &Member,
-        initial_weights: Vec<Parameters>,
-        previous_ntk: Option<Mat<f64>>,
-    ) -> Result<()> {
-        let folder = self.member_folder(member.member);
-        std::fs::create_dir_all(&folder)?;
-        folder::clear_weights(&folder, member.step)?;
-        (self.initial_ntk, self.predicted_path) = (None, None);
-        (self.initial_weights, self.previous_ntk) = (InitialWeights::new(initial_weights), previous_ntk);
-        if member.step > 0 {
-            if self.session.experiment.probes.ntk {
-                let initial = npy::read(&folder.join("ntk_initial.npy"))?;
-                let size = |ntk: &Mat<f64>| [ntk.nrows(), ntk.ncols()];
-                if let Some(previous) = self.previous_ntk.as_ref().filter(|ntk| size(ntk) != size(&initial)) {
-                    bail!(
-                        "the kernel of the last snapshot in the checkpoint is {:?}, and that of the first in {} is {:?}; start again \
-                         with --force",
-                        size(previous),
-                        folder.join("ntk_initial.npy").display(),
-                        size(&initial)
-                    );
-                }
-                self.initial_ntk = Some(initial);
+    fn read_start(&mut self, trainee: &Trainee) -> Result<()> {
+        if self.run.session.experiment.probes.ntk {
+            let path = self.folder.join("ntk_initial.npy");
+            let initial = npy::read(&path)?;
+            let size = |ntk: &Mat<f64>| [ntk.nrows(), ntk.ncols()];
+            if let Some(previous) = self.previous_ntk.as_ref().filter(|ntk| size(ntk) != size(&initial)) {
+                bail!(
+                    "the kernel of the last snapshot in the checkpoint is {:?}, and that of the first in {} is {:?}; start again with \
+                     --force",
+                    size(previous),
+                    path.display(),
+                    size(&initial)
+                );
             }
-            self.predict_path(member, &read_outputs(&folder, self.session.prepared.train.n)?)?;
+            self.initial_ntk = Some(initial);
         }
-        self.since = Instant::now();
-        Ok(())
+        self.predict_path(trainee, &read_outputs(&self.folder, self.run.session.prepared.train.n)?)
     }
 
-    /// Closes a member: the next one starts from a checkpoint without weights.
-    pub(super) fn end(&mut self, member: &Member, outcome: Outcome) -> Result<()> {
+    /// Closes the member.
+    pub(super) fn end(mut self, trainee: &Trainee, outcome: Outcome) -> Result<()> {
         // The weights of a diverged member are those of whatever step at which it was noticed.
-        if self.session.experiment.run.keep_weights != KeepWeights::None && outcome != Outcome::Diverged {
-            self.keep_weights(member, checkpoint::WEIGHTS_FILE)?;
+        if self.run.session.experiment.run.keep_weights != KeepWeights::None && outcome != Outcome::Diverged {
+            self.keep_weights(trainee, checkpoint::WEIGHTS_FILE)?;
         }
-        self.append_evaluated()?;
-        self.position.member = member.member + 1;
-        self.position.step = 0;
-        self.position.member_outcomes.push(MemberOutcome { member: member.member, step: member.step, outcome });
-        self.write_checkpoint(&[])
-    }
-
-    /// Writes the row of the last evaluated step, if no batch was taken there.
-    fn append_evaluated(&mut self) -> Result<()> {
+        // The row of the last evaluated step, where no batch was taken.
         let row = self.evaluated.take();
-        Ok(self.training.append(row.as_slice())?)
-    }
-
-    pub(super) fn append(&mut self, rows: &[Row]) -> Result<()> {
-        self.results.append(rows)?;
+        self.training.append(row.as_slice())?;
         self.results.sync()?;
         self.training.sync()?;
         self.times.sync()?;
-        Ok(())
+        let Position { config_hash, data_hash, .. } = self.position;
+        let outcome = MemberOutcome { member: trainee.member, step: trainee.step, outcome };
+        MemberEnd { config_hash, data_hash, outcome }.write(&self.folder)?;
+        Ok(remove_file(&self.folder.join(checkpoint::FILE))?)
     }
 
     fn write_checkpoint(&mut self, sets: &[(String, &[Parameters])]) -> Result<()> {
@@ -174,15 +142,15 @@ impl<'a> Recorder<'a> {
         Ok(checkpoint::write(&self.folder.join(checkpoint::FILE), &self.position, sets)?)
     }
 
-    fn keep_weights(&self, member: &Member, name: &str) -> Result<()> {
-        let path = self.member_folder(member.member).join(name);
-        Ok(checkpoint::write_weights(&path, &self.session.architecture, &member.network.parameters)?)
+    fn keep_weights(&self, trainee: &Trainee, name: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        Ok(checkpoint::write_weights(&path, &self.run.session.architecture, &trainee.model.parameters)?)
     }
 
     /// What a look at `step` is held against.
     fn past(&self, step: u64) -> Past<'_> {
         // Looks between two of the schedule end their member.
-        let previous = self.session.probe_steps.before(step);
+        let previous = self.run.session.probe_steps.before(step);
         Past {
             ntk: self.initial_ntk.as_ref().filter(|_| step > 0),
             previous_ntk: self.previous_ntk.as_ref().zip(previous.map(|previous| step - previous)),
@@ -190,53 +158,44 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    fn member_folder(&self, member: usize) -> PathBuf {
-        folder::member(self.folder, member)
-    }
-
-    fn time(&mut self, member: &Member, phase: &str) -> Result<()> {
+    fn time(&mut self, trainee: &Trainee, phase: &str) -> Result<()> {
         let wall_time_s = self.since.elapsed().as_secs_f64();
         self.since = Instant::now();
-        Ok(self.times.append(&[TimeRow { member: member.member, step: member.step, phase, wall_time_s }])?)
+        Ok(self.times.append(&[TimeRow { member: trainee.member, step: trainee.step, phase, wall_time_s }])?)
     }
 
     fn row(&self, member: usize, step: u64, measured: &Measured) -> Row {
         let (quantity, layers) = (measured.quantity, (measured.layer_from, measured.layer));
-        let time = (step, self.session.flow_time(step, self.learning_rate()));
-        let unit = self.session.unit(quantity);
+        let time = (step, self.run.session.flow_time(step, self.run.learning_rate));
+        let unit = self.run.session.unit(quantity);
         let named = (quantity.name(), unit.as_str());
         Row {
             measured: measured.value,
-            predicted: self.theory.predict(quantity, layers.0, layers.1, step, self.predicted_path.as_ref()),
-            ..self.session.columns.row(member.to_string(), time, named, layers)
+            predicted: self.run.theory.predict(quantity, layers.0, layers.1, step, self.predicted_path.as_ref()),
+            ..self.run.session.columns.row(member.to_string(), time, named, layers)
         }
     }
 
     /// What theory makes of this member's own start, to twice the step that it has reached: a run that ends early does not pay for
     /// the steps that it does not take.
-    fn predict_path(&mut self, member: &Member, initial: &InitialOutputs) -> Result<()> {
-        let horizon = member.step.saturating_mul(2).max(PREDICTED_AT_ONCE);
-        self.predicted_steps = self.session.probe_steps.between(member.step, horizon).collect();
+    fn predict_path(&mut self, trainee: &Trainee, initial: &InitialOutputs) -> Result<()> {
+        let horizon = trainee.step.saturating_mul(2).max(PREDICTED_AT_ONCE);
+        self.predicted_steps = self.run.session.probe_steps.between(trainee.step, horizon).collect();
         // Time may be up at a step that nobody could foresee.
-        self.predicted_steps.insert(member.step);
-        self.predicted_path = Some(self.theory.path(member.member, initial, &self.predicted_steps)?);
+        self.predicted_steps.insert(trainee.step);
+        self.predicted_path = Some(self.run.theory.path(trainee.member, initial, &self.predicted_steps)?);
         Ok(())
     }
 
-    fn learning_rate(&self) -> f64 {
-        self.position.learning_rate.unwrap_or(f64::NAN)
-    }
-
-    fn save_ends(&self, member: &Member, snapshot: &Snapshot, when: &str) -> Result<()> {
-        let folder = self.member_folder(member.member);
+    fn save_ends(&self, trainee: &Trainee, snapshot: &Snapshot, when: &str) -> Result<()> {
         if let Some(kernel) = snapshot.ntk.as_ref().filter(|_| when == "initial") {
-            let name = format!("the tangent kernel of member {} before training", member.member);
-            Entries::of(kernel).expect_kernel(name, &self.session.prepared.train.inputs)?;
+            let name = format!("the tangent kernel of member {} before training", trainee.member);
+            Entries::of(kernel).expect_kernel(name, &self.run.session.prepared.train.inputs)?;
         }
         let named = [("ntk", &snapshot.ntk), ("moments", &snapshot.moments), ("units", &snapshot.units)];
         for (name, matrix) in named {
             if let Some(matrix) = matrix {
-                npy::write(&folder.join(format!("{name}_{when}.npy")), matrix)?;
+                npy::write(&self.folder.join(format!("{name}_{when}.npy")), matrix)?;
             }
         }
         Ok(())
@@ -244,62 +203,61 @@ impl<'a> Recorder<'a> {
 }
 
 impl Observer for Recorder<'_> {
-    fn probe(&mut self, member: &Member, is_last: bool) -> Result<Snapshot> {
-        self.time(member, "training")?;
-        self.monitor.probing(member.member, member.step);
-        let experiment = self.session.experiment;
-        if member.step == 0 {
-            let outputs = initial_outputs(&member.network, self.session);
-            write_outputs(&self.member_folder(member.member), &outputs)?;
-            self.predict_path(member, &outputs)?;
-        } else if !self.predicted_steps.contains(&member.step) {
-            let folder = self.member_folder(member.member);
-            self.predict_path(member, &read_outputs(&folder, self.session.prepared.train.n)?)?;
+    fn probe(&mut self, trainee: &Trainee, is_last: bool) -> Result<Evaluation> {
+        self.time(trainee, "training")?;
+        self.run.job.monitor.probing(trainee.member, trainee.step);
+        let experiment = self.run.session.experiment;
+        if trainee.step == 0 {
+            let outputs = initial_outputs(&trainee.model, self.run.session);
+            write_outputs(&self.folder, &outputs)?;
+            self.predict_path(trainee, &outputs)?;
+        } else if !self.predicted_steps.contains(&trainee.step) {
+            self.predict_path(trainee, &read_outputs(&self.folder, self.run.session.prepared.train.n)?)?;
         }
-        let is_end = is_last || member.step == 0 || experiment.training.stop.loss.is_some();
+        let is_end = is_last || trainee.step == 0 || experiment.training.stop.loss.is_some();
         let snapshot = measure(
-            &member.network,
-            &self.session.data,
+            &trainee.model,
+            &self.run.session.data,
             &experiment.probes,
             experiment.training.loss,
-            (experiment.run.seed, member.member, member.step),
-            &self.past(member.step),
+            (experiment.run.seed, trainee.member, trainee.step),
+            &self.past(trainee.step),
             is_end,
         )?;
         if experiment.run.keep_weights == KeepWeights::Probes && snapshot.evaluation.train_loss.is_finite() {
-            self.keep_weights(member, &checkpoint::weights_file_at(member.step))?;
+            self.keep_weights(trainee, &checkpoint::weights_file_at(trainee.step))?;
         }
         let mut measured = snapshot.measured.clone();
-        if let (Some(ntk), Some(kernels)) = (&snapshot.ntk, self.theory.kernels()) {
+        if let (Some(ntk), Some(kernels)) = (&snapshot.ntk, self.run.theory.kernels()) {
             measured.extend(against_infinite_width(ntk, &kernels.ntk));
         }
-        let rows: Vec<Row> = measured.iter().map(|m| self.row(member.member, member.step, m)).collect();
+        let rows: Vec<Row> = measured.iter().map(|m| self.row(trainee.member, trainee.step, m)).collect();
         self.results.append(&rows)?;
-        if member.step == 0 {
-            self.save_ends(member, &snapshot, "initial")?;
+        if trainee.step == 0 {
+            self.save_ends(trainee, &snapshot, "initial")?;
             self.initial_ntk.clone_from(&snapshot.ntk);
         }
         if is_end {
-            self.save_ends(member, &snapshot, "final")?;
+            self.save_ends(trainee, &snapshot, "final")?;
         }
         self.previous_ntk.clone_from(&snapshot.ntk);
-        self.time(member, "probes")?;
-        Ok(snapshot)
+        self.time(trainee, "probes")?;
+        Ok(snapshot.evaluation)
     }
 
-    fn losses(&mut self, member: &Member, first: u64, losses: &[f64], evaluation: Option<Evaluation>) -> Result<()> {
-        let stride = row_stride(self.session.last_step);
-        let training = &self.session.experiment.training;
-        let n = self.session.prepared.train.n as f64;
+    fn losses(&mut self, trainee: &Trainee, first: u64, losses: &[f64], evaluation: Option<Evaluation>) -> Result<()> {
+        let stride = row_stride(self.run.session.last_step);
+        let training = &self.run.session.experiment.training;
+        let n = self.run.session.prepared.train.n as f64;
         let batch = training.batch_size.map_or(n, |size| (size as f64).min(n));
-        let learning_rate = self.learning_rate();
+        let learning_rate = self.run.learning_rate;
         let row = |step: u64, evaluation: Option<Evaluation>| TrainingRow {
             schema_version: SCHEMA_VERSION,
-            run: self.session.columns.run.clone(),
-            member: member.member,
+            run: self.run.session.columns.run.clone(),
+            member: trainee.member,
             step,
             epoch: step as f64 * batch / n,
-            flow_time: self.session.flow_time(step, learning_rate),
+            flow_time: self.run.session.flow_time(step, learning_rate),
             train_loss: evaluation.map(|evaluation| evaluation.train_loss).filter(|loss| loss.is_finite()),
             test_loss: evaluation.and_then(|evaluation| evaluation.test_loss).filter(|loss| loss.is_finite()),
             train_accuracy: evaluation.and_then(|evaluation| evaluation.train_accuracy),
@@ -317,14 +275,14 @@ impl Observer for Recorder<'_> {
         self.evaluated = evaluation.map(|evaluation| row(first, Some(evaluation))).or(evaluated);
         self.training.append(&rows)?;
         let last = losses.last().copied().or(evaluation.map(|evaluation| evaluation.train_loss));
-        self.monitor.stepped(member.member, member.step, last);
+        self.run.job.monitor.stepped(trainee.member, trainee.step, last);
         Ok(())
     }
 
-    fn checkpoint(&mut self, member: &Member) -> Result<()> {
-        self.position.step = member.step;
-        let mut sets = vec![("parameters".to_owned(), member.network.parameters.as_slice())];
-        let moments = member.state.moments.iter().enumerate();
+    fn checkpoint(&mut self, trainee: &Trainee) -> Result<()> {
+        self.position.step = trainee.step;
+        let mut sets = vec![("parameters".to_owned(), trainee.model.parameters.as_slice())];
+        let moments = trainee.state.moments.iter().enumerate();
         sets.extend(moments.map(|(i, moment)| (format!("moment{i}"), moment.as_slice())));
         let previous_ntk = self.previous_ntk.as_ref().map(|ntk| [checkpoint::of_matrix(ntk)]);
         sets.extend(previous_ntk.iter().map(|ntk| (checkpoint::PREVIOUS_NTK.to_owned(), ntk.as_slice())));
@@ -332,7 +290,7 @@ impl Observer for Recorder<'_> {
     }
 
     fn is_stopped(&self) -> bool {
-        self.stop.is_raised()
+        self.run.job.stop.is_raised()
     }
 }
 

@@ -4,10 +4,11 @@
 use burn::tensor::{Int, Tensor};
 use rand::seq::SliceRandom;
 
-use super::loss::Targets;
 use crate::network::Batch;
+use crate::objective::Targets;
 
 /// Cuts the training set into batches.
+#[derive(Debug, Clone)]
 pub struct Batches {
     seed: u64,
     member: usize,

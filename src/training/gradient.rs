@@ -3,9 +3,9 @@
 use burn::tensor::Tensor;
 use widthwise_theory::Scaling;
 
-use super::loss::{Targets, loss};
 use crate::config::Loss;
 use crate::network::{Batch, Network, NoTap, Parameters, TaylorModel};
+use crate::objective::{Targets, loss};
 
 /// What can be trained: outputs that depend on parameters.
 pub trait Model {

@@ -1,146 +1,195 @@
-//! The training loop of one member, on one screen.
+//! The training loop, on one screen.
 
 pub mod batches;
 mod company;
 mod direct;
 pub mod gradient;
-pub mod loss;
 pub mod optimizer;
+mod outcome;
 pub mod schedule;
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use burn::tensor::Tensor;
-use widthwise_probes::to_f64;
+use widthwise_tensors::to_f64;
 
-use crate::config::{Loss, TrainingConfig};
-use crate::data::Data;
-use crate::measurement::{Evaluation, Snapshot};
+use crate::config::{Anchor, Loss, TrainingConfig};
 use crate::network::{Batch, Network};
-use crate::record::manifest::Outcome;
+use crate::objective::{Evaluation, Targets};
 use batches::Batches;
 pub use company::beside_others;
 use gradient::Model;
-use loss::Targets;
 use optimizer::{OptimizerState, Updater};
+pub use outcome::Outcome;
 use schedule::ProbeSteps;
 
 /// Losses are read from the device, and divergence is noticed, at multiples of this step at the latest.
 const READ_EVERY: u64 = 64;
 
-/// A member in training.
-pub struct Member {
-    /// Its number.
+/// A model in training: where it stands, and what its steps are made of.
+#[derive(Clone)]
+pub struct Trainee<M = Network> {
+    /// Its number among the members of an ensemble.
     pub member: usize,
     /// Steps taken.
     pub step: u64,
-    /// The network.
-    pub network: Network,
+    /// The model.
+    pub model: M,
     /// Moments of the optimizer.
     pub state: OptimizerState,
+    /// The update rule with its constants.
+    pub updater: Updater,
+    /// The order of its examples.
+    pub batches: Batches,
+    /// Seed of its streams: `batches.<member>.<epoch>`, and `dropout.<member>.<step>` for the masks of dropout.
+    seed: u64,
 }
 
-impl Member {
-    /// `batch` with the masks of this step, where the network has dropout.
-    fn masked(&self, batch: Batch, seed: u64) -> Batch {
-        if !self.network.has_dropout() {
-            return batch;
+impl<M: Model> Trainee<M> {
+    /// `model` before its first step on `examples` examples: the one constructor, so that all that trains does so alike.
+    pub fn new(
+        mut model: M,
+        (seed, member): (u64, usize),
+        examples: usize,
+        training: &TrainingConfig,
+        learning_rate: f64,
+    ) -> Self {
+        let l2 = training.l2;
+        let pulls_to_start = l2.strength > 0.0 && l2.toward == Anchor::Init;
+        let anchor = pulls_to_start.then(|| model.parameters().clone());
+        Self {
+            member,
+            step: 0,
+            state: OptimizerState::new(training.optimizer, model.parameters()),
+            updater: Updater { optimizer: training.optimizer, learning_rate, l2, anchor },
+            batches: Batches::new(seed, member, examples, training.batch_size),
+            seed,
+            model,
         }
+    }
+
+    /// Another model in the place of this one: it goes on from the same step with the same moments, batches and penalty.
+    pub fn with<N>(&self, model: N) -> Trainee<N> {
+        let Self { member, step, state, updater, batches, seed, .. } = self;
+        Trainee {
+            model,
+            member: *member,
+            step: *step,
+            state: state.clone(),
+            updater: updater.clone(),
+            batches: batches.clone(),
+            seed: *seed,
+        }
+    }
+
+    /// `batch` with the masks of this step, where the model is a network with dropout.
+    fn masked(&mut self, batch: Batch) -> Batch {
         let name = format!("dropout.{}.{}", self.member, self.step);
-        self.network.with_masks(batch, &mut widthwise_datasets::stream(seed, &name))
+        match self.model.as_network() {
+            Some(network) if network.has_dropout() => {
+                network.with_masks(batch, &mut widthwise_datasets::stream(self.seed, &name))
+            }
+            _ => batch,
+        }
     }
 }
 
-/// What does not change while a member trains.
-pub struct Course<'a> {
-    /// Loss, optimizer, stopping.
-    pub config: &'a TrainingConfig,
-    /// The data.
-    pub data: &'a Data,
-    /// The update rule with its constants.
-    pub updater: Updater,
+/// What training goes down, and how far: the same for all members of an ensemble.
+#[derive(Clone)]
+pub struct Plan<'a> {
+    /// The loss.
+    pub loss: Loss,
+    /// Training examples.
+    pub examples: &'a Batch,
+    /// Their targets.
+    pub targets: &'a Targets,
     /// Last step.
     pub last_step: u64,
-    /// Seed of the masks of dropout: stream `dropout.<member>.<step>`.
-    pub seed: u64,
-    /// Steps at which the observer looks.
+    /// Loss on the training set at which training ends before.
+    pub stop_loss: Option<f64>,
+    /// Steps at which the observer measures.
     pub probe_steps: &'a ProbeSteps,
     /// Steps between checkpoints.
     pub checkpoint_every: u64,
-    /// When the whole run has to stop.
+    /// When training has to end.
     pub deadline: Option<Instant>,
 }
 
 /// Where the loop puts what happens. It decides nothing but whether to stop.
-pub trait Observer {
-    /// Looks at the member, at a probe step or its last one.
+pub trait Observer<M = Network> {
+    /// Measures the trainee, at a probe step or its last one. A training loss that is no number ends training.
     ///
     /// # Errors
     /// A failure to measure or to write.
-    fn probe(&mut self, member: &Member, is_last: bool) -> Result<Snapshot>;
+    fn probe(&mut self, trainee: &Trainee<M>, is_last: bool) -> Result<Evaluation>;
 
     /// Losses of the batches of the steps from `first` on, before their updates.
     ///
     /// # Errors
     /// A failure to write.
-    fn losses(&mut self, member: &Member, first: u64, losses: &[f64], evaluation: Option<Evaluation>) -> Result<()>;
+    fn losses(
+        &mut self,
+        _trainee: &Trainee<M>,
+        _first: u64,
+        _losses: &[f64],
+        _evaluation: Option<Evaluation>,
+    ) -> Result<()> {
+        Ok(())
+    }
 
-    /// Keeps the member as it is now.
+    /// Keeps the trainee as it is now. A trainee that is not kept begins again after a stop.
     ///
     /// # Errors
     /// A failure to write.
-    fn checkpoint(&mut self, member: &Member) -> Result<()>;
+    fn checkpoint(&mut self, _trainee: &Trainee<M>) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether a stop was asked for.
     fn is_stopped(&self) -> bool;
 }
 
-/// Trains `member` from where it stands to its end. `batches` are its own.
+/// Trains `trainee` from where it stands to its end.
 ///
 /// # Errors
 /// What the observer reports.
-pub fn train(
-    member: &mut Member,
-    course: &Course<'_>,
-    mut batches: Batches,
-    observer: &mut impl Observer,
-) -> Result<Outcome> {
-    let start = member.step;
+pub fn train<M: Model>(trainee: &mut Trainee<M>, plan: &Plan<'_>, observer: &mut impl Observer<M>) -> Result<Outcome> {
+    let start = trainee.step;
     let mut unread: Vec<Tensor<1>> = Vec::new();
     loop {
-        let step = member.step;
-        let is_probe = course.probe_steps.contains(step);
-        let is_checkpoint = step > start && step.is_multiple_of(course.checkpoint_every);
+        let step = trainee.step;
+        let is_probe = plan.probe_steps.contains(step);
+        let is_checkpoint = step > start && step.is_multiple_of(plan.checkpoint_every);
         let is_stopped = observer.is_stopped();
-        let is_late = course.deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let is_late = plan.deadline.is_some_and(|deadline| Instant::now() >= deadline);
         let is_reading = is_probe || is_checkpoint || is_stopped || is_late || step.is_multiple_of(READ_EVERY);
-        if is_reading && read_losses(member, &mut unread, observer)? {
+        if is_reading && read_losses(trainee, &mut unread, observer)? {
             return Ok(Outcome::Diverged);
         }
         if is_stopped || is_checkpoint {
-            observer.checkpoint(member)?;
+            observer.checkpoint(trainee)?;
         }
         if is_stopped {
             return Ok(Outcome::Interrupted);
         }
         if is_probe || is_late {
-            let is_last = step == course.last_step || is_late;
-            let evaluation = observer.probe(member, is_last)?.evaluation;
-            observer.losses(member, step, &[], Some(evaluation))?;
+            let is_last = step == plan.last_step || is_late;
+            let evaluation = observer.probe(trainee, is_last)?;
+            observer.losses(trainee, step, &[], Some(evaluation))?;
             if !evaluation.train_loss.is_finite() {
                 return Ok(Outcome::Diverged);
-            } else if course.config.stop.loss.is_some_and(|target| evaluation.train_loss <= target) {
+            } else if plan.stop_loss.is_some_and(|target| evaluation.train_loss <= target) {
                 return Ok(Outcome::LossReached);
             } else if is_last {
-                return Ok(if step == course.last_step { Outcome::Finished } else { Outcome::WallTime });
+                return Ok(if step == plan.last_step { Outcome::Finished } else { Outcome::WallTime });
             }
         }
-        let (batch, targets) = batches.at(step, &course.data.train, &course.data.train_targets);
-        let batch = member.masked(batch, course.seed);
-        let seen = (&batch, &targets, course.config.loss);
-        unread.push(take_step(&mut member.network, seen, &course.updater, step, &mut member.state));
-        member.step += 1;
+        let (batch, targets) = trainee.batches.at(step, plan.examples, plan.targets);
+        let batch = trainee.masked(batch);
+        let Trainee { model, updater, state, .. } = trainee;
+        unread.push(take_step(model, (&batch, &targets, plan.loss), updater, step, state));
+        trainee.step += 1;
     }
 }
 
@@ -182,19 +231,23 @@ pub fn generic_step<M: Model>(
     loss
 }
 
-/// Reads pending losses in one transfer and hands on the finite ones; true if one is not a number. The member has then
+/// Reads pending losses in one transfer and hands on the finite ones; true if one is not a number. The trainee has then
 /// taken the steps before that one, however much later it was noticed.
-fn read_losses(member: &mut Member, unread: &mut Vec<Tensor<1>>, observer: &mut impl Observer) -> Result<bool> {
+fn read_losses<M>(
+    trainee: &mut Trainee<M>,
+    unread: &mut Vec<Tensor<1>>,
+    observer: &mut impl Observer<M>,
+) -> Result<bool> {
     if unread.is_empty() {
         return Ok(false);
     }
-    let first = member.step - unread.len() as u64;
+    let first = trainee.step - unread.len() as u64;
     let losses = to_f64(Tensor::cat(std::mem::take(unread), 0));
     let finite = losses.iter().take_while(|loss| loss.is_finite()).count();
-    observer.losses(member, first, &losses[..finite], None)?;
+    observer.losses(trainee, first, &losses[..finite], None)?;
     let is_diverged = finite < losses.len();
     if is_diverged {
-        member.step = first + finite as u64;
+        trainee.step = first + finite as u64;
     }
     Ok(is_diverged)
 }

@@ -1,6 +1,6 @@
 //! What spreadsheets, pandas, numpy, R and people write.
 
-use super::{Table, read};
+use super::{Size, Table, read, size};
 
 const X: [f64; 6] = [0.5, -1.0, 2.25, 3.0, 1e-3, 7.0];
 

@@ -7,9 +7,9 @@ use rayon::prelude::*;
 
 use super::block::{ExampleBlock, Grouping, LayerShare, Share};
 use super::columns::Columns;
-use super::number::Number;
 use super::output::NtkOutput;
 use crate::observed::{LayerGeometry, Observed};
+use widthwise_tensors::Number;
 
 /// What blocks are made for; all blocks of a kernel share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

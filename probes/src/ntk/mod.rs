@@ -18,7 +18,6 @@
 mod block;
 mod columns;
 mod gather;
-mod number;
 mod output;
 mod products;
 mod tensors;
@@ -27,7 +26,6 @@ mod tile;
 pub use block::{ExampleBlock, Grouping, LayerShare, Share, whole_registers};
 pub use columns::{Columns, Order};
 pub use gather::{Contraction, Plan, contraction, gather};
-pub use number::Number;
 pub use output::NtkOutput;
 pub use products::NtkOperator;
 pub use tensors::{empirical_ntk, empirical_ntk_by_layer, empirical_ntk_full};

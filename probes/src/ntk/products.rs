@@ -19,7 +19,7 @@ use rayon::prelude::*;
 
 use super::block::{ExampleBlock, Grouping, Share};
 use super::columns::{Columns, Order};
-use super::number::Number;
+use widthwise_tensors::Number;
 
 /// Rows of a product that one thread takes at once.
 const ROWS: usize = 128;

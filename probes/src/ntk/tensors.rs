@@ -4,8 +4,8 @@ use burn::tensor::Tensor;
 use faer::Mat;
 
 use super::output::NtkOutput;
-use crate::matrix::to_matrix;
 use crate::observed::{LayerGeometry, Observed};
+use widthwise_tensors::to_matrix;
 
 /// Mean over outputs of the diagonal blocks, `Theta[x, x'] = 1/O sum_o Theta[x o, x' o]`.
 ///

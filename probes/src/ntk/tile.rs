@@ -14,7 +14,7 @@ use rayon::prelude::*;
 
 use super::block::{ExampleBlock, LayerShare, Share};
 use super::columns::Columns;
-use super::number::Number;
+use widthwise_tensors::Number;
 
 /// Products that are added in the precision of the numbers before their sum goes to the tile.
 const DEPTH: usize = 4096;

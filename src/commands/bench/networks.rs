@@ -3,7 +3,7 @@
 use burn::tensor::Tensor;
 use widthwise::config::GatesConfig;
 use widthwise::network::{Batch, Network, draw_gates, from_f64};
-use widthwise::training::loss::Targets;
+use widthwise::objective::Targets;
 use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding};
 
 use super::{DENSE_INIT, FEATURES, IMAGE, architecture};
@@ -20,6 +20,17 @@ pub(super) fn mlp(width: usize, outputs: usize, function: Option<Activation>) ->
     }
     layers.push(Layer::Dense { width: outputs, init: DENSE_INIT });
     architecture(InputShape::flat(FEATURES), layers)
+}
+
+/// Five narrow tanh layers between twelve inputs and two classes.
+pub(super) fn narrow() -> Architecture {
+    let mut layers = Vec::new();
+    for width in [10, 7, 5, 4, 3] {
+        layers.push(Layer::Dense { width, init: DENSE_INIT });
+        layers.push(Layer::Activation { function: Activation::Tanh });
+    }
+    layers.push(Layer::Dense { width: 2, init: DENSE_INIT });
+    architecture(InputShape::flat(12), layers)
 }
 
 /// Three convolutions of an image below a global average.
@@ -61,7 +72,7 @@ pub(super) fn examples(network: &Network, count: usize, start: usize) -> (Batch,
     let (device, dtype) = network.placement();
     let outputs = network.weight_layers().last().map_or(0, |readout| readout.width);
     let values = (0..count * outputs).map(|i| value(start + 7 * i + 3)).collect();
-    let classes: Vec<i64> = (0..count).map(|i| (i % OUTPUTS) as i64).collect();
+    let classes: Vec<i64> = (0..count).map(|i| (i % OUTPUTS.min(outputs)) as i64).collect();
     let targets = Targets {
         values: from_f64(values, [count, outputs], device, dtype),
         classes: Tensor::from_data(classes.as_slice(), device),

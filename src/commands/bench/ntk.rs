@@ -34,8 +34,8 @@ use super::peak::{Peak, peak, processor_s};
 use super::{PATIENCE_S, chosen};
 use crate::cli::DeviceCases;
 use crate::commands::Exit;
-use crate::commands::columns::{Align, columns, number};
-use crate::commands::console::Console;
+use crate::terminal::columns::{Align, columns, number};
+use crate::terminal::console::Console;
 
 /// One kernel.
 struct Case {
@@ -43,8 +43,6 @@ struct Case {
     architecture: Architecture,
     examples: usize,
     output: NtkOutput,
-    /// Median seconds of neural-tangents 0.6.5 (structured derivatives, float32) on a 2-core machine with AVX-512.
-    neural_tangents_s: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,29 +63,26 @@ struct Timing {
     /// Of the peak of as many seconds of one processor.
     fraction_of_processor_peak: Option<f64>,
     peak_bytes: Option<u64>,
-    neural_tangents_s: Option<f64>,
-    ratio: Option<f64>,
 }
 
 fn cases() -> Vec<Case> {
     let relu = || Some(Activation::Relu);
     let mut cases = Vec::new();
-    let mut add = |name: &str, architecture: Architecture, rows: &[(usize, f64, f64)]| {
-        for &(examples, trace, full) in rows {
-            for (output, what, reference) in [(NtkOutput::Trace, "trace", trace), (NtkOutput::Full, "full", full)] {
+    let mut add = |name: &str, architecture: Architecture, sizes: &[usize]| {
+        for &examples in sizes {
+            for (output, what) in [(NtkOutput::Trace, "trace"), (NtkOutput::Full, "full")] {
                 cases.push(Case {
                     name: format!("{name}_n{examples}_{what}"),
                     architecture: architecture.clone(),
                     examples,
                     output,
-                    neural_tangents_s: Some(reference),
                 });
             }
         }
     };
-    add("mlp_784_512x3_10", mlp(512, OUTPUTS, relu()), &[(64, 0.015, 0.034), (256, 0.11, 0.59), (512, 0.27, 3.0)]);
-    add("mlp_784_2048x3_10", mlp(2048, OUTPUTS, relu()), &[(64, 0.14, 0.24), (256, 0.80, 3.8), (512, 2.0, 17.0)]);
-    add("cnn_3_64_64_64_gap_10", cnn(64), &[(16, 1.3, 1.4), (32, 2.5, 2.2)]);
+    add("mlp_784_512x3_10", mlp(512, OUTPUTS, relu()), &[64, 256, 512]);
+    add("mlp_784_2048x3_10", mlp(2048, OUTPUTS, relu()), &[64, 256, 512]);
+    add("cnn_3_64_64_64_gap_10", cnn(64), &[16, 32]);
     cases
 }
 
@@ -127,20 +122,8 @@ fn operations(case: &Case) -> Result<[f64; 2]> {
 pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCases, console: &Console) -> Result<Exit> {
     let device = device::open(*kind)?;
     let chosen = chosen(cases(), |case| &case.name, arguments)?;
-    let heading = [
-        "case",
-        "median",
-        "fastest",
-        "slowest",
-        "GFLOP",
-        "of peak",
-        "performed",
-        "processors",
-        "of theirs",
-        "memory",
-        "NT 0.6.5",
-        "ratio",
-    ];
+    let heading =
+        ["case", "median", "fastest", "slowest", "GFLOP", "of peak", "performed", "processors", "of theirs", "memory"];
     let mut rows = vec![heading.map(str::to_owned)];
     let peak = peak(&device, console)?;
     for case in &chosen {
@@ -159,17 +142,14 @@ pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCas
             timing.processor_s.map_or_else(|| "-".to_owned(), seconds),
             timing.fraction_of_processor_peak.map_or_else(|| "-".to_owned(), percent),
             timing.peak_bytes.map_or_else(|| "-".to_owned(), |bytes| widthwise::memory::Bytes(bytes).to_string()),
-            timing.neural_tangents_s.map_or_else(|| "-".to_owned(), seconds),
-            timing.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.1}")),
         ]);
     }
     let [left, right] = [Align::Left, Align::Right];
-    for line in columns([left, right, right, right, right, right, right, right, right, right, right, right], &rows) {
+    for line in columns([left, right, right, right, right, right, right, right, right, right], &rows) {
         console.line(line)?;
     }
     console.detail(format_args!(
-        "on {}, kernels end in host memory; peak: {} GFLOP/s in f32 with {} threads, of large matrices; NT 0.6.5: \
-         neural-tangents with jax 0.4.25, structured derivatives, on a 2-core machine with AVX-512",
+        "on {}, kernels end in host memory; peak: {} GFLOP/s in f32 with {} threads, of large matrices",
         device::label(*kind, &device),
         number(peak.wall, 3),
         rayon::current_num_threads()
@@ -226,8 +206,6 @@ fn time(case: &Case, repeats: usize, peak: Peak, device: &Device) -> Result<Timi
         processor_s,
         fraction_of_processor_peak: processor_s.zip(peak.processor).map(|(spent, peak)| gflop / spent / peak),
         peak_bytes: peak_resident().map(|bytes| bytes.0),
-        neural_tangents_s: case.neural_tangents_s,
-        ratio: case.neural_tangents_s.map(|reference| reference / median_s),
     })
 }
 

@@ -10,8 +10,8 @@ use faer::{Accum, Mat, Par};
 use serde::Serialize;
 use widthwise::device;
 
-use crate::commands::columns::number;
-use crate::commands::console::Console;
+use crate::terminal::columns::number;
+use crate::terminal::console::Console;
 
 /// Rows of the large matrices.
 const LARGE: usize = 3072;

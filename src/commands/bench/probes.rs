@@ -16,21 +16,21 @@ use widthwise::config::{Anchor, L2, Loss, Optimizer, ProbesConfig};
 use widthwise::data::Data;
 use widthwise::measurement::{InitialWeights, Look, Past, Probe};
 use widthwise::network::{Batch, Network};
+use widthwise::objective::Targets;
 use widthwise::observation::Observation;
-use widthwise::training::loss::Targets;
 use widthwise::training::optimizer::{OptimizerState, Updater};
 use widthwise::training::schedule::ProbeSteps;
 use widthwise::training::take_step;
 use widthwise_probes::ntk::empirical_ntk;
-use widthwise_probes::{to_f64, to_matrix};
+use widthwise_tensors::{to_f64, to_matrix};
 use widthwise_theory::{Activation, Architecture, UpdateRule};
 
 use super::networks::{OUTPUTS, cnn, examples, gated, mlp};
 use super::{PATIENCE_S, chosen};
 use crate::cli::ProbeCases;
 use crate::commands::Exit;
-use crate::commands::columns::{Align, columns, number};
-use crate::commands::console::Console;
+use crate::terminal::columns::{Align, columns, number};
+use crate::terminal::console::Console;
 
 /// Examples of a test set, and of a training set unless a case has its own, as configurations have by default.
 const TEST: usize = 256;

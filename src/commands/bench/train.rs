@@ -19,12 +19,12 @@ use widthwise::training::{beside_others, generic_step, take_step};
 use widthwise_theory::{Activation, Architecture, UpdateRule};
 
 use super::chosen;
-use super::networks::{OUTPUTS, cnn, examples, gated, mlp};
+use super::networks::{OUTPUTS, cnn, examples, gated, mlp, narrow};
 use super::peak::peak;
 use crate::cli::DeviceCases;
 use crate::commands::Exit;
-use crate::commands::columns::{Align, columns, number};
-use crate::commands::console::Console;
+use crate::terminal::columns::{Align, columns, number};
+use crate::terminal::console::Console;
 
 /// Seconds of steps after the first, in which rounds are repeated.
 const ROUND_S: f64 = 0.5;
@@ -35,6 +35,8 @@ struct Case {
     architecture: Architecture,
     batch: usize,
     members: usize,
+    optimizer: Optimizer,
+    loss: Loss,
     /// Whether to take the steps by automatic differentiation although there is a shorter road.
     is_generic: bool,
 }
@@ -63,6 +65,8 @@ fn cases() -> Vec<Case> {
         architecture,
         batch,
         members: 1,
+        optimizer: Optimizer::Momentum { beta: 0.9 },
+        loss: Loss::HalfMean,
         is_generic: false,
     };
     let relu = Some(Activation::Relu);
@@ -84,6 +88,12 @@ fn cases() -> Vec<Case> {
         members: 32,
         ..case("ensemble32_mlp_784_128x3_10_b128".to_owned(), mlp(128, OUTPUTS, relu), 128)
     });
+    // The network of Shwartz-Ziv and Tishby (2017), whose steps are little arithmetic: alone, and side by side as members of a run.
+    for members in [1, 4] {
+        let name = format!("narrow{members}_12_10_7_5_4_3_2_b512_adam");
+        let (optimizer, loss) = (Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }, Loss::CrossEntropy);
+        cases.push(Case { members, optimizer, loss, ..case(name, narrow(), 512) });
+    }
     cases
 }
 
@@ -131,7 +141,8 @@ pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCas
         console.line(line)?;
     }
     console.detail(format_args!(
-        "on {}; peak: {} GFLOP/s in f32 with {} threads; momentum 0.9, 1/(2m) sum of squares; a step of an ensemble is one of all its members",
+        "on {}; peak: {} GFLOP/s in f32 with {} threads; momentum 0.9, 1/(2m) sum of squares, narrow networks Adam and cross-entropy; a step \
+         of several members is one of each",
         device::label(*kind, &device),
         number(peak, 3),
         rayon::current_num_threads()
@@ -142,7 +153,7 @@ pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCas
 fn time(case: &Case, repeats: usize, peak: f64, device: &Device) -> Result<Timing> {
     // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
-    let optimizer = Optimizer::Momentum { beta: 0.9 };
+    let optimizer = case.optimizer;
     let updater =
         Updater { optimizer, learning_rate: 1e-3, l2: L2 { strength: 0.0, toward: Anchor::Zero }, anchor: None };
     let mut members = Vec::new();
@@ -152,7 +163,7 @@ fn time(case: &Case, repeats: usize, peak: f64, device: &Device) -> Result<Timin
         members.push((network, state));
     }
     let (batch, targets) = examples(&members[0].0, case.batch, 0);
-    let seen = (&batch, &targets, Loss::HalfMean);
+    let seen = (&batch, &targets, case.loss);
     let mut step = 0;
     let mut round = |steps: u64| -> Result<f64> {
         let start = Instant::now();

@@ -12,8 +12,8 @@ use widthwise_theory::{Architecture, Inputs, TrainedLayers};
 use super::precision::{spread, subset};
 use super::rows::{self, Signature};
 use crate::cli::{Compared, KernelName};
-use crate::commands::columns::number;
-use crate::commands::console::Console;
+use crate::terminal::columns::number;
+use crate::terminal::console::Console;
 
 /// Examples on which hypotheses are tried: enough that chance explains nothing.
 const EXAMPLES: usize = 200;

@@ -9,8 +9,8 @@ use widthwise_theory::{Architecture, Inputs, TrainedLayers};
 use super::continued;
 use super::summary::Sums;
 use crate::commands::blocks::Wanted;
-use crate::commands::console::Console;
-use crate::progress::Parts;
+use crate::terminal::console::Console;
+use crate::terminal::progress::Parts;
 
 /// How a job ends.
 pub(crate) enum End {

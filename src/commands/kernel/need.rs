@@ -7,10 +7,10 @@ use widthwise_theory::{Architecture, Inputs, TrainedLayers};
 
 use super::tiling;
 use crate::cli::KernelArguments;
+use crate::cli::source::Source;
 use crate::commands::architecture::{architecture, shape_of};
 use crate::commands::blocks::{Blocks, Wanted};
 use crate::commands::inputs::{Examples, outline};
-use crate::commands::source::Source;
 
 /// Examples that stand for all of their size.
 const SAMPLE: usize = 4;

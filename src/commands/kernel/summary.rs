@@ -9,8 +9,8 @@ use widthwise::entries::Entries;
 use widthwise::record::tiles::{Block, MatrixFile};
 
 use super::lanczos::{self, Extremes};
-use crate::commands::columns::{Align, columns, number};
-use crate::commands::console::Console;
+use crate::terminal::columns::{Align, columns, number};
+use crate::terminal::console::Console;
 
 /// Up to here all eigenvalues are computed, in `O(N^3)`.
 pub(crate) const DENSE: usize = 2000;

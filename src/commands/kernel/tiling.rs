@@ -7,7 +7,7 @@ use widthwise::record::tiles::{Block, Fingerprint, Grid, Storage, Target};
 use super::job::TileSource;
 use super::outputs::Files;
 use crate::commands::blocks::{Blocks, Wanted};
-use crate::commands::budget::Budget;
+use crate::commands::budget::{Budget, VARIATION};
 
 /// Sizes to choose from, best first.
 const SIZES: [usize; 10] = [1024, 768, 512, 384, 256, 192, 128, 96, 64, 32];
@@ -59,7 +59,8 @@ impl Tiling<'_> {
         let (rows, columns) = self.blocks.size();
         let most = rows.max(columns);
         let most = if self.blocks.is_image() { most.min(LARGEST_OF_IMAGES) } else { most };
-        let room = self.budget.left(self.held);
+        // The process may hold a little more once the first tile is made.
+        let room = self.budget.left(self.held).saturating_sub(VARIATION);
         let fits = |size: &usize| *size <= most.next_multiple_of(32) && self.bytes((*size).min(most)) <= room;
         let found = SIZES.into_iter().find(fits).unwrap_or(SMALLEST);
         let tile = asked.unwrap_or(found).min(rows.max(columns)).max(1);

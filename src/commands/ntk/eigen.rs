@@ -12,17 +12,18 @@ use widthwise::memory::Bytes;
 use widthwise::record::{atomic, npy};
 use widthwise::signals::StopFlag;
 use widthwise_probes::lanczos::{Eigenpair, Found, Search, largest_eigenpairs};
-use widthwise_probes::ntk::{Number, Plan};
+use widthwise_probes::ntk::Plan;
+use widthwise_tensors::Number;
 
 use super::source::BlockSource;
 use crate::cli::NtkArguments;
 use crate::commands::Exit;
 use crate::commands::budget::Budget;
-use crate::commands::columns::{Align, columns, number};
-use crate::commands::console::Console;
 use crate::commands::kernel::{print_memory, with_ending};
 use crate::commands::outputs::try_out;
-use crate::progress::Parts;
+use crate::terminal::columns::{Align, columns, number};
+use crate::terminal::console::Console;
+use crate::terminal::progress::Parts;
 
 /// Vectors that are kept at most, where more are not asked for.
 const STEPS: usize = 400;

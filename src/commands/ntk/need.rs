@@ -1,7 +1,8 @@
 //! What the whole job needs at most, from sizes alone: so that a refusal names a budget that is enough.
 
 use widthwise::need;
-use widthwise_probes::ntk::{Number, Plan};
+use widthwise_probes::ntk::Plan;
+use widthwise_tensors::Number;
 use widthwise_theory::{Architecture, TheoryError};
 
 use super::subject::Subject;

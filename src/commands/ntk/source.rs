@@ -8,7 +8,8 @@ use anyhow::Result;
 use widthwise::network::{Batch, Network};
 use widthwise::ntk::BlockMaker;
 use widthwise::record::tiles::Storage;
-use widthwise_probes::ntk::{ExampleBlock, NtkOperator, Number, Plan, block_kernel};
+use widthwise_probes::ntk::{ExampleBlock, NtkOperator, Plan, block_kernel};
+use widthwise_tensors::Number;
 
 /// Examples from which the memory of all is estimated.
 pub(super) const SAMPLE: usize = 4;

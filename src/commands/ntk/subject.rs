@@ -8,14 +8,14 @@ use widthwise::need;
 use widthwise::network::Network;
 use widthwise::record::checkpoint;
 use widthwise::record::weights::Weights;
-use widthwise_probes::ntk::Number;
+use widthwise_tensors::Number;
 use widthwise_theory::{Architecture, InputShape, TheoryError, UpdateRule};
 
 use crate::cli::NtkArguments;
+use crate::cli::source::Source;
 use crate::commands::architecture::{architecture_with, shape_of};
 use crate::commands::inputs::Examples;
 use crate::commands::overrides::Reader;
-use crate::commands::source::Source;
 
 /// A network before its parameters are there.
 pub(super) struct Subject {
@@ -113,9 +113,10 @@ fn expect_columns(shape: InputShape, examples: &[(&Source, &Examples)]) -> Resul
 }
 
 fn in_folder(folder: &Path, member: usize) -> Result<PathBuf> {
-    let of_member = folder.join("members").join(format!("{member:03}")).join(checkpoint::WEIGHTS_FILE);
-    let places = [folder.join(checkpoint::WEIGHTS_FILE), of_member, folder.join(checkpoint::FILE)];
-    if let Some(found) = places.into_iter().find(|place| place.is_file()) {
+    let of_member = folder.join("members").join(format!("{member:03}"));
+    let places = [folder, &of_member];
+    let files = || [checkpoint::WEIGHTS_FILE, checkpoint::FILE].into_iter();
+    if let Some(found) = files().flat_map(|file| places.map(|place| place.join(file))).find(|path| path.is_file()) {
         return Ok(found);
     }
     bail!(

@@ -5,7 +5,8 @@ use std::ops::Range;
 use anyhow::Result;
 use widthwise::memory::Bytes;
 use widthwise::record::tiles::{Block, Fingerprint, Grid, Storage, Target};
-use widthwise_probes::ntk::{NtkOutput, Number, Plan, block_diagonal, block_kernel};
+use widthwise_probes::ntk::{NtkOutput, Plan, block_diagonal, block_kernel};
+use widthwise_tensors::Number;
 
 use super::source::BlockSource;
 use crate::commands::budget::Budget;

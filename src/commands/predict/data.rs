@@ -8,10 +8,10 @@ use widthwise_datasets::prepare;
 use widthwise_datasets::preprocessing;
 use widthwise_theory::InputShape;
 
+use crate::cli::source::Source;
 use crate::cli::{Loss, PredictArguments};
-use crate::commands::console::Console;
 use crate::commands::inputs::{Examples, Rows, Targets, read, read_file};
-use crate::commands::source::Source;
+use crate::terminal::console::Console;
 
 /// One half of the data.
 #[derive(Debug, Clone, PartialEq)]

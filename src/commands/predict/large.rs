@@ -15,7 +15,7 @@ use super::answer::{Answer, Half, Outputs, Report};
 use crate::cli::{Method, PredictArguments};
 use crate::commands::blocks::Blocks;
 use crate::commands::budget::Budget;
-use crate::commands::console::Console;
+use crate::terminal::console::Console;
 
 /// Rows and columns of a tile of the kernel.
 const TILE: usize = 256;

@@ -18,18 +18,16 @@ use widthwise::config::NetworkConfig;
 use widthwise::memory::Bytes;
 use widthwise_theory::{Kernels, OutputLoss, TrainedLayers};
 
-pub(crate) use question::parse_time;
-
 use super::Exit;
 use super::architecture::{architecture, shape_of};
 use super::blocks::{Blocks, Wanted};
 use super::budget::Budget;
-use super::console::Console;
 use super::inputs::expected_bytes;
 use super::kernel::print_memory;
 use super::overrides::Reader;
-use super::source::Source;
+use crate::cli::source::Source;
 use crate::cli::{Loss, Method, PredictArguments, Solver};
+use crate::terminal::console::Console;
 use answer::Answer;
 use data::Data;
 use dense::Whole;
@@ -59,8 +57,8 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
     let data_dir = arguments.data_dir.as_deref();
     let expected = sources.iter().fold(0, |sum: u64, source| sum.saturating_add(expected_bytes(source, data_dir)));
     let expected = need::reading(arguments, expected);
-    let whole = need::whole_of_outlines(arguments, &way, (&network, seed), expected).unwrap_or_default();
-    budget.for_whole(whole).expect(expected, Bytes(0), "the examples")?;
+    let needed = need::whole_of_outlines(arguments, &way, (&network, seed), expected).unwrap_or_default();
+    budget.for_whole(needed).expect(expected, Bytes(0), "the examples")?;
     let data = data::read_all(arguments, console)?;
     let test = data.test.as_ref().map(|test| &test.inputs);
     let named: Vec<_> =
@@ -76,9 +74,9 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
     } else {
         let architecture = architecture(&network, seed, shape, &data.train.inputs)?;
         let counts = Counts { train, all, outputs: data.outputs };
-        let whole = need::whole(arguments, &way, &architecture, &inputs, counts)?;
+        let needed = need::whole(arguments, &way, &architecture, &inputs, counts)?;
         let what = format!("{all} examples of {} numbers", shape.features());
-        budget.for_whole(whole).expect(need::prepared(&architecture, &inputs, all)?, held, &what)?;
+        budget.for_whole(needed).expect(need::prepared(&architecture, &inputs, all)?, held, &what)?;
         let blocks = Blocks::new(&architecture, TrainedLayers::All, &inputs, None)?;
         let dense_bytes = dense_bytes(&way, arguments, train, all, data.outputs);
         match solver(arguments, &way, train, dense_bytes <= budget.left(held))? {

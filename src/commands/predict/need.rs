@@ -6,12 +6,12 @@ use widthwise_theory::{Architecture, Inputs, TrainedLayers};
 
 use super::question::{Way, iterative};
 use super::{dense_bytes, large};
+use crate::cli::source::Source;
 use crate::cli::{PredictArguments, Solver};
 use crate::commands::architecture::{architecture, shape_of};
 use crate::commands::blocks::Blocks;
 use crate::commands::inputs::{Examples, expected_file_bytes, file_size, outline};
 use crate::commands::kernel::need::stand_in;
-use crate::commands::source::Source;
 
 /// Examples that stand for all of their size.
 const SAMPLE: usize = 4;

@@ -11,10 +11,10 @@ use super::answer::{Answer, Outputs, Report};
 use super::data::{Data, Half as HalfData};
 use super::score::Score;
 use crate::cli::PredictArguments;
-use crate::commands::columns::{Align, cell, columns, number};
-use crate::commands::console::Console;
 use crate::commands::kernel::{expect_prefix, with_ending};
 use crate::commands::outputs::try_out;
+use crate::terminal::columns::{Align, cell, columns, number};
+use crate::terminal::console::Console;
 
 /// First line of the table of predictions.
 const HEADER: &str = "split,example,output,time,mean,variance,target";

@@ -34,12 +34,6 @@ impl std::fmt::Display for Time {
     }
 }
 
-/// `0,10,inf` as times, ascending.
-pub(crate) fn parse_time(text: &str) -> Result<f64, String> {
-    let time: Option<f64> = text.trim().parse().ok();
-    time.filter(|time| *time >= 0.0).ok_or_else(|| "expected a number of at least 0, or inf".to_owned())
-}
-
 /// How the numbers are found.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Way {

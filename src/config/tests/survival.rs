@@ -8,9 +8,9 @@ use super::super::schema::Shape;
 use super::drawn::{ends, leaves};
 use super::*;
 use crate::monitor::Silent;
-use crate::record::manifest::Outcome;
 use crate::run::{RunOptions, check, plan, run};
 use crate::signals::StopFlag;
+use crate::training::Outcome;
 
 /// Runs of which each takes two keys or more to their ends at the same time.
 const TOGETHER: usize = 250;
@@ -51,7 +51,7 @@ fn survive(text: &str, overrides: &[String]) -> Option<Result<Outcome, String>> 
     let options = RunOptions { output: Some(output.clone()), ..RunOptions::default() };
     let ended = catch_unwind(AssertUnwindSafe(|| {
         plan(&experiment, &options)?;
-        let outcome = run(&experiment, &options, &StopFlag::default(), &Silent)?.outcome;
+        let outcome = run(&experiment, &options, &StopFlag::default(), &Silent)?.outcome();
         check(&output)?;
         anyhow::Ok(outcome)
     }));

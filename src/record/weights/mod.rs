@@ -129,7 +129,7 @@ impl Weights {
 
     /// The weights of `network`.
     pub fn of_network(network: &Network) -> Self {
-        let values = |tensor: &burn::tensor::Tensor<2>| widthwise_probes::to_f64(tensor.clone());
+        let values = |tensor: &burn::tensor::Tensor<2>| widthwise_tensors::to_f64(tensor.clone());
         let of_layer =
             |layer: &Parameters| LayerWeights { weight: values(&layer.weight), bias: layer.bias.as_ref().map(values) };
         Self {

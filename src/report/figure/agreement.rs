@@ -1,15 +1,16 @@
 //! Overview of all claims: z on a line a subject, coloured by verdict.
 
 use super::super::claims::{Claims, word};
-use super::super::plot::palette;
-use super::super::plot::scale::Scale;
-use super::super::plot::sheet::{Entry, Sample, draw_legend};
-use super::super::plot::svg::{Anchor, Font, Shape, Stroke, Svg, small, text_width};
 use super::super::quantity;
 use super::super::read::Records;
 use super::super::select::{error_sentence, finite, in_order, subject, tooltip};
 use super::{Figure, sentences};
-use crate::record::row::{Row, Verdict};
+use crate::plot::palette;
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, draw_legend};
+use crate::plot::svg::{Anchor, Font, Shape, Stroke, Svg, small, text_width};
+use crate::record::row::Row;
+use crate::verdict::Verdict;
 
 /// Half width of the shaded band, in standard errors.
 const BAND: f64 = 4.0;

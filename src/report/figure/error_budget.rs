@@ -1,15 +1,15 @@
 //! Why the run differs from theory: the parts of the gap over the steps, stacked, and their sizes.
 
-use super::super::number::exact;
-use super::super::plot::palette;
-use super::super::plot::panel::{Mark, Panel};
-use super::super::plot::scale::Scale;
-use super::super::plot::sheet::{Entry, Sample, render};
-use super::super::plot::svg::{Shape, Stroke};
 use super::super::read::Records;
 use super::super::select::finite;
 use super::Figure;
-use crate::explain::{BudgetRow, Part, Split};
+use crate::plot::number::exact;
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::{Shape, Stroke};
+use crate::record::budget::{BudgetRow, Part, Split};
 
 const X_LABEL: &str = "training step (log scale, 0 set apart)";
 

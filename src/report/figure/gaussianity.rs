@@ -18,8 +18,8 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot::palette;
     use crate::report::fixture::Run;
-    use crate::report::plot::palette;
 
     #[test]
     fn what_gaussian_values_come_to_is_drawn_where_it_is_known() {

@@ -3,14 +3,14 @@
 //! Ceilings are drawn where the CSV has them: `information_input_ceiling` (ln of the number of examples) and
 //! `information_label_ceiling` (ln of the number of classes, or the entropy of the labels).
 
-use super::super::plot::palette;
-use super::super::plot::panel::{Mark, Panel};
-use super::super::plot::scale::Scale;
-use super::super::plot::sheet::{Entry, Sample, render};
-use super::super::plot::svg::{Shape, Stroke};
 use super::super::read::Records;
 use super::super::select::{error_sentence, finite, latest, tooltip};
 use super::{Figure, sentences};
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::{Shape, Stroke};
 use crate::record::row::Row;
 
 const INPUT_CEILING: &str = "information_input_ceiling";

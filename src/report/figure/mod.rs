@@ -82,8 +82,8 @@ fn sentences(parts: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot::number::exact;
     use crate::report::fixture::Run;
-    use crate::report::number::exact;
     use crate::report::select::is_ensemble;
 
     #[test]

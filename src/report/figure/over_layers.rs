@@ -1,15 +1,15 @@
 //! A panel of one quantity over the layers, one series a step or an earlier layer, and figures of such panels.
 
-use super::super::plot::palette;
-use super::super::plot::panel::{Mark, Panel};
-use super::super::plot::scale::Scale;
-use super::super::plot::sheet::{Entry, Sample, render};
-use super::super::plot::svg::{Shape, Stroke};
 use super::super::quantity;
 use super::super::read::Records;
 use super::super::select::{end_steps, error_sentence, finite, tooltip};
 use super::over_steps::capitalized;
 use super::{Figure, sentences};
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::{Shape, Stroke};
 use crate::record::row::Row;
 
 /// Numbers drawn in one colour.

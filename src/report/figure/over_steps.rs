@@ -1,14 +1,14 @@
 //! A panel of one quantity over the training steps, and the legend such panels share.
 
-use super::super::plot::palette;
-use super::super::plot::panel::{Mark, Panel};
-use super::super::plot::scale::Scale;
-use super::super::plot::sheet::{Entry, Sample, render};
-use super::super::plot::svg::{Shape, Stroke};
 use super::super::read::Records;
 use super::super::select::{error_sentence, finite, tooltip};
 use super::super::{claims::counted, quantity};
 use super::{Figure, sentences};
+use crate::plot::palette;
+use crate::plot::panel::{Mark, Panel};
+use crate::plot::scale::Scale;
+use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::svg::{Shape, Stroke};
 use crate::record::row::Row;
 
 /// Vertical axis of a panel.

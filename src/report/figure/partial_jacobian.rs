@@ -1,10 +1,10 @@
 //! Averaged partial Jacobian norms over the layers, one series an earlier layer, one panel a step.
 
-use super::super::plot::sheet::render;
 use super::super::read::Records;
 use super::super::select::{end_steps, error_sentence};
 use super::over_layers::{Series, entry, panel, shared_entries};
 use super::{Figure, sentences};
+use crate::plot::sheet::render;
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
     let quantity = "partial_jacobian_norm";

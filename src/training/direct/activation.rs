@@ -13,6 +13,8 @@ pub(super) enum Slope<T> {
     One,
     /// Where `phi` is flat: the slope is nought there, and one elsewhere.
     Flat(Vec<bool>),
+    /// `tanh(z)`, whose slope is `1 - tanh(z)^2`.
+    Tanh(Vec<T>),
     /// The numbers.
     At(Vec<T>),
 }
@@ -25,6 +27,10 @@ pub(super) fn forward<T: Real>(function: &Activation, z: &mut [T], examples: usi
             let mut flat = vec![false; z.len()];
             Arch::new().dispatch(|| rectify(z, &mut flat));
             Slope::Flat(flat)
+        }
+        Activation::Tanh => {
+            z.iter_mut().for_each(|z| *z = z.tanh());
+            Slope::Tanh(z.to_vec())
         }
         _ => {
             let tensor = as_tensor(z.to_vec(), examples);
@@ -39,6 +45,7 @@ pub(super) fn backward<T: Real>(function: &Activation, cotangents: &mut [T], slo
     match slope {
         Slope::One => {}
         Slope::Flat(flat) => Arch::new().dispatch(|| silence(cotangents, &flat)),
+        Slope::Tanh(outputs) => Arch::new().dispatch(|| flatten(cotangents, &outputs)),
         Slope::At(z) => {
             let slopes = T::pull(network::slope(function, as_tensor(z, examples)));
             cotangents.iter_mut().zip(slopes).for_each(|(c, slope)| *c *= slope);
@@ -62,9 +69,35 @@ fn silence<T: Real>(cotangents: &mut [T], flat: &[bool]) {
     }
 }
 
+/// As its formula has it on tensors, operation by operation.
+#[inline(always)]
+fn flatten<T: Real>(cotangents: &mut [T], outputs: &[T]) {
+    for (c, &y) in cotangents.iter_mut().zip(outputs) {
+        *c *= T::of(1.0) - y * y;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tanh_and_its_slope_are_those_of_tensors_to_the_last_bit() {
+        fn hold<T: Real>() {
+            let points: Vec<T> = (-400..=400).map(|i| T::of(0.037 * f64::from(i))).collect();
+            let mut z = points.clone();
+            let slope = forward(&Activation::Tanh, &mut z, 1);
+            let tensor = as_tensor(points, 1);
+            assert!(z == T::pull(network::phi(&Activation::Tanh, tensor.clone())));
+            let mut cotangents = z.clone();
+            backward(&Activation::Tanh, &mut cotangents, slope, 1);
+            let slopes = T::pull(network::slope(&Activation::Tanh, tensor));
+            let expected: Vec<T> = z.iter().zip(slopes).map(|(&z, slope)| z * slope).collect();
+            assert!(cotangents == expected);
+        }
+        hold::<f32>();
+        hold::<f64>();
+    }
 
     #[test]
     fn relu_keeps_what_is_positive_or_no_number_and_its_slope_too() {

@@ -32,8 +32,8 @@ use crate::host::product::Affine;
 use crate::host::scratch::{Scratch, State};
 use crate::host::turn::turned;
 use crate::network::Batch;
+use crate::objective::Targets;
 use crate::training::company::threads;
-use crate::training::loss::Targets;
 use crate::training::optimizer::Updater;
 
 /// Examples of a block of flat states, at least: rows of two tiles of a product.

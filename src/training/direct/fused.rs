@@ -7,7 +7,7 @@ use std::ops::{Add, Div, Mul, Range, Sub};
 use burn::tensor::Element;
 use bytemuck::Pod;
 use pulp::{Arch, Simd, WithSimd};
-use widthwise_probes::ntk::Number;
+use widthwise_tensors::Number;
 
 use crate::config::Optimizer;
 use crate::host::lanes::{Lanes, load, store};
@@ -22,6 +22,9 @@ pub(super) trait Real:
 
     /// The natural logarithm.
     fn ln(self) -> Self;
+
+    /// The hyperbolic tangent.
+    fn tanh(self) -> Self;
 }
 
 impl Real for f32 {
@@ -32,6 +35,10 @@ impl Real for f32 {
     fn ln(self) -> Self {
         f32::ln(self)
     }
+
+    fn tanh(self) -> Self {
+        f32::tanh(self)
+    }
 }
 
 impl Real for f64 {
@@ -41,6 +48,10 @@ impl Real for f64 {
 
     fn ln(self) -> Self {
         f64::ln(self)
+    }
+
+    fn tanh(self) -> Self {
+        f64::tanh(self)
     }
 }
 

@@ -24,7 +24,7 @@ use super::rows::{Wanted, turn};
 use crate::config::Loss;
 use crate::host::lent::Lent;
 use crate::network::Batch;
-use crate::training::loss::Targets;
+use crate::objective::Targets;
 use crate::training::optimizer::Updater;
 
 /// Columns of a product that one thread makes at once.

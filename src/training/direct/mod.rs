@@ -18,10 +18,10 @@ mod turning;
 
 use burn::tensor::{DType, Tensor};
 
-use super::loss::Targets;
 use super::optimizer::{OptimizerState, Updater};
 use crate::config::Loss;
 use crate::network::{Batch, Network};
+use crate::objective::Targets;
 use fused::Real;
 use held::{Taken, as_tensor};
 use links::Link;

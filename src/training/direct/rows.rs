@@ -2,7 +2,7 @@
 
 use super::fused::Real;
 use crate::config::Loss;
-use crate::training::loss::Targets;
+use crate::objective::Targets;
 
 /// Targets of a batch in host memory, as far as the loss reads them.
 #[derive(Debug)]
@@ -70,11 +70,11 @@ pub(super) fn turn<T: Real>(
 #[cfg(test)]
 mod tests {
     use burn::tensor::{Device, Tensor};
-    use widthwise_probes::ntk::Number;
+    use widthwise_tensors::Number;
 
     use super::*;
+    use crate::objective::{loss, output_gradients};
     use crate::training::direct::held::as_tensor;
-    use crate::training::loss::{loss, output_gradients};
 
     #[test]
     fn values_and_derivatives_are_those_of_the_losses_on_tensors() {

@@ -2,6 +2,8 @@
 //!
 //! Deliberately absent: any statistics. What is drawn was computed elsewhere and stands in a CSV.
 
+pub(crate) mod markup;
+pub(crate) mod number;
 pub(crate) mod palette;
 pub(crate) mod panel;
 pub(crate) mod scale;

@@ -2,7 +2,7 @@
 
 /// How a column is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Align {
+pub(crate) enum Align {
     /// Text.
     Left,
     /// Numbers.
@@ -11,7 +11,7 @@ pub(super) enum Align {
 
 /// Sets `rows`, the heading among them, in columns two spaces apart. The last column keeps its own width, so its cells may
 /// hold colours.
-pub(super) fn columns<const N: usize>(align: [Align; N], rows: &[[String; N]]) -> Vec<String> {
+pub(crate) fn columns<const N: usize>(align: [Align; N], rows: &[[String; N]]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = std::array::from_fn(width);
     let set = |row: &[String; N]| {
@@ -30,7 +30,7 @@ pub(super) fn columns<const N: usize>(align: [Align; N], rows: &[[String; N]]) -
 }
 
 /// `value` with `digits` significant digits.
-pub(super) fn number(value: f64, digits: usize) -> String {
+pub(crate) fn number(value: f64, digits: usize) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
@@ -49,7 +49,7 @@ pub(super) fn number(value: f64, digits: usize) -> String {
 }
 
 /// As [`number`], empty without a value.
-pub(super) fn cell(value: Option<f64>, digits: usize) -> String {
+pub(crate) fn cell(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(String::new, |value| number(value, digits))
 }
 

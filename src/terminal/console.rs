@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::cli::Global;
+use crate::terminal::Global;
 
 /// Where a command writes.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! SVG elements as text, coordinates rounded to a hundredth of a pixel so that equal data give equal bytes.
 
 use super::palette;
-use crate::report::markup::escape;
+use crate::plot::markup::escape;
 
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,14 +1,16 @@
 //! What the user sees of a run: a bar on a terminal, nothing or plain lines elsewhere, JSON on request.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fmt::{self, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState, ProgressStyle};
 use serde::Serialize;
-use widthwise::monitor::{Monitor, Silent};
+use widthwise::monitor::{Monitor, Silent, Stage};
 
-use crate::commands::console::{Console, remark};
+use crate::terminal::console::{Console, remark};
 
 /// Time between two JSON lines about steps.
 const JSON_PAUSE: Duration = Duration::from_secs(1);
@@ -21,12 +23,68 @@ pub(crate) fn monitor(console: &Console) -> Box<dyn Monitor + '_> {
     if console.is_quiet {
         Box::new(Silent)
     } else if console.is_json {
-        Box::new(Events { console, members: Cell::new(0), last: Cell::new(None) })
+        Box::new(Events { console, state: Mutex::default() })
     } else if console.is_interactive {
         Box::new(Bar::new(ProgressDrawTarget::stderr()))
     } else {
-        Box::new(Lines { with_steps: console.is_verbose, members: Cell::new(0), loss: Cell::new(None) })
+        Box::new(Lines { with_steps: console.is_verbose, state: Mutex::default() })
     }
+}
+
+/// Where a stage is.
+#[derive(Debug, Default)]
+struct State {
+    what: &'static str,
+    all: usize,
+    done: usize,
+    /// Of a unit, where steps are told.
+    steps: Option<u64>,
+    /// Steps of the units at work.
+    at: BTreeMap<usize, u64>,
+    loss: Option<f64>,
+    last_event: Option<Instant>,
+}
+
+impl State {
+    fn begin(&mut self, stage: &Stage<'_>) {
+        *self = Self { what: stage.what, all: stage.all, done: stage.done, steps: stage.steps, ..Self::default() };
+    }
+
+    fn advance(&mut self, member: usize) {
+        self.done += 1;
+        self.at.remove(&member);
+    }
+
+    fn step(&mut self, member: usize, step: u64, loss: Option<f64>) {
+        self.at.insert(member, step);
+        self.loss = loss.or(self.loss);
+    }
+
+    /// Steps of all units so far.
+    fn steps_done(&self) -> u64 {
+        let whole = (self.done as u64).saturating_mul(self.steps.unwrap_or_default());
+        self.at.values().fold(whole, |sum, step| sum.saturating_add(*step))
+    }
+
+    /// Where a network is, in words.
+    fn place(&self, member: usize, step: u64) -> String {
+        let loss = self.loss.map_or_else(String::new, |loss| format!(", loss {loss:.4e}"));
+        format!("network {} of {}, step {step}{loss}", member + 1, self.all)
+    }
+
+    /// Whether it is time for another line of progress.
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let is_due = self.last_event.is_none_or(|last| now.duration_since(last) >= JSON_PAUSE);
+        if is_due {
+            self.last_event = Some(now);
+        }
+        is_due
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How far a job of equal parts has come: a bar with an estimate on a terminal, JSON on request, silence elsewhere.
@@ -91,9 +149,7 @@ impl Drop for Parts<'_> {
 /// A bar, and a line below it that says which network is at what.
 struct Bar {
     bar: ProgressBar,
-    members: Cell<usize>,
-    steps: Cell<u64>,
-    loss: Cell<Option<f64>>,
+    state: Mutex<State>,
 }
 
 impl Bar {
@@ -102,11 +158,7 @@ impl Bar {
         bar.set_style(style("{spinner} {msg}"));
         bar.set_message("reading the data, computing the theory");
         bar.enable_steady_tick(TICK);
-        Self { bar, members: Cell::new(0), steps: Cell::new(0), loss: Cell::new(None) }
-    }
-
-    fn say(&self, member: usize, step: u64, doing: &str) {
-        self.bar.set_message(place(member, self.members.get(), step, self.loss.get()) + doing);
+        Self { bar, state: Mutex::default() }
     }
 }
 
@@ -115,31 +167,42 @@ impl Monitor for Bar {
         self.bar.suspend(|| remark(line));
     }
 
-    fn started(&self, members: usize, steps: u64, done: u64) {
-        self.members.set(members);
-        self.steps.set(steps);
-        match total(members, steps) {
-            Some(all) => {
+    fn stage(&self, stage: &Stage<'_>) {
+        let mut state = lock(&self.state);
+        state.begin(stage);
+        self.bar.set_message(stage.name.to_owned());
+        match (stage.steps, stage.steps.and_then(|steps| total(stage.all, steps))) {
+            (None, _) => {
+                self.bar.set_length(stage.all as u64);
+                self.bar.set_position(stage.done as u64);
+                self.bar.set_style(style(&format!("{{wide_bar}} {{pos}}/{{len}} {}  {{left}}\n{{msg}}", stage.what)));
+            }
+            (_, Some(all)) => {
                 self.bar.set_length(all);
+                self.bar.set_position(state.steps_done());
                 self.bar.set_style(style("{wide_bar} {pos}/{len} steps  {rate}  {left}\n{msg}"));
             }
-            None => self.bar.set_style(style("{spinner} {rate}  {elapsed}\n{msg}")),
+            (_, None) => self.bar.set_style(style("{spinner} {rate}  {elapsed}\n{msg}")),
         }
-        self.bar.set_position(done);
         // What was done before a resume says nothing about the time that is left.
         self.bar.reset_eta();
     }
 
     fn stepped(&self, member: usize, step: u64, loss: Option<f64>) {
-        if loss.is_some() {
-            self.loss.set(loss);
-        }
-        self.bar.set_position((member as u64).saturating_mul(self.steps.get()).saturating_add(step));
-        self.say(member, step, "");
+        let mut state = lock(&self.state);
+        state.step(member, step, loss);
+        self.bar.set_position(state.steps_done());
+        self.bar.set_message(state.place(member, step));
     }
 
     fn probing(&self, member: usize, step: u64) {
-        self.say(member, step, ", probing");
+        self.bar.set_message(lock(&self.state).place(member, step) + ", probing");
+    }
+
+    fn advanced(&self, member: usize) {
+        let mut state = lock(&self.state);
+        state.advance(member);
+        self.bar.set_position(if state.steps.is_some() { state.steps_done() } else { state.done as u64 });
     }
 
     fn finished(&self) {
@@ -148,11 +211,10 @@ impl Monitor for Bar {
     }
 }
 
-/// Remarks, and with `with_steps` a line at every look of the probes.
+/// Remarks, and with `with_steps` a line at every snapshot.
 struct Lines {
     with_steps: bool,
-    members: Cell<usize>,
-    loss: Cell<Option<f64>>,
+    state: Mutex<State>,
 }
 
 impl Monitor for Lines {
@@ -160,28 +222,28 @@ impl Monitor for Lines {
         remark(line);
     }
 
-    fn started(&self, members: usize, _steps: u64, _done: u64) {
-        self.members.set(members);
+    fn stage(&self, stage: &Stage<'_>) {
+        lock(&self.state).begin(stage);
+        if stage.done > 0 {
+            remark(format_args!("{}: {} of {} {} are there already", stage.name, stage.done, stage.all, stage.what));
+        }
     }
 
-    fn stepped(&self, _member: usize, _step: u64, loss: Option<f64>) {
-        if loss.is_some() {
-            self.loss.set(loss);
-        }
+    fn stepped(&self, member: usize, step: u64, loss: Option<f64>) {
+        lock(&self.state).step(member, step, loss);
     }
 
     fn probing(&self, member: usize, step: u64) {
         if self.with_steps {
-            remark(place(member, self.members.get(), step, self.loss.get()));
+            remark(lock(&self.state).place(member, step));
         }
     }
 }
 
-/// JSON lines: every look of the probes, and steps now and then.
+/// JSON lines: every snapshot, and steps now and then.
 struct Events<'a> {
     console: &'a Console,
-    members: Cell<usize>,
-    last: Cell<Option<Instant>>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Serialize)]
@@ -191,6 +253,7 @@ enum Event<'a> {
     Started { members: usize, steps: Option<u64>, done: u64 },
     Step { member: usize, step: u64, loss: Option<f64> },
     Probe { member: usize, step: u64 },
+    Progress { what: &'a str, done: usize, all: usize },
     Trained { members: usize },
 }
 
@@ -206,37 +269,42 @@ impl Monitor for Events<'_> {
         self.send(&Event::Note { text });
     }
 
-    fn started(&self, members: usize, steps: u64, done: u64) {
-        self.members.set(members);
-        self.send(&Event::Started { members, steps: total(1, steps), done });
+    fn stage(&self, stage: &Stage<'_>) {
+        let mut state = lock(&self.state);
+        state.begin(stage);
+        if let Some(steps) = stage.steps {
+            self.send(&Event::Started { members: stage.all, steps: total(1, steps), done: state.steps_done() });
+        }
     }
 
     fn stepped(&self, member: usize, step: u64, loss: Option<f64>) {
-        let now = Instant::now();
-        if self.last.get().is_none_or(|last| now.duration_since(last) >= JSON_PAUSE) {
-            self.last.set(Some(now));
+        let mut state = lock(&self.state);
+        if state.is_due() {
             self.send(&Event::Step { member, step, loss });
         }
     }
 
     fn probing(&self, member: usize, step: u64) {
+        let _one_line_at_a_time = lock(&self.state);
         self.send(&Event::Probe { member, step });
     }
 
+    fn advanced(&self, member: usize) {
+        let mut state = lock(&self.state);
+        state.advance(member);
+        if state.steps.is_none() && state.is_due() {
+            self.send(&Event::Progress { what: state.what, done: state.done, all: state.all });
+        }
+    }
+
     fn finished(&self) {
-        self.send(&Event::Trained { members: self.members.get() });
+        self.send(&Event::Trained { members: lock(&self.state).all });
     }
 }
 
 /// All steps of a run, unless a rule without a last step ends it.
 fn total(members: usize, steps: u64) -> Option<u64> {
     (members as u64).checked_mul(steps).filter(|_| steps < u64::from(u32::MAX))
-}
-
-/// Where a run is, in words.
-fn place(member: usize, members: usize, step: u64, loss: Option<f64>) -> String {
-    let loss = loss.map_or_else(String::new, |loss| format!(", loss {loss:.4e}"));
-    format!("network {} of {members}, step {step}{loss}", member + 1)
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -307,8 +375,9 @@ mod tests {
     fn the_bar_tells_steps_loss_and_probes() {
         let paper = Paper::default();
         let bar = Bar::new(ProgressDrawTarget::term_like(Box::new(paper.clone())));
-        bar.started(16, 400, 800);
-        bar.stepped(2, 120, Some(0.0123));
+        bar.stage(&Stage { done: 2, all: 16, ..Stage::networks("training", Some(400)) });
+        bar.stepped(2, 100, Some(0.0123));
+        bar.stepped(3, 20, None);
         bar.probing(2, 120);
         bar.bar.force_draw();
         let written = paper.0.lock().unwrap().clone();

@@ -1,6 +1,6 @@
 //! Scales: from a value to a position in `0..=1` along an axis, and the ticks of that axis.
 
-use crate::report::number::{exponent_of, fixed, power_of_ten};
+use crate::plot::number::{exponent_of, fixed, power_of_ten};
 
 /// A mark on an axis; a tick without label is a minor one.
 #[derive(Debug, Clone, PartialEq)]
