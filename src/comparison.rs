@@ -4,12 +4,12 @@
 //! member's initial outputs; the ensemble gives the mean of d, its standard error `s/sqrt(M)` and a Student-t p-value
 //! with M - 1 degrees of freedom. The p-values of all claims of a run are corrected together (Holm 1979).
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use widthwise_statistics::judge::{Sides, holm, is_resolved};
+use widthwise_statistics::{Estimate, Verdict, beyond_round_off};
 
 use crate::config::ClaimsConfig;
 use crate::quantity::Quantity;
 use crate::record::row::Row;
-use crate::verdict::Verdict;
 
 /// A mean over members beside its prediction.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,9 +32,7 @@ impl Comparison {
             Some(predictions) => values.iter().zip(predictions).map(|((measured, _), p)| measured - p).collect(),
             None => values.iter().map(|(measured, _)| *measured).collect(),
         };
-        let mean = differences.iter().sum::<f64>() / n;
-        let squares: f64 = differences.iter().map(|d| (d - mean).powi(2)).sum();
-        let std_error = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt());
+        let std_error = Some(Estimate::mean(&differences).std_error).filter(|_| values.len() > 1);
         Self { measured, std_error, predicted: predictions.map(|p| p.iter().sum::<f64>() / n) }
     }
 
@@ -47,23 +45,7 @@ impl Comparison {
     }
 }
 
-/// Round-off that a mean of measured numbers is allowed, in units of the last place.
-const ROUND_OFF: f64 = 4.0;
-
-/// `std_error`, if it is more than round-off of numbers of size `scale`.
-pub fn beyond_round_off(std_error: f64, scale: f64, epsilon: f64) -> Option<f64> {
-    Some(std_error).filter(|found| found.is_finite() && *found > ROUND_OFF * epsilon * scale)
-}
-
 /// How a row is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sides {
-    /// The prediction is a value.
-    Two,
-    /// The prediction is an upper bound.
-    Upper,
-}
-
 fn sides(row: &Row) -> Sides {
     if row.quantity == Quantity::NtkRelativeChange.name() { Sides::Upper } else { Sides::Two }
 }
@@ -124,7 +106,7 @@ pub fn judge(rows: &mut [Row], steps: &[u64], config: &ClaimsConfig) {
         let row = &mut rows[*index];
         row.verdict = Some(if rejected {
             Verdict::Disagrees
-        } else if is_resolved(row, config.resolution) {
+        } else if is_sharp(row, config.resolution) {
             Verdict::Agrees
         } else {
             Verdict::Undecided
@@ -134,41 +116,15 @@ pub fn judge(rows: &mut [Row], steps: &[u64], config: &ClaimsConfig) {
 
 /// Student-t p-value of an ensemble row, one-sided where the prediction is a bound.
 pub fn p_value(row: &Row) -> Option<f64> {
-    let freedom = member_count(row)?.checked_sub(1).filter(|freedom| *freedom > 0)?;
-    let t = StudentsT::new(0.0, 1.0, freedom as f64).ok()?;
-    // Members that differ by less than the smallest number leave no finite z, and no p-value.
-    let z = row.z.filter(|z| z.is_finite())?;
-    Some(match sides(row) {
-        Sides::Two => 2.0 * t.sf(z.abs()),
-        Sides::Upper => t.sf(z),
-    })
+    widthwise_statistics::judge::p_value(row.z?, member_count(row)?, sides(row))
 }
 
-/// Whether an agreement means something: the measurement with four standard errors on either side lies within `resolution`
-/// of the prediction, or below the bound. A test that only fails to reject says little when members are few.
-fn is_resolved(row: &Row, resolution: f64) -> bool {
-    let (Some(measured), Some(std_error), Some(predicted)) = (row.measured, row.std_error, row.predicted) else {
+/// Whether the agreement of a row means something ([`is_resolved`]).
+fn is_sharp(row: &Row, resolution: f64) -> bool {
+    let (Some(value), Some(std_error), Some(predicted)) = (row.measured, row.std_error, row.predicted) else {
         return false;
     };
-    match sides(row) {
-        Sides::Two => (measured - predicted).abs() + 4.0 * std_error <= resolution * predicted.abs(),
-        Sides::Upper => measured + 4.0 * std_error <= predicted,
-    }
-}
-
-/// Holm's step-down procedure: which hypotheses are rejected at family-wise level `alpha`.
-pub fn holm(p_values: &[f64], alpha: f64) -> Vec<bool> {
-    let mut order: Vec<usize> = (0..p_values.len()).collect();
-    order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
-    let mut rejected = vec![false; p_values.len()];
-    for (rank, &index) in order.iter().enumerate() {
-        let threshold = alpha / (p_values.len() - rank) as f64;
-        if p_values[index].is_nan() || p_values[index] > threshold {
-            break;
-        }
-        rejected[index] = true;
-    }
-    rejected
+    is_resolved(Estimate { value, std_error }, predicted, sides(row), resolution)
 }
 
 #[cfg(test)]
@@ -201,14 +157,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn holm_steps_down() {
-        // Holm 1979 by hand: thresholds 0.05/4, 0.05/3, 0.05/2, 0.05 in order of p.
-        assert_eq!(holm(&[0.01, 0.04, 0.03, 0.005], 0.05), [true, false, false, true]);
-        assert_eq!(holm(&[0.01, 0.02, 0.02, 0.005], 0.05), [true, true, true, true]);
-        assert_eq!(holm(&[], 0.05), Vec::<bool>::new());
     }
 
     #[test]

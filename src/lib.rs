@@ -29,4 +29,5 @@ mod session;
 pub mod signals;
 pub mod threads;
 pub mod training;
-pub mod verdict;
+
+pub use widthwise_statistics::verdict;

@@ -4,7 +4,7 @@ mod look;
 
 use burn::tensor::Tensor;
 use faer::Mat;
-use widthwise_probes::information::InformationError;
+use widthwise_statistics::information::InformationError;
 use widthwise_tensors::to_f64;
 
 use crate::config::{Loss, ProbesConfig};

@@ -12,6 +12,8 @@ use anyhow::Result;
 use burn::tensor::{DType, Device};
 use faer::Mat;
 use widthwise_probes::{Observed, empirical_nngp, empirical_ntk};
+use widthwise_statistics::RunningMean;
+pub use widthwise_statistics::Sampled;
 use widthwise_theory::{Architecture, TheoryError, UpdateRule};
 
 use crate::ensemble::{Ended, Job, Shard, Study, Unit, UnitEnd};
@@ -20,15 +22,6 @@ use crate::monitor::Stage;
 use crate::need;
 use crate::network::Network;
 use crate::observation::Observation;
-
-/// A mean over networks with its standard error, entry by entry.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sampled {
-    /// `N x N` (or `left x right`).
-    pub mean: Mat<f64>,
-    /// Of the mean; the same shape.
-    pub standard_error: Mat<f64>,
-}
 
 /// Both kernels of an ensemble.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,37 +45,6 @@ pub struct Sampling {
     pub device: Device,
     /// Their precision.
     pub dtype: DType,
-}
-
-/// Running mean and sum of squared deviations (Welford 1962).
-struct Running {
-    count: f64,
-    mean: Mat<f64>,
-    squares: Mat<f64>,
-}
-
-impl Running {
-    fn new(rows: usize, columns: usize) -> Self {
-        Self { count: 0.0, mean: Mat::zeros(rows, columns), squares: Mat::zeros(rows, columns) }
-    }
-
-    fn add(&mut self, value: &Mat<f64>) {
-        self.count += 1.0;
-        for j in 0..value.ncols() {
-            for i in 0..value.nrows() {
-                let before = value[(i, j)] - self.mean[(i, j)];
-                self.mean[(i, j)] += before / self.count;
-                self.squares[(i, j)] += before * (value[(i, j)] - self.mean[(i, j)]);
-            }
-        }
-    }
-
-    fn finish(self) -> Sampled {
-        let scale = 1.0 / (self.count * (self.count - 1.0));
-        let (rows, columns) = (self.mean.nrows(), self.mean.ncols());
-        let standard_error = Mat::from_fn(rows, columns, |i, j| (self.squares[(i, j)] * scale).sqrt());
-        Sampled { mean: self.mean, standard_error }
-    }
 }
 
 /// Samples both kernels of `architecture` at the widths that it says; `None` if a stop was asked for.
@@ -111,20 +73,20 @@ pub fn sample_kernels(
     let columns = inputs.len() / features - rows;
     let block = right.map(|_| [rows, columns]);
     let columns = if right.is_some() { columns } else { rows };
-    let means = Means { sums: [(); 2].map(|()| Running::new(rows, columns)), waiting: BTreeMap::new(), next: 0 };
+    let means = Means { sums: [(); 2].map(|()| RunningMean::new(rows, columns)), waiting: BTreeMap::new(), next: 0 };
     let networks = Networks { architecture, sampling, inputs, block, means: Mutex::new(means) };
     let job = Job { shard: Shard::WHOLE, ..*job };
     if job.run(&networks, Stage::networks("sampling", None))? != Ended::Complete {
         return Ok(None);
     }
-    let [nngp, ntk] = networks.means.into_inner().unwrap_or_else(PoisonError::into_inner).sums.map(Running::finish);
+    let [nngp, ntk] = networks.means.into_inner().unwrap_or_else(PoisonError::into_inner).sums.map(RunningMean::finish);
     Ok(Some(SampledKernels { nngp, ntk, members: sampling.members }))
 }
 
 /// Means over the members so far, and members that are done before others of smaller numbers: they are added in their order, so
 /// that sums do not depend on what is done side by side.
 struct Means {
-    sums: [Running; 2],
+    sums: [RunningMean; 2],
     waiting: BTreeMap<usize, [Mat<f64>; 2]>,
     next: usize,
 }
@@ -216,20 +178,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn running_moments_are_those_of_the_values() {
-        let values = [1.0, 4.0, -2.5, 7.0];
-        let mut running = Running::new(1, 1);
-        values.iter().for_each(|&v| running.add(&Mat::from_fn(1, 1, |_, _| v)));
-        let found = running.finish();
-        let mean = values.iter().sum::<f64>() / 4.0;
-        let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 3.0;
-        assert!((found.mean[(0, 0)] - mean).abs() < 1e-14);
-        assert!((found.standard_error[(0, 0)] - (variance / 4.0).sqrt()).abs() < 1e-14);
-    }
-
-    #[test]
     fn members_are_added_in_their_order() {
-        let mut means = Means { sums: [(); 2].map(|()| Running::new(1, 1)), waiting: BTreeMap::new(), next: 0 };
+        let mut means = Means { sums: [(); 2].map(|()| RunningMean::new(1, 1)), waiting: BTreeMap::new(), next: 0 };
         let kernels = |member: f64| [Mat::from_fn(1, 1, |_, _| member), Mat::from_fn(1, 1, |_, _| -member)];
         means.add(1, kernels(1.0));
         means.add(2, kernels(2.0));

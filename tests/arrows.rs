@@ -9,6 +9,8 @@ use serde_json::Value;
 struct Graph {
     members: BTreeSet<String>,
     direct: BTreeMap<String, BTreeSet<String>>,
+    /// The same, without what only tests are built with.
+    built: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Graph {
@@ -30,13 +32,16 @@ impl Graph {
         let names: BTreeMap<String, String> =
             list(&metadata["packages"]).iter().map(|package| (text(&package["id"]), text(&package["name"]))).collect();
         let members = list(&metadata["workspace_members"]).iter().map(|id| names[&text(id)].clone()).collect();
-        let direct = list(&metadata["resolve"]["nodes"]).iter().fold(BTreeMap::new(), |mut direct, node| {
-            let dependencies =
-                list(&node["deps"]).iter().map(|dep| names[&text(&dep["pkg"])].clone()).collect::<Vec<_>>();
-            direct.entry(names[&text(&node["id"])].clone()).or_insert_with(BTreeSet::new).extend(dependencies);
-            direct
-        });
-        Self { members, direct }
+        let is_built = |dependency: &Value| list(&dependency["dep_kinds"]).iter().any(|kind| kind["kind"] != "dev");
+        let arrows = |is_taken: &dyn Fn(&Value) -> bool| {
+            list(&metadata["resolve"]["nodes"]).iter().fold(BTreeMap::new(), |mut arrows, node| {
+                let dependencies = list(&node["deps"]).into_iter().filter(is_taken);
+                let dependencies = dependencies.map(|dependency| names[&text(&dependency["pkg"])].clone());
+                arrows.entry(names[&text(&node["id"])].clone()).or_insert_with(BTreeSet::new).extend(dependencies);
+                arrows
+            })
+        };
+        Self { members, direct: arrows(&|_| true), built: arrows(&is_built) }
     }
 
     /// Everything that `name` is built of or tested with, itself excluded.
@@ -57,18 +62,26 @@ impl Graph {
 fn crates_depend_on_each_other_as_drawn() {
     let graph = Graph::of_workspace();
     let [datasets, probes, theory] = ["widthwise-datasets", "widthwise-probes", "widthwise-theory"];
-    let tensors = "widthwise-tensors";
-    assert_eq!(graph.members, BTreeSet::from(["widthwise", datasets, probes, theory, tensors].map(str::to_owned)));
-    // The root uses all three, so the walk below is over a graph that has arrows.
-    assert!([datasets, probes, theory, "burn"].iter().all(|name| graph.all("widthwise").contains(*name)));
+    let [tensors, statistics, testing] = ["widthwise-tensors", "widthwise-statistics", "widthwise-testing"];
+    let inner = [datasets, probes, theory, tensors, statistics, testing];
+    let members = inner.into_iter().chain(["widthwise"]).map(str::to_owned);
+    assert_eq!(graph.members, members.collect());
+    // The root uses all of them, so the walk below is over a graph that has arrows.
+    assert!(inner.into_iter().chain(["burn"]).all(|name| graph.all("widthwise").contains(name)));
     assert!(graph.all(probes).contains("burn"));
-    for member in [datasets, probes, theory, tensors] {
+    assert_eq!(graph.all(testing), BTreeSet::new(), "what tests state needs nothing");
+    assert!(graph.built.values().all(|built| !built.contains(testing)), "tests alone state bounds");
+    for member in inner {
         assert!(!graph.all(member).contains("widthwise"), "{member} depends on the program");
     }
     assert!(!graph.all(tensors).iter().any(|name| name.starts_with("widthwise")), "tensors are the ground floor");
     assert!(!graph.all(probes).contains(theory), "what measures depends on what predicts");
     assert!(!graph.all(theory).contains(probes), "what predicts depends on what measures");
-    for (member, others) in [(theory, [datasets, probes]), (datasets, [theory, probes])] {
+    for (member, others) in [
+        (theory, [datasets, probes, statistics]),
+        (datasets, [theory, probes, statistics]),
+        (statistics, [theory, probes, datasets]),
+    ] {
         let all = graph.all(member);
         let is_framework = |name: &&String| *name == "burn" || name.starts_with("burn-") || name.starts_with("cubecl");
         assert_eq!(all.iter().find(is_framework), None, "{member} depends on the framework");

@@ -7,8 +7,8 @@ use faer::Mat;
 use widthwise::config::{Family, GatesConfig, NetworkConfig};
 use widthwise::network::{Network, build_architecture, draw_gates};
 use widthwise::observation::Observation;
-use widthwise_probes::gaussianity::{EnsembleMean, MemberMoments, ensemble_moments};
 use widthwise_probes::{Observed, empirical_nngp, empirical_ntk, partial_jacobian_norms};
+use widthwise_statistics::gaussianity::{EnsembleMean, MemberMoments, ensemble_moments};
 use widthwise_tensors::to_f32;
 use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Padding, Parameterization, kernels,

@@ -15,12 +15,12 @@ use widthwise::record::npy;
 use widthwise::record::row::Row;
 use widthwise::record::weights::Weights;
 use widthwise::training::gradient::gradient;
-use widthwise_probes::information::kde_bounds;
 use widthwise_probes::{Observed, gradient_covariance_trace, gradient_covariance_trace_of_kernel, trace_shares};
+use widthwise_statistics::information::kde_bounds;
 use widthwise_tensors::to_f64;
+use widthwise_testing::{assert_near, round_off};
 use widthwise_theory::{Parameterization, UpdateRule};
 
-use crate::bounds::round_off;
 use crate::networks::{families, inputs, layered, network};
 use crate::program::widthwise;
 use crate::two_roads::jacobian;
@@ -43,11 +43,11 @@ fn layer_shares_are_those_of_the_jacobian() {
             let mut first = 0;
             for (share, count) in shares.iter().zip(parameters_by_layer(&network)) {
                 let squares: f64 = rows.iter().flat_map(|row| &row[first..first + count]).map(|g| g * g).sum();
-                round_off(*share, squares / total, 1.0, 1000);
+                assert_near(*share, squares / total, round_off(1000));
                 first += count;
             }
             assert_eq!(first, rows[0].len(), "{name}");
-            round_off(shares.iter().sum(), 1.0, 1.0, 10);
+            assert_near(shares.iter().sum(), 1.0, round_off(10));
         }
     }
 }
@@ -128,7 +128,7 @@ fn gradients_of_losses_at_the_outputs_lead_to_those_of_the_weights() {
                 .collect();
             let scale = expected.iter().map(|g| g.abs()).fold(0.0, f64::max);
             for (found, expected) in found.iter().zip(expected) {
-                round_off(*found, *expected, scale, 100);
+                assert_near(*found, *expected, scale * round_off(100));
             }
         }
     }

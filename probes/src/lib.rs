@@ -1,10 +1,7 @@
 //! Probes: measure a network seen as traces and pullbacks. They know no family, no theory and no file.
 
-pub mod gaussianity;
 mod gradient_norms;
-pub mod information;
 mod kernel_metrics;
-pub mod lanczos;
 mod matrix;
 mod nngp;
 pub mod ntk;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use widthwise_statistics::Deviations;
+
 use crate::record::budget::{BudgetRow, Part, Split, Trajectory};
 
 /// Outputs of one member: by step, split and trajectory, one number a point.
@@ -22,14 +24,12 @@ impl Difference {
             })
             .collect::<Option<_>>()?;
         let (count, points) = (of_members.len(), of_members.first()?.len());
-        let mean_of = |point: usize| of_members.iter().map(|d| d[point]).sum::<f64>() / count as f64;
-        let mean: Vec<f64> = (0..points).map(mean_of).collect();
-        let squared_error_of = |point: usize| {
-            let squares: f64 = of_members.iter().map(|d| (d[point] - mean[point]).powi(2)).sum();
-            squares / ((count - 1) * count) as f64
-        };
-        let squared_error = (count > 1).then(|| (0..points).map(squared_error_of).collect());
-        Some(Self { mean, squared_error })
+        let found: Vec<Deviations> =
+            (0..points).map(|point| Deviations::of(of_members.iter().map(|d| d[point]))).collect();
+        // One division where `Deviations::variance_of_mean` has two: budgets that were written keep their last digit.
+        let squared_error_of = |found: &Deviations| found.squares / ((count - 1) * count) as f64;
+        let squared_error = (count > 1).then(|| found.iter().map(squared_error_of).collect());
+        Some(Self { mean: found.iter().map(|found| found.mean).collect(), squared_error })
     }
 
     fn root_mean_square(&self) -> f64 {

@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
+use widthwise_statistics::Estimate;
+use widthwise_statistics::power_law::Center;
 
-use super::limit::mean_and_error;
-use super::power_law::Center;
 use super::quantity::LadderQuantity;
 use super::unit::Measured;
 use crate::config::parse;
@@ -191,15 +191,15 @@ pub(super) type Values = BTreeMap<(LadderQuantity, Option<usize>), BTreeMap<usiz
 /// Mean, standard error and median of every quantity at every width.
 pub(super) fn means(values: &Values) -> Vec<MeanRow> {
     let of_width = |(quantity, layer): (LadderQuantity, Option<usize>), (&width, values): (&usize, &Vec<f64>)| {
-        let (mean, error) = mean_and_error(values);
+        let found = Estimate::mean(values);
         let median = Center::Median.of(&mut values.clone());
         MeanRow {
             quantity,
             layer,
             width,
             members: values.len(),
-            mean,
-            std_error: Some(error).filter(|e| e.is_finite()),
+            mean: found.value,
+            std_error: Some(found.std_error).filter(|e| e.is_finite()),
             median,
         }
     };

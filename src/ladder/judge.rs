@@ -8,13 +8,13 @@
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use widthwise_statistics::judge::{Expected, of_interval};
+use widthwise_statistics::power_law::{Center, fit};
+use widthwise_statistics::{Rung, Verdict, extrapolate};
 use widthwise_theory::WidthRates;
 
 use super::folder::Values;
-use super::limit::extrapolate;
-use super::power_law::{Center, PowerLaw, Rung, fit};
 use super::quantity::{Declared, LadderQuantity, Question};
-use crate::verdict::Verdict;
 
 /// Mean relative change of the tangent kernel up to which a width counts as lazy.
 pub const LAZY_CHANGE: f64 = 0.1;
@@ -146,7 +146,9 @@ fn exponent(
         (Center::Median, _) => None,
         (_, None) => Some(Verdict::NoPrediction),
         (_, Some(declared)) => Some(match found {
-            Some(found) if is_enough && members_of(used) >= FEWEST_MEMBERS => verdict_of(&found, declared.accepted),
+            Some(found) if is_enough && members_of(used) >= FEWEST_MEMBERS => {
+                of_interval(found.interval, declared.accepted)
+            }
             _ => Verdict::Undecided,
         }),
     };
@@ -171,25 +173,14 @@ fn exponent(
     }
 }
 
-fn verdict_of(found: &PowerLaw, accepted: [f64; 2]) -> Verdict {
-    let [low, high] = found.interval;
-    if high < accepted[0] || low > accepted[1] {
-        Verdict::Disagrees
-    } else if high - low <= accepted[1] - accepted[0] {
-        Verdict::Agrees
-    } else {
-        Verdict::Undecided
-    }
-}
-
 fn limit_of(quantity: LadderQuantity, rungs: &[Rung], theory: Option<(f64, f64)>) -> Fit {
     let found = extrapolate(rungs);
-    let z = found.and_then(|found| theory.map(|(declared, _)| (found.value - declared) / found.std_error));
-    let verdict = match (z, theory, found) {
-        (_, None, _) => Verdict::NoPrediction,
-        _ if members_of(rungs) < FEWEST_MEMBERS => Verdict::Undecided,
-        (Some(z), _, _) if z.abs() >= 4.0 => Verdict::Disagrees,
-        (Some(_), Some((_, size)), Some(found)) if 4.0 * found.std_error <= 0.1 * size => Verdict::Agrees,
+    let z = found.and_then(|found| theory.map(|(declared, _)| found.z(declared)));
+    let verdict = match (theory, found) {
+        (None, _) => Verdict::NoPrediction,
+        (Some((value, size)), Some(found)) if members_of(rungs) >= FEWEST_MEMBERS => {
+            Expected::Value { value, reach: 0.1 * size }.judge(found)
+        }
         _ => Verdict::Undecided,
     };
     Fit {
@@ -231,17 +222,11 @@ fn members_of(rungs: &[Rung]) -> usize {
 /// The verdict of all: the worst of the exponents of means, and a limit that disagrees. A limit that is too coarse to tell decides
 /// nothing.
 pub(super) fn overall(fits: &[Fit], has_diverged: bool) -> Verdict {
-    let judged = || fits.iter().filter(|fit| fit.statistic == Statistic::ExponentOfMean);
-    let any = |verdict| fits.iter().any(|fit| fit.verdict == Some(verdict));
-    if has_diverged || any(Verdict::Disagrees) || growing(fits).is_some() {
-        Verdict::Disagrees
-    } else if judged().any(|fit| fit.verdict == Some(Verdict::Undecided))
-        || !judged().any(|fit| fit.verdict == Some(Verdict::Agrees))
-    {
-        Verdict::Undecided
-    } else {
-        Verdict::Agrees
+    if has_diverged || growing(fits).is_some() {
+        return Verdict::Disagrees;
     }
+    let decides = |fit: &&Fit| fit.statistic == Statistic::ExponentOfMean || fit.verdict == Some(Verdict::Disagrees);
+    Verdict::of_all(fits.iter().filter(decides).filter_map(|fit| fit.verdict))
 }
 
 /// The fit of the pre-activations that grow fastest with the width, if any do beyond doubt: no learning rate then serves all widths, whether or not that

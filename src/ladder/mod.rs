@@ -8,9 +8,7 @@
 mod figure;
 mod folder;
 mod judge;
-mod limit;
 mod linear_path;
-mod power_law;
 mod quantity;
 mod setting;
 mod unit;
@@ -23,7 +21,6 @@ use widthwise_theory::Parameterization;
 
 pub use folder::{MeanRow, UnitRow};
 pub use judge::{FEWEST_MEMBERS, FEWEST_WIDTHS, Fit, LAZY_CHANGE, Statistic, growing};
-pub use power_law::{COVERAGE, RESAMPLES};
 pub use quantity::LadderQuantity;
 
 use crate::config::{Checked, NetworkConfig, Stop};

@@ -2,13 +2,13 @@
 
 use burn::tensor::{DType, Tensor};
 use faer::Mat;
-use widthwise_probes::gaussianity::MemberMoments;
-use widthwise_probes::information::{BinnedLayer, BinningRule, InformationError, kde_bounds};
 use widthwise_probes::{
     KernelSummary, Observed, centred_alignment, effective_rank, empirical_nngp, gradient_covariance_trace,
     gradient_covariance_trace_of_kernel, label_overlap, mean_entries, partial_jacobian_norms, relative_distance,
     target_alignment, trace_shares, velocity,
 };
+use widthwise_statistics::gaussianity::MemberMoments;
+use widthwise_statistics::information::{BinnedLayer, BinningRule, InformationError, kde_bounds};
 use widthwise_tensors::{to_f32, to_f64};
 
 use super::{Evaluation, InitialWeights, Measured, Past, Snapshot, evaluate, evaluate_from};

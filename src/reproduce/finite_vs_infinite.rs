@@ -7,10 +7,10 @@
 //! the jackknife's over networks.
 
 use anyhow::{Result, bail};
+use widthwise_statistics::{Deviations, Estimate, jackknife};
 use widthwise_tensors::to_f64;
 use widthwise_theory::Training;
 
-use super::estimate::{Estimate, jackknife};
 use super::numbers::NumberRow;
 use super::problem::{Problem, at_step, configured};
 use super::table::{Expected, TableRow};
@@ -227,10 +227,9 @@ fn mean_square(f: &[f64], mu: &[f64]) -> f64 {
 
 /// Unbiased estimate of `<(E f - mu)^2>` from the chosen networks.
 fn squared_distance(outputs: &[Vec<f64>], chosen: &[usize], mu: &[f64]) -> f64 {
-    let (mean, count) = (mean_output(outputs, chosen), chosen.len() as f64);
     let of = |x: usize| {
-        let squares: f64 = chosen.iter().map(|&m| (outputs[m][x] - mean[x]).powi(2)).sum();
-        (mean[x] - mu[x]).powi(2) - squares / (count - 1.0) / count
+        let found = Deviations::of(chosen.iter().map(|&m| outputs[m][x]));
+        (found.mean - mu[x]).powi(2) - found.variance_of_mean()
     };
     (0..mu.len()).map(of).sum::<f64>() / mu.len() as f64
 }

@@ -10,12 +10,13 @@ use std::f64::consts::FRAC_1_PI;
 use anyhow::Result;
 use faer::Mat;
 use widthwise_probes::{empirical_ntk, relative_distance};
+use widthwise_statistics::Estimate;
+use widthwise_statistics::power_law::power_of_estimates;
 use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Parameterization, kernels,
 };
 
 use super::circle::{REMARK, equal_angles, examples, scattered_angles};
-use super::estimate::{Estimate, power_of_width};
 use super::numbers::NumberRow;
 use super::problem::{Problem, at_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
@@ -147,7 +148,7 @@ impl Recipe for Circle {
             for (width, value) in at {
                 found.table.push(TableRow::shown(format!("{what}, n = {width}"), *value));
             }
-            let power = power_of_width(at);
+            let power = power_of_estimates(at);
             let row = TableRow::judged(format!("{what}: power of the width"), Expected::Below(0.0), power);
             found.table.push(row.recalled(recalled));
         }

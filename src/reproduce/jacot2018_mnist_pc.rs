@@ -7,9 +7,10 @@
 use anyhow::{Context, Result, ensure};
 use faer::{Mat, Side};
 use widthwise_datasets::Examples;
+use widthwise_statistics::Estimate;
+use widthwise_statistics::power_law::power_of_estimates;
 use widthwise_tensors::to_f64;
 
-use super::estimate::{Estimate, power_of_width};
 use super::numbers::NumberRow;
 use super::problem::{Problem, at_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
@@ -132,7 +133,7 @@ impl Recipe for PrincipalComponent {
         for (width, aside) in &deviations {
             found.table.push(TableRow::shown(format!("deviation from the line at the end, n = {width}"), *aside));
         }
-        let power = power_of_width(&deviations);
+        let power = power_of_estimates(&deviations);
         let row =
             TableRow::judged("deviation from the line at the end: power of the width", Expected::Below(0.0), power);
         found.table.push(row.recalled("falls with the width"));

@@ -6,11 +6,11 @@
 
 use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, Normal};
+use widthwise_statistics::Estimate;
 use widthwise_tensors::to_f64;
 use widthwise_theory::Prediction;
 
 use super::circle::{REMARK, equal_angles, examples, scattered_angles};
-use super::estimate::Estimate;
 use super::numbers::NumberRow;
 use super::problem::{Problem, at_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};

@@ -6,10 +6,10 @@
 
 use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, Normal};
+use widthwise_statistics::Estimate;
 use widthwise_tensors::to_f64;
 use widthwise_theory::Prediction;
 
-use super::estimate::Estimate;
 use super::numbers::NumberRow;
 use super::problem::{Problem, at_rate, at_step, configured};
 use super::table::{Expected, TableRow};

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use widthwise_datasets::DatasetSpec;
+use widthwise_statistics::Estimate;
+use widthwise_statistics::power_law::power_of_estimates;
 
-use super::estimate::{Estimate, power_of_width};
 use super::numbers::NumberRow;
 use super::problem::{Problem, at_rate, at_width, configured};
 use super::table::{Expected, TableRow};
@@ -143,7 +144,7 @@ impl Recipe for Linearization {
             let falls = last.1.minus(first.1);
             let quantity = format!("{what}: n = {} less n = {}", last.0, first.0);
             found.table.push(TableRow::judged(quantity, Expected::Below(0.0), falls));
-            let power = power_of_width(&at_end);
+            let power = power_of_estimates(&at_end);
             let bound = TableRow::judged(format!("{what}: power of the width"), BOUND, power);
             found.table.push(bound.recalled("-1/2 or faster"));
             if let Some((width, paths)) = drawn.last() {

@@ -4,7 +4,6 @@
 //! Taylor models and writes nothing itself; its folder is written here.
 
 mod circle;
-mod estimate;
 mod finite_vs_infinite;
 mod folder;
 mod jacot2018_circle;
@@ -31,7 +30,6 @@ use crate::signals::StopFlag;
 use crate::verdict::Verdict;
 use folder::WORK;
 
-pub use estimate::Estimate;
 pub use numbers::NumberRow;
 pub use table::TableRow;
 

@@ -1,8 +1,7 @@
 //! `numbers.csv`: every number behind the figure and the table of a recipe, one a row.
 
 use serde::{Deserialize, Serialize};
-
-use super::estimate::Estimate;
+use widthwise_statistics::Estimate;
 
 /// A row of `numbers.csv`; what does not apply is an empty cell.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

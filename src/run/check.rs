@@ -82,15 +82,13 @@ fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport
     claims.sort_by_key(|(name, _)| !is_required(name));
     let missing: Vec<String> =
         required.iter().filter(|name| !claims.iter().any(|(found, _)| found == *name)).cloned().collect();
-    let verdicts = || claims.iter().filter(|(name, _)| is_required(name)).filter_map(|(_, row)| row.verdict);
+    let verdicts = claims.iter().filter(|(name, _)| is_required(name)).filter_map(|(_, row)| row.verdict);
     // Members cut off by the clock ended at different steps: what they agree on is not what was asked.
     let is_complete = matches!(outcome, Outcome::Finished | Outcome::LossReached);
-    let verdict = if outcome == Outcome::Diverged || verdicts().any(|verdict| verdict == Verdict::Disagrees) {
-        Verdict::Disagrees
-    } else if is_complete && missing.is_empty() && !required.is_empty() && verdicts().all(|v| v == Verdict::Agrees) {
-        Verdict::Agrees
-    } else {
-        Verdict::Undecided
+    let verdict = match Verdict::of_all(verdicts) {
+        _ if outcome == Outcome::Diverged => Verdict::Disagrees,
+        Verdict::Agrees if !is_complete || !missing.is_empty() => Verdict::Undecided,
+        verdict => verdict,
     };
     CheckReport { claims, required, missing, outcome, verdict, reasons: Vec::new() }
 }

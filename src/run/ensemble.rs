@@ -8,14 +8,15 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use faer::Mat;
-use widthwise_probes::gaussianity::{
+use widthwise_statistics::beyond_round_off;
+use widthwise_statistics::gaussianity::{
     EnsembleMean, FEW_VALUES, MemberMoments, Moment, Null, NullLevel, ensemble_moments, kolmogorov_smirnov,
     null_distance, null_moments,
 };
 
 use super::folder;
 use super::recorder::{against_infinite_width, read_outputs};
-use crate::comparison::{Comparison, beyond_round_off, judge};
+use crate::comparison::{Comparison, judge};
 use crate::measurement::Measured;
 use crate::prediction::{self, Theory};
 use crate::quantity::Quantity;

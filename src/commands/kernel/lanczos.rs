@@ -4,7 +4,7 @@ use std::io;
 
 use rand::RngExt;
 use widthwise::record::tiles::MatrixFile;
-use widthwise_probes::lanczos::Lanczos;
+use widthwise_statistics::lanczos::Lanczos;
 
 /// Steps, each of which reads the whole file.
 const STEPS: usize = 40;

@@ -11,8 +11,8 @@ use widthwise::entries::Entries;
 use widthwise::memory::Bytes;
 use widthwise::record::{atomic, npy};
 use widthwise::signals::StopFlag;
-use widthwise_probes::lanczos::{Eigenpair, Found, Search, largest_eigenpairs};
 use widthwise_probes::ntk::Plan;
+use widthwise_statistics::lanczos::{Eigenpair, Found, Search, largest_eigenpairs};
 use widthwise_tensors::Number;
 
 use super::source::BlockSource;

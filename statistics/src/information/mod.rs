@@ -16,8 +16,6 @@
 //! Values are in nats. Layers arrive as `examples x units` row-major slices.
 
 mod binning;
-#[cfg(test)]
-pub(crate) mod bounds;
 mod entropy;
 mod error;
 mod estimate;

@@ -70,10 +70,10 @@ pub fn null_distance(values: usize, random: &mut impl Rng) -> Result<NullLevel, 
 mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
+    use widthwise_testing::{assert_near, sampling};
 
     use super::super::{MemberMoments, ensemble_moments};
     use super::*;
-    use crate::information::bounds::{assert_within, sampling};
 
     // Four standard errors of the mean square of what is drawn, which is not Gaussian.
     #[test]
@@ -102,7 +102,7 @@ mod tests {
                     let variance = squares.iter().map(|square| (square - mean).powi(2)).sum::<f64>() / count;
                     // The jackknife's correction, taken off from more than FEW_VALUES, adds a little of its own.
                     let own = if members * units > FEW_VALUES { 0.03 * mean } else { 0.0 };
-                    assert_within(mean, level.spread.powi(2), sampling((variance / count).sqrt()) + own);
+                    assert_near(mean, level.spread.powi(2), sampling((variance / count).sqrt()) + own);
                 }
             }
         }
@@ -119,9 +119,9 @@ mod tests {
             let ratio = modified(values as f64) / modified(1024.0);
             let count = DRAWS as f64;
             // Both sides are drawn, and the form is good to a few percent for few values.
-            assert_within(level.mean * ratio, large.mean, 0.03 * large.mean + sampling(large.spread / count.sqrt()));
+            assert_near(level.mean * ratio, large.mean, 0.03 * large.mean + sampling(large.spread / count.sqrt()));
             let error = large.spread / (2.0 * count).sqrt();
-            assert_within(level.spread * ratio, large.spread, 0.05 * large.spread + sampling(2.0 * error));
+            assert_near(level.spread * ratio, large.spread, 0.05 * large.spread + sampling(2.0 * error));
         }
         assert!(null_distance(4, &mut random).is_err());
     }

@@ -97,9 +97,9 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use rand_distr::{Exp1, StandardNormal};
+    use widthwise_testing::{assert_near, reference, round_off, sampling};
 
     use super::*;
-    use crate::information::bounds::{assert_within, reference, round_off, sampling};
 
     // N = 20, unit Gaussians: .34997... are the formulas in an independent program, which agreed with its simulation.
     #[test]
@@ -111,7 +111,7 @@ mod tests {
             (cumulants.skewness_error(), 0.5121, 4),
             (cumulants.excess_kurtosis_error(), 0.9924, 4),
         ] {
-            assert_within(found, expected, reference(digits));
+            assert_near(found, expected, reference(digits));
         }
     }
 
@@ -135,7 +135,7 @@ mod tests {
         ];
         for (square, error) in squares.into_iter().zip(errors) {
             // The squares have kurtosis up to about 20, so their average has the relative error sqrt(20 / repeats).
-            assert_within(square / (error * error), 1.0, sampling((20.0 / f64::from(repeats)).sqrt()));
+            assert_near(square / (error * error), 1.0, sampling((20.0 / f64::from(repeats)).sqrt()));
         }
     }
 
@@ -153,7 +153,7 @@ mod tests {
         }
         for (values, exact) in [(third, 2.0), (fourth, 6.0)] {
             let (mean, [s2, ..]) = centred_sums(&values);
-            assert_within(mean, exact, sampling(s2.sqrt() / f64::from(repeats)));
+            assert_near(mean, exact, sampling(s2.sqrt() / f64::from(repeats)));
         }
     }
 
@@ -161,9 +161,9 @@ mod tests {
     fn four_values_by_hand() {
         // Deviations -3, -1, 1, 3: S2 = 20, S3 = 0, S4 = 164.
         let cumulants = Cumulants::new(&[0.0f32, 2.0, 4.0, 6.0]).unwrap();
-        assert_within(cumulants.mean, 3.0, round_off(4));
-        assert_within(cumulants.second, 20.0 / 3.0, round_off(20));
-        assert_within(cumulants.third, 0.0, round_off(20));
-        assert_within(cumulants.fourth, (20.0 * 164.0 - 9.0 * 400.0) / 6.0, 100.0 * round_off(20));
+        assert_near(cumulants.mean, 3.0, round_off(4));
+        assert_near(cumulants.second, 20.0 / 3.0, round_off(20));
+        assert_near(cumulants.third, 0.0, round_off(20));
+        assert_near(cumulants.fourth, (20.0 * 164.0 - 9.0 * 400.0) / 6.0, 100.0 * round_off(20));
     }
 }

@@ -66,10 +66,10 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use rand_distr::StandardNormal;
+    use widthwise_testing::{assert_near, sampling};
 
     use super::super::{anderson_darling, cramer_von_mises, kolmogorov_smirnov};
     use super::*;
-    use crate::information::bounds::{assert_within, sampling};
 
     const STATISTICS: [Statistic; 3] =
         [Statistic::KolmogorovSmirnov, Statistic::CramerVonMises, Statistic::AndersonDarling];
@@ -111,7 +111,7 @@ mod tests {
                 let nominal = level.probability();
                 let standard_error = (nominal * (1.0 - nominal) / repeats as f64).sqrt();
                 for rate in rates {
-                    assert_within(*rate, nominal, sampling(standard_error));
+                    assert_near(*rate, nominal, sampling(standard_error));
                 }
             }
         }
@@ -137,7 +137,7 @@ mod tests {
             pooled.extend(z);
         }
         let standard_error = (0.05f64 * 0.95 / f64::from(networks)).sqrt();
-        assert_within(f64::from(rejected) / f64::from(networks), 0.05, sampling(standard_error));
+        assert_near(f64::from(rejected) / f64::from(networks), 0.05, sampling(standard_error));
         assert!(anderson_darling(&pooled, Null::Estimated).unwrap().modified > 10.0 * critical);
     }
 }

@@ -27,6 +27,7 @@
 //! Units and inputs of one member are dependent, so errors and biases are jackknifed over members.
 
 use super::error::GaussianityError;
+use crate::Jackknife;
 
 /// Power sums of one layer of one network, from which an ensemble is pooled.
 #[derive(Debug, Clone, PartialEq)]
@@ -224,12 +225,11 @@ pub fn ensemble_moments(members: &[MemberMoments], about: EnsembleMean) -> Resul
         }
     }
     let moment = |k: usize| {
-        let mean = left_out.iter().map(|moments| moments[k]).sum::<f64>() / count;
-        let scatter = left_out.iter().map(|moments| (moments[k] - mean).powi(2)).sum::<f64>();
+        let found = Jackknife::of(left_out.iter().map(|moments| moments[k]));
         Moment {
             value: pooled[k],
-            standard_error: (scatter * (count - 1.0) / count).sqrt(),
-            bias: if left + units > FEW_VALUES { (count - 1.0) * (mean - pooled[k]) } else { 0.0 },
+            standard_error: found.std_error,
+            bias: if left + units > FEW_VALUES { found.bias(pooled[k]) } else { 0.0 },
         }
     };
     let kurtosis = moment(3);

@@ -1,9 +1,9 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::StandardNormal;
+use widthwise_testing::{assert_near, round_off, sampling};
 
 use super::*;
-use crate::information::bounds::{assert_within, round_off, sampling};
 
 /// Read-out pre-activations of random networks of `depth` hidden ReLU layers of `width` units, without biases, at
 /// one input: given the layer before they are `N(0, q)`, so a layer costs `width` draws.
@@ -30,11 +30,11 @@ fn relu_ensembles_have_the_exact_kurtosis_by_both_routes() {
             ensemble_moments(&relu_members(members, width, depth as usize, 20, 11), EnsembleMean::Zero).unwrap();
         let pair = moments.pair_excess_kurtosis.unwrap();
         for route in [moments.excess_kurtosis, pair] {
-            assert_within(route.value, exact, sampling(route.standard_error));
+            assert_near(route.value, exact, sampling(route.standard_error));
         }
-        assert_within(moments.variance.value, 1.0, sampling(moments.variance.standard_error));
-        assert_within(moments.skewness.value, 0.0, sampling(moments.skewness.standard_error));
-        assert_within(moments.mean.value, 0.0, sampling(moments.mean.standard_error));
+        assert_near(moments.variance.value, 1.0, sampling(moments.variance.standard_error));
+        assert_near(moments.skewness.value, 0.0, sampling(moments.skewness.standard_error));
+        assert_near(moments.mean.value, 0.0, sampling(moments.mean.standard_error));
         // By how much pairs are the better route depends on how little q fluctuates; 0.6 was found at width 100.
         if width == 100 {
             assert!(pair.standard_error < 0.75 * moments.excess_kurtosis.standard_error);
@@ -55,7 +55,7 @@ fn the_jackknife_error_is_that_of_the_influence_function() {
     let spread = influence.iter().map(|g| (g - mean).powi(2)).sum::<f64>() / (count - 1.0);
     let jackknife = ensemble_moments(&members, EnsembleMean::Zero).unwrap().kurtosis.standard_error;
     // Relative difference of order 1/members times the kurtosis of the influence.
-    assert_within(jackknife / (spread / count).sqrt(), 1.0, 100.0 / count);
+    assert_near(jackknife / (spread / count).sqrt(), 1.0, 100.0 / count);
 }
 
 // Independent Gaussians: 8 members of 4 units at one input, for which the bias is exact.
@@ -70,7 +70,7 @@ fn few_members_bias_the_kurtosis_and_the_jackknife_sees_it() {
     }
     // A plain ratio of moments of N independent Gaussians about a known mean has expectation 3 N / (N + 2) = 2.82.
     for values in [raw, corrected] {
-        assert_within(mean(&values), 3.0, sampling(error(&values)));
+        assert_near(mean(&values), 3.0, sampling(error(&values)));
     }
 }
 
@@ -100,7 +100,7 @@ fn few_gaussian_values_have_no_excess() {
                 }
             }
             for values in &found {
-                assert_within(mean(values), 0.0, sampling(error(values)));
+                assert_near(mean(values), 0.0, sampling(error(values)));
             }
         }
     }
@@ -142,15 +142,15 @@ fn moments_about_the_estimated_mean_do_not_see_a_shift() {
     let there = ensemble_moments(&shifted([2.0, -1.0]), EnsembleMean::Estimated).unwrap();
     // The shifted values are rounded to f32.
     let bound = f64::from(f32::EPSILON) / f64::EPSILON * round_off(4);
-    assert_within(there.mean.value - here.mean.value, 0.5, bound);
+    assert_near(there.mean.value - here.mean.value, 0.5, bound);
     for (a, b) in [
         (here.variance, there.variance),
         (here.skewness, there.skewness),
         (here.kurtosis, there.kurtosis),
         (here.pair_excess_kurtosis.unwrap(), there.pair_excess_kurtosis.unwrap()),
     ] {
-        assert_within(a.value, b.value, bound);
-        assert_within(a.standard_error, b.standard_error, bound);
+        assert_near(a.value, b.value, bound);
+        assert_near(a.standard_error, b.standard_error, bound);
     }
 }
 
@@ -170,11 +170,11 @@ fn pooled_moments_agree_with_sums_over_units_and_pairs() {
         }
     }
     let moments = ensemble_moments(&members, EnsembleMean::Estimated).unwrap();
-    assert_within(moments.variance.value, power(2), round_off(16));
-    assert_within(moments.skewness.value, power(3) / power(2).powf(1.5), round_off(16));
-    assert_within(moments.kurtosis.value, 10.0 / 8.0 * power(4) / power(2).powi(2), round_off(16));
+    assert_near(moments.variance.value, power(2), round_off(16));
+    assert_near(moments.skewness.value, power(3) / power(2).powf(1.5), round_off(16));
+    assert_near(moments.kurtosis.value, 10.0 / 8.0 * power(4) / power(2).powi(2), round_off(16));
     let pair = moments.pair_excess_kurtosis.unwrap();
-    assert_within(pair.value, 3.0 * (80.0 / 66.0 * pairs / power(2).powi(2) - 1.0), round_off(32));
+    assert_near(pair.value, 3.0 * (80.0 / 66.0 * pairs / power(2).powi(2) - 1.0), round_off(32));
 }
 
 #[test]
@@ -189,10 +189,10 @@ fn inputs_of_different_variance_are_standardised_before_they_are_averaged() {
     let (one, two): (Vec<_>, Vec<_>) = members.into_iter().unzip();
     let one = ensemble_moments(&one, EnsembleMean::Zero).unwrap();
     let two = ensemble_moments(&two, EnsembleMean::Zero).unwrap();
-    assert_within(two.kurtosis.value, one.kurtosis.value, round_off(500));
+    assert_near(two.kurtosis.value, one.kurtosis.value, round_off(500));
     // Two inputs of one network are one piece of evidence: the error must not shrink.
-    assert_within(two.kurtosis.standard_error, one.kurtosis.standard_error, round_off(500));
-    assert_within(two.variance.value, one.variance.value * (1.0 + 256.0) / 2.0, 200.0 * round_off(500));
+    assert_near(two.kurtosis.standard_error, one.kurtosis.standard_error, round_off(500));
+    assert_near(two.variance.value, one.variance.value * (1.0 + 256.0) / 2.0, 200.0 * round_off(500));
 }
 
 #[test]

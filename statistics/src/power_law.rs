@@ -1,28 +1,25 @@
-//! Powers of the width: `log` of the mean (or median) over members against `log n`, by least squares, with an interval from
-//! resampling the members inside every width (Efron and Tibshirani 1993, the percentile interval). Resampled means of `m` members
-//! scatter too little, by `sqrt((m - 1)/m)`, since a resample varies about the members' mean instead of the true one; intervals and
-//! errors are widened by as much (Hesterberg 2015, 1411.5279).
+//! Powers of the width: the least-squares line through `log` of a number against `log n`. Two kinds of error:
+//!
+//! - [`fit`] has the numbers of single members, takes their mean (or median) at every width and resamples them inside every width;
+//! - [`power_of_estimates`] has one number a width with an error that is known, and propagates it to first order.
 
-use rand::{Rng, RngExt};
+use rand::Rng;
 
-/// Resamples behind an interval.
-pub const RESAMPLES: usize = 2000;
-
-/// Share of the resamples inside an interval.
-pub const COVERAGE: f64 = 0.95;
+use crate::resampling::{Bootstrap, RESAMPLES, drawn_again};
+use crate::{Deviations, Estimate};
 
 /// Positive numbers of independent members of one width.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Rung {
+pub struct Rung {
     /// The width.
-    pub(super) width: usize,
+    pub width: usize,
     /// One number a member.
-    pub(super) values: Vec<f64>,
+    pub values: Vec<f64>,
 }
 
 /// What stands for a width.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Center {
+pub enum Center {
     /// The mean over members.
     Mean,
     /// Their median, which a few far ones do not move.
@@ -31,7 +28,7 @@ pub(super) enum Center {
 
 impl Center {
     /// Of `values`, which are left in another order.
-    pub(super) fn of(self, values: &mut [f64]) -> f64 {
+    pub fn of(self, values: &mut [f64]) -> f64 {
         match self {
             Self::Mean => values.iter().sum::<f64>() / values.len() as f64,
             Self::Median => {
@@ -45,15 +42,15 @@ impl Center {
 
 /// `value = prefactor * width^exponent`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct PowerLaw {
+pub struct PowerLaw {
     /// The power.
-    pub(super) exponent: f64,
+    pub exponent: f64,
     /// Value at width one.
-    pub(super) prefactor: f64,
-    /// Where the middle [`COVERAGE`] of the resampled exponents lies, widened.
-    pub(super) interval: [f64; 2],
+    pub prefactor: f64,
+    /// Where the middle [`COVERAGE`](crate::COVERAGE) of the resampled exponents lies, widened.
+    pub interval: [f64; 2],
     /// Standard deviation of the resampled exponents, widened.
-    pub(super) std_error: f64,
+    pub std_error: f64,
 }
 
 /// Slope and intercept of the least-squares line through `points`.
@@ -68,7 +65,7 @@ fn line(points: &[(f64, f64)]) -> (f64, f64) {
 }
 
 /// Fits a power of the width. `None` unless there are two widths or more and every value is positive and finite.
-pub(super) fn fit(rungs: &[Rung], center: Center, random: &mut impl Rng) -> Option<PowerLaw> {
+pub fn fit(rungs: &[Rung], center: Center, random: &mut impl Rng) -> Option<PowerLaw> {
     let is_positive = |rung: &Rung| !rung.values.is_empty() && rung.values.iter().all(|v| v.is_finite() && *v > 0.0);
     if rungs.len() < 2 || !rungs.iter().all(is_positive) {
         return None;
@@ -76,46 +73,39 @@ pub(super) fn fit(rungs: &[Rung], center: Center, random: &mut impl Rng) -> Opti
     let point = |width: usize, values: &mut [f64]| ((width as f64).ln(), center.of(values).ln());
     let found: Vec<_> = rungs.iter().map(|rung| point(rung.width, &mut rung.values.clone())).collect();
     let (exponent, intercept) = line(&found);
-    let mut slopes: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            let resampled: Vec<_> = rungs
-                .iter()
-                .map(|rung| {
-                    let members = rung.values.len();
-                    let mut drawn: Vec<f64> =
-                        (0..members).map(|_| rung.values[random.random_range(0..members)]).collect();
-                    point(rung.width, &mut drawn)
-                })
-                .collect();
-            line(&resampled).0
-        })
-        .collect();
-    slopes.sort_by(f64::total_cmp);
-    let tail = 0.5 * (1.0 - COVERAGE);
-    let mean = slopes.iter().sum::<f64>() / RESAMPLES as f64;
-    let squares: f64 = slopes.iter().map(|slope| (slope - mean).powi(2)).sum();
-    let fewest = rungs.iter().map(|rung| rung.values.len()).min()?.max(2) as f64;
-    let widening = (fewest / (fewest - 1.0)).sqrt();
-    let end = |share: f64| exponent + widening * (quantile(&slopes, share) - exponent);
-    Some(PowerLaw {
-        exponent,
-        prefactor: intercept.exp(),
-        interval: [end(tail), end(1.0 - tail)],
-        std_error: widening * (squares / (RESAMPLES - 1) as f64).sqrt(),
-    })
+    let mut slope = || {
+        let resampled: Vec<_> =
+            rungs.iter().map(|rung| point(rung.width, &mut drawn_again(&rung.values, random))).collect();
+        line(&resampled).0
+    };
+    let slopes = (0..RESAMPLES).map(|_| slope()).collect();
+    let fewest = rungs.iter().map(|rung| rung.values.len()).min()?;
+    let Bootstrap { interval, std_error } = Bootstrap::of(exponent, slopes, fewest);
+    Some(PowerLaw { exponent, prefactor: intercept.exp(), interval, std_error })
 }
 
-/// Of ascending values, linear between them.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let at = share * (sorted.len() - 1) as f64;
-    let (below, above) = (at.floor() as usize, at.ceil() as usize);
-    sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
+/// The power of the width that independent positive estimates follow: the slope `sum c_i ln v_i` with
+/// `c_i = (x_i - <x>) / sum (x - <x>)^2`, `x = ln n`, and its error to first order in the relative errors of the `v_i`.
+pub fn power_of_estimates(points: &[(usize, Estimate)]) -> Estimate {
+    let x = points.iter().map(|(width, _)| (*width as f64).ln());
+    let Deviations { mean, squares, .. } = Deviations::of(x.clone());
+    let (mut value, mut variance) = (0.0, 0.0);
+    for ((_, estimate), x) in points.iter().zip(x) {
+        let weight = (x - mean) / squares;
+        value += weight * estimate.value.ln();
+        variance += (weight * estimate.std_error / estimate.value).powi(2);
+    }
+    Estimate { value, std_error: variance.sqrt() }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, Gamma};
+
+    use super::*;
+    use crate::COVERAGE;
 
     const WIDTHS: [usize; 6] = [64, 128, 256, 512, 1024, 2048];
 
@@ -136,7 +126,7 @@ mod tests {
         let rungs: Vec<Rung> =
             WIDTHS.into_iter().map(|n| Rung { width: n, values: vec![3.0 * (n as f64).powf(-0.5); 4] }).collect();
         for center in [Center::Mean, Center::Median] {
-            let found = fit(&rungs, center, &mut widthwise_datasets::stream(1, "test")).unwrap();
+            let found = fit(&rungs, center, &mut ChaCha8Rng::seed_from_u64(1)).unwrap();
             let off = [found.exponent + 0.5, found.interval[0] + 0.5, found.interval[1] + 0.5, found.std_error];
             assert!(off.iter().all(|off| off.abs() < 64.0 * f64::EPSILON), "{found:?}");
             assert!((found.prefactor - 3.0).abs() < 256.0 * f64::EPSILON, "{found:?}");
@@ -152,7 +142,7 @@ mod tests {
 
     #[test]
     fn intervals_cover_the_power_as_often_as_they_say() {
-        let mut random = widthwise_datasets::stream(2, "test");
+        let mut random = ChaCha8Rng::seed_from_u64(2);
         for (members, power) in [(60, -1.0), (24, -0.5), (10, -0.5)] {
             let trials = 300;
             let mut errors = Vec::new();
@@ -175,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_median_is_not_moved_by_one_far_member() {
-        let mut random = widthwise_datasets::stream(3, "test");
+        let mut random = ChaCha8Rng::seed_from_u64(3);
         let mut rungs = synthetic(-1.0, 0.01, 25, &mut random);
         rungs[5].values[0] *= 1e6;
         let mean = fit(&rungs, Center::Mean, &mut random).unwrap();
@@ -187,10 +177,25 @@ mod tests {
     fn what_has_no_logarithm_has_no_power() {
         let rung = |value| Rung { width: 64, values: vec![1.0, value] };
         let other = Rung { width: 128, values: vec![1.0, 1.0] };
-        let mut random = widthwise_datasets::stream(3, "test");
+        let mut random = ChaCha8Rng::seed_from_u64(3);
         for value in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             assert_eq!(fit(&[rung(value), other.clone()], Center::Mean, &mut random), None);
         }
         assert_eq!(fit(&[other], Center::Mean, &mut random), None);
+    }
+
+    #[test]
+    fn a_power_of_the_width_is_found_with_the_error_of_its_ends() {
+        let at = |width: usize, relative: f64| {
+            let value = 3.0 * (width as f64).powf(-0.8);
+            (width, Estimate { value, std_error: relative * value })
+        };
+        // Of two points the slope is the difference of the logarithms over ln 4.
+        let found = power_of_estimates(&[at(64, 0.03), at(256, 0.04)]);
+        assert!((found.value + 0.8).abs() < 1e2 * f64::EPSILON, "{found:?}");
+        assert!((found.std_error - 0.05 / 4.0_f64.ln()).abs() < 1e2 * f64::EPSILON, "{found:?}");
+        // The middle one of three has no weight.
+        let three = power_of_estimates(&[at(64, 0.03), at(128, 0.5), at(256, 0.04)]);
+        assert!((three.std_error - found.std_error).abs() < 1e2 * f64::EPSILON, "{three:?}");
     }
 }

@@ -81,14 +81,15 @@ fn lilliefors_tail(distance: f64, modified: f64, n: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use widthwise_testing::{assert_near, reference, round_off};
+
     use super::super::{Level, Statistic, critical_value};
     use super::*;
-    use crate::information::bounds::{assert_within, reference, round_off};
 
     #[test]
     fn one_value_in_the_middle_is_half_away() {
         let outcome = kolmogorov_smirnov(&[3.0f32], Null::Known { mean: 3.0, variance: 4.0 }).unwrap();
-        assert_within(outcome.statistic, 0.5, round_off(1));
+        assert_near(outcome.statistic, 0.5, round_off(1));
     }
 
     #[test]
@@ -99,12 +100,12 @@ mod tests {
                     2.0 * f64::from(1 - 2 * ((j - 1) % 2)) * (-2.0 * f64::from(j * j) * lambda * lambda).exp()
                 })
                 .sum();
-            assert_within(kolmogorov_tail(lambda), alternating, round_off(8));
+            assert_near(kolmogorov_tail(lambda), alternating, round_off(8));
         }
-        assert_within(kolmogorov_tail(0.2), 1.0, reference(11));
+        assert_near(kolmogorov_tail(0.2), 1.0, reference(11));
         // SciPy 1.17.1.
-        assert_within(kolmogorov_tail(0.5), 0.9639452436648751, reference(13));
-        assert_within(kolmogorov_tail(1.628), 0.009975522431181053, reference(13));
+        assert_near(kolmogorov_tail(0.5), 0.9639452436648751, reference(13));
+        assert_near(kolmogorov_tail(1.628), 0.009975522431181053, reference(13));
     }
 
     #[test]
@@ -112,7 +113,7 @@ mod tests {
         for level in Level::ALL {
             let lambda = critical_value(Statistic::KolmogorovSmirnov, Null::Known { mean: 0.0, variance: 1.0 }, level);
             // The slope of Q is at most 0.5 there, and the table has three decimals.
-            assert_within(kolmogorov_tail(lambda), level.probability(), 0.5 * reference(3));
+            assert_near(kolmogorov_tail(lambda), level.probability(), 0.5 * reference(3));
         }
     }
 
@@ -125,7 +126,7 @@ mod tests {
         assert!(known.p_value < 1e-6);
         let estimated = kolmogorov_smirnov(&shifted, Null::Estimated).unwrap();
         let unshifted = kolmogorov_smirnov(&sample, Null::Estimated).unwrap();
-        assert_within(estimated.statistic, unshifted.statistic, round_off(200));
+        assert_near(estimated.statistic, unshifted.statistic, round_off(200));
         assert!(estimated.p_value > 0.1);
     }
 }

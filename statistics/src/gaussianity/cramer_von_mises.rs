@@ -88,25 +88,26 @@ fn estimated_tail(w: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use widthwise_testing::{assert_near, reference, round_off};
+
     use super::super::{Level, Statistic, critical_value};
     use super::*;
-    use crate::information::bounds::{assert_within, reference, round_off};
 
     const STANDARD: Null = Null::Known { mean: 0.0, variance: 1.0 };
 
     #[test]
     fn one_value_in_the_middle_has_the_smallest_statistic() {
-        assert_within(cramer_von_mises(&[0.0f32], STANDARD).unwrap().statistic, 1.0 / 12.0, round_off(1));
+        assert_near(cramer_von_mises(&[0.0f32], STANDARD).unwrap().statistic, 1.0 / 12.0, round_off(1));
     }
 
     // SciPy 1.17.1.
     #[test]
     fn the_bessel_function_and_the_limiting_law_are_those_of_an_independent_program() {
-        assert_within(damped_bessel_k_quarter(1.0) * 1f64.exp(), 0.4307397744485814, reference(13));
-        assert_within(damped_bessel_k_quarter(300.0) * 600f64.exp(), 0.07233755399641474, reference(12));
-        assert_within(limiting_tail(0.1), 0.5848734384067971, reference(12));
-        assert_within(limiting_tail(0.347), 0.10019124868694851, reference(12));
-        assert_within(limiting_tail(0.743), 0.010025523981498807, reference(12));
+        assert_near(damped_bessel_k_quarter(1.0) * 1f64.exp(), 0.4307397744485814, reference(13));
+        assert_near(damped_bessel_k_quarter(300.0) * 600f64.exp(), 0.07233755399641474, reference(12));
+        assert_near(limiting_tail(0.1), 0.5848734384067971, reference(12));
+        assert_near(limiting_tail(0.347), 0.10019124868694851, reference(12));
+        assert_near(limiting_tail(0.743), 0.010025523981498807, reference(12));
     }
 
     #[test]
@@ -114,10 +115,10 @@ mod tests {
         for level in Level::ALL {
             let p = level.probability();
             // The slope of the limiting tail is at most 0.7 there.
-            assert_within(limiting_tail(critical_value(Statistic::CramerVonMises, STANDARD, level)), p, reference(3));
+            assert_near(limiting_tail(critical_value(Statistic::CramerVonMises, STANDARD, level)), p, reference(3));
             // The fit and the table were rounded apart.
             let w = critical_value(Statistic::CramerVonMises, Null::Estimated, level);
-            assert_within(estimated_tail(w), p, 2.0 * reference(3));
+            assert_near(estimated_tail(w), p, 2.0 * reference(3));
         }
     }
 

@@ -247,9 +247,9 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use rand_distr::StandardNormal;
+    use widthwise_testing::{assert_near, round_off, sampling};
 
     use super::*;
-    use crate::information::bounds::{assert_within, round_off, sampling};
 
     fn gaussian_layer(examples: usize, units: usize, seed: u64) -> Vec<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -282,8 +282,8 @@ mod tests {
             let bounds = kde_input_bounds(&[3.0, 1.0, 3.0, 1.0 + distance], 2, variance).unwrap();
             let squared = f64::from(distance).powi(2);
             let closed = |b: f64| 2f64.ln() - (-squared / b).exp().ln_1p();
-            assert_within(bounds.upper.value, closed(2.0 * variance), round_off(16));
-            assert_within(bounds.lower.value, closed(8.0 * variance), round_off(16));
+            assert_near(bounds.upper.value, closed(2.0 * variance), round_off(16));
+            assert_near(bounds.lower.value, closed(8.0 * variance), round_off(16));
         }
     }
 
@@ -292,7 +292,7 @@ mod tests {
         let labels: Vec<usize> = (0..700).map(|i| i % 3).collect();
         let bounds = kde_bounds(&[0.3; 2100], 3, 1e-3, &labels).unwrap();
         for estimate in [bounds.input_upper, bounds.input_lower, bounds.label_estimate, bounds.label_upper] {
-            assert_within(estimate.value, 0.0, round_off(700));
+            assert_near(estimate.value, 0.0, round_off(700));
             assert!(!estimate.saturated);
         }
     }
@@ -303,11 +303,11 @@ mod tests {
         let labels: Vec<u8> = (0..600).map(|i| (i % 4) as u8).collect();
         let bounds = kde_bounds(&layer, 1, 1e-3, &labels).unwrap();
         for estimate in [bounds.input_upper, bounds.input_lower] {
-            assert_within(estimate.value, 600f64.ln(), round_off(600));
+            assert_near(estimate.value, 600f64.ln(), round_off(600));
             assert!(estimate.saturated);
         }
         for estimate in [bounds.label_estimate, bounds.label_upper, bounds.label_lower] {
-            assert_within(estimate.value, 4f64.ln(), round_off(600));
+            assert_near(estimate.value, 4f64.ln(), round_off(600));
             assert!(estimate.saturated);
         }
     }
@@ -380,8 +380,8 @@ mod tests {
         let labels: Vec<u8> = (0..examples).map(|i| u8::from((i * 7) % 5 < 2)).collect();
         let layer = two_clusters(&labels, units, 3);
         let bounds = kde_bounds(&layer, units, variance, &labels).unwrap();
-        assert_within(bounds.input_upper.value, pairwise(&layer, units, 2.0 * variance), round_off(examples));
-        assert_within(bounds.input_lower.value, pairwise(&layer, units, 8.0 * variance), round_off(examples));
+        assert_near(bounds.input_upper.value, pairwise(&layer, units, 2.0 * variance), round_off(examples));
+        assert_near(bounds.input_lower.value, pairwise(&layer, units, 8.0 * variance), round_off(examples));
         let within = |b: f64| -> f64 {
             (0..2)
                 .map(|label| {
@@ -392,9 +392,9 @@ mod tests {
                 .sum()
         };
         let (upper, lower) = (bounds.input_upper.value, bounds.input_lower.value);
-        assert_within(bounds.label_estimate.value, upper - within(2.0 * variance), round_off(examples));
-        assert_within(bounds.label_upper.value, upper - within(8.0 * variance), round_off(examples));
-        assert_within(bounds.label_lower.value, lower - within(2.0 * variance), round_off(examples));
+        assert_near(bounds.label_estimate.value, upper - within(2.0 * variance), round_off(examples));
+        assert_near(bounds.label_upper.value, upper - within(8.0 * variance), round_off(examples));
+        assert_near(bounds.label_lower.value, lower - within(2.0 * variance), round_off(examples));
     }
 
     #[test]
@@ -414,7 +414,7 @@ mod tests {
         let layer: Vec<f32> = gaussian_layer(200, 2, 6).iter().map(|t| (t * 8.0).round()).collect();
         let shifted: Vec<f32> = layer.iter().map(|t| t + 1_048_576.0).collect();
         let (here, there) = (kde_input_bounds(&layer, 2, 1.0).unwrap(), kde_input_bounds(&shifted, 2, 1.0).unwrap());
-        assert_within(here.upper.value, there.upper.value, 1_048_576.0 * round_off(1));
+        assert_near(here.upper.value, there.upper.value, 1_048_576.0 * round_off(1));
     }
 
     #[test]

@@ -230,9 +230,9 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use rand_distr::StandardNormal;
+    use widthwise_testing::{assert_near, reference, round_off};
 
     use super::*;
-    use crate::information::bounds::{assert_within, reference, round_off};
 
     const THIRTY: BinningRule = BinningRule::Fixed { low: -1.0, high: 1.0, bins: 30 };
 
@@ -296,12 +296,12 @@ mod tests {
         // Inputs 7, 7, 8, 9; the network answers differently on the two presentations of 7.
         let noisy = BinnedLayer::new(&[0.1, 0.9, 0.9, 0.1], 1, BinningRule::Width(0.5)).unwrap();
         let information = noisy.input_information(Some(&[7, 7, 8, 9])).unwrap();
-        assert_within(information.value, 0.5 * 2f64.ln(), round_off(8));
-        assert_within(information.ceiling, 1.5 * 2f64.ln(), round_off(8));
+        assert_near(information.value, 0.5 * 2f64.ln(), round_off(8));
+        assert_near(information.ceiling, 1.5 * 2f64.ln(), round_off(8));
         // A deterministic one loses nothing.
         let clean = BinnedLayer::new(&[0.1, 0.1, 0.9, 0.9], 1, BinningRule::Width(0.5)).unwrap();
         let information = clean.input_information(Some(&[7, 7, 8, 8])).unwrap();
-        assert_within(information.value, clean.entropy().value, round_off(8));
+        assert_near(information.value, clean.entropy().value, round_off(8));
         assert!(information.saturated);
     }
 
@@ -311,7 +311,7 @@ mod tests {
         let ids: Vec<u64> = (0..300).rev().collect();
         let binned = BinnedLayer::new(&layer, 3, THIRTY).unwrap();
         let information = binned.input_information(Some(&ids[..100])).unwrap();
-        assert_within(information.value, binned.entropy().value, round_off(100));
+        assert_near(information.value, binned.entropy().value, round_off(100));
         assert_eq!(information.kind, EstimateKind::Exact);
         assert_eq!(binned.input_information(None).unwrap(), binned.entropy());
     }
@@ -375,15 +375,15 @@ mod tests {
         let (patterns, invariants, labels) = icosahedron_task();
         let rule = BinningRule::Width(1.0);
         let input = BinnedLayer::new(&patterns, 12, rule).unwrap();
-        assert_within(input.entropy().bits(), 12.0, round_off(4096));
+        assert_near(input.entropy().bits(), 12.0, round_off(4096));
         assert!(input.entropy().saturated);
         // H(Y) = 0.999157 bit: 2118 of 4096 labels are 1.
-        assert_within(input.label_information(&labels).unwrap().bits(), 0.999157, reference(6));
+        assert_near(input.label_information(&labels).unwrap().bits(), 0.999157, reference(6));
         let classes = BinnedLayer::new(&invariants, 3, rule).unwrap();
         assert_eq!(classes.occupied_cells(), 64);
         assert!(classes.correction_is_reliable());
         let information = classes.label_information(&labels).unwrap();
-        assert_within(information.bits(), 0.999157, reference(6));
+        assert_near(information.bits(), 0.999157, reference(6));
         assert!(!information.saturated);
     }
 
@@ -408,11 +408,11 @@ mod tests {
         let labels: Vec<u8> = (0..4000).map(|i| (i / 4 % 2) as u8).collect();
         let plain = BinnedLayer::new(&values, 1, BinningRule::Width(1.0)).unwrap();
         let corrected = plain.clone().with_correction(Correction::MillerMadow);
-        assert_within(corrected.entropy().value - plain.entropy().value, 3.0 / 8000.0, round_off(4000));
+        assert_near(corrected.entropy().value - plain.entropy().value, 3.0 / 8000.0, round_off(4000));
         assert_eq!(corrected.entropy().kind, EstimateKind::Estimate);
         // 4 cells and 2 labels in all 8 pairs: (4 + 2 - 8 - 1) / (2 n), the negative of the chi-squared bias.
         let information = |layer: &BinnedLayer| layer.label_information(&labels).unwrap().value;
-        assert_within(information(&corrected), -3.0 / 8000.0, round_off(4000));
-        assert_within(information(&plain), 0.0, round_off(4000));
+        assert_near(information(&corrected), -3.0 / 8000.0, round_off(4000));
+        assert_near(information(&plain), 0.0, round_off(4000));
     }
 }

@@ -61,14 +61,14 @@ pub(super) fn information_between<A: Copy + Ord, B: Copy + Ord>(a: &[A], b: &[B]
 mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
+    use widthwise_testing::{assert_near, round_off, sampling};
 
     use super::*;
-    use crate::information::bounds::{assert_within, round_off, sampling};
 
     #[test]
     fn a_uniform_distribution_has_the_logarithm_of_its_size() {
         for size in [1, 2, 7, 4096] {
-            assert_within(entropy_of_counts(&vec![3; size], Correction::None), (size as f64).ln(), round_off(size));
+            assert_near(entropy_of_counts(&vec![3; size], Correction::None), (size as f64).ln(), round_off(size));
         }
     }
 
@@ -76,7 +76,7 @@ mod tests {
     fn a_variable_tells_its_own_entropy_about_itself() {
         let values = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5];
         let entropy = entropy_of_counts(&counts(&values), Correction::None);
-        assert_within(information_between(&values, &values, Correction::None), entropy, round_off(values.len()));
+        assert_near(information_between(&values, &values, Correction::None), entropy, round_off(values.len()));
     }
 
     // 256 equal cells, 1000 examples. Bias of the plug-in value -0.136 and of the corrected one -0.011, sd 0.0124 a
@@ -93,8 +93,8 @@ mod tests {
                 *bias += (entropy_of_counts(&counts(&sample), correction) - 256f64.ln()) / f64::from(repeats);
             }
         }
-        assert_within(bias[0], -0.1360, sampling(standard_error));
-        assert_within(bias[1], -0.0111, sampling(standard_error));
+        assert_near(bias[0], -0.1360, sampling(standard_error));
+        assert_near(bias[1], -0.0111, sampling(standard_error));
     }
 
     // Under independence 2 n I is asymptotically chi-squared with (a-1)(b-1) degrees of freedom.
@@ -110,6 +110,6 @@ mod tests {
         }
         let scale = 1.0 / (2.0 * f64::from(n));
         let standard_error = (2.0 * freedom / f64::from(repeats)).sqrt() * scale;
-        assert_within(mean, freedom * scale, sampling(standard_error));
+        assert_near(mean, freedom * scale, sampling(standard_error));
     }
 }

@@ -6,54 +6,40 @@
 use faer::Mat;
 use faer::linalg::solvers::Solve;
 
-use super::power_law::Rung;
-
-/// A value at infinite width.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Limit {
-    /// The value.
-    pub(super) value: f64,
-    /// Its standard error, from the spread of the members.
-    pub(super) std_error: f64,
-}
+use crate::{Estimate, Rung};
 
 /// Extrapolates to infinite width. `None` with fewer than three widths or two members, values that are not finite, or members
 /// that are all equal.
-pub(super) fn extrapolate(rungs: &[Rung]) -> Option<Limit> {
+pub fn extrapolate(rungs: &[Rung]) -> Option<Estimate> {
     let is_usable = |rung: &Rung| rung.values.len() > 1 && rung.values.iter().all(|value| value.is_finite());
     if rungs.len() < 3 || !rungs.iter().all(is_usable) {
         return None;
     }
     let terms = if rungs.len() > 3 { 3 } else { 2 };
-    let means: Vec<(f64, f64)> = rungs.iter().map(|rung| mean_and_error(&rung.values)).collect();
-    if means.iter().any(|(_, error)| *error == 0.0) {
+    let means: Vec<Estimate> = rungs.iter().map(|rung| Estimate::mean(&rung.values)).collect();
+    if means.iter().any(|mean| mean.std_error == 0.0) {
         return None;
     }
     // In units of the narrowest, so that the powers are of one size.
     let narrowest = rungs.iter().map(|rung| rung.width).min()? as f64;
     let weighted = Mat::from_fn(rungs.len(), terms, |i, power| {
-        (narrowest / rungs[i].width as f64).powi(power as i32) / means[i].1
+        (narrowest / rungs[i].width as f64).powi(power as i32) / means[i].std_error
     });
-    let right = Mat::from_fn(rungs.len(), 1, |i, _| means[i].0 / means[i].1);
+    let right = Mat::from_fn(rungs.len(), 1, |i, _| means[i].value / means[i].std_error);
     let normal = weighted.transpose() * &weighted;
     let covariance = normal.partial_piv_lu().solve(Mat::<f64>::identity(terms, terms));
     let solution = &covariance * (weighted.transpose() * right);
-    let limit = Limit { value: solution[(0, 0)], std_error: covariance[(0, 0)].sqrt() };
+    let limit = Estimate { value: solution[(0, 0)], std_error: covariance[(0, 0)].sqrt() };
     (limit.value.is_finite() && limit.std_error.is_finite()).then_some(limit)
-}
-
-/// Mean of `values` and its standard error.
-pub(super) fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (mean, (squares / (count - 1.0) / count).sqrt())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, Normal};
+
+    use super::*;
 
     const WIDTHS: [usize; 6] = [64, 128, 256, 512, 1024, 2048];
 
@@ -84,7 +70,7 @@ mod tests {
 
     #[test]
     fn errors_are_as_large_as_they_say() {
-        let mut random = widthwise_datasets::stream(4, "test");
+        let mut random = ChaCha8Rng::seed_from_u64(4);
         let trials = 1000;
         let squares: f64 = (0..trials)
             .map(|_| {

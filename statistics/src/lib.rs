@@ -1,0 +1,29 @@
+//! Statistics: numbers with their errors, and what they say. Nothing here knows a network, a theory or a file.
+//!
+//! | question | where |
+//! |---|---|
+//! | what is a mean, and how far is it to be trusted | [`Estimate`], [`RunningMean`] |
+//! | what is the error of anything else | [`jackknife`], [`Jackknife`] |
+//! | which power of the width, which value at infinite width | [`power_law`], [`extrapolate`] |
+//! | does it agree with what theory says | [`judge`], [`Verdict`] |
+//! | how far are these values from Gaussian | [`gaussianity`] |
+//! | what does a layer know of the input and the label | [`information`] |
+//! | which are the largest eigenvalues of a map | [`lanczos`] |
+
+mod estimate;
+pub mod gaussianity;
+pub mod information;
+pub mod judge;
+pub mod lanczos;
+mod limit;
+pub mod power_law;
+mod resampling;
+mod running;
+pub mod verdict;
+
+pub use estimate::{Deviations, Estimate, beyond_round_off};
+pub use limit::extrapolate;
+pub use power_law::Rung;
+pub use resampling::{COVERAGE, Jackknife, RESAMPLES, jackknife};
+pub use running::{RunningMean, Sampled};
+pub use verdict::Verdict;

@@ -1,0 +1,132 @@
+//! Errors from the sample itself: leaving members out, and drawing them again.
+
+use rand::{Rng, RngExt};
+
+use crate::{Deviations, Estimate};
+
+/// Resamples behind an interval.
+pub const RESAMPLES: usize = 2000;
+
+/// Share of the resamples inside an interval.
+pub const COVERAGE: f64 = 0.95;
+
+/// What a statistic comes to without one member, each in its turn (Efron 1982).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Jackknife {
+    /// Mean over the members left out.
+    pub mean: f64,
+    /// Standard error of the statistic of all: `sum (s_-m - <s_->)^2 (M - 1) / M` is its square.
+    pub std_error: f64,
+    members: f64,
+}
+
+impl Jackknife {
+    /// From the statistic without member 0, 1 and so on.
+    pub fn of(left_out: impl Iterator<Item = f64> + Clone) -> Self {
+        let Deviations { count, mean, squares } = Deviations::of(left_out);
+        let members = count as f64;
+        Self { mean, std_error: (squares * (members - 1.0) / members).sqrt(), members }
+    }
+
+    /// Bias of `of_all`, the statistic of all members, to first order in one over their number.
+    pub fn bias(&self, of_all: f64) -> f64 {
+        (self.members - 1.0) * (self.mean - of_all)
+    }
+}
+
+/// A statistic of all members with the standard error of the jackknife; it is told which members to look at.
+pub fn jackknife(members: usize, statistic: impl Fn(&[usize]) -> f64) -> Estimate {
+    let all: Vec<usize> = (0..members).collect();
+    let without: Vec<f64> = (0..members)
+        .map(|left_out| statistic(&all.iter().copied().filter(|&member| member != left_out).collect::<Vec<_>>()))
+        .collect();
+    Estimate { value: statistic(&all), std_error: Jackknife::of(without.into_iter()).std_error }
+}
+
+/// As many members, drawn from `members` with replacement. None may not be drawn from: `members` are one or more.
+pub(crate) fn drawn_again(members: &[f64], random: &mut impl Rng) -> Vec<f64> {
+    (0..members.len()).map(|_| members[random.random_range(0..members.len())]).collect()
+}
+
+/// A bootstrapped number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Bootstrap {
+    /// Where the middle [`COVERAGE`] of the resampled numbers lies, widened.
+    pub(crate) interval: [f64; 2],
+    /// Standard deviation of the resampled numbers, widened.
+    pub(crate) std_error: f64,
+}
+
+impl Bootstrap {
+    /// About `value`, from what the resamples came to; `fewest` is the smallest number of members that were drawn from.
+    ///
+    /// The percentile interval (Efron and Tibshirani 1993). Resampled means of `m` members scatter too little, by `sqrt((m - 1)/m)`,
+    /// since a resample varies about the members' mean instead of the true one; intervals and errors are widened by as much
+    /// (Hesterberg 2015, 1411.5279).
+    pub(crate) fn of(value: f64, mut resampled: Vec<f64>, fewest: usize) -> Self {
+        resampled.sort_by(f64::total_cmp);
+        let tail = 0.5 * (1.0 - COVERAGE);
+        let Deviations { count, squares, .. } = Deviations::of(resampled.iter().copied());
+        let fewest = fewest.max(2) as f64;
+        let widening = (fewest / (fewest - 1.0)).sqrt();
+        let end = |share: f64| value + widening * (quantile(&resampled, share) - value);
+        Self { interval: [end(tail), end(1.0 - tail)], std_error: widening * (squares / (count - 1) as f64).sqrt() }
+    }
+}
+
+/// Of ascending values, linear between them.
+fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let at = share * (sorted.len() - 1) as f64;
+    let (below, above) = (at.floor() as usize, at.ceil() as usize);
+    sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_jackknife_of_a_mean_is_its_standard_error() {
+        let values = [0.3, 1.7, -0.4, 2.2, 0.9];
+        let mean = |members: &[usize]| members.iter().map(|&m| values[m]).sum::<f64>() / members.len() as f64;
+        let (found, expected) = (jackknife(values.len(), mean), Estimate::mean(&values));
+        assert!((found.value - expected.value).abs() < 1e2 * f64::EPSILON);
+        assert!((found.std_error - expected.std_error).abs() < 1e2 * f64::EPSILON);
+    }
+
+    #[test]
+    fn the_jackknife_takes_the_bias_off_a_variance() {
+        // Of the variance with 1/M the bias is known and the jackknife exact: it turns it into the one with 1/(M - 1).
+        let values = [0.3, 1.7, -0.4, 2.2, 0.9];
+        let variance = |members: &mut dyn Iterator<Item = f64>| {
+            let members: Vec<f64> = members.collect();
+            let found = Deviations::of(members.into_iter());
+            (found.squares / found.count as f64, found.squares / (found.count as f64 - 1.0))
+        };
+        let without = |m: usize| variance(&mut (0..5).filter(|other| *other != m).map(|m| values[m])).0;
+        let (biased, unbiased) = variance(&mut values.iter().copied());
+        let found = Jackknife::of((0..5).map(without));
+        assert!((biased - found.bias(biased) - unbiased).abs() < 1e2 * f64::EPSILON);
+    }
+
+    #[test]
+    fn quantiles_lie_between_their_neighbours() {
+        let sorted = [1.0, 2.0, 4.0];
+        for (share, expected) in [(0.0, 1.0), (0.25, 1.5), (0.5, 2.0), (0.75, 3.0), (1.0, 4.0)] {
+            assert_eq!(quantile(&sorted, share), expected);
+        }
+    }
+
+    #[test]
+    fn intervals_are_widened_about_the_number() {
+        // 0, 1 ... 2000 about 1000, of two members: twice the variance.
+        let found = Bootstrap::of(1000.0, (0..=2000).map(f64::from).collect(), 2);
+        let widening = 2.0_f64.sqrt();
+        for (end, share) in found.interval.into_iter().zip([0.025, 0.975]) {
+            assert!((end - (1000.0 + widening * 2000.0 * (share - 0.5))).abs() < 1e-9, "{found:?}");
+        }
+        // Sum of k^2 from -1000 to 1000.
+        let squares = 1000.0 * 1001.0 * 2001.0 / 3.0_f64;
+        assert!((found.std_error - (2.0 * squares / 2000.0).sqrt()).abs() < 1e-9, "{found:?}");
+    }
+}
