@@ -8,7 +8,7 @@ use widthwise_statistics::judge::{Sides, holm, is_resolved};
 use widthwise_statistics::{Estimate, Verdict, beyond_round_off};
 
 use crate::config::ClaimsConfig;
-use crate::quantity::Quantity;
+use crate::quantity::{Quantity, When};
 use crate::record::row::Row;
 
 /// A mean over members beside its prediction.
@@ -47,7 +47,7 @@ impl Comparison {
 
 /// How a row is judged.
 fn sides(row: &Row) -> Sides {
-    if row.quantity == Quantity::NtkRelativeChange.name() { Sides::Upper } else { Sides::Two }
+    if Quantity::is_bounded(&row.quantity) { Sides::Upper } else { Sides::Two }
 }
 
 /// Number of members behind an ensemble row (`0..16` is 16).
@@ -66,20 +66,15 @@ pub fn claim_of(row: &Row, steps: &[u64]) -> Option<&'static str> {
     let (first, last) = (*steps.first()?, *steps.last()?);
     let is_hidden = row.layer.is_some_and(|layer| layer <= row.depth);
     let at_ends = row.step == first || row.step == last;
-    match row.quantity.parse::<Quantity>().ok()? {
-        Quantity::NngpMeanDiagonal if row.step == first => Some("nngp_mean_diagonal"),
-        Quantity::NngpMeanOffDiagonal if row.step == first => Some("nngp_mean_off_diagonal"),
-        Quantity::NtkMeanDiagonal if at_ends => Some("ntk_mean_diagonal"),
-        Quantity::NtkMeanOffDiagonal if at_ends => Some("ntk_mean_off_diagonal"),
-        Quantity::NtkOverlap if at_ends => Some("ntk_overlap"),
-        Quantity::NtkRelativeChange if row.step == last && last > first => Some("ntk_frozen"),
-        Quantity::PreactivationVariance if row.step == first && is_hidden => Some("preactivation_variance"),
-        Quantity::ExcessKurtosis if row.step == first && is_hidden => Some("excess_kurtosis"),
-        Quantity::PartialJacobianNorm if row.step == first && is_hidden => Some("partial_jacobian_norm"),
-        Quantity::TrainLoss if loss_steps(steps).contains(&row.step) => Some("train_loss"),
-        Quantity::TestLoss if loss_steps(steps).contains(&row.step) => Some("test_loss"),
-        _ => None,
-    }
+    let claim = row.quantity.parse::<Quantity>().ok()?.claim()?;
+    let is_about = match claim.when {
+        When::First => row.step == first,
+        When::FirstHidden => row.step == first && is_hidden,
+        When::Ends => at_ends,
+        When::Last => row.step == last && last > first,
+        When::FourSteps => loss_steps(steps).contains(&row.step),
+    };
+    is_about.then_some(claim.name)
 }
 
 /// Four measured steps after the first, spread evenly over the schedule, the last among them.

@@ -1,183 +1,303 @@
-//! Every number that a run measures, by name.
+//! Every number that a run measures: one table from which its name, its unit, its label in figures, the probe that measures it, what
+//! theory says about it and its claim follow.
+
+mod facts;
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A measured number; the layer or pair of layers it belongs to stands beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Quantity {
-    /// Loss on the training set, in the normalization of the run.
-    TrainLoss,
-    /// Loss on the test set.
-    TestLoss,
-    /// Mean diagonal entry of the empirical NNGP kernel of the readout on the probe examples.
-    NngpMeanDiagonal,
-    /// Mean entry off the diagonal of the same.
-    NngpMeanOffDiagonal,
-    /// Mean diagonal entry of the empirical NTK: its trace over the number of probe examples.
-    NtkMeanDiagonal,
-    /// Mean entry off the diagonal of the empirical NTK.
-    NtkMeanOffDiagonal,
-    /// Trace of the empirical NTK on the probe examples.
-    NtkTrace,
-    /// Largest eigenvalue of the empirical NTK.
-    NtkTopEigenvalue,
-    /// Second largest eigenvalue.
-    NtkSecondEigenvalue,
-    /// Third largest eigenvalue.
-    NtkThirdEigenvalue,
-    /// Largest over smallest eigenvalue.
-    NtkConditionNumber,
-    /// `|Theta_t - Theta_0| / |Theta_0|` of one member, Frobenius norms.
-    NtkRelativeChange,
-    /// `|Theta_t - Theta_s| / |Theta_s| / (t - s)` with s the look before: relative change a step.
-    NtkVelocity,
-    /// Centred alignment (CKA) of one member's kernel with its initial one.
-    NtkInitialCka,
-    /// Centred alignment (CKA) with the infinite-width kernel.
-    NtkInfiniteCka,
-    /// `exp` of the entropy of the eigenvalues over their sum (Roy and Vetterli 2007).
-    NtkEffectiveRank,
-    /// Share of a layer's parameters in the trace of the kernel.
-    NtkLayerShare,
-    /// Share of the targets in the span of the O leading eigenvectors, O the number of outputs.
-    NtkLabelOverlap,
-    /// Trace of the covariance of per-example loss gradients over the probe examples, parameters weighted with their
-    /// learning-rate factors as in the kernel.
-    GradientCovarianceTrace,
-    /// `|W_t - W_0| / |W_0|` of the weights of a layer, Frobenius norms, biases left out.
-    WeightDistance,
-    /// Root mean square of `w_t - w_0` over the weights of a layer, in the coordinates of the parameterization.
-    WeightRmsChange,
-    /// `<Theta, Y Y^T> / (|Theta| |Y Y^T|)`.
-    NtkTargetAlignment,
-    /// `<Theta, Theta_inf> / <Theta_inf, Theta_inf>`.
-    NtkOverlap,
-    /// `|Theta - Theta_inf| / |Theta_inf|`.
-    NtkDistance,
-    /// Mean squared pre-activation over probe examples, units and positions.
-    PreactivationVariance,
-    /// `E z^4 / (E z^2)^2` over members and units, averaged over examples, without the bias of few values; 3 for a Gaussian.
-    Kurtosis,
-    /// Kurtosis less 3.
-    ExcessKurtosis,
-    /// Standardized third moment.
-    Skewness,
-    /// Kolmogorov-Smirnov distance of pre-activations, pooled over members, from the Gaussian of their variance.
-    KsDistance,
-    /// Kurtosis of as many independent Gaussian values at one input: its mean, and in place of an error its spread.
-    KurtosisNull,
-    /// The same of the skewness.
-    SkewnessNull,
-    /// The same of the Kolmogorov-Smirnov distance.
-    KsDistanceNull,
-    /// `1/n_l sum_ij (dz^l_i / dz^l0_j)^2`.
-    PartialJacobianNorm,
-    /// `I(X; b(T))` with T binned over its own range.
-    InformationInputBinning,
-    /// `I(b(T); Y)`.
-    InformationLabelBinning,
-    /// Upper KDE bound on `I(X; T + noise)`.
-    InformationInputKdeUpper,
-    /// Lower KDE bound on `I(X; T + noise)`.
-    InformationInputKdeLower,
-    /// Largest value that information about the input can take on the probe examples: `ln n`.
-    InformationInputCeiling,
-    /// Largest value that information about the label can take: `H(Y)`.
-    InformationLabelCeiling,
-    /// KDE estimate of `I(T + noise; Y)`, a difference of bounds.
-    InformationLabelKde,
+pub use facts::{Claim, Probe, Theory, When};
+
+/// What is known of a quantity; none of it can be left out of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Facts {
+    name: &'static str,
+    label: &'static str,
+    unit: &'static str,
+    probe: Probe,
+    theory: Theory,
+    claim: Option<Claim>,
 }
 
-use Quantity::*;
+macro_rules! quantities {
+    ($($(#[$doc:meta])* $quantity:ident { $($fact:ident: $value:expr),* })*) => {
+        /// A measured number; the layer or pair of layers it belongs to stands beside it. Rows of ensembles have this order.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Quantity {
+            $($(#[$doc])* $quantity,)*
+        }
 
-const ALL: [(Quantity, &str); 40] = [
-    (TrainLoss, "train_loss"),
-    (TestLoss, "test_loss"),
-    (NngpMeanDiagonal, "nngp_mean_diagonal"),
-    (NngpMeanOffDiagonal, "nngp_mean_off_diagonal"),
-    (NtkMeanDiagonal, "ntk_mean_diagonal"),
-    (NtkMeanOffDiagonal, "ntk_mean_off_diagonal"),
-    (NtkTrace, "ntk_trace"),
-    (NtkTopEigenvalue, "ntk_top_eigenvalue"),
-    (NtkSecondEigenvalue, "ntk_second_eigenvalue"),
-    (NtkThirdEigenvalue, "ntk_third_eigenvalue"),
-    (NtkConditionNumber, "ntk_condition_number"),
-    (NtkRelativeChange, "ntk_relative_change"),
-    (NtkVelocity, "ntk_velocity"),
-    (NtkInitialCka, "ntk_initial_cka"),
-    (NtkInfiniteCka, "ntk_infinite_cka"),
-    (NtkEffectiveRank, "ntk_effective_rank"),
-    (NtkLayerShare, "ntk_layer_share"),
-    (NtkLabelOverlap, "ntk_label_overlap"),
-    (GradientCovarianceTrace, "gradient_covariance_trace"),
-    (WeightDistance, "weight_distance"),
-    (WeightRmsChange, "weight_rms_change"),
-    (NtkTargetAlignment, "ntk_target_alignment"),
-    (NtkOverlap, "ntk_overlap"),
-    (NtkDistance, "ntk_distance"),
-    (PreactivationVariance, "preactivation_variance"),
-    (Kurtosis, "kurtosis"),
-    (ExcessKurtosis, "excess_kurtosis"),
-    (Skewness, "skewness"),
-    (KsDistance, "ks_distance"),
-    (KurtosisNull, "kurtosis_null"),
-    (SkewnessNull, "skewness_null"),
-    (KsDistanceNull, "ks_distance_null"),
-    (PartialJacobianNorm, "partial_jacobian_norm"),
-    (InformationInputBinning, "information_input_binning"),
-    (InformationLabelBinning, "information_label_binning"),
-    (InformationInputKdeUpper, "information_input_kde_upper"),
-    (InformationInputKdeLower, "information_input_kde_lower"),
-    (InformationLabelKde, "information_label_kde"),
-    (InformationInputCeiling, "information_input_ceiling"),
-    (InformationLabelCeiling, "information_label_ceiling"),
-];
+        impl Quantity {
+            /// All, in their order.
+            pub const ALL: &[Self] = &[$(Self::$quantity),*];
+
+            const fn facts(self) -> &'static Facts {
+                match self {
+                    $(Self::$quantity => &Facts { $($fact: $value),* },)*
+                }
+            }
+        }
+    };
+}
+
+quantities! {
+    /// Loss on the training set, in the normalization of the run.
+    TrainLoss {
+        name: "train_loss", label: "training loss", unit: "",
+        probe: Probe::Evaluation, theory: Theory::Value, claim: Some(Claim { name: "train_loss", when: When::FourSteps })
+    }
+    /// Loss on the test set.
+    TestLoss {
+        name: "test_loss", label: "test loss", unit: "",
+        probe: Probe::Evaluation, theory: Theory::Value, claim: Some(Claim { name: "test_loss", when: When::FourSteps })
+    }
+    /// Mean diagonal entry of the empirical NNGP kernel of the readout on the probe examples.
+    NngpMeanDiagonal {
+        name: "nngp_mean_diagonal", label: "NNGP mean diagonal", unit: "",
+        probe: Probe::Nngp, theory: Theory::Value, claim: Some(Claim { name: "nngp_mean_diagonal", when: When::First })
+    }
+    /// Mean entry off the diagonal of the same.
+    NngpMeanOffDiagonal {
+        name: "nngp_mean_off_diagonal", label: "NNGP mean off-diagonal", unit: "",
+        probe: Probe::Nngp, theory: Theory::Value, claim: Some(Claim { name: "nngp_mean_off_diagonal", when: When::First })
+    }
+    /// Mean diagonal entry of the empirical NTK: its trace over the number of probe examples.
+    NtkMeanDiagonal {
+        name: "ntk_mean_diagonal", label: "NTK mean diagonal", unit: "",
+        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_mean_diagonal", when: When::Ends })
+    }
+    /// Mean entry off the diagonal of the empirical NTK.
+    NtkMeanOffDiagonal {
+        name: "ntk_mean_off_diagonal", label: "NTK mean off-diagonal", unit: "",
+        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_mean_off_diagonal", when: When::Ends })
+    }
+    /// Trace of the empirical NTK on the probe examples.
+    NtkTrace {
+        name: "ntk_trace", label: "NTK trace", unit: "",
+        probe: Probe::Ntk, theory: Theory::Value, claim: None
+    }
+    /// Largest eigenvalue of the empirical NTK.
+    NtkTopEigenvalue {
+        name: "ntk_top_eigenvalue", label: "NTK top eigenvalue", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// Second largest eigenvalue.
+    NtkSecondEigenvalue {
+        name: "ntk_second_eigenvalue", label: "NTK second eigenvalue", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// Third largest eigenvalue.
+    NtkThirdEigenvalue {
+        name: "ntk_third_eigenvalue", label: "NTK third eigenvalue", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// Largest over smallest eigenvalue.
+    NtkConditionNumber {
+        name: "ntk_condition_number", label: "NTK condition number", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// `|Theta_t - Theta_0| / |Theta_0|` of one member, Frobenius norms.
+    NtkRelativeChange {
+        name: "ntk_relative_change", label: "NTK relative change", unit: "",
+        probe: Probe::Ntk, theory: Theory::UpperBound, claim: Some(Claim { name: "ntk_frozen", when: When::Last })
+    }
+    /// `|Theta_t - Theta_s| / |Theta_s| / (t - s)` with s the look before: relative change a step.
+    NtkVelocity {
+        name: "ntk_velocity", label: "NTK velocity", unit: "1/step",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// Centred alignment (CKA) of one member's kernel with its initial one.
+    NtkInitialCka {
+        name: "ntk_initial_cka", label: "CKA with initial NTK", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// Centred alignment (CKA) with the infinite-width kernel.
+    NtkInfiniteCka {
+        name: "ntk_infinite_cka", label: "CKA with infinite NTK", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// `exp` of the entropy of the eigenvalues over their sum (Roy and Vetterli 2007).
+    NtkEffectiveRank {
+        name: "ntk_effective_rank", label: "NTK effective rank", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// Share of a layer's parameters in the trace of the kernel.
+    NtkLayerShare {
+        name: "ntk_layer_share", label: "share of the NTK trace", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// Share of the targets in the span of the O leading eigenvectors, O the number of outputs.
+    NtkLabelOverlap {
+        name: "ntk_label_overlap", label: "label overlap of leading NTK eigenvectors", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// Trace of the covariance of per-example loss gradients over the probe examples, parameters weighted with their
+    /// learning-rate factors as in the kernel.
+    GradientCovarianceTrace {
+        name: "gradient_covariance_trace", label: "gradient covariance trace", unit: "",
+        probe: Probe::GradientCovariance, theory: Theory::None, claim: None
+    }
+    /// `|W_t - W_0| / |W_0|` of the weights of a layer, Frobenius norms, biases left out.
+    WeightDistance {
+        name: "weight_distance", label: "relative weight change", unit: "",
+        probe: Probe::WeightDistance, theory: Theory::None, claim: None
+    }
+    /// Root mean square of `w_t - w_0` over the weights of a layer, in the coordinates of the parameterization.
+    WeightRmsChange {
+        name: "weight_rms_change", label: "RMS weight change", unit: "",
+        probe: Probe::WeightDistance, theory: Theory::None, claim: None
+    }
+    /// `<Theta, Y Y^T> / (|Theta| |Y Y^T|)`.
+    NtkTargetAlignment {
+        name: "ntk_target_alignment", label: "NTK target alignment", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// `<Theta, Theta_inf> / <Theta_inf, Theta_inf>`.
+    NtkOverlap {
+        name: "ntk_overlap", label: "overlap with infinite NTK", unit: "",
+        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_overlap", when: When::Ends })
+    }
+    /// `|Theta - Theta_inf| / |Theta_inf|`.
+    NtkDistance {
+        name: "ntk_distance", label: "distance to infinite NTK", unit: "",
+        probe: Probe::Ntk, theory: Theory::None, claim: None
+    }
+    /// Mean squared pre-activation over probe examples, units and positions.
+    PreactivationVariance {
+        name: "preactivation_variance", label: "pre-activation variance", unit: "",
+        probe: Probe::PreactivationVariance, theory: Theory::Value, claim: Some(Claim { name: "preactivation_variance", when: When::FirstHidden })
+    }
+    /// `E z^4 / (E z^2)^2` over members and units, averaged over examples, without the bias of few values; 3 for a Gaussian.
+    Kurtosis {
+        name: "kurtosis", label: "kurtosis", unit: "",
+        probe: Probe::Gaussianity, theory: Theory::Value, claim: None
+    }
+    /// Kurtosis less 3.
+    ExcessKurtosis {
+        name: "excess_kurtosis", label: "excess kurtosis", unit: "",
+        probe: Probe::Gaussianity, theory: Theory::Value, claim: Some(Claim { name: "excess_kurtosis", when: When::FirstHidden })
+    }
+    /// Standardized third moment.
+    Skewness {
+        name: "skewness", label: "skewness", unit: "",
+        probe: Probe::Gaussianity, theory: Theory::Value, claim: None
+    }
+    /// Kolmogorov-Smirnov distance of pre-activations, pooled over members, from the Gaussian of their variance.
+    KsDistance {
+        name: "ks_distance", label: "Kolmogorov–Smirnov distance", unit: "",
+        probe: Probe::Gaussianity, theory: Theory::None, claim: None
+    }
+    /// Kurtosis of as many independent Gaussian values at one input: its mean, and in place of an error its spread.
+    KurtosisNull {
+        name: "kurtosis_null", label: "kurtosis of as many Gaussian values", unit: "",
+        probe: Probe::Gaussianity, theory: Theory::None, claim: None
+    }
+    /// The same of the skewness.
+    SkewnessNull {
+        name: "skewness_null", label: "skewness of as many Gaussian values", unit: "",
+        probe: Probe::Gaussianity, theory: Theory::None, claim: None
+    }
+    /// The same of the Kolmogorov-Smirnov distance.
+    KsDistanceNull {
+        name: "ks_distance_null", label: "Kolmogorov–Smirnov distance of as many Gaussian values", unit: "",
+        probe: Probe::Gaussianity, theory: Theory::None, claim: None
+    }
+    /// `1/n_l sum_ij (dz^l_i / dz^l0_j)^2`.
+    PartialJacobianNorm {
+        name: "partial_jacobian_norm", label: "partial Jacobian norm", unit: "",
+        probe: Probe::PartialJacobian, theory: Theory::Value, claim: Some(Claim { name: "partial_jacobian_norm", when: When::FirstHidden })
+    }
+    /// `I(X; b(T))` with T binned over its own range.
+    InformationInputBinning {
+        name: "information_input_binning", label: "I(X;T), binning", unit: "nats",
+        probe: Probe::InformationBinning, theory: Theory::None, claim: None
+    }
+    /// `I(b(T); Y)`.
+    InformationLabelBinning {
+        name: "information_label_binning", label: "I(T;Y), binning", unit: "nats",
+        probe: Probe::InformationBinning, theory: Theory::None, claim: None
+    }
+    /// Upper KDE bound on `I(X; T + noise)`.
+    InformationInputKdeUpper {
+        name: "information_input_kde_upper", label: "I(X;T), KDE upper bound", unit: "nats",
+        probe: Probe::InformationKde, theory: Theory::None, claim: None
+    }
+    /// Lower KDE bound on `I(X; T + noise)`.
+    InformationInputKdeLower {
+        name: "information_input_kde_lower", label: "I(X;T), KDE lower bound", unit: "nats",
+        probe: Probe::InformationKde, theory: Theory::None, claim: None
+    }
+    /// Largest value that information about the input can take on the probe examples: `ln n`.
+    InformationInputCeiling {
+        name: "information_input_ceiling", label: "ceiling of I(X;T)", unit: "nats",
+        probe: Probe::InformationBinning, theory: Theory::None, claim: None
+    }
+    /// Largest value that information about the label can take: `H(Y)`.
+    InformationLabelCeiling {
+        name: "information_label_ceiling", label: "ceiling of I(T;Y)", unit: "nats",
+        probe: Probe::InformationBinning, theory: Theory::None, claim: None
+    }
+    /// KDE estimate of `I(T + noise; Y)`, a difference of bounds.
+    InformationLabelKde {
+        name: "information_label_kde", label: "I(T;Y), KDE", unit: "nats",
+        probe: Probe::InformationKde, theory: Theory::None, claim: None
+    }
+}
 
 impl Quantity {
     /// The name in files.
-    pub fn name(self) -> &'static str {
-        ALL.iter().find(|(quantity, _)| *quantity == self).map_or("", |(_, name)| name)
+    pub const fn name(self) -> &'static str {
+        self.facts().name
+    }
+
+    /// The name in figures and tables for readers.
+    pub const fn label(self) -> &'static str {
+        self.facts().label
     }
 
     /// The unit, empty for a pure number.
-    pub fn unit(self) -> &'static str {
+    pub const fn unit(self) -> &'static str {
+        self.facts().unit
+    }
+
+    /// Which probe measures it.
+    pub const fn probe(self) -> Probe {
+        self.facts().probe
+    }
+
+    /// What theory says about it.
+    pub const fn theory(self) -> Theory {
+        self.facts().theory
+    }
+
+    /// The claim about it, if there is one.
+    pub const fn claim(self) -> Option<Claim> {
+        self.facts().claim
+    }
+
+    /// The quantity that the claim of this name is about.
+    pub fn of_claim(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|quantity| quantity.claim().is_some_and(|claim| claim.name == name))
+    }
+
+    /// What the same number would be for Gaussian values, where that is found too.
+    pub fn of_gaussian_values(self) -> Option<Self> {
         match self {
-            InformationInputBinning
-            | InformationLabelBinning
-            | InformationInputKdeUpper
-            | InformationInputKdeLower
-            | InformationLabelKde
-            | InformationInputCeiling
-            | InformationLabelCeiling => "nats",
-            NtkVelocity => "1/step",
-            _ => "",
+            Self::Kurtosis => Some(Self::KurtosisNull),
+            Self::Skewness => Some(Self::SkewnessNull),
+            Self::KsDistance => Some(Self::KsDistanceNull),
+            _ => None,
         }
     }
 
     /// Whether it is made from gradients that are weighted layer by layer with learning-rate factors.
     pub fn weighs_layers(self) -> bool {
-        matches!(
-            self,
-            NtkMeanDiagonal
-                | NtkMeanOffDiagonal
-                | NtkTrace
-                | NtkTopEigenvalue
-                | NtkSecondEigenvalue
-                | NtkThirdEigenvalue
-                | NtkConditionNumber
-                | NtkRelativeChange
-                | NtkVelocity
-                | NtkInitialCka
-                | NtkInfiniteCka
-                | NtkEffectiveRank
-                | NtkLayerShare
-                | NtkLabelOverlap
-                | NtkTargetAlignment
-                | NtkOverlap
-                | NtkDistance
-                | GradientCovarianceTrace
-        )
+        matches!(self.probe(), Probe::Ntk | Probe::GradientCovariance)
+    }
+
+    /// Whether theory gives an upper bound for the quantity of this name.
+    pub fn is_bounded(name: &str) -> bool {
+        name.parse::<Self>().is_ok_and(|quantity| quantity.theory() == Theory::UpperBound)
     }
 }
 
@@ -191,18 +311,21 @@ impl FromStr for Quantity {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let known = ALL.iter().find(|(_, known)| *known == name);
-        known.map(|(quantity, _)| *quantity).ok_or_else(|| format!("no quantity is called {name}"))
+        let known = Self::ALL.iter().copied().find(|known| known.name() == name);
+        known.ok_or_else(|| format!("no quantity is called {name}"))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn whatever_is_made_from_a_tangent_kernel_weighs_layers() {
-        for (quantity, name) in ALL {
+        for quantity in Quantity::ALL {
+            let name = quantity.name();
             let is_tangent = name.starts_with("ntk_") || name == "gradient_covariance_trace";
             assert_eq!(quantity.weighs_layers(), is_tangent, "{name}");
         }
@@ -210,9 +333,23 @@ mod tests {
 
     #[test]
     fn names_are_distinct_and_come_back() {
-        for (quantity, name) in ALL {
-            assert_eq!(name.parse::<Quantity>(), Ok(quantity));
-            assert_eq!(quantity.name(), name);
+        for quantity in Quantity::ALL {
+            assert_eq!(quantity.name().parse::<Quantity>(), Ok(*quantity));
+            assert!(quantity.of_gaussian_values().is_none_or(|level| level.name() == format!("{quantity}_null")));
+        }
+        let labels: BTreeSet<&str> = Quantity::ALL.iter().map(|quantity| quantity.label()).collect();
+        assert_eq!(labels.len(), Quantity::ALL.len());
+    }
+
+    #[test]
+    fn whatever_is_claimed_is_predicted_and_every_probe_measures_something() {
+        for quantity in Quantity::ALL {
+            let Some(claim) = quantity.claim() else { continue };
+            assert_ne!(quantity.theory(), Theory::None, "{quantity}");
+            assert_eq!(Quantity::of_claim(claim.name), Some(*quantity));
+        }
+        for probe in Probe::ALL {
+            assert!(Quantity::ALL.iter().any(|quantity| quantity.probe() == probe), "{probe:?}");
         }
     }
 }

@@ -73,7 +73,7 @@ fn table(check: &CheckReport, console: &Console) -> Vec<String> {
     const HEADING: [&str; 9] = ["claim", "layer", "step", "predicted", "measured", "std_error", "z", "p", "verdict"];
     let mut rows = vec![HEADING.map(str::to_owned)];
     for (claim, row) in &check.claims {
-        let is_bound = row.quantity == Quantity::NtkRelativeChange.name();
+        let is_bound = Quantity::is_bounded(&row.quantity);
         let bound = if is_bound { "<= " } else { "" };
         // The star tells the claims that decide from those that do not.
         let star = if check.required.contains(claim) { "*" } else { "" };

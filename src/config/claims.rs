@@ -1,16 +1,30 @@
 //! Names of the comparisons that can decide the verdict of a run.
 
-/// Every name that `claims.required` may hold.
-pub const KNOWN_CLAIMS: [&str; 11] = [
-    "nngp_mean_diagonal",
-    "nngp_mean_off_diagonal",
-    "ntk_mean_diagonal",
-    "ntk_mean_off_diagonal",
-    "ntk_overlap",
-    "ntk_frozen",
-    "preactivation_variance",
-    "excess_kurtosis",
-    "partial_jacobian_norm",
-    "train_loss",
-    "test_loss",
-];
+use crate::quantity::Quantity;
+
+/// Every name that `claims.required` may hold, in the order of the quantities.
+pub const KNOWN_CLAIMS: [&str; count()] = names();
+
+const fn count() -> usize {
+    let (mut found, mut index) = (0, 0);
+    while index < Quantity::ALL.len() {
+        if Quantity::ALL[index].claim().is_some() {
+            found += 1;
+        }
+        index += 1;
+    }
+    found
+}
+
+const fn names() -> [&'static str; count()] {
+    let mut names = [""; count()];
+    let (mut found, mut index) = (0, 0);
+    while index < Quantity::ALL.len() {
+        if let Some(claim) = Quantity::ALL[index].claim() {
+            names[found] = claim.name;
+            found += 1;
+        }
+        index += 1;
+    }
+    names
+}

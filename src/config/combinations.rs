@@ -14,6 +14,7 @@ pub(super) use idle::{Idle, idle};
 
 use super::experiment::{DeviceKind, Experiment, LearningRate, Loss, Optimizer, Precision, Schedule};
 use super::values::is_within;
+use crate::quantity::{Probe, Quantity};
 
 /// Two or more keys that do not go together.
 #[derive(Debug, Clone, PartialEq)]
@@ -337,17 +338,13 @@ fn claims(experiment: &Experiment, found: &mut Conflicts) {
     const KEY: &str = "claims.required";
     let probes = &experiment.probes;
     let names = &experiment.claims.required;
-    let asks = |start: &str| names.iter().find(|name| name.starts_with(start));
-    let is_off =
-        |name: &str, switch: &str| format!("{name} needs a probe that is off; set {switch}, or remove it here");
-    if let Some(name) = asks("ntk_").filter(|_| !probes.ntk) {
-        found.add(KEY, &["probes.ntk"], is_off(name, "probes.ntk = true"));
-    }
-    if let Some(name) = asks("excess_kurtosis").filter(|_| !probes.gaussianity) {
-        found.add(KEY, &["probes.gaussianity"], is_off(name, "probes.gaussianity = true"));
-    }
-    if let Some(name) = asks("partial_jacobian").filter(|_| probes.jacobian_vectors == 0) {
-        found.add(KEY, &["probes.jacobian_vectors"], is_off(name, "probes.jacobian_vectors = 1"));
+    for probe in Probe::ALL {
+        let Some((switch, setting)) = probes.switched_off(probe) else { continue };
+        let measures = |name: &&String| Quantity::of_claim(name).is_some_and(|quantity| quantity.probe() == probe);
+        if let Some(name) = names.iter().find(measures) {
+            let reason = format!("{name} needs a probe that is off; set {} = {setting}, or remove it here", switch[0]);
+            found.add(KEY, switch, reason);
+        }
     }
     if !names.is_empty() && experiment.run.members < 2 {
         let reason = "a verdict needs a standard error and one member has none; set run.members = 2 or more, or remove the claims";

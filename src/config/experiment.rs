@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use widthwise_datasets::{DatasetSpec, Normalize, Preprocessing};
 
 use super::network::NetworkConfig;
+use crate::quantity::Probe;
 
 /// A whole experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -354,6 +355,21 @@ pub struct ProbesConfig {
     pub information_noise: f64,
     /// Moments and KS distance of pre-activations.
     pub gaussianity: bool,
+}
+
+impl ProbesConfig {
+    /// The key that turns `probe` off and a value that turns it on, where it is off.
+    pub(super) fn switched_off(&self, probe: Probe) -> Option<(&'static [&'static str; 1], &'static str)> {
+        match probe {
+            Probe::Ntk | Probe::GradientCovariance => Some((&["probes.ntk"], "true")).filter(|_| !self.ntk),
+            Probe::PartialJacobian => Some((&["probes.jacobian_vectors"], "1")).filter(|_| self.jacobian_vectors == 0),
+            Probe::InformationBinning | Probe::InformationKde => {
+                Some((&["probes.information"], "true")).filter(|_| !self.information)
+            }
+            Probe::Gaussianity => Some((&["probes.gaussianity"], "true")).filter(|_| !self.gaussianity),
+            Probe::Evaluation | Probe::Nngp | Probe::WeightDistance | Probe::PreactivationVariance => None,
+        }
+    }
 }
 
 impl Default for ProbesConfig {

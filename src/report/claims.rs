@@ -1,9 +1,10 @@
 //! The comparisons of a run with theory, and what they say together.
 
-use super::quantity::{is_bounded, subject_label};
+use super::quantity::subject_label;
 use super::read::Records;
 use super::select::{finite, is_ensemble};
 use crate::plot::number::{plain, significant, with_error};
+use crate::quantity::Quantity;
 use crate::record::row::Row;
 use crate::verdict::Verdict;
 
@@ -40,7 +41,7 @@ impl<'a> Claims<'a> {
     pub(crate) fn farthest(&self) -> Option<&'a Row> {
         let size = |row: &Row| {
             let z = row.z.filter(|z| !z.is_nan())?;
-            Some(if is_bounded(&row.quantity) { z.max(0.0) } else { z.abs() })
+            Some(if Quantity::is_bounded(&row.quantity) { z.max(0.0) } else { z.abs() })
         };
         self.rows
             .iter()
@@ -95,7 +96,7 @@ pub(crate) fn measured(row: &Row) -> String {
 
 /// The predicted number of `row`, marked if it is a bound; empty if nothing is predicted.
 pub(crate) fn predicted(row: &Row) -> String {
-    let sign = if is_bounded(&row.quantity) { "≤ " } else { "" };
+    let sign = if Quantity::is_bounded(&row.quantity) { "≤ " } else { "" };
     row.predicted.map_or_else(String::new, |value| format!("{sign}{}", plain(value)))
 }
 
@@ -129,10 +130,10 @@ mod tests {
     fn far_below_a_bound_is_not_far_from_theory() {
         let mut records = Run::small().records();
         for row in &mut records.rows {
-            row.z = row.z.map(|_| if is_bounded(&row.quantity) { -1000.0 } else { 2.0 });
+            row.z = row.z.map(|_| if Quantity::is_bounded(&row.quantity) { -1000.0 } else { 2.0 });
         }
         let claims = Claims::of(&records);
-        assert!(claims.rows.iter().any(|r| is_bounded(&r.quantity)));
+        assert!(claims.rows.iter().any(|r| Quantity::is_bounded(&r.quantity)));
         assert_eq!(claims.farthest().and_then(|r| r.z), Some(2.0));
     }
 

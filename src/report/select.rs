@@ -6,6 +6,7 @@ use super::claims::word;
 use super::quantity;
 use super::read::Records;
 use crate::plot::number::exact;
+use crate::quantity::Quantity;
 use crate::record::row::Row;
 
 /// What a row is about, apart from the step: quantity, earlier layer, layer.
@@ -26,6 +27,9 @@ pub(crate) fn finite(cell: Option<f64>) -> Option<f64> {
     cell.filter(|v| v.is_finite())
 }
 
+const TRAIN_LOSS: &str = Quantity::TrainLoss.name();
+const TEST_LOSS: &str = Quantity::TestLoss.name();
+
 impl Records {
     /// Ensemble rows of `quantity` with a finite measured number, by step.
     pub(crate) fn ensemble(&self, quantity: &str) -> Vec<&Row> {
@@ -43,8 +47,8 @@ impl Records {
         let mut curves: BTreeMap<usize, Vec<(u64, f64)>> = BTreeMap::new();
         for row in &self.training {
             let cell = match quantity {
-                "train_loss" => row.train_loss,
-                "test_loss" => row.test_loss,
+                TRAIN_LOSS => row.train_loss,
+                TEST_LOSS => row.test_loss,
                 "train_accuracy" => row.train_accuracy,
                 "test_accuracy" => row.test_accuracy,
                 _ => None,

@@ -101,11 +101,11 @@ fn a_key_or_value_refused_on_its_own() {
         ),
         (
             &[r#"claims.required=["ntk_frozn"]"#][..],
-            r#"claims.required = "ntk_frozn" (--set), but it must be one of "nngp_mean_diagonal", "nngp_mean_off_diagonal", "ntk_mean_diagonal", "ntk_mean_off_diagonal", "ntk_overlap", "ntk_frozen", "preactivation_variance", "excess_kurtosis", "partial_jacobian_norm", "train_loss", "test_loss"; did you mean "ntk_frozen"?"#,
+            r#"claims.required = "ntk_frozn" (--set), but it must be one of "train_loss", "test_loss", "nngp_mean_diagonal", "nngp_mean_off_diagonal", "ntk_mean_diagonal", "ntk_mean_off_diagonal", "ntk_frozen", "ntk_overlap", "preactivation_variance", "excess_kurtosis", "partial_jacobian_norm"; did you mean "ntk_frozen"?"#,
         ),
         (
             &["claims.required=ntk_frozen"][..],
-            r#"claims.required = "ntk_frozen" (--set), but it must be a list like ["nngp_mean_diagonal"], each name one of "nngp_mean_diagonal", "nngp_mean_off_diagonal", "ntk_mean_diagonal", "ntk_mean_off_diagonal", "ntk_overlap", "ntk_frozen", "preactivation_variance", "excess_kurtosis", "partial_jacobian_norm", "train_loss", "test_loss""#,
+            r#"claims.required = "ntk_frozen" (--set), but it must be a list like ["train_loss"], each name one of "train_loss", "test_loss", "nngp_mean_diagonal", "nngp_mean_off_diagonal", "ntk_mean_diagonal", "ntk_mean_off_diagonal", "ntk_frozen", "ntk_overlap", "preactivation_variance", "excess_kurtosis", "partial_jacobian_norm""#,
         ),
         (
             &["dataset.source=minst"][..],

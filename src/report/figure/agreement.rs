@@ -9,6 +9,7 @@ use crate::plot::palette;
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{Entry, Sample, draw_legend};
 use crate::plot::svg::{Anchor, Font, Shape, Stroke, Svg, small, text_width};
+use crate::quantity::Quantity;
 use crate::record::row::Row;
 use crate::verdict::Verdict;
 
@@ -35,7 +36,7 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
     let lines = lines(&rows);
     let absent = claims.rows.len() - rows.len();
     let note = format!("Not drawn: {absent} without a finite z.");
-    let bounded = rows.iter().any(|r| quantity::is_bounded(&r.quantity));
+    let bounded = rows.iter().any(|r| Quantity::is_bounded(&r.quantity));
     let caption = sentences(&[
         "z = (measured − predicted) / standard error of every comparison, the first step uppermost on its line. \
          The shaded band is |z| ≤ 4; the axis is linear near zero and logarithmic beyond.",

@@ -3,15 +3,21 @@
 use super::super::read::Records;
 use super::Figure;
 use super::over_layers::figure;
+use crate::quantity::Quantity;
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
-    let about = if records.ensemble("kurtosis").is_empty() {
+    let about = if records.ensemble(Quantity::Kurtosis.name()).is_empty() {
         "Moments of the pre-activations of each layer, mean over the ensemble."
     } else {
         "Moments of the pre-activations of each layer, mean over the ensemble. The kurtosis \
          E z⁴ / (E z²)², without the bias of few values, is 3 for a Gaussian."
     };
-    let quantities = ["kurtosis", "preactivation_variance", "skewness", "ks_distance"];
+    let quantities = [
+        Quantity::Kurtosis.name(),
+        Quantity::PreactivationVariance.name(),
+        Quantity::Skewness.name(),
+        Quantity::KsDistance.name(),
+    ];
     figure(records, "gaussianity", "Gaussianity of pre-activations", about, &quantities)
 }
 

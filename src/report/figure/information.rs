@@ -11,16 +11,17 @@ use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{Entry, Sample, render};
 use crate::plot::svg::{Shape, Stroke};
+use crate::quantity::Quantity;
 use crate::record::row::Row;
 
-const INPUT_CEILING: &str = "information_input_ceiling";
-const LABEL_CEILING: &str = "information_label_ceiling";
+const INPUT_CEILING: &str = Quantity::InformationInputCeiling.name();
+const LABEL_CEILING: &str = Quantity::InformationLabelCeiling.name();
 
 /// Title, quantity across, quantity upwards.
 const PLANES: [(&str, &str, &str); 3] = [
-    ("Binning", "information_input_binning", "information_label_binning"),
-    ("KDE, upper bound of I(X;T)", "information_input_kde_upper", "information_label_kde"),
-    ("KDE, lower bound of I(X;T)", "information_input_kde_lower", "information_label_kde"),
+    ("Binning", Quantity::InformationInputBinning.name(), Quantity::InformationLabelBinning.name()),
+    ("KDE, upper bound of I(X;T)", Quantity::InformationInputKdeUpper.name(), Quantity::InformationLabelKde.name()),
+    ("KDE, lower bound of I(X;T)", Quantity::InformationInputKdeLower.name(), Quantity::InformationLabelKde.name()),
 ];
 
 /// Both coordinates of a layer at a step.

@@ -3,17 +3,18 @@
 use super::super::read::Records;
 use super::Figure;
 use super::over_steps::{Axis, figure};
+use crate::quantity::Quantity;
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
     let quantities = [
-        ("ntk_mean_off_diagonal", Axis::Linear),
-        ("ntk_trace", Axis::Linear),
-        ("ntk_top_eigenvalue", Axis::Log),
-        ("ntk_second_eigenvalue", Axis::Log),
-        ("ntk_third_eigenvalue", Axis::Log),
-        ("ntk_condition_number", Axis::Log),
-        ("nngp_mean_diagonal", Axis::Linear),
-        ("nngp_mean_off_diagonal", Axis::Linear),
+        (Quantity::NtkMeanOffDiagonal.name(), Axis::Linear),
+        (Quantity::NtkTrace.name(), Axis::Linear),
+        (Quantity::NtkTopEigenvalue.name(), Axis::Log),
+        (Quantity::NtkSecondEigenvalue.name(), Axis::Log),
+        (Quantity::NtkThirdEigenvalue.name(), Axis::Log),
+        (Quantity::NtkConditionNumber.name(), Axis::Log),
+        (Quantity::NngpMeanDiagonal.name(), Axis::Linear),
+        (Quantity::NngpMeanOffDiagonal.name(), Axis::Linear),
     ];
     let about = "Entries and spectrum of the empirical NTK, and entries of the empirical NNGP kernel.";
     figure(records, "kernels", "Kernel entries and spectrum", about, &quantities)

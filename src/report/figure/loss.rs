@@ -3,11 +3,12 @@
 use super::super::read::Records;
 use super::Figure;
 use super::over_steps::{Axis, figure};
+use crate::quantity::Quantity;
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
     let quantities = [
-        ("train_loss", Axis::Log),
-        ("test_loss", Axis::Log),
+        (Quantity::TrainLoss.name(), Axis::Log),
+        (Quantity::TestLoss.name(), Axis::Log),
         ("train_accuracy", Axis::Linear),
         ("test_accuracy", Axis::Linear),
     ];

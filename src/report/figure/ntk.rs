@@ -3,12 +3,13 @@
 use super::super::read::Records;
 use super::Figure;
 use super::over_steps::{Axis, figure};
+use crate::quantity::Quantity;
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
     let quantities = [
-        ("ntk_mean_diagonal", Axis::Linear),
-        ("ntk_relative_change", Axis::Log),
-        ("ntk_target_alignment", Axis::Linear),
+        (Quantity::NtkMeanDiagonal.name(), Axis::Linear),
+        (Quantity::NtkRelativeChange.name(), Axis::Log),
+        (Quantity::NtkTargetAlignment.name(), Axis::Linear),
     ];
     let about = "The empirical neural tangent kernel Θ during training: its size, its change |Θ − Θ₀| / |Θ₀| since step 0 in \
                  the Frobenius norm, and its alignment ⟨Θ, YYᵀ⟩ / (|Θ| |YYᵀ|) with the targets.";

@@ -3,14 +3,15 @@
 use super::super::read::Records;
 use super::Figure;
 use super::over_steps::{Axis, figure};
+use crate::quantity::Quantity;
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
     let quantities = [
-        ("ntk_velocity", Axis::Log),
-        ("ntk_initial_cka", Axis::Linear),
-        ("ntk_effective_rank", Axis::Linear),
-        ("ntk_label_overlap", Axis::Linear),
-        ("gradient_covariance_trace", Axis::Log),
+        (Quantity::NtkVelocity.name(), Axis::Log),
+        (Quantity::NtkInitialCka.name(), Axis::Linear),
+        (Quantity::NtkEffectiveRank.name(), Axis::Linear),
+        (Quantity::NtkLabelOverlap.name(), Axis::Linear),
+        (Quantity::GradientCovarianceTrace.name(), Axis::Log),
     ];
     let about = "The empirical neural tangent kernel Θ during training: its relative change a step since the look before, its \
                  centred alignment with the initial one, its effective rank (exp of the entropy of its eigenvalues), the share \

@@ -10,6 +10,7 @@ use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{Entry, Sample, render};
 use crate::plot::svg::{Shape, Stroke};
+use crate::quantity::Quantity;
 use crate::record::row::Row;
 
 /// Numbers drawn in one colour.
@@ -30,6 +31,12 @@ const LEVEL_SPREADS: f64 = 2.0;
 fn level(row: &Row) -> Option<[f64; 2]> {
     let (mean, spread) = (finite(row.measured)?, finite(row.std_error)?);
     Some([mean - LEVEL_SPREADS * spread, mean + LEVEL_SPREADS * spread])
+}
+
+/// What `quantity` would be for Gaussian values, where that was found.
+fn levels_of<'a>(records: &'a Records, quantity: &str) -> Vec<&'a Row> {
+    let level = quantity.parse().ok().and_then(Quantity::of_gaussian_values);
+    level.map(|level| records.ensemble(level.name())).unwrap_or_default()
 }
 
 /// A figure with one panel for each of `quantities` that has numbers, at the first and the last step; `about` opens its caption.
@@ -58,7 +65,7 @@ pub(super) fn figure(
             .iter()
             .enumerate()
             .map(|(index, &step)| {
-                let mut levels = records.ensemble(&format!("{quantity}_null"));
+                let mut levels = levels_of(records, quantity);
                 levels.retain(|r| r.step == step);
                 Series { index, rows: rows.iter().copied().filter(|r| r.step == step).collect(), levels }
             })

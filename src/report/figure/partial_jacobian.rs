@@ -5,9 +5,10 @@ use super::super::select::{end_steps, error_sentence};
 use super::over_layers::{Series, entry, panel, shared_entries};
 use super::{Figure, sentences};
 use crate::plot::sheet::render;
+use crate::quantity::Quantity;
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
-    let quantity = "partial_jacobian_norm";
+    let quantity = Quantity::PartialJacobianNorm.name();
     let mut rows = records.ensemble(quantity);
     rows.retain(|r| r.layer.is_some());
     let mut origins: Vec<Option<usize>> = rows.iter().map(|r| r.layer_from).collect();

@@ -1,0 +1,77 @@
+//! The words of the table of quantities.
+
+/// The parts of a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// Loss and accuracy on the whole training and test sets.
+    Evaluation,
+    /// Mean entries of the empirical NNGP kernel of the readout.
+    Nngp,
+    /// The empirical NTK: entries, eigenvalues, alignments, changes and layer shares.
+    Ntk,
+    /// Covariance of per-example loss gradients.
+    GradientCovariance,
+    /// Distances of the weights from their start.
+    WeightDistance,
+    /// Partial Jacobian norms.
+    PartialJacobian,
+    /// Mean squared pre-activations.
+    PreactivationVariance,
+    /// Information by binning.
+    InformationBinning,
+    /// Bounds on information by kernel density estimates.
+    InformationKde,
+    /// Shape of the distribution of pre-activations over an ensemble, from sums at the first and last snapshot.
+    Gaussianity,
+}
+
+/// What theory says about a quantity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theory {
+    /// Nothing: eigenvalues, alignments and distances of random matrices are biased by their noise; information has no limit here.
+    None,
+    /// Its value, from which it may differ to both sides.
+    Value,
+    /// An upper bound.
+    UpperBound,
+}
+
+/// The comparison of a quantity with theory that can decide the verdict of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Its name in `claims.required`.
+    pub name: &'static str,
+    /// Which rows it is about.
+    pub when: When,
+}
+
+/// The rows that a claim is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Those of the first step.
+    First,
+    /// Those of the hidden layers at the first step: the readout's few outputs are too noisy to tell anything of their own.
+    FirstHidden,
+    /// Those of the first and of the last step.
+    Ends,
+    /// Those of the last step, where training took one.
+    Last,
+    /// Those of four measured steps after the first, spread evenly over the schedule, the last among them.
+    FourSteps,
+}
+
+impl Probe {
+    /// All, in the order in which a snapshot takes them.
+    pub const ALL: [Self; 10] = [
+        Self::Evaluation,
+        Self::Nngp,
+        Self::Ntk,
+        Self::GradientCovariance,
+        Self::WeightDistance,
+        Self::PartialJacobian,
+        Self::PreactivationVariance,
+        Self::InformationBinning,
+        Self::InformationKde,
+        Self::Gaussianity,
+    ];
+}
