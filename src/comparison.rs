@@ -125,12 +125,10 @@ fn is_sharp(row: &Row, resolution: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::row::RunColumns;
 
-    /// Whatever the members measured, a p-value is one or there is none.
-    #[test]
-    fn the_smallest_and_largest_numbers_have_a_p_value_or_none() {
-        let numbers = [0.0, 5e-324, 1e-320, 1e-300, 1e-160, 1.0, 1e160, 1e300, f64::MAX, f64::INFINITY, f64::NAN];
-        let columns = crate::record::row::RunColumns {
+    fn columns() -> RunColumns {
+        RunColumns {
             run: String::new(),
             seed: 1,
             dataset: String::new(),
@@ -138,7 +136,14 @@ mod tests {
             parameterization: String::new(),
             width: 1,
             depth: 1,
-        };
+        }
+    }
+
+    /// Whatever the members measured, a p-value is one or there is none.
+    #[test]
+    fn the_smallest_and_largest_numbers_have_a_p_value_or_none() {
+        let numbers = [0.0, 5e-324, 1e-320, 1e-300, 1e-160, 1.0, 1e160, 1e300, f64::MAX, f64::INFINITY, f64::NAN];
+        let columns = columns();
         for z in numbers.into_iter().flat_map(|z| [z, -z]) {
             for quantity in [Quantity::TrainLoss, Quantity::NtkRelativeChange] {
                 for members in ["0..2", "0..3", "0..1000000"] {
@@ -183,27 +188,11 @@ mod tests {
     #[test]
     fn agreement_needs_a_small_discrepancy_and_a_small_error() {
         let row = |measured: f64, std_error: f64| Row {
-            schema_version: 1,
-            run: String::new(),
-            seed: 0,
-            members: "0..4".into(),
-            dataset: String::new(),
-            family: String::new(),
-            parameterization: String::new(),
-            width: 8,
-            depth: 1,
-            step: 0,
-            flow_time: None,
-            quantity: Quantity::NtkMeanDiagonal.name().into(),
-            unit: String::new(),
-            layer_from: None,
-            layer: None,
             measured: Some(measured),
             std_error: Some(std_error),
-            se_method: String::new(),
             predicted: Some(1.0),
             z: Some((measured - 1.0) / std_error),
-            verdict: None,
+            ..columns().row("0..4".into(), (0, None), (Quantity::NtkMeanDiagonal.name(), ""), (None, None))
         };
         let mut rows = [row(1.01, 0.01), row(1.2, 0.015), row(1.0, 0.03), row(2.0, 0.001)];
         judge(&mut rows, &[0], &ClaimsConfig::default());

@@ -2,23 +2,25 @@
 
 mod look;
 
+use std::fmt::Display;
+
 use burn::tensor::Tensor;
 use faer::Mat;
-use widthwise_statistics::information::InformationError;
+use widthwise_statistics::information::{Estimate, EstimateKind, InformationError};
 use widthwise_tensors::to_f64;
 
 use crate::config::{Loss, ProbesConfig};
 use crate::data::Data;
 use crate::network::{Network, NoTap, Parameters};
 use crate::objective::{Evaluation, Targets, loss};
-use crate::quantity::Quantity;
+use crate::quantity::{Flag, Kind, Quantity, Trust};
 use crate::record::kill_point::kill_point;
 
 pub(crate) use look::mean_square;
 pub use look::{Look, Probe};
 
-/// One number.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// One number, and how far it is to be trusted.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// What it is.
     pub quantity: Quantity,
@@ -28,6 +30,45 @@ pub struct Measured {
     pub layer: Option<usize>,
     /// The number; `None` where it is undefined.
     pub value: Option<f64>,
+    /// Its standard error and how that was found, where it has one of its own.
+    pub std_error: Option<(f64, &'static str)>,
+    /// How it was found and what it says.
+    pub trust: Trust,
+}
+
+impl Measured {
+    /// A number of `quantity` as its table describes it; `None` and numbers that are not finite are undefined.
+    pub fn new(quantity: Quantity, value: impl Into<Option<f64>>) -> Self {
+        let value = value.into().filter(|value| value.is_finite());
+        Self { quantity, layer_from: None, layer: None, value, std_error: None, trust: quantity.trust() }
+    }
+
+    /// An information as its estimator describes it, found with the setting `detail`.
+    pub fn information(quantity: Quantity, estimate: Estimate, detail: impl Display) -> Self {
+        let trust = Trust {
+            kind: match estimate.kind {
+                EstimateKind::Exact => Kind::Exact,
+                EstimateKind::Lower => Kind::Lower,
+                EstimateKind::Upper => Kind::Upper,
+                EstimateKind::Estimate => Kind::Estimate,
+            },
+            ceiling: Some(estimate.ceiling),
+            flag: estimate.saturated.then_some(Flag::Saturated),
+            ..quantity.trust()
+        };
+        Self { trust, ..Self::new(quantity, estimate.value) }.detailed(detail)
+    }
+
+    /// The number of `layer`.
+    pub fn of_layer(self, layer: usize) -> Self {
+        Self { layer: Some(layer), ..self }
+    }
+
+    /// The same with the setting `detail` of its method.
+    pub fn detailed(mut self, detail: impl Display) -> Self {
+        self.trust.method = format!("{}({detail})", self.trust.method).into();
+        self
+    }
 }
 
 /// Everything seen at one step of one member.
@@ -133,4 +174,24 @@ pub fn measure(
         }
     }
     Ok(look.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_keeps_its_kind_its_ceiling_and_its_saturation() {
+        let estimate = Estimate { value: 1.9, kind: EstimateKind::Upper, ceiling: 2.0, saturated: true };
+        let measured = Measured::information(Quantity::InformationInputKdeUpper, estimate, 0.1).of_layer(3);
+        assert_eq!((measured.value, measured.layer), (Some(1.9), Some(3)));
+        let Trust { kind, method, ceiling, flag } = measured.trust;
+        assert_eq!((kind, &*method, ceiling, flag), (Kind::Upper, "kde(0.1)", Some(2.0), Some(Flag::Saturated)));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_undefined() {
+        assert_eq!(Measured::new(Quantity::NtkTrace, f64::NAN).value, None);
+        assert_eq!(Measured::new(Quantity::NtkTrace, None).value, None);
+    }
 }

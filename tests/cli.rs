@@ -95,7 +95,7 @@ fn tables_have_the_columns_that_others_read() {
     assert_eq!(
         header(&run.output().join("results.csv")),
         "schema_version,run,seed,members,dataset,family,parameterization,width,depth,step,flow_time,quantity,unit,\
-         layer_from,layer,measured,std_error,se_method,predicted,z,verdict"
+         layer_from,layer,measured,std_error,se_method,kind,method,ceiling,flag,predicted,z,verdict"
     );
     assert_eq!(
         header(&run.output().join("training.csv")),
@@ -105,7 +105,7 @@ fn tables_have_the_columns_that_others_read() {
     assert_eq!(
         run.type_in("table out").done().out.lines().next().unwrap(),
         "run,config_hash,outcome,schema_version,seed,members,dataset,family,parameterization,width,depth,step,\
-         flow_time,quantity,unit,layer_from,layer,measured,std_error,se_method,predicted,z,verdict"
+         flow_time,quantity,unit,layer_from,layer,measured,std_error,se_method,kind,method,ceiling,flag,predicted,z,verdict"
     );
 }
 

@@ -22,6 +22,7 @@ mod memory;
 mod networks;
 mod ntk_jobs;
 mod ntk_roads;
+mod older_folders;
 mod overrides;
 mod own_data;
 mod parameterizations;

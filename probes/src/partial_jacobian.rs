@@ -20,6 +20,8 @@ pub struct PartialJacobianNorm {
     pub layer: usize,
     /// The estimate of `J^{l0,l}`.
     pub value: f64,
+    /// Its standard error over draws of the random vectors on these examples; `None` for one vector an example.
+    pub std_error: Option<f64>,
 }
 
 /// Estimates for all `1 <= l0 < l`, with `vectors` random vectors an example at each `l`.
@@ -44,8 +46,33 @@ pub fn partial_jacobian_norms(
             let [k, n, p, u] = cotangent.dims();
             // Summed by axis first: one order of addition for any number of threads.
             let rows = to_f64(cotangent.square().reshape([k * n, p * u]).sum_dim(1));
-            norms.push(PartialJacobianNorm { layer_from: index + 1, layer, value: rows.iter().sum::<f64>() / scale });
+            let value = rows.iter().sum::<f64>() / scale;
+            let std_error = (vectors > 1).then(|| error_of_sum(&rows, vectors) / scale);
+            norms.push(PartialJacobianNorm { layer_from: index + 1, layer, value, std_error });
         }
     }
     norms
+}
+
+/// Standard error of the sum of `rows`, draw after draw of one number an example: examples are given, their draws are independent.
+fn error_of_sum(rows: &[f64], draws: usize) -> f64 {
+    let examples = rows.len() / draws;
+    let variance = |example: usize| {
+        let of_example = || rows.iter().skip(example).step_by(examples);
+        let mean = of_example().sum::<f64>() / draws as f64;
+        of_example().map(|row| (row - mean).powi(2)).sum::<f64>() / (draws - 1) as f64
+    };
+    (draws as f64 * (0..examples).map(variance).sum::<f64>()).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_is_that_of_draws_and_not_of_examples() {
+        // Three draws at two examples far apart: 1, 2, 3 and 100, 100, 100.
+        let rows = [1.0, 100.0, 2.0, 100.0, 3.0, 100.0];
+        assert_eq!(error_of_sum(&rows, 3), 3f64.sqrt());
+    }
 }

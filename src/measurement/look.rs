@@ -291,8 +291,10 @@ impl<'a> Look<'a> {
         let subset = self.data.probe.first(examples);
         let narrowed = observation.narrowed(0..examples, &subset);
         for norm in partial_jacobian_norms(&narrowed, self.config.jacobian_vectors, &mut random) {
-            let (from, to) = (Some(norm.layer_from), Some(norm.layer));
-            self.seen.push_layers(Quantity::PartialJacobianNorm, from, to, Some(norm.value));
+            let measured = Measured::new(Quantity::PartialJacobianNorm, norm.value);
+            let std_error = norm.std_error.map(|found| (found, "random_vectors"));
+            let measured = Measured { layer_from: Some(norm.layer_from), std_error, ..measured.of_layer(norm.layer) };
+            self.seen.0.push(measured.detailed(self.config.jacobian_vectors));
         }
     }
 
@@ -307,12 +309,15 @@ impl<'a> Look<'a> {
         let activations = observation.activations(layer);
         let [examples, units] = activations.dims();
         let values = to_f32(activations);
-        let mut push = |quantity, value| self.seen.push_layers(quantity, None, Some(layer), value);
+        let seen = &mut self.seen.0;
+        let mut push =
+            |quantity, estimate, detail| seen.push(Measured::information(quantity, estimate, detail).of_layer(layer));
         if probe == Probe::InformationBinning {
-            let binned = BinnedLayer::new(&values, units, BinningRule::Adaptive { bins: config.information_bins })?;
+            let bins = config.information_bins;
+            let binned = BinnedLayer::new(&values, units, BinningRule::Adaptive { bins })?;
             let (input, label) = (binned.input_information(None)?, binned.label_information(labels)?);
-            push(Quantity::InformationInputBinning, Some(input.value));
-            push(Quantity::InformationLabelBinning, Some(label.value));
+            push(Quantity::InformationInputBinning, input, bins as f64);
+            push(Quantity::InformationLabelBinning, label, bins as f64);
             if layer == 1 {
                 self.seen.push(Quantity::InformationInputCeiling, Some(input.ceiling));
                 self.seen.push(Quantity::InformationLabelCeiling, Some(label.ceiling));
@@ -321,10 +326,13 @@ impl<'a> Look<'a> {
         }
         let squared_norm = values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>() / examples as f64;
         if squared_norm > 0.0 {
-            let bounds = kde_bounds(&values, units, config.information_noise * squared_norm, labels)?;
-            push(Quantity::InformationInputKdeUpper, Some(bounds.input_upper.value));
-            push(Quantity::InformationInputKdeLower, Some(bounds.input_lower.value));
-            push(Quantity::InformationLabelKde, Some(bounds.label_estimate.value));
+            let noise = config.information_noise;
+            let bounds = kde_bounds(&values, units, noise * squared_norm, labels)?;
+            push(Quantity::InformationInputKdeUpper, bounds.input_upper, noise);
+            push(Quantity::InformationInputKdeLower, bounds.input_lower, noise);
+            push(Quantity::InformationLabelKde, bounds.label_estimate, noise);
+            push(Quantity::InformationLabelKdeUpper, bounds.label_upper, noise);
+            push(Quantity::InformationLabelKdeLower, bounds.label_lower, noise);
         }
         Ok(())
     }
@@ -335,11 +343,11 @@ struct Seen(Vec<Measured>);
 
 impl Seen {
     fn push(&mut self, quantity: Quantity, value: Option<f64>) {
-        self.push_layers(quantity, None, None, value);
+        self.0.push(Measured::new(quantity, value));
     }
 
     fn push_layers(&mut self, quantity: Quantity, layer_from: Option<usize>, layer: Option<usize>, value: Option<f64>) {
-        self.0.push(Measured { quantity, layer_from, layer, value: value.filter(|value| value.is_finite()) });
+        self.0.push(Measured { layer_from, layer, ..Measured::new(quantity, value) });
     }
 }
 

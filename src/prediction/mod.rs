@@ -199,33 +199,7 @@ impl Theory {
                     .map(|j| (layer, layer_from, j))
                     .and_then(|(layer, from, j)| Some(j[(layer? - 1, from? - 1)])),
             ),
-            // Eigenvalues, alignments and distances of random matrices are biased by their noise; information has no limit here.
-            Quantity::NtkTopEigenvalue
-            | Quantity::NtkSecondEigenvalue
-            | Quantity::NtkThirdEigenvalue
-            | Quantity::NtkConditionNumber
-            | Quantity::NtkTargetAlignment
-            | Quantity::NtkDistance
-            | Quantity::NtkVelocity
-            | Quantity::NtkInitialCka
-            | Quantity::NtkInfiniteCka
-            | Quantity::NtkEffectiveRank
-            | Quantity::NtkLayerShare
-            | Quantity::NtkLabelOverlap
-            | Quantity::GradientCovarianceTrace
-            | Quantity::WeightDistance
-            | Quantity::WeightRmsChange
-            | Quantity::KsDistance
-            | Quantity::KurtosisNull
-            | Quantity::SkewnessNull
-            | Quantity::KsDistanceNull
-            | Quantity::InformationInputBinning
-            | Quantity::InformationLabelBinning
-            | Quantity::InformationInputKdeUpper
-            | Quantity::InformationInputKdeLower
-            | Quantity::InformationLabelKde
-            | Quantity::InformationInputCeiling
-            | Quantity::InformationLabelCeiling => None,
+            _ => None,
         }
     }
 }

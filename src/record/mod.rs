@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod budget;
 pub mod checkpoint;
+pub mod columns;
 pub mod csv_file;
 pub mod folder;
 pub mod kill_point;

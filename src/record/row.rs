@@ -1,11 +1,21 @@
 //! The tidy long table `results.csv`: one row a measured or predicted number.
 
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 
+use crate::quantity::{Flag, Kind, Trust};
 use crate::verdict::Verdict;
 
 /// Version of the columns below; written into every row.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// The versions whose rows are read. In the first no row said how far its number is to be trusted.
+pub const READABLE: RangeInclusive<u32> = 1..=SCHEMA_VERSION;
+
+/// Columns of [`Row`] that rows of the first version lack.
+pub const SINCE_VERSION_2: [&str; 4] = ["kind", "method", "ceiling", "flag"];
 
 /// Columns that are the same in every row of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,12 +75,40 @@ pub struct Row {
     pub std_error: Option<f64>,
     /// How it was obtained: `members`, `paired_members`, ...
     pub se_method: String,
+    /// What `measured` says about the number that it stands for; empty in rows of the first version.
+    #[serde(default)]
+    pub kind: Option<Kind>,
+    /// How `measured` was found.
+    #[serde(default)]
+    pub method: String,
+    /// Largest value that `measured` could have on these examples.
+    #[serde(default)]
+    pub ceiling: Option<f64>,
+    /// Why `measured` is to be read with care.
+    #[serde(default)]
+    pub flag: Option<Flag>,
     /// The predicted number.
     pub predicted: Option<f64>,
     /// `(measured - predicted) / std_error`.
     pub z: Option<f64>,
     /// The verdict of an ensemble row; empty for a single member.
     pub verdict: Option<Verdict>,
+}
+
+impl Row {
+    /// How far its number is to be trusted, where that was written.
+    pub fn trust(&self) -> Option<Trust> {
+        let method = Cow::Owned(self.method.clone());
+        Some(Trust { kind: self.kind?, method, ceiling: self.ceiling, flag: self.flag })
+    }
+
+    /// The row with this in place of it.
+    pub fn trusted(self, trust: Option<Trust>) -> Self {
+        let Some(Trust { kind, method, ceiling, flag }) = trust else {
+            return Self { kind: None, method: String::new(), ceiling: None, flag: None, ..self };
+        };
+        Self { kind: Some(kind), method: method.into_owned(), ceiling, flag, ..self }
+    }
 }
 
 impl RunColumns {
@@ -101,6 +139,10 @@ impl RunColumns {
             measured: None,
             std_error: None,
             se_method: String::new(),
+            kind: None,
+            method: String::new(),
+            ceiling: None,
+            flag: None,
             predicted: None,
             z: None,
             verdict: None,

@@ -75,7 +75,7 @@ pub enum ReportError {
     },
     /// A row of another version of the columns.
     #[error(
-        "{path} line {line}: schema_version is {found}, this program reads {supported}; use the version of the program that \
+        "{path} line {line}: schema_version is {found}, this program reads 1 to {supported}; use the version of the program that \
          wrote the run, or run again",
         path = path.display()
     )]
@@ -86,7 +86,7 @@ pub enum ReportError {
         line: u64,
         /// Version of the row.
         found: u32,
-        /// Version of this program.
+        /// Newest version that this program reads.
         supported: u32,
     },
     /// The manifest is not a JSON object.

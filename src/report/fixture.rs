@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::read::Records;
 use super::select::is_ensemble;
+use crate::quantity::Kind;
 use crate::record::budget::{BudgetRow, Part, Split};
 use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
 use crate::verdict::Verdict;
@@ -144,6 +145,10 @@ impl Run {
             measured: Some(measured),
             std_error: None,
             se_method: String::new(),
+            kind: Some(Kind::Exact),
+            method: "probe_examples".to_owned(),
+            ceiling: None,
+            flag: None,
             predicted: None,
             z: None,
             verdict: None,

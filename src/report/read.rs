@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use super::error::ReportError;
 use crate::record::budget::{BUDGET_FILE, BudgetRow};
-use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
+use crate::record::columns::columns;
+use crate::record::row::{READABLE, Row, SCHEMA_VERSION, SINCE_VERSION_2, TrainingRow};
 
 /// Everything a run left in its directory.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,57 +27,6 @@ pub struct Records {
     pub budget: Vec<BudgetRow>,
 }
 
-const ROW_COLUMNS: [&str; 21] = [
-    "schema_version",
-    "run",
-    "seed",
-    "members",
-    "dataset",
-    "family",
-    "parameterization",
-    "width",
-    "depth",
-    "step",
-    "flow_time",
-    "quantity",
-    "unit",
-    "layer_from",
-    "layer",
-    "measured",
-    "std_error",
-    "se_method",
-    "predicted",
-    "z",
-    "verdict",
-];
-
-const TRAINING_COLUMNS: [&str; 11] = [
-    "schema_version",
-    "run",
-    "member",
-    "step",
-    "epoch",
-    "flow_time",
-    "train_loss",
-    "test_loss",
-    "train_accuracy",
-    "test_accuracy",
-    "batch_loss",
-];
-
-const BUDGET_COLUMNS: [&str; 10] = [
-    "step",
-    "split",
-    "part",
-    "from",
-    "to",
-    "members",
-    "root_mean_square",
-    "std_error",
-    "absolute_share",
-    "signed_share",
-];
-
 impl Records {
     /// Reads `results.csv` and `manifest.json`, and `training.csv`, `error_budget.csv` and `config.toml` where they exist.
     ///
@@ -86,15 +36,15 @@ impl Records {
     /// schema version, or a manifest that is not a JSON object.
     pub fn read(dir: &Path) -> Result<Self, ReportError> {
         let path = dir.join("results.csv");
-        let rows = parse_csv(&required(&path)?, &path, &ROW_COLUMNS, |row: &Row| row.schema_version)?;
+        let rows = parse_csv(&required(&path)?, &path, |row: &Row| row.schema_version)?;
         let path = dir.join("training.csv");
         let training = match optional(&path)? {
-            Some(text) => parse_csv(&text, &path, &TRAINING_COLUMNS, |row: &TrainingRow| row.schema_version)?,
+            Some(text) => parse_csv(&text, &path, |row: &TrainingRow| row.schema_version)?,
             None => Vec::new(),
         };
         let path = dir.join(BUDGET_FILE);
         let budget = match optional(&path)? {
-            Some(text) => parse_csv(&text, &path, &BUDGET_COLUMNS, |_: &BudgetRow| SCHEMA_VERSION)?,
+            Some(text) => parse_csv(&text, &path, |_: &BudgetRow| SCHEMA_VERSION)?,
             None => Vec::new(),
         };
         let manifest = read_manifest(dir)?;
@@ -135,12 +85,7 @@ fn optional(path: &Path) -> Result<Option<String>, ReportError> {
     }
 }
 
-fn parse_csv<T: DeserializeOwned>(
-    text: &str,
-    path: &Path,
-    columns: &[&'static str],
-    version: impl Fn(&T) -> u32,
-) -> Result<Vec<T>, ReportError> {
+fn parse_csv<T: DeserializeOwned>(text: &str, path: &Path, version: impl Fn(&T) -> u32) -> Result<Vec<T>, ReportError> {
     if text.is_empty() {
         // A run that was stopped before its first row leaves an empty file.
         return Ok(Vec::new());
@@ -160,12 +105,17 @@ fn parse_csv<T: DeserializeOwned>(
         reason: error.to_string(),
     };
     let header = reader.headers().map_err(not_csv)?.clone();
-    if let Some(column) = columns.iter().copied().find(|c| !header.iter().any(|h| h == *c)) {
+    let missing: Vec<&'static str> =
+        columns::<T>().iter().copied().filter(|column| !header.iter().any(|found| found == *column)).collect();
+    let lacks = |column: &'static str| {
         let found = match header.iter().collect::<Vec<_>>() {
             names if names.is_empty() => "nothing".to_owned(),
             names => names.join(", "),
         };
-        return Err(ReportError::Column { path: path.to_owned(), column, found });
+        ReportError::Column { path: path.to_owned(), column, found }
+    };
+    if let Some(column) = missing.iter().find(|column| !SINCE_VERSION_2.contains(column)) {
+        return Err(lacks(column));
     }
     let mut rows = Vec::new();
     let mut records = reader.records();
@@ -173,8 +123,11 @@ fn parse_csv<T: DeserializeOwned>(
         let line = record.position().map_or(0, csv::Position::line);
         let row: T = record.deserialize(Some(&header)).map_err(|error| cell_error(&error, &header, &record, path))?;
         let found = version(&row);
-        if found != SCHEMA_VERSION {
+        if !READABLE.contains(&found) {
             return Err(ReportError::Schema { path: path.to_owned(), line, found, supported: SCHEMA_VERSION });
+        }
+        if let Some(column) = missing.first().filter(|_| found > 1) {
+            return Err(lacks(column));
         }
         rows.push(row);
     }
@@ -227,12 +180,24 @@ mod tests {
     }
 
     #[test]
-    fn column_lists_are_those_of_the_row_types() {
+    fn columns_are_those_that_are_written() {
         let run = Run::small();
         let header = |text: String| text.lines().next().unwrap().to_owned();
-        assert_eq!(header(run.results_csv()), ROW_COLUMNS.join(","));
-        assert_eq!(header(run.training_csv()), TRAINING_COLUMNS.join(","));
-        assert_eq!(header(run.budget_csv()), BUDGET_COLUMNS.join(","));
+        assert_eq!(header(run.results_csv()), columns::<Row>().join(","));
+        assert_eq!(header(run.training_csv()), columns::<TrainingRow>().join(","));
+        assert_eq!(header(run.budget_csv()), columns::<BudgetRow>().join(","));
+    }
+
+    #[test]
+    fn runs_of_the_first_version_are_read() {
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/mnist_mlp");
+        let records = Records::read(&dir).unwrap();
+        assert!(records.rows.len() > 1000 && records.rows.iter().all(|row| row.schema_version == 1));
+        assert!(records.rows.iter().all(|row| row.trust().is_none()));
+        // Rows of the second version need all columns.
+        let old = fs::read_to_string(dir.join("results.csv")).unwrap();
+        let message = message_after("results.csv", |_| old.replacen("\n1,", "\n2,", 1));
+        assert!(message.contains("line 1: no column `kind`"), "{message}");
     }
 
     #[test]
@@ -276,8 +241,8 @@ mod tests {
     fn a_missing_column_and_another_version_are_named() {
         let message = message_after("results.csv", |text| text.replacen("std_error", "sd", 1));
         assert!(message.contains("line 1: no column `std_error`; found schema_version, run"), "{message}");
-        let message = message_after("results.csv", |text| text.replacen("\n1,", "\n2,", 1));
-        assert!(message.contains("line 2: schema_version is 2, this program reads 1"), "{message}");
+        let message = message_after("results.csv", |text| text.replacen("\n2,", "\n3,", 1));
+        assert!(message.contains("line 2: schema_version is 3, this program reads 1 to 2"), "{message}");
         let message = message_after("results.csv", |_| "\n".to_owned());
         assert!(message.contains("found nothing"), "{message}");
     }

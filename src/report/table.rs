@@ -6,40 +6,11 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use super::error::ReportError;
 use super::read::Records;
 use super::select::{is_ensemble, latest};
+use crate::record::columns::columns;
 use crate::record::row::Row;
-use crate::verdict::Verdict;
-
-#[derive(Serialize)]
-struct JoinedRow<'a> {
-    run: Cow<'a, str>,
-    config_hash: Cow<'a, str>,
-    outcome: Cow<'a, str>,
-    schema_version: u32,
-    seed: u64,
-    members: Cow<'a, str>,
-    dataset: Cow<'a, str>,
-    family: Cow<'a, str>,
-    parameterization: Cow<'a, str>,
-    width: usize,
-    depth: usize,
-    step: u64,
-    flow_time: Option<f64>,
-    quantity: Cow<'a, str>,
-    unit: Cow<'a, str>,
-    layer_from: Option<usize>,
-    layer: Option<usize>,
-    measured: Option<f64>,
-    std_error: Option<f64>,
-    se_method: Cow<'a, str>,
-    predicted: Option<f64>,
-    z: Option<f64>,
-    verdict: Option<Verdict>,
-}
 
 /// Who reads the cells of a joined table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,31 +42,14 @@ impl Reader {
     }
 }
 
-const COLUMNS: [&str; 23] = [
-    "run",
-    "config_hash",
-    "outcome",
-    "schema_version",
-    "seed",
-    "members",
-    "dataset",
-    "family",
-    "parameterization",
-    "width",
-    "depth",
-    "step",
-    "flow_time",
-    "quantity",
-    "unit",
-    "layer_from",
-    "layer",
-    "measured",
-    "std_error",
-    "se_method",
-    "predicted",
-    "z",
-    "verdict",
-];
+/// Columns from the manifest.
+const FROM_MANIFEST: [&str; 3] = ["run", "config_hash", "outcome"];
+
+/// Columns of the joined table.
+fn joined_columns() -> Vec<&'static str> {
+    let of_rows = columns::<Row>().iter().copied().filter(|column| !FROM_MANIFEST.contains(column));
+    FROM_MANIFEST.into_iter().chain(of_rows).collect()
+}
 
 /// Writes the ensemble rows of every run in `dirs` at the last step of each quantity and layer, and returns their number.
 ///
@@ -107,7 +61,7 @@ const COLUMNS: [&str; 23] = [
 pub fn join(dirs: &[PathBuf], reader: Reader, out: &mut impl Write) -> Result<usize, ReportError> {
     let failed = |source| ReportError::Table { source };
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(out);
-    writer.write_record(COLUMNS).map_err(failed)?;
+    writer.write_record(joined_columns()).map_err(failed)?;
     let mut count = 0;
     for dir in dirs {
         let records = Records::read(dir)?;
@@ -116,7 +70,7 @@ pub fn join(dirs: &[PathBuf], reader: Reader, out: &mut impl Write) -> Result<us
             (text("run"), text("config_hash").unwrap_or_default(), text("outcome").unwrap_or_default());
         for row in latest(records.rows.iter().filter(|r| is_ensemble(r))) {
             let run = run.as_deref().unwrap_or(&row.run);
-            writer.serialize(joined(run, &config_hash, &outcome, row, reader)).map_err(failed)?;
+            writer.write_record(joined([run, &config_hash, &outcome], row, reader).map_err(failed)?).map_err(failed)?;
             count += 1;
         }
     }
@@ -124,33 +78,16 @@ pub fn join(dirs: &[PathBuf], reader: Reader, out: &mut impl Write) -> Result<us
     Ok(count)
 }
 
-fn joined<'a>(run: &'a str, config_hash: &'a str, outcome: &'a str, row: &'a Row, reader: Reader) -> JoinedRow<'a> {
-    let cell = |text| reader.cell(text);
-    JoinedRow {
-        run: cell(run),
-        config_hash: cell(config_hash),
-        outcome: cell(outcome),
-        schema_version: row.schema_version,
-        seed: row.seed,
-        members: cell(&row.members),
-        dataset: cell(&row.dataset),
-        family: cell(&row.family),
-        parameterization: cell(&row.parameterization),
-        width: row.width,
-        depth: row.depth,
-        step: row.step,
-        flow_time: row.flow_time,
-        quantity: cell(&row.quantity),
-        unit: cell(&row.unit),
-        layer_from: row.layer_from,
-        layer: row.layer,
-        measured: row.measured,
-        std_error: row.std_error,
-        se_method: cell(&row.se_method),
-        predicted: row.predicted,
-        z: row.z,
-        verdict: row.verdict,
-    }
+/// The cells of `row` in the joined table.
+fn joined(manifest: [&str; 3], row: &Row, reader: Reader) -> Result<Vec<String>, csv::Error> {
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    writer.serialize(row)?;
+    let line = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
+    let mut cells = csv::StringRecord::new();
+    csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_slice()).read_record(&mut cells)?;
+    let of_row = columns::<Row>().iter().zip(&cells).filter(|(column, _)| !FROM_MANIFEST.contains(column));
+    let cells = manifest.into_iter().chain(of_row.map(|(_, cell)| cell));
+    Ok(cells.map(|cell| reader.cell(cell).into_owned()).collect())
 }
 
 #[cfg(test)]
@@ -167,7 +104,7 @@ mod tests {
         let count =
             join(&dirs.iter().map(|d| d.path().to_owned()).collect::<Vec<_>>(), Reader::Program, &mut out).unwrap();
         let mut reader = csv::Reader::from_reader(out.as_slice());
-        assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>(), COLUMNS);
+        assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>(), joined_columns());
         let rows = run.rows();
         let last = latest(rows.iter().filter(|r| is_ensemble(r)));
         assert_eq!(count, 2 * last.len());
@@ -194,9 +131,7 @@ mod tests {
             measured: Some(-2.5),
             ..Run::small().rows()[0].clone()
         };
-        let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-        writer.serialize(joined("=a", "-b", "+c", &row, Reader::Spreadsheet)).unwrap();
-        let text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
+        let text = joined(["=a", "-b", "+c"], &row, Reader::Spreadsheet).unwrap().join(",");
         assert!(text.starts_with("'=a,'-b,'+c,") && text.contains(",'=1,'@x,") && text.contains(",-2.5,"), "{text}");
     }
 
@@ -204,7 +139,7 @@ mod tests {
     fn no_runs_give_the_header_alone() {
         let mut out = Vec::new();
         assert_eq!(join(&[], Reader::Spreadsheet, &mut out).unwrap(), 0);
-        assert_eq!(String::from_utf8(out).unwrap().trim_end(), COLUMNS.join(","));
+        assert_eq!(String::from_utf8(out).unwrap().trim_end(), joined_columns().join(","));
     }
 
     #[test]

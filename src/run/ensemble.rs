@@ -19,7 +19,7 @@ use super::recorder::{against_infinite_width, read_outputs};
 use crate::comparison::{Comparison, judge};
 use crate::measurement::Measured;
 use crate::prediction::{self, Theory};
-use crate::quantity::Quantity;
+use crate::quantity::{Quantity, Trust};
 use crate::record::manifest::Manifest;
 use crate::record::npy;
 use crate::record::row::Row;
@@ -50,7 +50,7 @@ pub(super) fn read_rows(folder: &Path) -> Result<Vec<Row>> {
 /// All rows of the ensemble of the run in `folder`, judged.
 pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernels: Kernels) -> Result<Vec<Row>> {
     let members = session.experiment.run.members;
-    let mut values: BTreeMap<Key, Vec<(usize, f64)>> = BTreeMap::new();
+    let mut values: BTreeMap<Key, Vec<(usize, f64, Option<Trust>)>> = BTreeMap::new();
     for row in read_rows(folder)? {
         // Rows of the ensemble are made anew from those of its members.
         if row.members.contains("..") {
@@ -72,7 +72,8 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
             continue;
         }
         if let Some(measured) = row.measured {
-            values.entry((row.step, quantity, row.layer_from, row.layer)).or_default().push((member, measured));
+            let key = (row.step, quantity, row.layer_from, row.layer);
+            values.entry(key).or_default().push((member, measured, row.trust()));
         }
     }
     let steps: BTreeSet<u64> = values.keys().map(|(step, ..)| *step).collect();
@@ -113,7 +114,7 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
         }
         let paired: Vec<(f64, Option<f64>)> = found
             .iter()
-            .map(|(member, measured)| {
+            .map(|(member, measured, _)| {
                 (*measured, theory.predict(*quantity, *from, *layer, *step, Some(&paths[*member])))
             })
             .collect();
@@ -128,7 +129,7 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
         };
         row.predicted = compared.predicted;
         row.z = compared.z(session.epsilon());
-        rows.push(row);
+        rows.push(row.trusted(Trust::of_mean(found.iter().map(|(_, _, trust)| trust.as_ref()))));
     }
     for (when, step) in [("initial", Some(0)), ("final", last)] {
         let Some(step) = step.filter(|step| when == "initial" || *step > 0) else { continue };
@@ -155,7 +156,7 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
                     row.se_method = "gaussian_values".to_owned();
                 }
             }
-            row
+            row.trusted(Some(quantity.trust()))
         }));
     }
     let steps: Vec<u64> = {
@@ -221,7 +222,7 @@ fn compare_kernels_again(
     members: usize,
     theory: &Theory,
     last: Option<u64>,
-    values: &mut BTreeMap<Key, Vec<(usize, f64)>>,
+    values: &mut BTreeMap<Key, Vec<(usize, f64, Option<Trust>)>>,
 ) -> Result<()> {
     let Some(infinite) = theory.kernels() else { return Ok(()) };
     let size = infinite.ntk.nrows();
@@ -231,9 +232,9 @@ fn compare_kernels_again(
             let (name, expected) = (format!("ntk_{when}.npy"), format!("{size} x {size}"));
             let is_right = |ntk: &Mat<f64>| (ntk.nrows(), ntk.ncols()) == (size, size);
             let Some(ntk) = read_matrix(folder, member, &name, &expected, is_right)? else { continue };
-            for Measured { quantity, value, .. } in against_infinite_width(&ntk, &infinite.ntk) {
+            for Measured { quantity, value, trust, .. } in against_infinite_width(&ntk, &infinite.ntk) {
                 if let Some(value) = value {
-                    values.entry((step, quantity, None, None)).or_default().push((member, value));
+                    values.entry((step, quantity, None, None)).or_default().push((member, value, Some(trust)));
                 }
             }
         }

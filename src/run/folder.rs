@@ -130,7 +130,16 @@ pub(super) fn found(folder: &Path, options: &RunOptions) -> Result<Found> {
         "{} was begun by an earlier version, which this one cannot go on with; start again with --force",
         folder.display()
     );
-    Manifest::read(folder)?;
+    let manifest = Manifest::read(folder)?;
+    let is_begun = folder.join(CONFIG).is_file() && !is_over(folder);
+    // Rows of two versions would stand under one header.
+    ensure!(
+        !is_begun || manifest.schema_version == Manifest::VERSION,
+        "{} was begun by a version that writes other columns (schema_version {}, this one writes {}); start again with --force",
+        folder.display(),
+        manifest.schema_version,
+        Manifest::VERSION
+    );
     // The configuration goes first and comes last where a run replaces another.
     Ok(match (folder.join(CONFIG).is_file(), is_over(folder)) {
         (false, _) => Found::Nothing,

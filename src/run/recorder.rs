@@ -169,11 +169,14 @@ impl<'a> Recorder<'a> {
         let time = (step, self.run.session.flow_time(step, self.run.learning_rate));
         let unit = self.run.session.unit(quantity);
         let named = (quantity.name(), unit.as_str());
-        Row {
+        let row = Row {
             measured: measured.value,
+            std_error: measured.std_error.map(|(std_error, _)| std_error),
+            se_method: measured.std_error.map(|(_, method)| method.to_owned()).unwrap_or_default(),
             predicted: self.run.theory.predict(quantity, layers.0, layers.1, step, self.predicted_path.as_ref()),
             ..self.run.session.columns.row(member.to_string(), time, named, layers)
-        }
+        };
+        row.trusted(Some(measured.trust.clone()))
     }
 
     /// What theory makes of this member's own start, to twice the step that it has reached: a run that ends early does not pay for
@@ -296,16 +299,10 @@ impl Observer for Recorder<'_> {
 
 /// Overlap with, distance from and alignment with the infinite-width kernel.
 pub(super) fn against_infinite_width(ntk: &Mat<f64>, infinite: &Mat<f64>) -> [Measured; 3] {
-    let scalar = |quantity, value: f64| Measured {
-        quantity,
-        layer_from: None,
-        layer: None,
-        value: Some(value).filter(|value| value.is_finite()),
-    };
     [
-        scalar(Quantity::NtkOverlap, inner_product(ntk, infinite) / inner_product(infinite, infinite)),
-        scalar(Quantity::NtkDistance, relative_distance(ntk, infinite)),
-        scalar(Quantity::NtkInfiniteCka, centred_alignment(ntk, infinite)),
+        Measured::new(Quantity::NtkOverlap, inner_product(ntk, infinite) / inner_product(infinite, infinite)),
+        Measured::new(Quantity::NtkDistance, relative_distance(ntk, infinite)),
+        Measured::new(Quantity::NtkInfiniteCka, centred_alignment(ntk, infinite)),
     ]
 }
 
