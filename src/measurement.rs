@@ -1,23 +1,35 @@
-//! One look at a network: every probe that the configuration asks for, as numbers with names.
+//! One snapshot of a network: every probe that the configuration asks for, as numbers with names. One probe a file, all behind one
+//! interface; what several of them read is made once.
 
-mod look;
+mod evaluation;
+mod gaussianity;
+mod gradient_covariance;
+mod information;
+mod information_binning;
+mod information_kde;
+mod nngp;
+mod ntk;
+mod partial_jacobian;
+mod preactivation_variance;
+mod shared;
+mod snapshot;
+mod weight_distance;
 
 use std::fmt::Display;
 
-use burn::tensor::Tensor;
 use faer::Mat;
 use widthwise_statistics::information::{Estimate, EstimateKind, InformationError};
-use widthwise_tensors::to_f64;
 
 use crate::config::{Loss, ProbesConfig};
 use crate::data::Data;
-use crate::network::{Network, NoTap, Parameters};
-use crate::objective::{Evaluation, Targets, loss};
-use crate::quantity::{Flag, Kind, Quantity, Trust};
+use crate::network::{Network, Parameters};
+use crate::objective::Evaluation;
+use crate::quantity::{Flag, Kind, Probe, Quantity, Trust};
 use crate::record::kill_point::kill_point;
 
-pub(crate) use look::mean_square;
-pub use look::{Look, Probe};
+pub use evaluation::evaluate;
+pub(crate) use preactivation_variance::mean_square;
+pub use snapshot::{Measurement, Piece};
 
 /// One number, and how far it is to be trusted.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,52 +98,12 @@ pub struct Snapshot {
     pub units: Option<Mat<f64>>,
 }
 
-/// Loss and accuracy of `network` on the whole training and test sets.
-pub fn evaluate(network: &Network, data: &Data, kind: Loss) -> Evaluation {
-    evaluate_from(network.forward(&data.train, &mut NoTap), network, data, kind)
-}
-
-/// The same from the outputs on the training set.
-fn evaluate_from(outputs: Tensor<2>, network: &Network, data: &Data, kind: Loss) -> Evaluation {
-    let (train_loss, train_accuracy) = score(outputs, &data.train_targets, data.classes, kind);
-    let (test_loss, test_accuracy) = match &data.test {
-        Some((batch, targets)) => {
-            let (loss, accuracy) = score(network.forward(batch, &mut NoTap), targets, data.classes, kind);
-            (Some(loss), accuracy)
-        }
-        None => (None, None),
-    };
-    Evaluation { train_loss, test_loss, train_accuracy, test_accuracy }
-}
-
-fn score(outputs: Tensor<2>, targets: &Targets, classes: usize, kind: Loss) -> (f64, Option<f64>) {
-    let value = to_f64(loss(kind, outputs.clone(), targets))[0];
-    let [n, columns] = outputs.dims();
-    if classes == 0 {
-        return (value, None);
-    }
-    let scores = to_f64(outputs);
-    let labels: Vec<i64> = targets.classes.to_data().iter::<i64>().collect();
-    let goals = if columns == 1 { to_f64(targets.values.clone()) } else { Vec::new() };
-    let right = (0..n).filter(|&i| {
-        let row = &scores[i * columns..(i + 1) * columns];
-        let predicted = if columns == 1 {
-            // Binary +-1 targets: the sign of the one output against that of the target.
-            return row[0] * goals[i] > 0.0;
-        } else {
-            (0..columns).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0)
-        };
-        predicted as i64 == labels[i]
-    });
-    (value, Some(right.count() as f64 / n as f64))
-}
-
-/// What a look at a member is held against, where there is something.
+/// What a snapshot of a member is held against, where there is something.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Past<'a> {
     /// Its empirical NTK at step 0.
     pub ntk: Option<&'a Mat<f64>>,
-    /// Its empirical NTK at the look before, and the steps since.
+    /// Its empirical NTK at the last step at which it was measured, and the steps since.
     pub previous_ntk: Option<(&'a Mat<f64>, u64)>,
     /// Its weights at step 0.
     pub weights: Option<&'a InitialWeights>,
@@ -147,13 +119,13 @@ pub struct InitialWeights {
 impl InitialWeights {
     /// Keeps `parameters`, one set a weight layer.
     pub fn new(parameters: Vec<Parameters>) -> Self {
-        let squared_norms = parameters.iter().map(|layer| look::squared_norm(&layer.weight, None)).collect();
+        let squared_norms = parameters.iter().map(|layer| weight_distance::squared_norm(&layer.weight, None)).collect();
         Self { parameters, squared_norms }
     }
 }
 
-/// Looks at `network`. `past` is that of the same member; `moments` asks for the sums from which the ensemble's Gaussianity is
-/// found. Random vectors come from the stream `probes.<member>.<step>`.
+/// A snapshot of `network` by the probes that `takes` names. `past` is that of the same member. Random vectors come from the stream
+/// `probes.<member>.<step>`.
 ///
 /// # Errors
 /// Values that no estimator accepts, which a finite network does not have.
@@ -164,16 +136,18 @@ pub fn measure(
     kind: Loss,
     place: (u64, usize, u64),
     past: &Past<'_>,
-    moments: bool,
+    takes: impl Fn(Probe) -> bool,
 ) -> Result<Snapshot, InformationError> {
-    let mut look = Look::new(network, data, config, kind, place, past);
-    for probe in Probe::ALL.into_iter().filter(|probe| moments || *probe != Probe::Gaussianity) {
-        look.take(probe)?;
-        if probe == Probe::WeightDistance && look.is_finite() {
+    let mut measurement = Measurement::new(network, data, config, kind, place, past);
+    for probe in Probe::ALL {
+        if probe == Probe::Evaluation || takes(probe) {
+            measurement.take(probe)?;
+        }
+        if probe == Probe::WeightDistance && measurement.is_finite() {
             kill_point("probe");
         }
     }
-    Ok(look.finish())
+    Ok(measurement.finish())
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ quantities! {
         kind: Kind::Exact, method: "probe_examples",
         probe: Probe::Ntk, theory: Theory::UpperBound, claim: Some(Claim { name: "ntk_frozen", when: When::Last })
     }
-    /// `|Theta_t - Theta_s| / |Theta_s| / (t - s)` with s the look before: relative change a step.
+    /// `|Theta_t - Theta_s| / |Theta_s| / (t - s)` with s the step at which it was last measured: relative change a step.
     NtkVelocity {
         name: "ntk_velocity", label: "NTK velocity", unit: "1/step",
         kind: Kind::Exact, method: "probe_examples",

@@ -25,7 +25,7 @@ use crate::record::row::RunColumns;
 use crate::training::Outcome;
 use crate::training::batches::Batches;
 use crate::training::gradient::Model;
-use crate::training::schedule::{ProbeSteps, last_step};
+use crate::training::schedule::{ProbeSchedule, ProbeSteps, last_step};
 use crate::training::{Plan, Trainee};
 
 /// The unchanging part of a run.
@@ -84,7 +84,7 @@ impl<'a> Session<'a> {
             data_hash: data_hash(&prepared),
             config_text,
             dataset_source: dataset.source,
-            probe_steps: ProbeSteps::new(experiment.probes.schedule, last_step),
+            probe_steps: ProbeSchedule::new(&experiment.probes, last_step).all(),
             experiment,
             prepared,
             architecture,

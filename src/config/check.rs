@@ -10,7 +10,9 @@ use super::unknown::{element, join, nearest_key, nearest_name};
 /// All problems of `value`, which stands at the dotted key `path`.
 pub(super) fn check(shape: Shape, value: &Value, path: &str, problems: &mut Vec<Problem>) {
     match (shape, value) {
-        (Shape::Table(keys), Value::Table(table)) => check_table(keys, table, path, problems),
+        (Shape::Table(keys) | Shape::SwitchOrTable(keys), Value::Table(table)) => {
+            check_table(keys, table, path, problems)
+        }
         (Shape::VariantsOrEmpty(_), Value::Table(table)) if table.is_empty() => {}
         (Shape::Variants(_) | Shape::VariantsOrEmpty(_) | Shape::Layer, Value::Table(table)) => {
             check_variant(shape, table, path, problems);
@@ -115,7 +117,7 @@ fn check_named(variants: &'static [Variant], table: &Table, path: &str, problems
 
 fn is_allowed(shape: Shape, value: &Value) -> bool {
     match (shape, value) {
-        (Shape::Switch | Shape::SwitchOr(_), Value::Boolean(_)) => true,
+        (Shape::Switch | Shape::SwitchOr(_) | Shape::SwitchOrTable(_), Value::Boolean(_)) => true,
         (Shape::Whole(from, to), Value::Integer(n)) => u64::try_from(*n).is_ok_and(|n| (from..=to).contains(&n)),
         (Shape::Number(range), Value::Float(x)) => range.contains(*x),
         (Shape::Number(range), Value::Integer(n)) => range.contains(*n as f64),
@@ -159,6 +161,7 @@ fn allowed(shape: Shape, found: &Value) -> String {
             format!("a table with the keys {}", keys.iter().map(|key| key.name).collect::<Vec<_>>().join(", "))
         }
         Shape::Switch => "true or false".to_owned(),
+        Shape::SwitchOrTable(keys) => format!("true, false or {}", allowed(Shape::Table(keys), found)),
         Shape::SwitchOr(names) => format!("true, false or {}", one_of(names, found.as_str())),
         Shape::Whole(from, to) => format!("a whole number {}", range(from, to)),
         Shape::Number(range) => range.name().to_owned(),

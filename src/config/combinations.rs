@@ -12,7 +12,8 @@ use widthwise_datasets::{Colour, DatasetSpec, ImageShape, Normalize, Scale, Targ
 
 pub(super) use idle::{Idle, idle};
 
-use super::experiment::{DeviceKind, Experiment, LearningRate, Loss, Optimizer, Precision, Schedule};
+use super::experiment::{DeviceKind, Experiment, LearningRate, Loss, Optimizer, Precision};
+use super::probes::Schedule;
 use super::values::is_within;
 use crate::quantity::{Probe, Quantity};
 
@@ -317,20 +318,30 @@ fn probes(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
         let reason = format!("there are {examples} training examples; set at most {examples}");
         found.add("probes.jacobian_examples", &["dataset", "probes.jacobian_vectors"], reason);
     }
-    match probes.schedule {
-        Schedule::Log(_) if stop.steps.is_none() && stop.epochs.is_none() => found.add(
-            "probes.schedule",
-            &["training.stop"],
-            "log-spaced steps need a known last step; set training.stop.steps or training.stop.epochs, or \
-             probes.schedule.every",
-        ),
-        Schedule::Ends if stop.loss.is_some() => found.add(
-            "training.stop.loss",
-            &["probes.schedule"],
-            "the loss is looked at on probe steps and probes.schedule = \"ends\" has none in between; set \
-             probes.schedule.every, or training.stop.steps",
-        ),
-        _ => {}
+    let own = Probe::ALL.into_iter().filter_map(|probe| probes.own_schedule(probe));
+    let mut own: Vec<_> = own.collect();
+    own.dedup();
+    for (key, schedule) in own.iter().copied().chain([(&["probes.schedule"], probes.schedule)]) {
+        if matches!(schedule, Schedule::Log(_)) && stop.steps.is_none() && stop.epochs.is_none() {
+            let reason = "log-spaced steps need a known last step; set training.stop.steps or training.stop.epochs, or \
+                          probes.schedule.every";
+            found.add(key[0], &["training.stop"], reason);
+        }
+    }
+    if stop.loss.is_some() {
+        if probes.schedule == Schedule::Ends {
+            found.add(
+                "training.stop.loss",
+                &["probes.schedule"],
+                "the loss is looked at on probe steps and probes.schedule = \"ends\" has none in between; set \
+                 probes.schedule.every, or training.stop.steps",
+            );
+        }
+        for (key, _) in own {
+            let reason = "any probe step may be the last under training.stop.loss, and all probes are taken at the last; remove the \
+                          schedule of this probe, or set training.stop.steps in place of the loss";
+            found.add(key[0], &["training.stop.loss"], reason);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use widthwise_datasets::{DatasetSpec, Normalize, Preprocessing};
 
 use super::network::NetworkConfig;
-use crate::quantity::Probe;
+use super::probes::ProbesConfig;
 
 /// A whole experiment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -330,74 +330,6 @@ pub struct Stop {
     pub loss: Option<f64>,
     /// Seconds of the whole run; the one rule whose outcome depends on the machine.
     pub wall_time_s: Option<f64>,
-}
-
-/// `[probes]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ProbesConfig {
-    /// When to measure.
-    pub schedule: Schedule,
-    /// Examples that the probes look at: the first of the training subset.
-    pub examples: usize,
-    /// Empirical NTK.
-    pub ntk: bool,
-    /// Random vectors an example and layer of the partial-Jacobian probe; 0 turns it off.
-    pub jacobian_vectors: usize,
-    /// Examples of the partial-Jacobian probe.
-    pub jacobian_examples: usize,
-    /// Information plane.
-    pub information: bool,
-    /// Bins of the binning estimator over the range of each layer.
-    pub information_bins: usize,
-    /// Noise variance of the KDE bounds, the same for every unit, in units of the mean squared norm `|t|^2` of what the layer hands on: its
-    /// activations, the outputs for the readout.
-    pub information_noise: f64,
-    /// Moments and KS distance of pre-activations.
-    pub gaussianity: bool,
-}
-
-impl ProbesConfig {
-    /// The key that turns `probe` off and a value that turns it on, where it is off.
-    pub(super) fn switched_off(&self, probe: Probe) -> Option<(&'static [&'static str; 1], &'static str)> {
-        match probe {
-            Probe::Ntk | Probe::GradientCovariance => Some((&["probes.ntk"], "true")).filter(|_| !self.ntk),
-            Probe::PartialJacobian => Some((&["probes.jacobian_vectors"], "1")).filter(|_| self.jacobian_vectors == 0),
-            Probe::InformationBinning | Probe::InformationKde => {
-                Some((&["probes.information"], "true")).filter(|_| !self.information)
-            }
-            Probe::Gaussianity => Some((&["probes.gaussianity"], "true")).filter(|_| !self.gaussianity),
-            Probe::Evaluation | Probe::Nngp | Probe::WeightDistance | Probe::PreactivationVariance => None,
-        }
-    }
-}
-
-impl Default for ProbesConfig {
-    fn default() -> Self {
-        Self {
-            schedule: Schedule::Log(14),
-            examples: 128,
-            ntk: true,
-            jacobian_vectors: 1,
-            jacobian_examples: 32,
-            information: true,
-            information_bins: 30,
-            information_noise: 0.1,
-            gaussianity: true,
-        }
-    }
-}
-
-/// `probes.schedule`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Schedule {
-    /// This many log-spaced steps from 1 to the last, besides step 0.
-    Log(usize),
-    /// Step 0 and every n-th.
-    Every(u64),
-    /// Only step 0 and the last.
-    Ends,
 }
 
 /// `[claims]`

@@ -13,6 +13,7 @@ mod init;
 mod layer;
 mod network;
 mod overrides;
+mod probes;
 mod problem;
 mod resolved;
 mod schema;
@@ -32,7 +33,7 @@ pub use claims::KNOWN_CLAIMS;
 pub use differences::{Difference, differences};
 pub use experiment::{
     Anchor, ClaimsConfig, ControlConfig, DatasetConfig, DeviceKind, Experiment, ExplainConfig, KeepWeights, L2,
-    LearningRate, Loss, Optimizer, Precision, ProbesConfig, RunConfig, Schedule, Stop, TrainingConfig,
+    LearningRate, Loss, Optimizer, Precision, RunConfig, Stop, TrainingConfig,
 };
 pub use init::COMMENTED;
 pub use layer::{
@@ -40,6 +41,7 @@ pub use layer::{
     PoolingConfig, ReadoutConfig, ResidualConfig, VariancesConfig,
 };
 pub use network::{ConvolutionConfig, ConvolutionReadout, Family, GateKind, GatesConfig, NetworkConfig};
+pub use probes::{ProbeConfig, ProbesConfig, Schedule};
 pub use problem::{ConfigError, Fault, Place, Problem};
 
 use combinations::{Conflict, Idle};

@@ -16,8 +16,8 @@ pub(super) use shape::{Key, Range, Shape, Variant};
 
 use Range::{BelowOne, Finite, Fraction, Inside, NotNegative, Positive};
 use Shape::{
-    Choice, ChoiceOrCells, Formula, Layers, Name, Named, Names, Number, Numbers, Pair, Switch, SwitchOr, Table, Text,
-    Variants, Whole, Wholes,
+    Choice, ChoiceOrCells, Formula, Layers, Name, Named, Names, Number, Numbers, Pair, Switch, SwitchOr, SwitchOrTable,
+    Table, Text, Variants, Whole, Wholes,
 };
 
 /// TOML has no larger whole numbers.
@@ -211,16 +211,24 @@ const STOP: &[Key] = &[
 ];
 
 const PROBES: &[Key] = &[
-    key("schedule", Variants(&[variant("log", WIDTH), variant("every", COUNT), plain("ends")])),
+    key("schedule", SCHEDULE),
     key("examples", Whole(2, 1_000_000_000)),
-    key("ntk", Switch),
+    key("ntk", SwitchOrTable(PROBE)),
     key("jacobian_vectors", Whole(0, 1_000_000)),
     key("jacobian_examples", EXAMPLES),
-    key("information", Switch),
+    key("information", SwitchOrTable(PROBE)),
     key("information_bins", Whole(2, 1_000_000)),
     key("information_noise", Number(Positive)),
     key("gaussianity", Switch),
+    silent("nngp", SwitchOrTable(PROBE)),
+    silent("weight_distance", SwitchOrTable(PROBE)),
+    silent("partial_jacobian", SwitchOrTable(PROBE)),
+    silent("preactivation_variance", SwitchOrTable(PROBE)),
 ];
+
+const PROBE: &[Key] = &[key("schedule", SCHEDULE)];
+
+const SCHEDULE: Shape = Variants(&[variant("log", WIDTH), variant("every", COUNT), plain("ends")]);
 
 const CLAIMS: &[Key] =
     &[key("required", Names(&KNOWN_CLAIMS)), key("significance", Number(Inside)), key("resolution", Number(Positive))];

@@ -65,7 +65,7 @@ fn overrides_are_toml_or_bare_words() {
     assert_eq!(experiment.network.hidden_widths(), [8, 16]);
     assert_eq!(experiment.network.activation, Activation::LeakyRelu { slope: 1.0 });
     assert_eq!(experiment.training.optimizer, Optimizer::Nesterov { beta: 0.9 });
-    assert!(!experiment.probes.ntk);
+    assert!(!experiment.probes.ntk.is_on);
     assert_eq!(experiment.run.name, "2024-01-01");
     assert_eq!(experiment.run.output_folder(), Path::new("out/a b"));
     assert_eq!(experiment.network.sigma_b2, 0.0);

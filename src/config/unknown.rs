@@ -42,7 +42,7 @@ pub(super) fn known_keys() -> Vec<String> {
 
 fn collect(shape: Shape, path: &str, found: &mut Vec<String>) {
     match shape {
-        Shape::Table(keys) => {
+        Shape::Table(keys) | Shape::SwitchOrTable(keys) => {
             for Key { name, shape, .. } in keys {
                 add(*shape, join(path, name), found);
             }

@@ -120,7 +120,7 @@ fn note_inside(value: &Spanned<DeValue<'_>>, path: &str, note: &mut impl FnMut(S
 /// whole, and is merged with the same one.
 pub(super) fn merge(shape: Shape, base: &mut Value, over: Value) {
     match (shape, base, over) {
-        (Shape::Table(keys), Value::Table(base), Value::Table(over)) => {
+        (Shape::Table(keys) | Shape::SwitchOrTable(keys), Value::Table(base), Value::Table(over)) => {
             for (name, value) in over {
                 match (keys.iter().find(|key| key.name == name), base.get_mut(&name)) {
                     (Some(key), Some(below)) => merge(key.shape, below, value),
@@ -157,7 +157,7 @@ fn same_name(base: &Table, over: &Table) -> bool {
 /// Writes variants given by their bare name as tables, where they have content: `"adam"` as `{ adam = {} }`.
 pub(super) fn expand_names(shape: Shape, value: &mut Value) {
     match (shape, &mut *value) {
-        (Shape::Table(keys), Value::Table(table)) => {
+        (Shape::Table(keys) | Shape::SwitchOrTable(keys), Value::Table(table)) => {
             for key in keys {
                 if let Some(value) = table.get_mut(key.name) {
                     expand_names(key.shape, value);

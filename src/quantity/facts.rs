@@ -74,4 +74,20 @@ impl Probe {
         Self::InformationKde,
         Self::Gaussianity,
     ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Evaluation => "evaluation",
+            Self::Nngp => "nngp",
+            Self::Ntk => "ntk",
+            Self::GradientCovariance => "gradient_covariance",
+            Self::WeightDistance => "weight_distance",
+            Self::PartialJacobian => "partial_jacobian",
+            Self::PreactivationVariance => "preactivation_variance",
+            Self::InformationBinning => "information_binning",
+            Self::InformationKde => "information_kde",
+            Self::Gaussianity => "gaussianity",
+        }
+    }
 }

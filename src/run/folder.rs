@@ -230,7 +230,7 @@ pub(super) fn write_resolved(folder: &Path, session: &Session<'_>) -> Result<()>
     Ok(atomic::write(&folder.join(CONFIG), session.config_text.as_bytes())?)
 }
 
-/// Removes the weights that a member kept at or after `step`: those looks are still to come, or never will.
+/// Removes the weights that a member kept at or after `step`: those snapshots are still to come, or never will.
 pub(super) fn clear_weights(member: &Path, step: u64) -> Result<()> {
     for entry in fs::read_dir(member).with_context(|| format!("cannot read {}", member.display()))? {
         let path = entry?.path();

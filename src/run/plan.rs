@@ -25,7 +25,7 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
     let members = experiment.run.members;
     let batch_size = experiment.training.batch_size.unwrap_or(session.prepared.train.n).min(session.prepared.train.n);
     let probe_examples = experiment.probes.examples.min(session.prepared.train.n);
-    let looks = session.probe_steps.count();
+    let snapshots = session.probe_steps.count();
     // Products of what a configuration may ask for are beyond whole numbers of 64 bits.
     let [parameters, train, test, probes, outputs, depth] = [
         parameter_count,
@@ -37,13 +37,13 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
     ]
     .map(|count| count as f64);
     let per_member = 8.0 * (2.0 * probes * probes + 2.0 * 6.0 * probes * depth) + 8.0 * (train + test) * outputs;
-    let rows = looks as f64 * 40.0 * (depth + 1.0);
+    let rows = snapshots as f64 * 40.0 * (depth + 1.0);
     let kept = bytes
         * parameters
         * match experiment.run.keep_weights {
             KeepWeights::None => 0.0,
             KeepWeights::Last => 1.0,
-            KeepWeights::Probes => looks as f64 + 1.0,
+            KeepWeights::Probes => snapshots as f64 + 1.0,
         };
     let disk = members as f64 * (per_member + 160.0 * rows + kept) + 2.0 * bytes * parameters;
     let mebibytes = |bytes: f64| format!("{:.0} MiB", bytes / 1_048_576.0);
@@ -55,7 +55,7 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
                 session.columns.family, session.columns.depth, session.columns.width
             ),
             format!(
-                "steps: {members} members of up to {} steps on {batch_size} of {train} examples, {looks} looks each on {probe_examples} examples",
+                "steps: {members} members of up to {} steps on {batch_size} of {train} examples, {snapshots} snapshots each on {probe_examples} examples",
                 session.last_step
             ),
             format!("memory: about {}", mebibytes(session.need()?.total().0 as f64)),

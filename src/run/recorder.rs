@@ -18,7 +18,7 @@ use crate::measurement::{InitialWeights, Measured, Past, Snapshot, measure};
 use crate::network::{Network, NoTap, Parameters};
 use crate::objective::Evaluation;
 use crate::prediction::{self, InitialOutputs};
-use crate::quantity::Quantity;
+use crate::quantity::{Probe, Quantity};
 use crate::record::checkpoint::{self, Position};
 use crate::record::csv_file::CsvFile;
 use crate::record::folder::remove_file;
@@ -27,7 +27,7 @@ use crate::record::npy;
 use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
 use crate::session::Session;
 use crate::training::Outcome;
-use crate::training::schedule::row_stride;
+use crate::training::schedule::{ProbeSchedule, row_stride};
 use crate::training::{Observer, Trainee};
 
 /// Steps of a member whose losses are predicted before the first of them.
@@ -55,7 +55,8 @@ pub(super) struct Recorder<'a> {
     position: Position,
     initial_ntk: Option<Mat<f64>>,
     initial_weights: InitialWeights,
-    /// Of the snapshot before the next one.
+    schedule: ProbeSchedule,
+    /// Of the last snapshot that measured it.
     previous_ntk: Option<Mat<f64>>,
     predicted_path: Option<prediction::Path>,
     predicted_steps: BTreeSet<u64>,
@@ -87,6 +88,7 @@ impl<'a> Recorder<'a> {
             position,
             initial_ntk: None,
             initial_weights: InitialWeights::new(initial_weights),
+            schedule: ProbeSchedule::new(&run.session.experiment.probes, run.session.last_step),
             previous_ntk,
             predicted_path: None,
             predicted_steps: BTreeSet::new(),
@@ -100,7 +102,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn read_start(&mut self, trainee: &Trainee) -> Result<()> {
-        if self.run.session.experiment.probes.ntk {
+        if self.run.session.experiment.probes.is_on(Probe::Ntk) {
             let path = self.folder.join("ntk_initial.npy");
             let initial = npy::read(&path)?;
             let size = |ntk: &Mat<f64>| [ntk.nrows(), ntk.ncols()];
@@ -147,10 +149,10 @@ impl<'a> Recorder<'a> {
         Ok(checkpoint::write_weights(&path, &self.run.session.architecture, &trainee.model.parameters)?)
     }
 
-    /// What a look at `step` is held against.
+    /// What a snapshot at `step` is held against.
     fn past(&self, step: u64) -> Past<'_> {
-        // Looks between two of the schedule end their member.
-        let previous = self.run.session.probe_steps.before(step);
+        // Snapshots between two steps of the schedule end their member.
+        let previous = self.schedule.of(Probe::Ntk).before(step);
         Past {
             ntk: self.initial_ntk.as_ref().filter(|_| step > 0),
             previous_ntk: self.previous_ntk.as_ref().zip(previous.map(|previous| step - previous)),
@@ -225,7 +227,10 @@ impl Observer for Recorder<'_> {
             experiment.training.loss,
             (experiment.run.seed, trainee.member, trainee.step),
             &self.past(trainee.step),
-            is_end,
+            |probe| match probe {
+                Probe::Gaussianity => is_end,
+                probe => is_last || self.schedule.of(probe).contains(trainee.step),
+            },
         )?;
         if experiment.run.keep_weights == KeepWeights::Probes && snapshot.evaluation.train_loss.is_finite() {
             self.keep_weights(trainee, &checkpoint::weights_file_at(trainee.step))?;
@@ -243,7 +248,9 @@ impl Observer for Recorder<'_> {
         if is_end {
             self.save_ends(trainee, &snapshot, "final")?;
         }
-        self.previous_ntk.clone_from(&snapshot.ntk);
+        if snapshot.ntk.is_some() {
+            self.previous_ntk = snapshot.ntk;
+        }
         self.time(trainee, "probes")?;
         Ok(snapshot.evaluation)
     }

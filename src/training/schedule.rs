@@ -1,6 +1,7 @@
 //! When to measure and when to stop.
 
-use crate::config::{Schedule, Stop};
+use crate::config::{ProbesConfig, Schedule, Stop};
+use crate::quantity::Probe;
 
 /// Steps of a member if neither steps nor epochs bound it.
 const UNBOUNDED: u64 = 1_000_000;
@@ -15,8 +16,8 @@ pub fn last_step(stop: &Stop, steps_per_epoch: u64) -> u64 {
 /// 2^63 steps takes no memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeSteps {
-    /// Distance of the multiples that belong to the schedule up to the last step, if any do.
-    every: Option<u64>,
+    /// Distances of the multiples that belong to the schedule up to the last step.
+    every: Vec<u64>,
     /// Other steps, ascending, 0 and the last among them.
     listed: Vec<u64>,
     last: u64,
@@ -32,7 +33,7 @@ impl ProbeSteps {
         }
         listed.sort_unstable();
         listed.dedup();
-        let every = if let Schedule::Every(n) = schedule { Some(n.max(1)) } else { None };
+        let every = if let Schedule::Every(n) = schedule { vec![n.max(1)] } else { Vec::new() };
         Self { every, listed, last }
     }
 
@@ -46,6 +47,17 @@ impl ProbeSteps {
         self
     }
 
+    /// These steps and those of `other`, up to the same last step.
+    pub fn and(mut self, other: &Self) -> Self {
+        self.every.extend(&other.every);
+        self.every.sort_unstable();
+        self.every.dedup();
+        self.listed.extend(&other.listed);
+        self.listed.sort_unstable();
+        self.listed.dedup();
+        self
+    }
+
     /// Whether probes look at `step`.
     pub fn contains(&self, step: u64) -> bool {
         self.is_multiple(step) || self.listed.binary_search(&step).is_ok()
@@ -53,8 +65,19 @@ impl ProbeSteps {
 
     /// How many steps there are.
     pub fn count(&self) -> u64 {
-        let multiples = self.every.map_or(0, |n| (self.last / n).saturating_add(1));
-        multiples.saturating_add(self.listed.iter().filter(|step| !self.is_multiple(**step)).count() as u64)
+        // Multiples of some of the distances, by inclusion and exclusion: multiples of all in a set are those of its least common multiple.
+        let last = i128::from(self.last);
+        let mut multiples = i128::from(!self.every.is_empty());
+        for set in 1..1_usize << self.every.len() {
+            let chosen = (0..self.every.len()).filter(|index| set >> index & 1 == 1);
+            let common = chosen
+                .map(|index| i128::from(self.every[index]))
+                .try_fold(1, |a, b| Some(a / greatest_common_divisor(a, b) * b).filter(|multiple| *multiple <= last));
+            let sign = if set.count_ones() % 2 == 1 { 1 } else { -1 };
+            multiples += common.map_or(0, |common| sign * (last / common));
+        }
+        let listed = self.listed.iter().filter(|step| !self.is_multiple(**step)).count() as u64;
+        u64::try_from(multiples).unwrap_or(u64::MAX).saturating_add(listed)
     }
 
     /// The steps in order.
@@ -71,7 +94,7 @@ impl ProbeSteps {
     /// The last step before `step`.
     pub fn before(&self, step: u64) -> Option<u64> {
         let below = step.checked_sub(1)?;
-        let multiple = self.every.map(|n| below.min(self.last) / n * n);
+        let multiple = self.every.iter().map(|n| below.min(self.last) / n * n).max();
         let listed = self.listed[..self.listed.partition_point(|listed| *listed < step)].last().copied();
         multiple.max(listed)
     }
@@ -79,13 +102,42 @@ impl ProbeSteps {
     /// The first step after `step`.
     fn after(&self, step: u64) -> Option<u64> {
         let next = |n: u64| (step / n).checked_add(1)?.checked_mul(n);
-        let multiple = self.every.and_then(next).filter(|next| *next <= self.last);
+        let multiple = self.every.iter().filter_map(|n| next(*n)).filter(|next| *next <= self.last);
         let listed = self.listed.get(self.listed.partition_point(|listed| *listed <= step)).copied();
         multiple.into_iter().chain(listed).min()
     }
 
     fn is_multiple(&self, step: u64) -> bool {
-        step <= self.last && self.every.is_some_and(|n| step.is_multiple_of(n))
+        step <= self.last && self.every.iter().any(|n| step.is_multiple_of(*n))
+    }
+}
+
+fn greatest_common_divisor(a: i128, b: i128) -> i128 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+/// When each probe of a run is taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeSchedule {
+    common: ProbeSteps,
+    own: Vec<(Probe, ProbeSteps)>,
+}
+
+impl ProbeSchedule {
+    /// The schedule of `config` for members of `last` steps.
+    pub fn new(config: &ProbesConfig, last: u64) -> Self {
+        let steps = |probe| Some((probe, ProbeSteps::new(config.own_schedule(probe)?.1, last)));
+        Self { common: ProbeSteps::new(config.schedule, last), own: Probe::ALL.into_iter().filter_map(steps).collect() }
+    }
+
+    /// The steps at which `probe` is taken.
+    pub fn of(&self, probe: Probe) -> &ProbeSteps {
+        self.own.iter().find(|(own, _)| *own == probe).map_or(&self.common, |(_, steps)| steps)
+    }
+
+    /// The steps at which any is: those of the snapshots, each with an evaluation.
+    pub fn all(&self) -> ProbeSteps {
+        self.own.iter().fold(self.common.clone(), |all, (_, steps)| all.and(steps))
     }
 }
 
@@ -99,6 +151,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::config::ProbeConfig;
 
     fn steps(schedule: Schedule, last: u64) -> Vec<u64> {
         ProbeSteps::new(schedule, last).iter().collect()
@@ -170,6 +223,35 @@ mod tests {
             assert!(log.iter().is_sorted());
             assert_eq!(ProbeSteps::new(Schedule::Ends, last).count(), 2);
         }
+    }
+
+    /// Against a set of all steps.
+    #[test]
+    fn joined_schedules_answer_as_the_union_of_their_steps() {
+        let schedules = [Schedule::Every(6), Schedule::Every(4), Schedule::Every(10), Schedule::Log(5), Schedule::Ends];
+        for last in [0, 1, 59, 60, 61, 200] {
+            let mut joined = ProbeSteps::new(Schedule::Ends, last);
+            let mut expected = BTreeSet::from([0, last]);
+            for schedule in schedules {
+                joined = joined.and(&ProbeSteps::new(schedule, last));
+                expected.extend(steps(schedule, last));
+                assert!(joined.iter().eq(expected.iter().copied()), "{schedule:?} to {last}");
+                assert_eq!(joined.count(), expected.len() as u64, "{schedule:?} to {last}");
+                assert!((0..=last + 2).all(|step| joined.before(step) == expected.range(..step).next_back().copied()));
+            }
+        }
+    }
+
+    #[test]
+    fn a_probe_without_a_schedule_follows_the_common_one() {
+        let own = ProbeConfig { is_on: true, schedule: Some(Schedule::Every(50)) };
+        let config = ProbesConfig { schedule: Schedule::Every(20), ntk: own, ..ProbesConfig::default() };
+        let schedule = ProbeSchedule::new(&config, 100);
+        let of = |probe| schedule.of(probe).iter().collect::<Vec<_>>();
+        assert_eq!(of(Probe::Ntk), [0, 50, 100]);
+        assert_eq!(of(Probe::GradientCovariance), [0, 50, 100]);
+        assert_eq!(of(Probe::Nngp), [0, 20, 40, 60, 80, 100]);
+        assert!(schedule.all().iter().eq([0, 20, 40, 50, 60, 80, 100]));
     }
 
     #[test]

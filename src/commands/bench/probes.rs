@@ -1,9 +1,9 @@
-//! `widthwise bench probes`: what a look at a network costs, probe by probe, in seconds and in training steps.
+//! `widthwise bench probes`: what a snapshot of a network costs, probe by probe, in seconds and in training steps.
 //!
-//! Looks and steps are those of a run: `Probe::ALL` in f32 with the default settings of `[probes]`, at step 1 with the kernel and the
+//! Snapshots and steps are those of a run: `Probe::ALL` in f32 with the default settings of `[probes]`, at step 1 with the kernel and the
 //! weights of step 0 behind it, and steps of momentum as `widthwise bench train` takes them. They are timed in turn. The snapshot is
-//! all of it but `gaussianity`, which is taken at the first and last look alone. `ntk_on_tensors` is no part of a look: it is the
-//! road of other devices to the same kernel.
+//! all of it but `gaussianity`, which is taken at the first and last step alone. `ntk_on_tensors` is no part of a snapshot: it is the
+//! path of other devices to the same kernel.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -14,10 +14,11 @@ use faer::Mat;
 use serde::Serialize;
 use widthwise::config::{Anchor, L2, Loss, Optimizer, ProbesConfig};
 use widthwise::data::Data;
-use widthwise::measurement::{InitialWeights, Look, Past, Probe};
+use widthwise::measurement::{InitialWeights, Measurement, Past, Piece};
 use widthwise::network::{Batch, Network};
 use widthwise::objective::Targets;
 use widthwise::observation::Observation;
+use widthwise::quantity::Probe;
 use widthwise::training::optimizer::{OptimizerState, Updater};
 use widthwise::training::schedule::ProbeSteps;
 use widthwise::training::take_step;
@@ -39,8 +40,41 @@ const TRAIN: usize = 256;
 const BATCH: usize = 128;
 /// Steps of the default run.
 const STEPS: u64 = 200;
-/// Seconds of steps between looks.
+/// Seconds of steps between snapshots.
 const ROUND_S: f64 = 0.2;
+
+/// What is timed by itself: the pieces that probes share before the first that reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Shared(Piece),
+    Of(Probe),
+}
+
+const PARTS: [Part; 12] = [
+    Part::Of(Probe::Evaluation),
+    Part::Shared(Piece::ForwardPass),
+    Part::Of(Probe::Nngp),
+    Part::Shared(Piece::Ntk),
+    Part::Of(Probe::Ntk),
+    Part::Of(Probe::GradientCovariance),
+    Part::Of(Probe::WeightDistance),
+    Part::Of(Probe::PartialJacobian),
+    Part::Of(Probe::PreactivationVariance),
+    Part::Of(Probe::InformationBinning),
+    Part::Of(Probe::InformationKde),
+    Part::Of(Probe::Gaussianity),
+];
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Shared(Piece::ForwardPass) => "forward_pass",
+            Self::Shared(Piece::Ntk) => "ntk",
+            Self::Of(Probe::Ntk) => "ntk_metrics",
+            Self::Of(probe) => probe.name(),
+        }
+    }
+}
 
 /// One network.
 struct Case {
@@ -98,7 +132,7 @@ pub(crate) fn execute(arguments: &ProbeCases, console: &Console) -> Result<Exit>
     let chosen = chosen(cases(), |case| &case.name, &arguments.cases)?;
     let mut table = arguments.out.as_ref().map(|path| open(path)).transpose()?;
     let config = ProbesConfig::default();
-    let looks = ProbeSteps::new(config.schedule, STEPS).count();
+    let snapshots = ProbeSteps::new(config.schedule, STEPS).count();
     let mut rows = vec![["case", "probe", "median", "fastest", "slowest", "steps", "of a run"].map(str::to_owned)];
     for case in &chosen {
         console.note(format_args!("timing {}", case.name));
@@ -111,8 +145,8 @@ pub(crate) fn execute(arguments: &ProbeCases, console: &Console) -> Result<Exit>
                 written.with_context(|| format!("cannot write {}", path.display()))?;
             }
             let milliseconds = |seconds: f64| format!("{} ms", number(1e3 * seconds, 3));
-            // Of the time that the steps of the default run and so many looks take.
-            let share = looks as f64 * timing.median_s;
+            // Of the time that the steps of the default run and so many snapshots take.
+            let share = snapshots as f64 * timing.median_s;
             let share = share / (STEPS as f64 * step + share);
             rows.push([
                 timing.case.clone(),
@@ -131,7 +165,7 @@ pub(crate) fn execute(arguments: &ProbeCases, console: &Console) -> Result<Exit>
     }
     console.detail(format_args!(
         "f32, {} threads; {} probe examples, {} of them and {} vector(s) for partial Jacobians, {} bins; {TRAIN} training (default: {BATCH}) and \
-         {TEST} test examples; of a run: {looks} looks on {STEPS} steps",
+         {TEST} test examples; of a run: {snapshots} snapshots on {STEPS} steps",
         rayon::current_num_threads(),
         config.examples,
         config.jacobian_examples,
@@ -145,7 +179,7 @@ fn open(path: &PathBuf) -> Result<(csv::Writer<std::fs::File>, &PathBuf)> {
     Ok((csv::Writer::from_path(path).with_context(|| format!("cannot write {}", path.display()))?, path))
 }
 
-/// Training and test sets of random inputs, the first of which the probes look at.
+/// Training and test sets of random inputs, the first of which the probes read.
 fn data(network: &Network, train: usize, probes: usize) -> Data {
     let labelled = |count: usize, start: usize| -> (Batch, Targets) { examples(network, count, start) };
     let (train_batch, train_targets) = labelled(train, 0);
@@ -175,7 +209,7 @@ fn time(case: &Case, repeats: usize) -> Result<Vec<Timing>> {
 
     let initial = InitialWeights::new(network.parameters.clone());
     let nothing = Past::default();
-    let mut first = Look::new(&network, &data, &config, kind, (1, 0, 0), &nothing);
+    let mut first = Measurement::new(&network, &data, &config, kind, (1, 0, 0), &nothing);
     Probe::ALL.into_iter().try_for_each(|probe| first.take(probe))?;
     let ntk: Mat<f64> = first.finish().ntk.context("the default settings have the kernel")?;
     let past = Past { ntk: Some(&ntk), previous_ntk: Some((&ntk, 1)), weights: Some(&initial) };
@@ -191,19 +225,22 @@ fn time(case: &Case, repeats: usize) -> Result<Vec<Timing>> {
     // The first rounds warm caches and threads, and tell how many steps fill one.
     round(&mut network, 1)?;
     let steps = ((ROUND_S / round(&mut network, 2)?).round() as usize).clamp(1, 1000);
-    let names: Vec<&str> = ["step", "snapshot"].into_iter().chain(Probe::ALL.map(Probe::name)).collect();
+    let names: Vec<&str> = ["step", "snapshot"].into_iter().chain(PARTS.map(Part::name)).collect();
     let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); names.len() + 1];
     let start = Instant::now();
     for _ in 0..repeats {
         seconds[0].push(round(&mut network, steps)?);
         let mut snapshot = 0.0;
-        let mut look = Look::new(&network, &data, &config, kind, (1, 0, 1), &past);
-        for (place, probe) in (2..).zip(Probe::ALL) {
+        let mut measurement = Measurement::new(&network, &data, &config, kind, (1, 0, 1), &past);
+        for (place, part) in (2..).zip(PARTS) {
             let start = Instant::now();
-            look.take(probe)?;
+            match part {
+                Part::Shared(piece) => measurement.prepare(piece),
+                Part::Of(probe) => measurement.take(probe)?,
+            }
             let spent = start.elapsed().as_secs_f64();
             seconds[place].push(spent);
-            snapshot += if probe == Probe::Gaussianity { 0.0 } else { spent };
+            snapshot += if part == Part::Of(Probe::Gaussianity) { 0.0 } else { spent };
         }
         seconds[1].push(snapshot);
         let start_tensors = Instant::now();

@@ -42,7 +42,7 @@ pub(in crate::config) fn idle(experiment: &Experiment) -> Vec<Idle> {
         "there is no penalty with training.l2.strength = 0; set a strength, or remove the key",
     );
     add(
-        !experiment.probes.information,
+        !experiment.probes.information.is_on,
         &["probes.information_bins", "probes.information_noise"],
         "probes.information = false turns that probe off; set probes.information = true, or remove the key",
     );

@@ -11,6 +11,8 @@ pub(in crate::config) enum Shape {
     Switch,
     /// `true` or `false`, or one of these names.
     SwitchOr(&'static [&'static str]),
+    /// `true` or `false`, or a table with these keys.
+    SwitchOrTable(&'static [Key]),
     /// A whole number in this range.
     Whole(u64, u64),
     /// A number.
@@ -118,10 +120,10 @@ impl Range {
 }
 
 impl Shape {
-    /// The keys of a table that is not an enum.
+    /// The keys of a table that is not an enum, also where a switch may stand in its place.
     pub(in crate::config) fn keys(self) -> &'static [Key] {
         match self {
-            Self::Table(keys) => keys,
+            Self::Table(keys) | Self::SwitchOrTable(keys) => keys,
             _ => &[],
         }
     }

@@ -63,6 +63,7 @@ pub(super) fn ends(shape: Shape, name: &str) -> Vec<Value> {
     match shape {
         Shape::Table(keys) => tables(keys),
         Shape::Switch => vec![Value::Boolean(false), Value::Boolean(true)],
+        Shape::SwitchOrTable(keys) => ends(Shape::Switch, name).into_iter().chain(tables(keys)).collect(),
         Shape::SwitchOr(names) => ends(Shape::Switch, name).into_iter().chain(texts(names)).collect(),
         Shape::Whole(from, to) => wholes(from, to, name).into_iter().map(Value::Integer).collect(),
         Shape::Number(range) => numbers(range).into_iter().map(Value::Float).collect(),

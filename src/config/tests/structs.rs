@@ -113,6 +113,10 @@ fn samples(shape: Shape) -> Vec<Value> {
     let whole = |n: u64| Value::Integer(i64::try_from(n).unwrap());
     match shape {
         Shape::Switch => vec![Value::Boolean(true)],
+        Shape::SwitchOrTable(_) => {
+            let own = table([("schedule", table([("every", Value::Integer(7))]))]);
+            vec![Value::Boolean(true), Value::Boolean(false), own]
+        }
         Shape::SwitchOr(names) => {
             let named = names.iter().map(|&name| Value::String(name.into()));
             named.chain([Value::Boolean(true), Value::Boolean(false)]).collect()

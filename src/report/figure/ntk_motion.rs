@@ -13,7 +13,7 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
         (Quantity::NtkLabelOverlap.name(), Axis::Linear),
         (Quantity::GradientCovarianceTrace.name(), Axis::Log),
     ];
-    let about = "The empirical neural tangent kernel Θ during training: its relative change a step since the look before, its \
+    let about = "The empirical neural tangent kernel Θ during training: its relative change a step since it was last measured, its \
                  centred alignment with the initial one, its effective rank (exp of the entropy of its eigenvalues), the share \
                  of the targets in the span of as many leading eigenvectors as there are outputs; and the variance of the \
                  gradients of single examples, summed over parameters.";
