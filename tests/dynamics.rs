@@ -8,12 +8,12 @@ use widthwise::objective::{Targets, loss};
 use widthwise::training::gradient::gradient;
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
 use widthwise_tensors::{to_f64, to_matrix};
+use widthwise_testing::{assert_near, round_off};
 use widthwise_theory::{
     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, KernelDynamics, Layer, Parameterization,
     Training, kernels,
 };
 
-use crate::bounds::round_off;
 use crate::ensembles::{Entry, assert_sampled, bootstrap_slope, ensemble, overlapping_inputs};
 use crate::networks::{inputs, network};
 use crate::parameterizations::{plain, regression, step};
@@ -138,8 +138,8 @@ fn optimizers_follow_their_recursions() {
                     theta[index] = recursion.step(optimizer, number as i32, rate, theta[index], penalized);
                 }
                 for (found, expected) in flat(&network.parameters[0]).iter().zip(&theta) {
-                    // A step adds the round-off of about thirty operations on numbers of order one.
-                    round_off(*found, *expected, 1.0, 30 * number as usize);
+                    // A step adds about thirty operations on numbers of order one, each of which is allowed four epsilons.
+                    assert_near(*found, *expected, round_off(4 * 30 * number as usize));
                 }
             }
             let moved = theta.iter().zip(&start).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -359,7 +359,7 @@ fn losses_follow_kernel_dynamics(name: &str, activation: Activation, sigma_w2: f
     let Paths { steps, members } = train(activation, sigma_w2, width, count);
     assert!(steps.len() >= 5, "{name}: the residual falls too fast to look at: {steps:?}");
     for (measured, predicted) in members.iter().flat_map(|member| &member[0][..2]) {
-        round_off(*measured, *predicted, *measured, 10);
+        assert_near(*measured, *predicted, measured.abs() * round_off(40));
     }
     let (mut entries, mut control) = (Vec::new(), Vec::new());
     for (index, (number, left)) in steps.iter().enumerate().skip(1) {

@@ -7,9 +7,8 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 use widthwise::comparison::Comparison;
 use widthwise::network::Network;
+use widthwise_testing::{assert_within, sampling};
 use widthwise_theory::{Architecture, UpdateRule};
-
-use crate::bounds::sampling;
 
 /// What `measure` finds in each of `members` freshly drawn networks in f64; members of different seeds are independent.
 pub(crate) fn ensemble<T: Send>(
@@ -90,7 +89,7 @@ pub(crate) fn assert_sampled(title: &str, entries: &[Entry]) {
         );
     }
     for e in entries {
-        sampling(e.measured, e.predicted, e.standard_error, &format!("{title}: {}", e.name));
+        assert_within(e.measured, e.predicted, sampling(e.standard_error), &format!("{title}: {}", e.name));
     }
 }
 

@@ -43,11 +43,11 @@ fn layer_shares_are_those_of_the_jacobian() {
             let mut first = 0;
             for (share, count) in shares.iter().zip(parameters_by_layer(&network)) {
                 let squares: f64 = rows.iter().flat_map(|row| &row[first..first + count]).map(|g| g * g).sum();
-                assert_near(*share, squares / total, round_off(1000));
+                assert_near(*share, squares / total, round_off(4000));
                 first += count;
             }
             assert_eq!(first, rows[0].len(), "{name}");
-            assert_near(shares.iter().sum(), 1.0, round_off(10));
+            assert_near(shares.iter().sum(), 1.0, round_off(40));
         }
     }
 }
@@ -128,7 +128,7 @@ fn gradients_of_losses_at_the_outputs_lead_to_those_of_the_weights() {
                 .collect();
             let scale = expected.iter().map(|g| g.abs()).fold(0.0, f64::max);
             for (found, expected) in found.iter().zip(expected) {
-                assert_near(*found, *expected, scale * round_off(100));
+                assert_near(*found, *expected, scale * round_off(400));
             }
         }
     }

@@ -28,8 +28,6 @@
 //! | [`mod@prepare`], [`preprocessing`] | from raw data to inputs and targets |
 
 mod aside;
-#[cfg(test)]
-mod bounds;
 pub mod bundled;
 pub mod catalog;
 pub mod checksum;

@@ -1,6 +1,7 @@
 //! Loading against the genuine files where they are available, and against damaged copies.
 
-use crate::bounds::reference;
+use widthwise_testing::{assert_near, reference};
+
 use crate::bundled::{self, stratified_head};
 use crate::catalog::{FASHION_MNIST, MNIST};
 use crate::cifar::{self, Variant};
@@ -58,8 +59,8 @@ fn genuine_mnist_has_the_known_counts_and_moments() {
     assert_eq!(data.train.label_counts(10), [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]);
     assert_eq!(data.test.label_counts(10), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]);
     let (mean, deviation) = moments(pixels(&data.train.inputs).iter());
-    reference(5).check(mean / 255.0, 0.13066);
-    reference(5).check(deviation / 255.0, 0.30811);
+    assert_near(mean / 255.0, 0.13066, reference(5));
+    assert_near(deviation / 255.0, 0.30811, reference(5));
     assert!(data.source.contains("checksums verified"), "{}", data.source);
 }
 
@@ -106,8 +107,8 @@ fn all_of_genuine_cifar10_has_the_known_counts_and_moments() {
     for (channel, (mean, deviation)) in expected.into_iter().enumerate() {
         let plane = pixels(&data.train.inputs).chunks_exact(1024).skip(channel).step_by(3).flatten();
         let found = moments(plane);
-        reference(9).check(found.0, mean);
-        reference(4).check(found.1, deviation);
+        assert_near(found.0, mean, reference(9));
+        assert_near(found.1, deviation, reference(4));
     }
 }
 

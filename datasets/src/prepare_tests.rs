@@ -1,6 +1,7 @@
 //! Preprocessing held to its definitions.
 
-use crate::bounds::{reference, round_off, sampling};
+use widthwise_testing::{assert_near, assert_relative, reference, round_off, sampling};
+
 use crate::bundled;
 use crate::dataset::{Dataset, Inputs, Split};
 use crate::prepare::{Prepared, prepare};
@@ -51,10 +52,10 @@ fn the_default_maps_pixels_to_the_unit_interval_and_centres_targets() {
     assert!(result.train.inputs.iter().all(|value| (0.0..=1.0).contains(value)));
     // The bundled subset's own mean, from a Python sum over its file.
     let mean = result.train.inputs.iter().sum::<f64>() / result.train.inputs.len() as f64;
-    reference(6).check(mean, 0.131320);
+    assert_near(mean, 0.131320, reference(6));
     for (row, &label) in result.train.targets.chunks_exact(10).zip(&result.train.labels) {
         for (class, &value) in row.iter().enumerate() {
-            round_off(2).check(value, if class == usize::from(label) { 0.9 } else { -0.1 });
+            assert_near(value, if class == usize::from(label) { 0.9 } else { -0.1 }, round_off(2));
         }
     }
 }
@@ -88,8 +89,8 @@ fn standardized_channels_have_mean_zero_and_variance_one() {
         let values: Vec<f64> =
             result.train.inputs.chunks_exact(6).skip(channel).step_by(3).flatten().copied().collect();
         let n = values.len();
-        round_off(n).check(values.iter().sum::<f64>() / n as f64, 0.0);
-        round_off(n).check(values.iter().map(|value| value * value).sum::<f64>() / n as f64, 1.0);
+        assert_near(values.iter().sum::<f64>() / n as f64, 0.0, round_off(n));
+        assert_near(values.iter().map(|value| value * value).sum::<f64>() / n as f64, 1.0, round_off(n));
     }
 }
 
@@ -125,9 +126,9 @@ fn zca_whitens_the_training_inputs_and_stays_symmetric() {
     for i in 0..d {
         for j in 0..d {
             // The regularization moves each variance by up to epsilon times the condition number of about 100.
-            reference(9).check(covariance(white, white, i, j), f64::from(u8::from(i == j)));
+            assert_near(covariance(white, white, i, j), f64::from(u8::from(i == j)), reference(9));
             // W = W^T makes Cov(Wx, x) = W Cov(x) = Cov(x)^(1/2) symmetric, which no other whitening does.
-            round_off(n * d * d).check(covariance(white, plain, i, j), covariance(white, plain, j, i));
+            assert_near(covariance(white, plain, i, j), covariance(white, plain, j, i), round_off(n * d * d));
         }
     }
 }
@@ -138,7 +139,7 @@ fn normalized_inputs_have_the_norm_asked_for() {
         let result = prepared(&colour_dataset(), &Preprocessing { normalize, ..Preprocessing::default() });
         for examples in [&result.train, &result.test] {
             for row in examples.inputs.chunks_exact(18) {
-                round_off(18).check(row.iter().map(|value| value * value).sum(), square);
+                assert_relative(row.iter().map(|value| value * value).sum(), square, round_off(18), "square norm");
             }
         }
     }
@@ -160,7 +161,7 @@ fn grey_is_the_weighted_sum_of_the_channels() {
     assert_eq!(grey.shape, ImageShape { channels: 1, height: 2, width: 3 });
     for (colour, grey) in colour.train.inputs.chunks_exact(18).zip(grey.train.inputs.chunks_exact(6)) {
         for at in 0..6 {
-            round_off(4).check(grey[at], 0.299 * colour[at] + 0.587 * colour[6 + at] + 0.114 * colour[12 + at]);
+            assert_near(grey[at], 0.299 * colour[at] + 0.587 * colour[6 + at] + 0.114 * colour[12 + at], round_off(4));
         }
     }
 }
@@ -218,7 +219,7 @@ fn label_noise_replaces_the_exact_share_by_uniform_other_classes() {
     assert_eq!(changes.len(), 1500);
     for step in 1..10 {
         let count = changes.iter().filter(|&&change| change == step).count() as f64;
-        sampling((1500.0 * (1.0 / 9.0) * (8.0 / 9.0_f64)).sqrt()).check(count, 1500.0 / 9.0);
+        assert_near(count, 1500.0 / 9.0, sampling((1500.0 * (1.0 / 9.0) * (8.0 / 9.0_f64)).sqrt()));
     }
 }
 

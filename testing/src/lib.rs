@@ -3,7 +3,7 @@
 //! | bound | because |
 //! |---|---|
 //! | [`round_off`] | both are computed, in two ways that agree exactly |
-//! | [`reference`], [`truncated`] | one is a number as somebody printed it |
+//! | [`reference`] | one is a number as somebody printed it |
 //! | [`sampling`] | one is a mean over random draws |
 //!
 //! or a number with a sentence beside it that derives it.
@@ -18,12 +18,7 @@ pub fn round_off(operations: usize) -> f64 {
 
 /// A reference value rounded to so many decimals: half a unit of the last, and a millionth of it for the digits that `f64` adds.
 pub fn reference(decimals: i32) -> f64 {
-    0.500_001 * truncated(decimals)
-}
-
-/// A reference value that was cut after so many decimals: a unit of the last.
-pub fn truncated(decimals: i32) -> f64 {
-    10_f64.powi(-decimals)
+    0.500_001 * 10_f64.powi(-decimals)
 }
 
 /// A mean of random draws with this standard error.
@@ -64,10 +59,9 @@ mod tests {
         let sum: f64 = [0.1; 10].iter().sum();
         assert!(sum != 1.0 && (sum - 1.0).abs() <= round_off(10));
         assert_eq!(round_off(0), 0.0);
-        // Two thirds, rounded and cut.
+        // Two thirds, rounded and not cut.
         let exact = 2.0 / 3.0;
         assert!((exact - 0.67_f64).abs() <= reference(2) && (exact - 0.66_f64).abs() > reference(2));
-        assert!((exact - 0.66_f64).abs() <= truncated(2) && (exact - 0.65_f64).abs() > truncated(2));
         // A number exactly between two printed ones is within the bound of both.
         assert!((0.125 - 0.12_f64).abs() <= reference(2) && (0.125 - 0.13_f64).abs() <= reference(2));
         assert_eq!(sampling(0.25), 1.0);

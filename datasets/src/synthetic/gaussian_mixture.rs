@@ -109,8 +109,9 @@ fn split(means: &[Vec<f64>], seed: u64, name: &str, count: usize) -> Split {
 
 #[cfg(test)]
 mod tests {
+    use widthwise_testing::{assert_near, round_off, sampling};
+
     use super::{Parameters, dataset, dot, means};
-    use crate::bounds::{round_off, sampling};
     use crate::dataset::Inputs;
     use crate::error::DataError;
 
@@ -121,11 +122,11 @@ mod tests {
         for (index, first) in means.iter().enumerate() {
             for second in &means[..index] {
                 let difference: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
-                round_off(7 * 5).check(dot(&difference, &difference).sqrt(), 3.0);
+                assert_near(dot(&difference, &difference).sqrt(), 3.0, round_off(7 * 5));
             }
         }
         for column in 0..7 {
-            round_off(7 * 5).check(1.0 + means.iter().map(|mean| mean[column]).sum::<f64>(), 1.0);
+            assert_near(1.0 + means.iter().map(|mean| mean[column]).sum::<f64>(), 1.0, round_off(7 * 5));
         }
     }
 
@@ -143,7 +144,7 @@ mod tests {
         // Phi(-1), Abramowitz and Stegun table 26.1.
         let error: f64 = 0.158_655_253_9;
         let n = data.train.n as f64;
-        sampling((error * (1.0 - error) / n).sqrt()).check(wrong as f64 / n, error);
+        assert_near(wrong as f64 / n, error, sampling((error * (1.0 - error) / n).sqrt()));
         assert_eq!(data.train.label_counts(2), [10_000, 10_000]);
     }
 

@@ -99,8 +99,9 @@ impl Teacher {
 
 #[cfg(test)]
 mod tests {
+    use widthwise_testing::{assert_near, sampling};
+
     use super::{Parameters, dataset};
-    use crate::bounds::sampling;
     use crate::error::DataError;
 
     #[test]
@@ -112,7 +113,7 @@ mod tests {
         let n = squares.len() as f64;
         let mean = squares.iter().sum::<f64>() / n;
         let variance = squares.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        sampling((variance / n).sqrt()).check(mean, 1.0);
+        assert_near(mean, 1.0, sampling((variance / n).sqrt()));
     }
 
     #[test]
@@ -124,7 +125,7 @@ mod tests {
         let (quiet, noisy) = (quiet.train.targets.unwrap(), noisy.train.targets.unwrap());
         let n = quiet.len() as f64;
         let variance = quiet.iter().zip(&noisy).map(|(a, b)| (a - b).powi(2)).sum::<f64>() / n;
-        sampling(0.25 * (2.0 / n).sqrt()).check(variance, 0.25);
+        assert_near(variance, 0.25, sampling(0.25 * (2.0 / n).sqrt()));
     }
 
     #[test]

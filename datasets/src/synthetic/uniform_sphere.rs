@@ -62,8 +62,9 @@ fn split(seed: u64, name: &str, count: usize, dimension: usize) -> Split {
 
 #[cfg(test)]
 mod tests {
+    use widthwise_testing::{assert_near, round_off, sampling};
+
     use super::{Parameters, dataset};
-    use crate::bounds::{round_off, sampling};
     use crate::dataset::Inputs;
 
     #[test]
@@ -74,15 +75,15 @@ mod tests {
         let (d, n) = (5.0_f64, data.train.n as f64);
         let (mut second, mut fourth) = (0.0, 0.0);
         for row in inputs.chunks_exact(5) {
-            round_off(5).check(row.iter().map(|x| x * x).sum::<f64>(), 1.0);
+            assert_near(row.iter().map(|x| x * x).sum::<f64>(), 1.0, round_off(5));
             second += row[1].powi(2) / n;
             fourth += row[1].powi(4) / n;
         }
         // E x^2 = 1/d, E x^4 = 3/(d(d+2)), E x^8 = 105/(d(d+2)(d+4)(d+6)).
         let exact_fourth = 3.0 / (d * (d + 2.0));
         let eighth = 105.0 / (d * (d + 2.0) * (d + 4.0) * (d + 6.0));
-        sampling(((exact_fourth - 1.0 / (d * d)) / n).sqrt()).check(second, 1.0 / d);
-        sampling(((eighth - exact_fourth.powi(2)) / n).sqrt()).check(fourth, exact_fourth);
+        assert_near(second, 1.0 / d, sampling(((exact_fourth - 1.0 / (d * d)) / n).sqrt()));
+        assert_near(fourth, exact_fourth, sampling(((eighth - exact_fourth.powi(2)) / n).sqrt()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use crate::bound::{assert_relative, round_off};
+use widthwise_testing::{assert_relative, round_off};
 use widthwise_theory::{Activation, Expression, FormulaError};
 
 /// Every activation, with parameters that leave nothing to symmetry.

@@ -1,11 +1,11 @@
 use std::f64::consts::{FRAC_PI_4, PI};
 
+use widthwise_testing::{assert_relative, assert_within, reference, round_off};
 use widthwise_theory::{
     Activation, GateFunction, Gates, InputShape, Inputs, Layer, Padding, Parameterization, Phase, TheoryError,
     edge_of_chaos, half_stable_point, partial_jacobian_norms, preactivation_variances,
 };
 
-use crate::bound::{assert_relative, assert_within, reference, round_off};
 use crate::networks::{activation, convolution, dense, flat_inputs, gated, mlp, network, numbers, variance};
 
 #[test]

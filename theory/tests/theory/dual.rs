@@ -1,8 +1,8 @@
 use proptest::prelude::*;
+use widthwise_testing::{assert_relative, assert_within, reference, round_off};
 use widthwise_theory::{Activation, Dual, exp_normalized_dual, gaussian_expectation};
 
 use crate::activation::{all, expression, is_kinked};
-use crate::bound::{assert_relative, assert_within, reference, round_off};
 
 const LEAKY: Activation = Activation::LeakyRelu { slope: 0.2 };
 const SIN: Activation = Activation::Sin { frequency: 1.5, phase: 0.3 };

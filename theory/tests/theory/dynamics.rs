@@ -1,10 +1,10 @@
 use faer::{Mat, mat};
+use widthwise_testing::{assert_relative, assert_within, reference, round_off};
 use widthwise_theory::{
     Activation, InputShape, Inputs, KernelDynamics, Regularization, TheoryError, TrainedLayers, Training,
     gaussian_process_posterior, kernels, kernels_when_training,
 };
 
-use crate::bound::{assert_relative, assert_within, reference, round_off};
 use crate::networks::{mlp, numbers, variance};
 
 const FLOW: Training = Training::Flow { flow_time: 0.6 };

@@ -1,9 +1,9 @@
+use widthwise_testing::{assert_relative, assert_within, reference, round_off};
 use widthwise_theory::{
     Activation, GateFunction, Gates, InputShape, Inputs, Layer, Padding, TheoryError, exact_excess_kurtosis,
     kurtosis_factor, layer_fluctuations, log_variance_step, ntk_second_moment,
 };
 
-use crate::bound::{assert_relative, assert_within, reference, round_off};
 use crate::networks::{convolution, dense, flat_inputs, gated, mlp, network, numbers, variance};
 
 fn unit_input() -> Result<Inputs, TheoryError> {

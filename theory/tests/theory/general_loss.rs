@@ -4,12 +4,11 @@ use faer::{Mat, MatRef, mat};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use widthwise_testing::{assert_relative, assert_within, reference, round_off};
 use widthwise_theory::{
     FlowSteps, GeneralLossFlow, GeneralLossProblem, KernelDynamics, OutputLoss, PriorSampler, SampledMoments, StepRule,
     TheoryError, Training, descend_general_loss, flow_general_loss, train_sampled_ensemble,
 };
-
-use crate::bound::{assert_relative, assert_within, reference, round_off};
 
 const LOSSES: [OutputLoss; 5] = [
     OutputLoss::Squared,

@@ -1,10 +1,10 @@
 use proptest::prelude::*;
+use widthwise_testing::{assert_relative, assert_within, reference, round_off};
 use widthwise_theory::{
     Activation, Architecture, GateFunction, Gates, InitScheme, InputShape, Inputs, Layer, Parameterization,
     TheoryError, TrainedLayers, kernels, kernels_by_layer, kernels_when_training, preactivation_variances,
 };
 
-use crate::bound::{assert_relative, assert_within, reference, round_off};
 use crate::networks::{
     activation, correlated_pair, dense, flat_inputs, gated, mlp, network, numbers, open_gate, variance,
 };

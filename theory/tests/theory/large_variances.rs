@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use widthwise_testing::{assert_relative, assert_within, reference, round_off};
 use widthwise_theory::{Activation, Dual, InfiniteDepth, InputShape, Inputs, TheoryError, kernels};
 
 use crate::activation::expression;
-use crate::bound::{assert_relative, assert_within, reference, round_off};
 use crate::networks::{mlp, variance};
 
 const LOGISTIC: [Activation; 4] = [Activation::Tanh, Activation::Sigmoid, Activation::Silu, Activation::Softplus];

@@ -1,11 +1,11 @@
 //! Norms, dropout, sums of branches and sum pooling: against formulas written out here, and what is refused and why.
 
+use widthwise_testing::{assert_relative, assert_within, reference, round_off};
 use widthwise_theory::{
     Activation, Architecture, Branch, InputShape, Inputs, Layer, Padding, TheoryError, TrainedLayers, kernels,
     kernels_by_layer,
 };
 
-use crate::bound::{assert_relative, assert_within, reference, round_off};
 use crate::networks::{activation, convolution, dense, flat_inputs, gated, network, numbers, open_gate, variance};
 
 const SIGMA_W2: f64 = 1.8;

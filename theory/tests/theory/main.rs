@@ -2,7 +2,6 @@
 //! (NumPy, and neural-tangents for the kernels) unless a comment says otherwise.
 
 mod activation;
-mod bound;
 mod conventions;
 mod criticality;
 mod dual;

@@ -4,11 +4,10 @@ use faer::{Mat, MatRef};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use widthwise_testing::{assert_relative, assert_within, round_off};
 use widthwise_theory::{
     BatchLoss, KernelDynamics, LinearResponse, MinibatchRun, MinibatchTraining, StepRule, TheoryError, Training,
 };
-
-use crate::bound::{assert_relative, assert_within, round_off};
 
 const EXAMPLES: usize = 7;
 const TESTS: usize = 3;

@@ -1,13 +1,13 @@
 //! Pairs near collinear, exact parity and scales at the ends of the range, against mpmath (see `results/kernel_accuracy`) and
 //! against symmetries that hold to the last bit.
 
+use widthwise_testing::{assert_within, reference, round_off};
 use widthwise_theory::{
     Activation, Architecture, InputShape, Inputs, KernelEngine, KernelTile, Layer, Padding, TheoryError, TrainedLayers,
     kernels, kernels_by_layer, kernels_when_training,
 };
 
 use crate::activation::expression;
-use crate::bound::{assert_within, reference, round_off};
 use crate::networks::{activation, convolution, dense, mlp, network, numbers, variance};
 
 fn deep(features: usize, depth: usize, function: &Activation, sigma_w2: f64, sigma_b2: f64) -> Architecture {

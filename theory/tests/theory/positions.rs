@@ -1,10 +1,10 @@
 //! Kernels with positions: convolutions and pooling.
 
+use widthwise_testing::{assert_relative, round_off};
 use widthwise_theory::{
     Activation, Architecture, InputShape, Inputs, Layer, Padding, TheoryError, TrainedLayers, kernels, kernels_by_layer,
 };
 
-use crate::bound::{assert_relative, round_off};
 use crate::networks::{activation, convolution, dense, mlp, network, numbers, variance};
 
 const INIT: (f64, f64) = (1.7, 0.2);

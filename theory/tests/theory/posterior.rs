@@ -5,12 +5,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{ChiSquared, Distribution, Gamma, StandardNormal};
 use statrs::distribution::{ContinuousCDF, StudentsT};
+use widthwise_testing::{assert_relative, assert_within, round_off, sampling};
 use widthwise_theory::{
     InverseGamma, KernelDynamics, Regularization, TheoryError, Training, gaussian_process_posterior,
     student_t_posterior,
 };
-
-use crate::bound::{assert_relative, assert_within, round_off, sampling};
 
 /// Two kernels on five training and three test examples; the second exceeds the first by a third one.
 fn kernels() -> [Mat<f64>; 2] {

@@ -1,12 +1,12 @@
 //! Requests that have no limit, and the words in which they are refused.
 
+use widthwise_testing::{assert_relative, round_off};
 use widthwise_theory::{
     Activation, Architecture, BATCH_NORM_HAS_NO_KERNEL, Branch, InputShape, Inputs, KernelEngine, KernelTile, Layer,
     MAX_POOLING_HAS_NO_KERNEL, TheoryError, TrainedLayers, kernels, kernels_when_training, partial_jacobian_norms,
     preactivation_variances,
 };
 
-use crate::bound::{assert_relative, round_off};
 use crate::networks::{activation, dense, flat_inputs, network, numbers, variance};
 
 const SIGMA_W2: f64 = 1.8;

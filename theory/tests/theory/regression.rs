@@ -4,12 +4,11 @@ use faer::{Mat, MatMut, MatRef, Side};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use widthwise_testing::{assert_within, round_off};
 use widthwise_theory::TheoryError;
 use widthwise_theory::regression::{
     End, JitterSearch, KernelOperator, KernelStore, RegressionError, RidgeOptions, solve_directly,
 };
-
-use crate::bound::{assert_within, round_off};
 
 /// Rounding of one number in single precision.
 const SINGLE: f64 = f32::EPSILON as f64;

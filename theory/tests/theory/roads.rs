@@ -2,12 +2,12 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use widthwise_testing::{assert_relative, round_off};
 use widthwise_theory::{
     Activation, Architecture, Branch, InputShape, Inputs, KernelEngine, Layer, Padding, TheoryError, TrainedLayers,
     kernels, kernels_by_layer, partial_jacobian_norms, preactivation_variances,
 };
 
-use crate::bound::{assert_relative, round_off};
 use crate::networks::{activation, convolution, dense, network, numbers, variance};
 
 /// Draws layers and keeps count of what the image has become.

@@ -3,12 +3,12 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
+use widthwise_testing::{assert_within, sampling};
 use widthwise_theory::{
     Activation, GateFunction, Gates, InitVariance, InputShape, Inputs, Layer, Padding, TheoryError, kernels,
     layer_fluctuations, partial_jacobian_norms,
 };
 
-use crate::bound::{assert_within, sampling};
 use crate::networks::{activation, dense, gated, network, numbers, variance};
 
 fn normal(rng: &mut ChaCha8Rng, scale: f64) -> f64 {

@@ -1,12 +1,12 @@
 //! The engine's promises: tiles are parts of the whole to the last bit, storage in single precision rounds once, errors.
 
 use faer::Mat;
+use widthwise_testing::{assert_relative, round_off};
 use widthwise_theory::{
     Activation, Architecture, GateFunction, Gates, InputShape, Inputs, InputsView, KernelEngine, KernelTile, Kernels,
     Layer, Padding, TheoryError, TrainedLayers, kernels,
 };
 
-use crate::bound::{assert_relative, round_off};
 use crate::networks::{activation, convolution, dense, flat_inputs, gated, mlp, network, numbers, variance};
 
 fn init() -> widthwise_theory::InitVariance {
