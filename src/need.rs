@@ -8,6 +8,7 @@ use widthwise_theory::{Architecture, InitScheme, TheoryError, WeightLayer};
 
 use crate::config::{Checked, Precision};
 use crate::memory::{Bytes, OutOfMemory, expect_free};
+use crate::quantity::Probe;
 use crate::training::optimizer::moment_count;
 
 /// Bytes of a number in which weights are drawn.
@@ -129,7 +130,7 @@ pub fn derivatives(architecture: &Architecture, outputs: usize) -> Result<[u64; 
 /// Shapes that do not fit.
 pub fn probing(experiment: &Checked, architecture: &Architecture, examples: usize) -> Result<Bytes, TheoryError> {
     let passed = product([examples, number(experiment)]).saturating_mul(states(architecture)?);
-    if !experiment.probes.ntk {
+    if !experiment.probes.is_on(Probe::Ntk) {
         return Ok(Bytes(passed));
     }
     let kernels = empirical_ntk(architecture, examples)?.0.saturating_add(kernel(examples, examples).saturating_mul(2));

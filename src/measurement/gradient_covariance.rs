@@ -1,7 +1,7 @@
 //! Trace of the covariance of per-example loss gradients: read off the empirical NTK where there is one output.
 
-use widthwise_statistics::information::InformationError;
 use widthwise_probes::{gradient_covariance_trace, gradient_covariance_trace_of_kernel};
+use widthwise_statistics::information::InformationError;
 use widthwise_tensors::to_f64;
 
 use super::Measured;

@@ -1,7 +1,7 @@
 //! Mean entries of the empirical NNGP kernel of the readout.
 
-use widthwise_statistics::information::InformationError;
 use widthwise_probes::{Observed, empirical_nngp, mean_entries};
+use widthwise_statistics::information::InformationError;
 
 use super::Measured;
 use super::shared::Shared;

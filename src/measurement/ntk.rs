@@ -1,11 +1,11 @@
 //! The empirical NTK: entries, spectrum, alignments, changes, shares of layers.
 
 use burn::tensor::DType;
-use widthwise_statistics::information::InformationError;
 use widthwise_probes::{
     KernelSummary, centred_alignment, effective_rank, label_overlap, relative_distance, target_alignment, trace_shares,
     velocity,
 };
+use widthwise_statistics::information::InformationError;
 
 use super::Measured;
 use super::shared::Shared;

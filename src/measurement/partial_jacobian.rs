@@ -1,7 +1,7 @@
 //! Averaged partial Jacobian norms with random vectors, on some of the probe examples.
 
-use widthwise_statistics::information::InformationError;
 use widthwise_probes::partial_jacobian_norms;
+use widthwise_statistics::information::InformationError;
 
 use super::Measured;
 use super::shared::Shared;
