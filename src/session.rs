@@ -230,7 +230,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub(crate) fn theory(&self, learning_rate: f64) -> Result<Theory> {
+    pub(crate) fn theory(&self, learning_rate: f64) -> Result<Theory<'_>> {
         Ok(Theory::new(self.experiment, &self.architecture, &self.prepared, learning_rate)?)
     }
 
@@ -259,9 +259,8 @@ impl<'a> Session<'a> {
         outcome: Outcome,
         member_outcomes: Vec<MemberOutcome>,
         learning_rate: f64,
-        theory: &Theory,
+        remarks: &[String],
     ) -> Manifest {
-        let remarks = &theory.remarks;
         let device = name_of(&self.experiment.run.device).unwrap_or_default();
         let precision = name_of(&self.experiment.run.precision).unwrap_or_default();
         Manifest {

@@ -91,9 +91,9 @@ fn one_hidden_layer_follows_the_declared_powers() {
     let folder = place.out("out");
     for (quantity, layer, declared) in [
         (LadderQuantity::LinearizationGap, None, -1.0),
-        (LadderQuantity::NtkRelativeChange, None, -1.0),
+        (LadderQuantity::FullNtkRelativeChange, None, -1.0),
         (LadderQuantity::InfiniteKernelGap, None, -0.5),
-        (LadderQuantity::NtkDistance, None, -0.5),
+        (LadderQuantity::FullNtkDistance, None, -0.5),
         (LadderQuantity::WeightChange, Some(1), -0.5),
         (LadderQuantity::WeightChange, Some(2), -0.5),
         (LadderQuantity::FirstPreactivationChange, Some(1), -0.5),

@@ -89,9 +89,9 @@ fn lines(fit: &Fit, color: &'static str) -> Vec<Mark> {
 fn title(quantity: LadderQuantity) -> &'static str {
     match quantity {
         LadderQuantity::LinearizationGap => "Outputs: distance from the own linearization",
-        LadderQuantity::NtkRelativeChange => "Relative change of the NTK",
+        LadderQuantity::FullNtkRelativeChange => "Relative change of the NTK",
         LadderQuantity::InfiniteKernelGap => "Outputs: distance from those of infinite width",
-        LadderQuantity::NtkDistance => "Initial NTK: relative distance from its limit",
+        LadderQuantity::FullNtkDistance => "Initial NTK: relative distance from its limit",
         LadderQuantity::WeightChange => "Relative change of the weights",
         LadderQuantity::FirstPreactivationChange => "Change of pre-activations, first step",
         LadderQuantity::PreactivationChange => "Change of pre-activations, last step",

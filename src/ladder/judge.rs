@@ -91,7 +91,7 @@ pub(super) fn judge(
     limit: impl Fn(LadderQuantity) -> Result<Option<(f64, f64)>>,
 ) -> Result<Vec<Fit>> {
     let mut fits = Vec::new();
-    let change = values.get(&(LadderQuantity::NtkRelativeChange, None));
+    let change = values.get(&(LadderQuantity::FullNtkRelativeChange, None));
     let is_lazy = |width: usize| {
         let values = change.and_then(|change| change.get(&width));
         // Without kernels nothing is known of their change.
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn an_exponent_is_judged_by_its_interval() {
         let gap = |power: f64, count: usize, spread: f64| {
-            verdict(LadderQuantity::NtkDistance, members(&WIDTHS, count, |n| n.powf(power), spread)).verdict
+            verdict(LadderQuantity::FullNtkDistance, members(&WIDTHS, count, |n| n.powf(power), spread)).verdict
         };
         assert_eq!(gap(-0.5, 24, 0.3), Some(Verdict::Agrees));
         assert_eq!(gap(-0.65, 24, 0.1), Some(Verdict::Disagrees));
@@ -284,20 +284,20 @@ mod tests {
     fn widths_whose_kernel_changes_are_left_out() {
         let widths = [16, 32, 64, 128, 256, 512];
         let change = members(&widths, 12, |n| 6.0 / n, 0.1);
-        let fit = verdict(LadderQuantity::NtkRelativeChange, change.clone());
+        let fit = verdict(LadderQuantity::FullNtkRelativeChange, change.clone());
         assert_eq!((fit.widths.as_str(), fit.verdict), ("64 128 256 512", Some(Verdict::Agrees)));
         assert!(fit.remark.ends_with("10 % at 16 32"), "{}", fit.remark);
         // A power that holds whatever the kernel does is fitted everywhere.
         let distance = members(&widths, 12, |n| n.powf(-0.5), 0.1);
         let values = Values::from([
-            ((LadderQuantity::NtkRelativeChange, None), change),
-            ((LadderQuantity::NtkDistance, None), distance),
+            ((LadderQuantity::FullNtkRelativeChange, None), change),
+            ((LadderQuantity::FullNtkDistance, None), distance),
         ]);
         let fits = judged(values);
-        let distance = fits.iter().find(|fit| fit.quantity == LadderQuantity::NtkDistance).unwrap();
+        let distance = fits.iter().find(|fit| fit.quantity == LadderQuantity::FullNtkDistance).unwrap();
         assert_eq!(distance.widths, "16 32 64 128 256 512");
         // Two lazy widths are no ladder.
-        let fit = verdict(LadderQuantity::NtkRelativeChange, members(&widths, 12, |n| 25.0 / n, 0.1));
+        let fit = verdict(LadderQuantity::FullNtkRelativeChange, members(&widths, 12, |n| 25.0 / n, 0.1));
         assert_eq!(fit.verdict, Some(Verdict::Undecided));
         assert!(fit.remark.contains("take wider networks"), "{}", fit.remark);
     }
@@ -317,7 +317,7 @@ mod tests {
     fn the_worst_exponent_decides_and_a_coarse_limit_does_not() {
         let distance = |power: f64| {
             let by_width = members(&WIDTHS, 24, |n| n.powf(power), 0.1);
-            ((LadderQuantity::NtkDistance, None), by_width)
+            ((LadderQuantity::FullNtkDistance, None), by_width)
         };
         let limit = |value: f64, spread: f64| {
             ((LadderQuantity::NtkMeanDiagonal, None), members(&WIDTHS, 24, |_| value, spread))

@@ -9,13 +9,15 @@ use widthwise_theory::WidthRates;
 pub enum LadderQuantity {
     /// Largest root mean square distance of the outputs from those of the network's own linearization, over the steps looked at.
     LinearizationGap,
-    /// `|Theta_T - Theta_0| / |Theta_0|` of the empirical tangent kernel, Frobenius norms.
-    NtkRelativeChange,
+    /// `|Theta_T - Theta_0| / |Theta_0|` of the full empirical tangent kernel, all outputs on all examples, Frobenius norms.
+    #[serde(alias = "ntk_relative_change")]
+    FullNtkRelativeChange,
     /// Largest root mean square distance of the outputs from those that the infinite-width kernel gives from equal initial
     /// outputs.
     InfiniteKernelGap,
-    /// `|Theta_0 - Theta| / |Theta|`, with `Theta` the infinite-width kernel.
-    NtkDistance,
+    /// `|Theta_0 - Theta| / |Theta|` of the full empirical tangent kernel, with `Theta` the infinite-width kernel.
+    #[serde(alias = "ntk_distance")]
+    FullNtkDistance,
     /// `|W_T - W_0| / |W_0|` of a layer.
     WeightChange,
     /// Root mean square change of a layer's pre-activations in the first step; of the outputs in the last layer.
@@ -82,12 +84,12 @@ impl LadderQuantity {
         };
         let stable = |rate: Option<f64>| rate.filter(|_| rates.is_stable());
         match self {
-            Self::LinearizationGap | Self::NtkRelativeChange => Question::Exponent(rates.kernel_change().map(lazy)),
+            Self::LinearizationGap | Self::FullNtkRelativeChange => Question::Exponent(rates.kernel_change().map(lazy)),
             Self::InfiniteKernelGap => {
                 let reach = if needs_lazy_widths { 0.1 } else { 0.15 };
                 Question::Exponent(rates.infinite_kernel_gap().map(|exponent| within(exponent, reach)))
             }
-            Self::NtkDistance => {
+            Self::FullNtkDistance => {
                 let declared = Declared { needs_lazy_widths: false, ..within(WidthRates::KERNEL_FLUCTUATION, 0.1) };
                 Question::Exponent(Some(declared))
             }
@@ -117,10 +119,18 @@ mod tests {
 
     #[test]
     fn names_are_read_back() {
-        for quantity in [LadderQuantity::FirstPreactivationChange, LadderQuantity::NtkDistance] {
+        for quantity in [LadderQuantity::FirstPreactivationChange, LadderQuantity::FullNtkDistance] {
             let name = quantity.name();
             assert_eq!(serde_json::from_value::<LadderQuantity>(name.clone().into()).unwrap(), quantity);
         }
         assert_eq!(LadderQuantity::FirstPreactivationChange.name(), "preactivation_change_step_1");
+        // Folders of earlier versions.
+        for (old, quantity) in [
+            ("ntk_relative_change", LadderQuantity::FullNtkRelativeChange),
+            ("ntk_distance", LadderQuantity::FullNtkDistance),
+        ] {
+            assert_eq!(serde_json::from_value::<LadderQuantity>(old.into()).unwrap(), quantity);
+            assert_eq!(quantity.name(), format!("full_{old}"));
+        }
     }
 }

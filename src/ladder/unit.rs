@@ -50,7 +50,7 @@ pub(super) fn measure(
         ntk: setting.has_kernels.then(|| empirical_ntk_full(&observation)),
     };
     drop(observation);
-    let mut looker = Looker {
+    let mut snapshots = Snapshots {
         setting,
         width,
         batch: &batch,
@@ -60,12 +60,12 @@ pub(super) fn measure(
         measured: Vec::new(),
         stop,
     };
-    looker.look_at_start();
-    // Looks at the first step, at those of the schedule and at the last.
+    snapshots.measure_start();
+    // Snapshots at the first step, at those of the schedule and at the last.
     let steps = session.probe_steps.clone().with(1);
     let plan = Plan { probe_steps: &steps, ..session.training_plan() };
-    let outcome = train(&mut trainee, &plan, &mut looker)?;
-    let mut measured = looker.measured;
+    let outcome = train(&mut trainee, &plan, &mut snapshots)?;
+    let mut measured = snapshots.measured;
     match outcome {
         Outcome::Interrupted => return Ok(None),
         Outcome::Diverged => {
@@ -104,15 +104,15 @@ impl<'a> Beside<'a> {
         Ok(Some(Self { path, gap: 0.0 }))
     }
 
-    fn look(&mut self, step: u64, outputs: &Mat<f64>) -> Result<()> {
+    fn compare(&mut self, step: u64, outputs: &Mat<f64>) -> Result<()> {
         self.path.advance(step)?;
         self.gap = self.gap.max(rms_distance(outputs, &self.path.outputs()));
         Ok(())
     }
 }
 
-/// Looks at the network while it trains.
-struct Looker<'a> {
+/// The snapshots of a network while it trains.
+struct Snapshots<'a> {
     setting: &'a Setting<'a>,
     width: &'a Width,
     batch: &'a Batch,
@@ -123,37 +123,37 @@ struct Looker<'a> {
     stop: &'a StopFlag,
 }
 
-impl Looker<'_> {
+impl Snapshots<'_> {
     fn push(&mut self, quantity: LadderQuantity, layer: Option<usize>, value: f64) {
         self.measured.push(Measured { quantity, layer, value });
     }
 
-    fn look_at_start(&mut self) {
+    fn measure_start(&mut self) {
         let Some(ntk) = &self.start.ntk else { return };
         let over_outputs = outputs_averaged(ntk, self.start.outputs.ncols());
         self.push(LadderQuantity::NtkMeanDiagonal, None, mean_diagonal(&over_outputs));
         self.push(LadderQuantity::NtkMeanOffDiagonal, None, mean_off_diagonal(&over_outputs));
         if let Some(infinite) = &self.width.infinite_ntk {
-            self.push(LadderQuantity::NtkDistance, None, relative_distance(ntk, infinite));
+            self.push(LadderQuantity::FullNtkDistance, None, relative_distance(ntk, infinite));
         }
     }
 
-    fn look_at_preactivations(&mut self, quantity: LadderQuantity, observation: &Observation<'_>) {
+    fn measure_preactivations(&mut self, quantity: LadderQuantity, observation: &Observation<'_>) {
         for layer in 1..=observation.layers() {
             let change = observation.preactivations(layer) - self.start.preactivations[layer - 1].clone();
             self.push(quantity, Some(layer), mean_square(change).sqrt());
         }
     }
 
-    fn look_at_end(&mut self, network: &Network, observation: &Observation<'_>, outputs: &Mat<f64>, loss: f64) {
-        self.look_at_preactivations(LadderQuantity::PreactivationChange, observation);
+    fn measure_end(&mut self, network: &Network, observation: &Observation<'_>, outputs: &Mat<f64>, loss: f64) {
+        self.measure_preactivations(LadderQuantity::PreactivationChange, observation);
         for (index, (now, before)) in network.parameters.iter().zip(&self.start.parameters).enumerate() {
             let change = norm(now.weight.clone() - before.weight.clone()) / norm(before.weight.clone());
             self.push(LadderQuantity::WeightChange, Some(index + 1), change);
         }
         if let Some(ntk) = &self.start.ntk {
             let change = relative_distance(&empirical_ntk_full(observation), ntk);
-            self.push(LadderQuantity::NtkRelativeChange, None, change);
+            self.push(LadderQuantity::FullNtkRelativeChange, None, change);
             self.push(LadderQuantity::TrainLoss, None, loss);
         }
         if let Some(gap) = self.own.as_ref().map(|own| own.gap) {
@@ -180,7 +180,7 @@ impl Looker<'_> {
     }
 }
 
-impl Observer for Looker<'_> {
+impl Observer for Snapshots<'_> {
     fn probe(&mut self, trainee: &Trainee, is_last: bool) -> Result<Evaluation> {
         let session = self.setting.session;
         let evaluation = evaluate(&trainee.model, &session.data, session.experiment.training.loss);
@@ -190,16 +190,16 @@ impl Observer for Looker<'_> {
         let observation = Observation::new(&trainee.model, self.batch);
         let outputs = to_matrix(observation.outputs());
         if let Some(own) = &mut self.own {
-            own.look(trainee.step, &outputs)?;
+            own.compare(trainee.step, &outputs)?;
         }
         if let Some(infinite) = &mut self.infinite {
-            infinite.look(theory_step(self.setting, trainee.step), &outputs)?;
+            infinite.compare(theory_step(self.setting, trainee.step), &outputs)?;
         }
         if trainee.step == 1 {
-            self.look_at_preactivations(LadderQuantity::FirstPreactivationChange, &observation);
+            self.measure_preactivations(LadderQuantity::FirstPreactivationChange, &observation);
         }
         if is_last {
-            self.look_at_end(&trainee.model, &observation, &outputs, evaluation.train_loss);
+            self.measure_end(&trainee.model, &observation, &outputs, evaluation.train_loss);
         }
         Ok(evaluation)
     }

@@ -27,7 +27,7 @@ pub struct InitialOutputs {
 
 /// Predicted losses of one member.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Path {
+pub struct LossCurve {
     /// On the training set, by step.
     pub(super) train: BTreeMap<u64, f64>,
     /// On the test set, by step.
@@ -73,8 +73,8 @@ pub(crate) fn closed_form(rule: StepRule, learning_rate: f64, steps: u64) -> Tra
     }
 }
 
-/// How the path is found.
-enum Road {
+/// How the curve is found.
+enum Method {
     /// Mode by mode.
     Modes(Box<KernelDynamics>),
     /// Batch by batch.
@@ -85,7 +85,7 @@ enum Road {
 
 /// The dynamics of one run.
 pub(super) struct Dynamics {
-    road: Road,
+    method: Method,
     /// `Theta(X, X)` and `Theta(x, X)`, the latter of no rows without a test set.
     ntk: [Mat<f64>; 2],
     targets: [Mat<f64>; 2],
@@ -113,9 +113,9 @@ impl Dynamics {
         };
         let n = prepared.train.n;
         let size = training.batch_size.filter(|size| *size < n);
-        let road = match (training.loss, size) {
-            (Loss::CrossEntropy, _) => Road::Softmax,
-            (_, Some(size)) => Road::Batches { size, seed: experiment.run.seed },
+        let method = match (training.loss, size) {
+            (Loss::CrossEntropy, _) => Method::Softmax,
+            (_, Some(size)) => Method::Batches { size, seed: experiment.run.seed },
             (_, None) => {
                 let per_unit = examples_per_unit(training.loss, n);
                 let mut modes = KernelDynamics::new(on_train.ntk.as_ref(), on_train.nngp.as_ref())?;
@@ -127,11 +127,11 @@ impl Dynamics {
                     let unused = Mat::zeros(prepared.test.n, prepared.test.n);
                     modes = modes.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), unused.as_ref())?;
                 }
-                Road::Modes(Box::new(modes))
+                Method::Modes(Box::new(modes))
             }
         };
         Ok(Self {
-            road,
+            method,
             ntk: [on_train.ntk, cross.map_or_else(|| Mat::zeros(0, n), |cross| cross.ntk)],
             targets: [matrix(&prepared.train.targets), matrix(&prepared.test.targets)],
             classes: [one_hot(&prepared.train.labels), one_hot(&prepared.test.labels)],
@@ -143,26 +143,26 @@ impl Dynamics {
     }
 
     /// Losses at `steps`; `time` turns a step into the one that theory is asked for.
-    pub(super) fn path(
+    pub(super) fn losses(
         &self,
         member: usize,
         initial: &InitialOutputs,
         steps: &BTreeSet<u64>,
         time: impl Fn(u64) -> u64,
-    ) -> Result<Path, TheoryError> {
+    ) -> Result<LossCurve, TheoryError> {
         let times: Vec<u64> = steps.iter().map(|&step| time(step)).collect();
         let has_test = self.ntk[1].nrows() > 0;
-        let mut path = Path::default();
+        let mut losses = LossCurve::default();
         let mut note = |step: u64, train: MatRef<'_, f64>, test: Option<MatRef<'_, f64>>| {
-            path.train.insert(step, self.loss_of(train, 0));
+            losses.train.insert(step, self.loss_of(train, 0));
             if let Some(test) = test.filter(|_| has_test) {
-                path.test.insert(step, self.loss_of(test, 1));
+                losses.test.insert(step, self.loss_of(test, 1));
             }
         };
         let no_tests = Mat::zeros(0, initial.train.ncols());
         let initial_test = if has_test { &initial.test } else { &no_tests };
-        match &self.road {
-            Road::Modes(modes) => {
+        match &self.method {
+            Method::Modes(modes) => {
                 let targets = self.targets[0].as_ref();
                 let per_unit = examples_per_unit(self.loss, targets.nrows());
                 for (&step, &time) in steps.iter().zip(&times) {
@@ -174,7 +174,7 @@ impl Dynamics {
                     note(step, train.as_ref(), test.as_ref().map(Mat::as_ref));
                 }
             }
-            Road::Batches { size, seed } => {
+            Method::Batches { size, seed } => {
                 let n = self.targets[0].nrows();
                 let mut batches = Batches::new(*seed, member, n, Some(*size));
                 let loss = match self.loss {
@@ -194,7 +194,7 @@ impl Dynamics {
                     note(step, run.train_outputs(), Some(run.test_outputs()));
                 }
             }
-            Road::Softmax => {
+            Method::Softmax => {
                 let problem = GeneralLossProblem {
                     ntk: self.ntk[0].as_ref(),
                     ntk_test: self.ntk[1].as_ref(),
@@ -211,7 +211,7 @@ impl Dynamics {
                 }
             }
         }
-        Ok(path)
+        Ok(losses)
     }
 
     /// The loss as the run records it; `set` is 0 for training and 1 for test examples.

@@ -1,206 +1,223 @@
 //! Quantity to theory: what infinite width (and, for kurtosis, its first correction) predicts for exactly this network,
-//! these examples and this optimizer. "No prediction" is a value, and its reason a sentence.
+//! these examples and this optimizer. One theory a file, each worked out when it is first asked for. "No prediction" is a value, and its
+//! reason a sentence.
 
+mod control;
 mod dynamics;
+mod jacobians;
+mod kernels;
+mod kurtosis;
+mod predicted;
+#[cfg(test)]
+mod tests;
+mod variances;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use faer::Mat;
 use widthwise_datasets::Prepared;
-use widthwise_theory::{
-    Architecture, Inputs, Kernels, Parameterization, Scaling, TheoryError, UpdateRule, layer_fluctuations,
-    partial_jacobian_norms, preactivation_variances,
-};
+use widthwise_theory::{Architecture, Inputs, Kernels, Parameterization, Scaling, TheoryError, UpdateRule};
 
-use crate::config::{ControlConfig, Experiment, NetworkConfig};
+use crate::config::Experiment;
 use crate::data::{input_shape, probe_examples};
-use crate::entries::sound_kernels;
-use crate::quantity::Quantity;
+use crate::quantity::{self, Quantity};
 use crate::training::optimizer::update_rule;
-use dynamics::Dynamics;
-pub use dynamics::{InitialOutputs, Path};
+use control::controlled;
+pub(crate) use control::{spoils, spoilt_time};
+pub use dynamics::{InitialOutputs, LossCurve};
 pub(crate) use dynamics::{closed_form, no_dynamics, step_rule};
+use kernels::KernelTheory;
+pub use kernels::initial_covariance;
+pub(crate) use kernels::{infinite_kernels, mean_diagonal, mean_off_diagonal};
+pub use predicted::{Asked, Axis, Predicted};
 
 /// What is said where an optimizer has other learning-rate factors than gradient descent.
 pub(crate) const OTHER_RATES: &str = "Adam's steps have no tangent kernel: kernels weigh layers with the learning-rate factors that gradient descent has";
 
+/// A theory that is worked out once, when it is first asked for; one that has nothing to say tells why.
+type Lazy<T> = OnceLock<Result<T, TheoryError>>;
+
 /// Theory of one run.
-pub struct Theory {
-    /// Kernels on the probe examples.
-    kernels: Option<Kernels>,
-    dynamics: Option<Dynamics>,
+pub struct Theory<'a> {
+    experiment: &'a Experiment,
+    prepared: &'a Prepared,
+    learning_rate: f64,
+    /// The network as probes see it: with dropout off.
+    evaluated: Architecture,
+    has_dropout: bool,
+    /// That network as the negative control has it.
+    architecture: Architecture,
+    /// Probe examples among the training examples, and their inputs.
+    chosen: Vec<usize>,
+    probe: Inputs,
+    kernels: Lazy<KernelTheory>,
     /// Mean over probe examples, entry `l - 1`.
-    variances: Option<Vec<f64>>,
-    kurtosis: Option<Vec<f64>>,
-    jacobians: Option<Mat<f64>>,
-    width: usize,
-    control: ControlConfig,
-    /// Why some predictions are missing, or of what kind they are; one sentence each.
-    pub remarks: Vec<String>,
+    variances: Lazy<Vec<f64>>,
+    kurtosis: Lazy<Vec<f64>>,
+    jacobians: Lazy<Mat<f64>>,
 }
 
-impl Theory {
-    /// Works out the theory of `experiment`, whose base learning rate is `learning_rate`.
+impl<'a> Theory<'a> {
+    /// The theory of `experiment`, whose base learning rate is `learning_rate`; nothing is worked out yet.
     ///
     /// # Errors
-    /// Shapes that do not fit or a failed decomposition; a missing limit is no error but a remark.
+    /// Shapes that do not fit.
     pub fn new(
-        experiment: &Experiment,
+        experiment: &'a Experiment,
         architecture: &Architecture,
-        prepared: &Prepared,
+        prepared: &'a Prepared,
         learning_rate: f64,
     ) -> Result<Self, TheoryError> {
-        let control = &experiment.control;
-        // Probes look at the network as it is evaluated, with dropout off.
         let evaluated = architecture.without_dropout();
-        let has_dropout = evaluated != *architecture;
-        let architecture = &controlled(&evaluated, control);
-        let kernels = |left: &Inputs, right: Option<&Inputs>| infinite_kernels(experiment, &evaluated, left, right);
         let shape = input_shape(prepared);
         let chosen = probe_examples(prepared, experiment.probes.examples);
         let features = shape.features();
         let rows = chosen.iter().flat_map(|&i| &prepared.train.inputs[i * features..(i + 1) * features]);
         let probe = Inputs::new(rows.copied().collect(), shape)?;
-        let mut remarks = Vec::new();
-        let mut predicted = |result: Result<Kernels, TheoryError>| match result {
-            Ok(kernels) => Ok(Some(kernels)),
-            Err(TheoryError::NoPrediction { reason }) => {
-                remarks.push(format!("no kernel: {reason}"));
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        };
-        let (on_probes, dynamics) = match no_dynamics(experiment, has_dropout, prepared) {
-            Some(reason) => {
-                let on_probes = predicted(kernels(&probe, None))?;
-                if on_probes.is_some() {
-                    remarks.push(format!("no path of the loss: {reason}"));
-                }
-                (on_probes, None)
-            }
-            None => {
-                let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
-                let test = Inputs::new(prepared.test.inputs.clone(), shape)?;
-                let on_train = predicted(kernels(&train, None))?;
-                let block =
-                    |kernel: &Mat<f64>| Mat::from_fn(chosen.len(), chosen.len(), |i, j| kernel[(chosen[i], chosen[j])]);
-                let on_probes = on_train.as_ref().map(|k| Kernels { nngp: block(&k.nngp), ntk: block(&k.ntk) });
-                let has_test = on_train.is_some() && prepared.test.n > 0;
-                let cross = if has_test { predicted(kernels(&test, Some(&train)))? } else { None };
-                let dynamics =
-                    on_train.map(|on_train| Dynamics::new(experiment, prepared, on_train, cross, learning_rate));
-                (on_probes, dynamics.transpose()?)
-            }
-        };
-        if experiment.network.parameterization != Parameterization::Ntk {
+        Ok(Self {
+            experiment,
+            prepared,
+            learning_rate,
+            has_dropout: evaluated != *architecture,
+            architecture: controlled(&evaluated, &experiment.control),
+            evaluated,
+            chosen,
+            probe,
+            kernels: OnceLock::new(),
+            variances: OnceLock::new(),
+            kurtosis: OnceLock::new(),
+            jacobians: OnceLock::new(),
+        })
+    }
+
+    fn kernel_theory(&self) -> Result<&KernelTheory, TheoryError> {
+        let made = self.kernels.get_or_init(|| {
+            let on_probes = (self.chosen.as_slice(), &self.probe);
+            let Self { experiment, evaluated, has_dropout, prepared, learning_rate, .. } = self;
+            KernelTheory::new(experiment, evaluated, *has_dropout, prepared, on_probes, *learning_rate)
+        });
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    fn variances(&self) -> Result<&Vec<f64>, TheoryError> {
+        let made = self.variances.get_or_init(|| variances::mean_variances(&self.architecture, &self.probe));
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    fn kurtosis(&self) -> Result<&Vec<f64>, TheoryError> {
+        let made = self.kurtosis.get_or_init(|| kurtosis::mean_kurtosis(&self.architecture, &self.probe));
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    fn jacobians(&self) -> Result<&Mat<f64>, TheoryError> {
+        let examples = self.experiment.probes.jacobian_examples.min(self.chosen.len()).max(1);
+        let made = self.jacobians.get_or_init(|| jacobians::mean_norms(&self.architecture, &self.probe, examples));
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    /// Why some predictions are missing, or of what kind they are; one sentence each. Works everything out.
+    ///
+    /// # Errors
+    /// Shapes that do not fit or a failed decomposition; a missing limit is no error but a remark.
+    pub fn remarks(&self) -> Result<Vec<String>, TheoryError> {
+        let mut remarks = self.kernel_theory()?.remarks.clone();
+        if self.experiment.network.parameterization != Parameterization::Ntk {
             remarks.push(
                 "predictions are those of the kernel regime with this network's own learning-rate factors".into(),
             );
         }
-        if experiment.network.centred {
+        if self.experiment.network.centred {
             remarks.push(
                 "the network is f - f_0: losses start at zero outputs; pre-activations and the NNGP kernel are those of f".into(),
             );
         }
-        if other_rates(experiment, &evaluated)? {
+        if other_rates(self.experiment, &self.evaluated)? {
             remarks.push(OTHER_RATES.into());
         }
-        let mean_over_examples = |matrix: Mat<f64>| -> Vec<f64> {
-            let n = matrix.nrows() as f64;
-            (0..matrix.ncols()).map(|l| (0..matrix.nrows()).map(|i| matrix[(i, l)]).sum::<f64>() / n).collect()
-        };
-        let variances = optional(preactivation_variances(architecture, &probe), &mut remarks)?.map(mean_over_examples);
-        let fluctuations = optional(layer_fluctuations(architecture, &probe), &mut remarks)?;
-        let kurtosis = fluctuations.map(|examples| {
-            let layers = examples.first().map_or(0, Vec::len);
-            let mean = |l: usize| {
-                // An example whose gates are all shut has no variance there, and no kurtosis.
-                let found: Vec<f64> =
-                    examples.iter().map(|e| e[l].excess_kurtosis()).filter(|k| k.is_finite()).collect();
-                3.0 + found.iter().sum::<f64>() / found.len() as f64
-            };
-            (0..layers).map(mean).collect()
-        });
-        let jacobian_examples = experiment.probes.jacobian_examples.min(chosen.len()).max(1);
-        let subset = Inputs::new(probe.values[..jacobian_examples * features].to_vec(), shape)?;
-        let jacobians = optional(partial_jacobian_norms(architecture, &subset), &mut remarks)?;
-        Ok(Self {
-            kernels: on_probes,
-            dynamics,
-            variances,
-            kurtosis,
-            jacobians,
-            width: narrowest(architecture)?,
-            control: control.clone(),
-            remarks,
-        })
+        for missing in [self.variances().err(), self.kurtosis().err(), self.jacobians().err()].into_iter().flatten() {
+            let TheoryError::NoPrediction { reason } = missing else { return Err(missing) };
+            if !remarks.iter().any(|remark| remark.ends_with(&reason)) {
+                remarks.push(format!("no prediction: {reason}"));
+            }
+        }
+        Ok(remarks)
     }
 
     /// Kernels on the probe examples, if there is a limit.
-    pub fn kernels(&self) -> Option<&Kernels> {
-        self.kernels.as_ref()
+    ///
+    /// # Errors
+    /// As [`remarks`](Self::remarks).
+    pub fn kernels(&self) -> Result<Option<&Kernels>, TheoryError> {
+        Ok(self.kernel_theory()?.on_probes.as_ref())
     }
 
     /// The losses of `member` at `steps` from its own initial outputs, nothing where theory does not follow its training.
     ///
     /// # Errors
     /// Outputs whose shapes do not fit.
-    pub fn path(&self, member: usize, initial: &InitialOutputs, steps: &BTreeSet<u64>) -> Result<Path, TheoryError> {
-        let path = self
-            .dynamics
-            .as_ref()
-            .map(|dynamics| dynamics.path(member, initial, steps, |step| spoilt_time(&self.control, step)));
-        Ok(path.transpose()?.unwrap_or_default())
+    pub fn losses(
+        &self,
+        member: usize,
+        initial: &InitialOutputs,
+        steps: &BTreeSet<u64>,
+    ) -> Result<LossCurve, TheoryError> {
+        let time = |step| spoilt_time(&self.experiment.control, step);
+        let dynamics = self.kernel_theory()?.dynamics.as_ref();
+        Ok(dynamics.map(|dynamics| dynamics.losses(member, initial, steps, time)).transpose()?.unwrap_or_default())
     }
 
-    /// The predicted number, or `None` where theory has none or it is beyond the largest number. `path` is that of the member in
-    /// question.
-    pub fn predict(
-        &self,
-        quantity: Quantity,
-        layer_from: Option<usize>,
-        layer: Option<usize>,
-        step: u64,
-        path: Option<&Path>,
-    ) -> Option<f64> {
-        self.limit(quantity, layer_from, layer, step, path).filter(|value| value.is_finite())
+    /// The predicted number, or `None` where theory has none or it is beyond the largest number.
+    ///
+    /// # Errors
+    /// As [`remarks`](Self::remarks).
+    pub fn predict(&self, asked: Asked<'_>) -> Result<Option<Predicted>, TheoryError> {
+        if asked.quantity.theory() == quantity::Theory::None {
+            return Ok(None);
+        }
+        match self.limit(asked) {
+            Ok(predicted) => Ok(predicted.filter(|predicted| predicted.value.is_finite())),
+            Err(TheoryError::NoPrediction { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn limit(
         &self,
-        quantity: Quantity,
-        layer_from: Option<usize>,
-        layer: Option<usize>,
-        step: u64,
-        path: Option<&Path>,
-    ) -> Option<f64> {
-        let at_start = |value: Option<f64>| value.filter(|_| step == 0);
-        match quantity {
-            Quantity::TrainLoss => path?.train.get(&step).copied(),
-            Quantity::TestLoss => path?.test.get(&step).copied(),
-            Quantity::NngpMeanDiagonal => at_start(self.kernels.as_ref().map(|k| mean_diagonal(&k.nngp))),
-            Quantity::NngpMeanOffDiagonal => at_start(self.kernels.as_ref().map(|k| mean_off_diagonal(&k.nngp))),
-            Quantity::NtkMeanDiagonal => self.kernels.as_ref().map(|k| mean_diagonal(&k.ntk)),
-            Quantity::NtkMeanOffDiagonal => self.kernels.as_ref().map(|k| mean_off_diagonal(&k.ntk)),
-            Quantity::NtkTrace => self.kernels.as_ref().map(|k| mean_diagonal(&k.ntk) * k.ntk.nrows() as f64),
-            Quantity::NtkOverlap => self.kernels.as_ref().map(|_| 1.0),
+        Asked { quantity, layer_from, layer, step, losses }: Asked<'_>,
+    ) -> Result<Option<Predicted>, TheoryError> {
+        let limit = |value: f64| Some(Predicted::limit(value));
+        let along = |loss: &f64| Predicted::limit(*loss).along_steps();
+        let of_layer = |values: &[f64]| values.get(layer?.checked_sub(1)?).copied();
+        Ok(match quantity {
+            Quantity::TrainLoss => losses.and_then(|losses| losses.train.get(&step)).map(along),
+            Quantity::TestLoss => losses.and_then(|losses| losses.test.get(&step)).map(along),
+            Quantity::NtkMeanDiagonal => self.kernels()?.and_then(|k| limit(mean_diagonal(&k.ntk))),
+            Quantity::NtkMeanOffDiagonal => self.kernels()?.and_then(|k| limit(mean_off_diagonal(&k.ntk))),
+            Quantity::NtkTrace => self.kernels()?.and_then(|k| limit(mean_diagonal(&k.ntk) * k.ntk.nrows() as f64)),
+            Quantity::NtkOverlap => self.kernels()?.and_then(|_| limit(1.0)),
             // The bound of Lee et al. 2019 (1902.06720) on the change of the kernel, with constant one.
-            Quantity::NtkRelativeChange => self.kernels.as_ref().map(|_| (self.width as f64).powf(-0.5)),
-            Quantity::PreactivationVariance => at_start(self.variances.as_ref()?.get(layer? - 1).copied()),
-            Quantity::Kurtosis => at_start(self.kurtosis.as_ref()?.get(layer? - 1).copied()),
-            Quantity::ExcessKurtosis => {
-                at_start(self.kurtosis.as_ref()?.get(layer? - 1).map(|kurtosis| kurtosis - 3.0))
+            Quantity::NtkRelativeChange => {
+                let width = narrowest(&self.architecture)? as f64;
+                self.kernels()?.map(|_| Predicted::limit(width.powf(-0.5)).of_order(0.5))
             }
-            Quantity::Skewness => at_start(self.kurtosis.as_ref().map(|_| 0.0)),
-            Quantity::PartialJacobianNorm => at_start(
-                self.jacobians
-                    .as_ref()
-                    .map(|j| (layer, layer_from, j))
-                    .and_then(|(layer, from, j)| Some(j[(layer? - 1, from? - 1)])),
-            ),
+            // The others are those of random networks.
+            _ if step > 0 => None,
+            Quantity::NngpMeanDiagonal => self.kernels()?.and_then(|k| limit(mean_diagonal(&k.nngp))),
+            Quantity::NngpMeanOffDiagonal => self.kernels()?.and_then(|k| limit(mean_off_diagonal(&k.nngp))),
+            Quantity::PreactivationVariance => of_layer(self.variances()?).and_then(limit),
+            Quantity::Kurtosis => of_layer(self.kurtosis()?).map(|kurtosis| Predicted::limit(kurtosis).of_order(1.0)),
+            Quantity::ExcessKurtosis => {
+                of_layer(self.kurtosis()?).map(|kurtosis| Predicted::limit(kurtosis - 3.0).of_order(1.0))
+            }
+            Quantity::Skewness => self.kurtosis().map(|_| Predicted::limit(0.0).of_order(1.0)).map(Some)?,
+            Quantity::PartialJacobianNorm => {
+                let norms = self.jacobians()?;
+                let pair = layer.zip(layer_from).and_then(|(l, from)| Some((l.checked_sub(1)?, from.checked_sub(1)?)));
+                pair.and_then(|(l, from)| limit(norms[(l, from)]))
+            }
             _ => None,
-        }
+        })
     }
 }
 
@@ -210,52 +227,6 @@ fn narrowest(architecture: &Architecture) -> Result<usize, TheoryError> {
     Ok(layers.iter().filter(|layer| !layer.is_readout).map(|layer| layer.width).min().unwrap_or(1))
 }
 
-/// A missing limit becomes a remark, any other error stays one.
-fn optional<T>(result: Result<T, TheoryError>, remarks: &mut Vec<String>) -> Result<Option<T>, TheoryError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(TheoryError::NoPrediction { reason }) => {
-            if !remarks.iter().any(|remark| remark.ends_with(&reason)) {
-                remarks.push(format!("no prediction: {reason}"));
-            }
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// The kernels of infinite width that theory holds against the networks of `experiment`: spoilt by its negative control, where it
-/// asks for one.
-pub(crate) fn infinite_kernels(
-    experiment: &Experiment,
-    architecture: &Architecture,
-    left: &Inputs,
-    right: Option<&Inputs>,
-) -> Result<Kernels, TheoryError> {
-    let control = &experiment.control;
-    let mut kernels = sound_kernels(&controlled(architecture, control), left, right)?;
-    if control.nngp_for_ntk {
-        kernels.ntk = kernels.nngp.clone();
-    }
-    Ok(kernels)
-}
-
-/// Covariance of the outputs of `network` before training, from its NNGP kernel: zero where the network subtracts its initial
-/// function, so that an ensemble trained under a constant kernel is its mean.
-pub fn initial_covariance<'a>(network: &NetworkConfig, nngp: &'a Mat<f64>) -> Cow<'a, Mat<f64>> {
-    if network.centred { Cow::Owned(Mat::zeros(nngp.nrows(), nngp.ncols())) } else { Cow::Borrowed(nngp) }
-}
-
-/// Whether a negative control changes anything about the theory of `architecture`.
-pub(crate) fn spoils(control: &ControlConfig, architecture: &Architecture) -> bool {
-    control.nngp_for_ntk || control.time_factor != 1.0 || controlled(architecture, control) != *architecture
-}
-
-/// The step that theory is asked for in place of `step`: another one under a control of time.
-pub(crate) fn spoilt_time(control: &ControlConfig, step: u64) -> u64 {
-    (step as f64 * control.time_factor).round() as u64
-}
-
 /// Whether the run's optimizer trains layers in other proportions than gradient descent.
 pub(crate) fn other_rates(experiment: &Experiment, architecture: &Architecture) -> Result<bool, TheoryError> {
     let rates = |rule| -> Result<Vec<[f64; 2]>, TheoryError> {
@@ -263,27 +234,4 @@ pub(crate) fn other_rates(experiment: &Experiment, architecture: &Architecture) 
         Ok(architecture.scalings(rule)?.iter().map(rates).collect())
     };
     Ok(rates(update_rule(experiment.training.optimizer))? != rates(UpdateRule::Linear)?)
-}
-
-/// The architecture as a negative control misunderstands it.
-fn controlled(architecture: &Architecture, control: &ControlConfig) -> Architecture {
-    let mut changed = architecture.clone();
-    for layer in &mut changed.layers {
-        layer.change_variances(&mut |init| {
-            init.sigma_w2 *= control.sigma_w2_factor;
-            if control.drop_bias {
-                init.sigma_b2 = 0.0;
-            }
-        });
-    }
-    changed
-}
-
-pub(crate) fn mean_diagonal(kernel: &Mat<f64>) -> f64 {
-    (0..kernel.nrows()).map(|i| kernel[(i, i)]).sum::<f64>() / kernel.nrows() as f64
-}
-
-pub(crate) fn mean_off_diagonal(kernel: &Mat<f64>) -> f64 {
-    let n = kernel.nrows();
-    (kernel.sum() - mean_diagonal(kernel) * n as f64) / (n * (n - 1)) as f64
 }

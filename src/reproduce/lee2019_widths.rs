@@ -84,7 +84,7 @@ impl Recipe for Widths {
             LadderOutcome::Unfinished { done, all } => return Err(Paused(Ended::Unfinished { done, all }).into()),
             LadderOutcome::Judged(report) => report,
         };
-        let shown = [LadderQuantity::WeightChange, LadderQuantity::NtkRelativeChange];
+        let shown = [LadderQuantity::WeightChange, LadderQuantity::FullNtkRelativeChange];
         let fits = report.fits.iter().filter(|fit| fit.statistic == Statistic::ExponentOfMean);
         let fits: Vec<_> = fits.filter(|fit| shown.contains(&fit.quantity)).collect();
         let last = fits.iter().filter_map(|fit| fit.layer).max();

@@ -65,7 +65,7 @@ impl TableRow {
         let found = Estimate { value: fit.value.unwrap_or(nan), std_error: fit.std_error.unwrap_or(nan) };
         let what = match fit.quantity {
             LadderQuantity::WeightChange => "relative change of the weights".to_owned(),
-            LadderQuantity::NtkRelativeChange => "relative change of the NTK".to_owned(),
+            LadderQuantity::FullNtkRelativeChange => "relative change of the NTK".to_owned(),
             LadderQuantity::LinearizationGap => "distance from the own linearization".to_owned(),
             other => other.name(),
         };

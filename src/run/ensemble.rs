@@ -18,7 +18,7 @@ use super::folder;
 use super::recorder::{against_infinite_width, read_outputs};
 use crate::comparison::{Comparison, judge};
 use crate::measurement::Measured;
-use crate::prediction::{self, Theory};
+use crate::prediction::{Asked, LossCurve, Theory};
 use crate::quantity::{Quantity, Trust};
 use crate::record::manifest::Manifest;
 use crate::record::npy;
@@ -48,7 +48,7 @@ pub(super) fn read_rows(folder: &Path) -> Result<Vec<Row>> {
 }
 
 /// All rows of the ensemble of the run in `folder`, judged.
-pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernels: Kernels) -> Result<Vec<Row>> {
+pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory<'_>, kernels: Kernels) -> Result<Vec<Row>> {
     let members = session.experiment.run.members;
     let mut values: BTreeMap<Key, Vec<(usize, f64, Option<Trust>)>> = BTreeMap::new();
     for row in read_rows(folder)? {
@@ -77,7 +77,7 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
         }
     }
     let steps: BTreeSet<u64> = values.keys().map(|(step, ..)| *step).collect();
-    let path = |member: usize| -> Result<prediction::Path> {
+    let losses = |member: usize| -> Result<LossCurve> {
         let folder = folder::member(folder, member);
         let initial = read_outputs(&folder, session.prepared.train.n)?;
         let (found, outputs) = ((initial.test.nrows(), initial.train.ncols()), session.prepared.outputs);
@@ -89,9 +89,9 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
             found.1,
             session.prepared.test.n
         );
-        Ok(theory.path(member, &initial, &steps)?)
+        Ok(theory.losses(member, &initial, &steps)?)
     };
-    let paths: Vec<prediction::Path> = (0..members).map(path).collect::<Result<_>>()?;
+    let losses: Vec<LossCurve> = (0..members).map(losses).collect::<Result<_>>()?;
     let last = common_last_step(folder)?;
     if kernels == Kernels::ComparedAgain {
         compare_kernels_again(folder, members, theory, last, &mut values)?;
@@ -112,12 +112,13 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
             let what = format!("it has two rows of one member of {} at step {step}", quantity.name());
             return Err(damaged(folder, &what));
         }
-        let paired: Vec<(f64, Option<f64>)> = found
-            .iter()
-            .map(|(member, measured, _)| {
-                (*measured, theory.predict(*quantity, *from, *layer, *step, Some(&paths[*member])))
-            })
-            .collect();
+        let predict = |member: usize| -> Result<Option<f64>> {
+            let (layer_from, losses) = (*from, Some(&losses[member]));
+            let asked = Asked { quantity: *quantity, layer_from, layer: *layer, step: *step, losses };
+            Ok(theory.predict(asked)?.map(|predicted| predicted.value))
+        };
+        let paired: Vec<(f64, Option<f64>)> =
+            found.iter().map(|(member, measured, _)| Ok((*measured, predict(*member)?))).collect::<Result<_>>()?;
         let compared = Comparison::over_members(&paired);
         let mut row = template(*step, *quantity, *from, *layer);
         row.measured = Some(compared.measured);
@@ -135,9 +136,10 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
         let Some(step) = step.filter(|step| when == "initial" || *step > 0) else { continue };
         let layers = session.columns.depth + 1;
         let gaussian = gaussianity(folder, (members, layers), when, session.experiment.run.seed)?;
-        rows.extend(gaussian.into_iter().map(|(quantity, layer, number)| {
+        for (quantity, layer, number) in gaussian {
             let mut row = template(step, quantity, None, Some(layer));
-            row.predicted = theory.predict(quantity, None, Some(layer), step, None);
+            let asked = Asked { quantity, layer_from: None, layer: Some(layer), step, losses: None };
+            row.predicted = theory.predict(asked)?.map(|predicted| predicted.value);
             match number {
                 Number::Moment(moment, level) => {
                     let value = moment.unbiased();
@@ -156,8 +158,8 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory, kernel
                     row.se_method = "gaussian_values".to_owned();
                 }
             }
-            row.trusted(Some(quantity.trust()))
-        }));
+            rows.push(row.trusted(Some(quantity.trust())));
+        }
     }
     let steps: Vec<u64> = {
         let mut steps: Vec<u64> = rows.iter().map(|row| row.step).collect();
@@ -220,11 +222,11 @@ fn has_layers(matrix: &Mat<f64>, layers: usize) -> bool {
 fn compare_kernels_again(
     folder: &Path,
     members: usize,
-    theory: &Theory,
+    theory: &Theory<'_>,
     last: Option<u64>,
     values: &mut BTreeMap<Key, Vec<(usize, f64, Option<Trust>)>>,
 ) -> Result<()> {
-    let Some(infinite) = theory.kernels() else { return Ok(()) };
+    let Some(infinite) = theory.kernels()? else { return Ok(()) };
     let size = infinite.ntk.nrows();
     for (when, step) in [("initial", Some(0)), ("final", last.filter(|step| *step > 0))] {
         let Some(step) = step else { continue };

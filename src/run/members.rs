@@ -26,7 +26,7 @@ pub(super) struct Members<'a> {
     /// Of the run.
     pub(super) folder: &'a Path,
     pub(super) session: &'a Session<'a>,
-    pub(super) theory: &'a Theory,
+    pub(super) theory: &'a Theory<'a>,
     pub(super) learning_rate: f64,
     pub(super) plan: Plan<'a>,
     pub(super) job: Job<'a>,

@@ -120,7 +120,8 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         _ => session.resolve_learning_rate()?,
     };
     let theory = session.theory(learning_rate)?;
-    for remark in &theory.remarks {
+    let remarks = theory.remarks()?;
+    for remark in &remarks {
         monitor.note(&format!("theory: {remark}"));
     }
     let job = Job { shard: options.shard, stop, monitor };
@@ -131,7 +132,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     };
     let members = Members { folder: &folder, session: &session, theory: &theory, learning_rate, plan, job };
     let manifest = |outcome: Outcome, members: Vec<MemberOutcome>| {
-        session.manifest(outcome, members, learning_rate, &theory).write(&folder)
+        session.manifest(outcome, members, learning_rate, &remarks).write(&folder)
     };
     // From here on a stop leaves a checkpoint; before, there is nothing to keep.
     let _steps = StepGuard::begin();
@@ -198,8 +199,8 @@ fn end(folder: &Path) -> Result<()> {
 }
 
 /// Writes the infinite-width kernels on the probe examples.
-fn save_kernels(folder: &Path, theory: &Theory) -> Result<()> {
-    let Some(kernels) = theory.kernels() else { return Ok(()) };
+fn save_kernels(folder: &Path, theory: &Theory<'_>) -> Result<()> {
+    let Some(kernels) = theory.kernels()? else { return Ok(()) };
     let own = folder.join(folder::KERNELS);
     std::fs::create_dir_all(&own)?;
     npy::write(&own.join("nngp_infinite.npy"), &kernels.nngp)?;

@@ -17,7 +17,7 @@ use crate::entries::Entries;
 use crate::measurement::{InitialWeights, Measured, Past, Snapshot, measure};
 use crate::network::{Network, NoTap, Parameters};
 use crate::objective::Evaluation;
-use crate::prediction::{self, InitialOutputs};
+use crate::prediction::{Asked, InitialOutputs, LossCurve};
 use crate::quantity::{Probe, Quantity};
 use crate::record::checkpoint::{self, Position};
 use crate::record::csv_file::CsvFile;
@@ -58,7 +58,7 @@ pub(super) struct Recorder<'a> {
     schedule: ProbeSchedule,
     /// Of the last snapshot that measured it.
     previous_ntk: Option<Mat<f64>>,
-    predicted_path: Option<prediction::Path>,
+    predicted_losses: Option<LossCurve>,
     predicted_steps: BTreeSet<u64>,
     /// The row of a step that was evaluated and whose batch is not yet read: a step has one row.
     evaluated: Option<TrainingRow>,
@@ -90,7 +90,7 @@ impl<'a> Recorder<'a> {
             initial_weights: InitialWeights::new(initial_weights),
             schedule: ProbeSchedule::new(&run.session.experiment.probes, run.session.last_step),
             previous_ntk,
-            predicted_path: None,
+            predicted_losses: None,
             predicted_steps: BTreeSet::new(),
             evaluated: None,
             since: Instant::now(),
@@ -117,7 +117,7 @@ impl<'a> Recorder<'a> {
             }
             self.initial_ntk = Some(initial);
         }
-        self.predict_path(trainee, &read_outputs(&self.folder, self.run.session.prepared.train.n)?)
+        self.predict_losses(trainee, &read_outputs(&self.folder, self.run.session.prepared.train.n)?)
     }
 
     /// Closes the member.
@@ -166,29 +166,31 @@ impl<'a> Recorder<'a> {
         Ok(self.times.append(&[TimeRow { member: trainee.member, step: trainee.step, phase, wall_time_s }])?)
     }
 
-    fn row(&self, member: usize, step: u64, measured: &Measured) -> Row {
+    fn row(&self, member: usize, step: u64, measured: &Measured) -> Result<Row> {
         let (quantity, layers) = (measured.quantity, (measured.layer_from, measured.layer));
         let time = (step, self.run.session.flow_time(step, self.run.learning_rate));
         let unit = self.run.session.unit(quantity);
         let named = (quantity.name(), unit.as_str());
+        let losses = self.predicted_losses.as_ref();
+        let asked = Asked { quantity, layer_from: layers.0, layer: layers.1, step, losses };
         let row = Row {
             measured: measured.value,
             std_error: measured.std_error.map(|(std_error, _)| std_error),
             se_method: measured.std_error.map(|(_, method)| method.to_owned()).unwrap_or_default(),
-            predicted: self.run.theory.predict(quantity, layers.0, layers.1, step, self.predicted_path.as_ref()),
+            predicted: self.run.theory.predict(asked)?.map(|predicted| predicted.value),
             ..self.run.session.columns.row(member.to_string(), time, named, layers)
         };
-        row.trusted(Some(measured.trust.clone()))
+        Ok(row.trusted(Some(measured.trust.clone())))
     }
 
     /// What theory makes of this member's own start, to twice the step that it has reached: a run that ends early does not pay for
     /// the steps that it does not take.
-    fn predict_path(&mut self, trainee: &Trainee, initial: &InitialOutputs) -> Result<()> {
+    fn predict_losses(&mut self, trainee: &Trainee, initial: &InitialOutputs) -> Result<()> {
         let horizon = trainee.step.saturating_mul(2).max(PREDICTED_AT_ONCE);
         self.predicted_steps = self.run.session.probe_steps.between(trainee.step, horizon).collect();
         // Time may be up at a step that nobody could foresee.
         self.predicted_steps.insert(trainee.step);
-        self.predicted_path = Some(self.run.theory.path(trainee.member, initial, &self.predicted_steps)?);
+        self.predicted_losses = Some(self.run.theory.losses(trainee.member, initial, &self.predicted_steps)?);
         Ok(())
     }
 
@@ -215,9 +217,9 @@ impl Observer for Recorder<'_> {
         if trainee.step == 0 {
             let outputs = initial_outputs(&trainee.model, self.run.session);
             write_outputs(&self.folder, &outputs)?;
-            self.predict_path(trainee, &outputs)?;
+            self.predict_losses(trainee, &outputs)?;
         } else if !self.predicted_steps.contains(&trainee.step) {
-            self.predict_path(trainee, &read_outputs(&self.folder, self.run.session.prepared.train.n)?)?;
+            self.predict_losses(trainee, &read_outputs(&self.folder, self.run.session.prepared.train.n)?)?;
         }
         let is_end = is_last || trainee.step == 0 || experiment.training.stop.loss.is_some();
         let snapshot = measure(
@@ -236,10 +238,10 @@ impl Observer for Recorder<'_> {
             self.keep_weights(trainee, &checkpoint::weights_file_at(trainee.step))?;
         }
         let mut measured = snapshot.measured.clone();
-        if let (Some(ntk), Some(kernels)) = (&snapshot.ntk, self.run.theory.kernels()) {
+        if let (Some(ntk), Some(kernels)) = (&snapshot.ntk, self.run.theory.kernels()?) {
             measured.extend(against_infinite_width(ntk, &kernels.ntk));
         }
-        let rows: Vec<Row> = measured.iter().map(|m| self.row(trainee.member, trainee.step, m)).collect();
+        let rows = measured.iter().map(|m| self.row(trainee.member, trainee.step, m)).collect::<Result<Vec<Row>>>()?;
         self.results.append(&rows)?;
         if trainee.step == 0 {
             self.save_ends(trainee, &snapshot, "initial")?;

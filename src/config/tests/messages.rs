@@ -46,7 +46,10 @@ fn a_key_or_value_refused_on_its_own() {
             r#"network.width = "many" (--set), but it must be a whole number from 1 to 1000000"#,
         ),
         (&["network.width=1.5"][..], "network.width = 1.5 (--set), but it must be a whole number from 1 to 1000000"),
-        (&["probes.ntk=yes"][..], r#"probes.ntk = "yes" (--set), but it must be true or false"#),
+        (
+            &["probes.ntk=yes"][..],
+            r#"probes.ntk = "yes" (--set), but it must be true, false or a table with the keys schedule"#,
+        ),
         (
             &["training.learning_rate.absolute=nan"][..],
             "training.learning_rate.absolute = nan (--set), but it must be a finite number above 0",

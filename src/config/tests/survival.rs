@@ -143,19 +143,19 @@ fn a_run_whose_deadline_no_clock_reaches_ends_by_its_steps() {
 #[test]
 fn the_longest_schedules_are_planned_at_once() {
     let started = std::time::Instant::now();
-    for (steps, schedule, looks) in [
-        ("100000000", "probes.schedule.every=1", "100000001 looks"),
-        ("9223372036854775807", "probes.schedule.every=1", "9223372036854775808 looks"),
-        ("9223372036854775807", "probes.schedule.every=3", "3074457345618258604 looks"),
-        ("9223372036854775807", "probes.schedule.every=9223372036854775807", "2 looks"),
-        ("9223372036854775807", "probes.schedule=ends", "2 looks"),
-        ("100000000", "probes.schedule.log=14", "15 looks"),
+    for (steps, schedule, snapshots) in [
+        ("100000000", "probes.schedule.every=1", "100000001 snapshots"),
+        ("9223372036854775807", "probes.schedule.every=1", "9223372036854775808 snapshots"),
+        ("9223372036854775807", "probes.schedule.every=3", "3074457345618258604 snapshots"),
+        ("9223372036854775807", "probes.schedule.every=9223372036854775807", "2 snapshots"),
+        ("9223372036854775807", "probes.schedule=ends", "2 snapshots"),
+        ("100000000", "probes.schedule.log=14", "15 snapshots"),
     ] {
         let set = [format!("training.stop.steps={steps}"), schedule.to_owned()];
         let experiment = parse(SMALL, "small.toml", &set).unwrap();
         let lines = plan(&experiment, &RunOptions::default()).unwrap().lines;
         assert!(
-            lines.iter().any(|line| line.contains(&format!("up to {steps} steps")) && line.contains(looks)),
+            lines.iter().any(|line| line.contains(&format!("up to {steps} steps")) && line.contains(snapshots)),
             "{lines:?}"
         );
     }
