@@ -37,6 +37,9 @@ pub(super) enum Kernels {
 /// What identifies a number: quantity, layers, step.
 type Key = (u64, Quantity, Option<usize>, Option<usize>);
 
+/// What every member measured: the member, its number, and how far that is to be trusted where its row says so.
+type Values = BTreeMap<Key, Vec<(usize, f64, Option<Trust>)>>;
+
 /// The rows of `results.csv`.
 ///
 /// # Errors
@@ -50,7 +53,7 @@ pub(super) fn read_rows(folder: &Path) -> Result<Vec<Row>> {
 /// All rows of the ensemble of the run in `folder`, judged.
 pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory<'_>, kernels: Kernels) -> Result<Vec<Row>> {
     let members = session.experiment.run.members;
-    let mut values: BTreeMap<Key, Vec<(usize, f64, Option<Trust>)>> = BTreeMap::new();
+    let mut values = Values::new();
     for row in read_rows(folder)? {
         // Rows of the ensemble are made anew from those of its members.
         if row.members.contains("..") {
@@ -224,7 +227,7 @@ fn compare_kernels_again(
     members: usize,
     theory: &Theory<'_>,
     last: Option<u64>,
-    values: &mut BTreeMap<Key, Vec<(usize, f64, Option<Trust>)>>,
+    values: &mut Values,
 ) -> Result<()> {
     let Some(infinite) = theory.kernels()? else { return Ok(()) };
     let size = infinite.ntk.nrows();
