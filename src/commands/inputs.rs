@@ -139,7 +139,7 @@ pub(super) fn file_size(path: &Path) -> Option<[usize; 2]> {
     if is_npy(path) {
         let header = npy::read_header(path).ok()?;
         let rows = if header.shape.len() > 1 { header.shape[0] } else { 1 };
-        return Some([rows, if rows == 0 { 0 } else { header.count / rows }]);
+        return Some([rows, header.count.checked_div(rows).unwrap_or(0)]);
     }
     let size = table::size(BufReader::new(File::open(path).ok()?)).ok()?;
     Some([size.rows, size.numbers.div_ceil(size.rows.max(1))])

@@ -45,7 +45,7 @@ pub(super) fn whole_of_outlines(
     (network, seed): (&NetworkConfig, u64),
 ) -> Option<u64> {
     let sources = || [&arguments.inputs].into_iter().chain(&arguments.right);
-    let outlines = sources().map(|source| outline(source)).collect::<Option<Vec<_>>>()?;
+    let outlines = sources().map(outline).collect::<Option<Vec<_>>>()?;
     let named: Vec<(&Source, &Examples)> = sources().zip(&outlines).collect();
     let shape = shape_of(arguments.shape, network, &named).ok()?;
     let examples: usize = outlines.iter().map(|outline| outline.rows).sum();

@@ -64,7 +64,7 @@ fn roomy(bytes: u64) -> u64 {
 /// As [`whole`], before the inputs are read; nothing where their sizes do not tell.
 pub(super) fn whole_of_outlines<T: Number>(arguments: &NtkArguments) -> Option<u64> {
     let sources = || [&arguments.inputs].into_iter().chain(&arguments.right);
-    let outlines = sources().map(|source| outline(source)).collect::<Option<Vec<_>>>()?;
+    let outlines = sources().map(outline).collect::<Option<Vec<_>>>()?;
     let named: Vec<_> = sources().zip(&outlines).collect();
     let subject = Subject::new(arguments, &named).ok()?;
     let outputs = subject.architecture().outputs().ok()?;

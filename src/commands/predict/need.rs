@@ -73,7 +73,7 @@ pub(super) fn whole_of_outlines(
     reading: u64,
 ) -> Option<u64> {
     let sources = || [&arguments.train].into_iter().chain(&arguments.test);
-    let outlines = sources().map(|source| outline(source)).collect::<Option<Vec<_>>>()?;
+    let outlines = sources().map(outline).collect::<Option<Vec<_>>>()?;
     let named: Vec<(&Source, &Examples)> = sources().zip(&outlines).collect();
     let shape = shape_of(arguments.shape, network, &named).ok()?;
     let train = outlines.first()?;
