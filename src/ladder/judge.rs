@@ -136,7 +136,7 @@ fn exponent(
     if members_of(used) < FEWEST_MEMBERS {
         remark = too_few_members();
     }
-    let name = quantity.name();
+    let name = quantity.stream_name();
     let stream = format!("ladder.bootstrap.{name}.{}.{center:?}", layer.unwrap_or(0));
     let found = fit(used, center, &mut widthwise_datasets::stream(seed, &stream));
     if found.is_none() {

@@ -65,6 +65,15 @@ impl LadderQuantity {
         serde_json::to_value(self).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
+    /// The name in random streams: the one that it had in the first version, so that renaming changes no drawn number.
+    pub(super) fn stream_name(self) -> String {
+        match self {
+            Self::FullNtkRelativeChange => "ntk_relative_change".to_owned(),
+            Self::FullNtkDistance => "ntk_distance".to_owned(),
+            _ => self.name(),
+        }
+    }
+
     /// What is asked about it, in a layer if it has one, of a network with these rates.
     ///
     /// The leading power of the gap to the linearization and of the kernel's change is `1/n`; single narrow networks far from
