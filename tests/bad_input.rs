@@ -269,10 +269,12 @@ fn the_key_in_which_a_resumed_run_differs_is_named() {
 #[test]
 fn the_longest_schedules_are_planned_and_stopped_in_little_memory() {
     let desk = Desk::new();
-    for (steps, looks) in [("100000000", "100000001 looks"), ("9223372036854775807", "9223372036854775808 looks")] {
+    for (steps, snapshots) in
+        [("100000000", "100000001 snapshots"), ("9223372036854775807", "9223372036854775808 snapshots")]
+    {
         let line = format!("run small.toml --dry-run --set probes.schedule.every=1 --set training.stop.steps={steps}");
         let ended = desk.type_in(&line).done();
-        assert!(ended.out.contains(looks) && ended.out.contains(steps), "{ended:?}");
+        assert!(ended.out.contains(snapshots) && ended.out.contains(steps), "{ended:?}");
     }
     // A clock that never strikes, and one that strikes at once, over as many steps.
     let line = "run small.toml --set training.stop.wall_time_s=1e20 --set training.stop.steps=3 --output forever";

@@ -295,7 +295,7 @@ fn every_command_ends_with_130_soon_after_a_signal() {
         format!("kernel net.toml --inputs x.csv --out k --tile 1500 {deep}"),
         "run run.toml --output slow --set training.stop.steps=1000000000".to_owned(),
         "run --output theory --set network.depth=3000 --set network.width=1 --set network.activation=gelu --set \
-         dataset.preprocessing.train=2000 --set probes.examples=2000 --set probes.jacobian_examples=2 --set probes.ntk=false --set claims.required=[]"
+         dataset.preprocessing.train=2000 --set probes.examples=2000 --set probes.jacobian_examples=2 --set probes.ntk=false --set claims.required=[] --set training.learning_rate={absolute=1e-3}"
             .to_owned(),
         "ladder ladder.toml --widths 64,128,256 --seeds 2 --out l --set training.stop.steps=10000000".to_owned(),
         "reproduce lee2019-widths --full --out r".to_owned(),

@@ -13,6 +13,14 @@ const SLACK: u64 = 12 << 20;
 /// each other are more.
 pub(super) const VARIATION: u64 = 10 << 20;
 
+/// Room for what heaps keep between large arrays, and for pages of the program that later work touches.
+const ROOM: u64 = 16 << 20;
+
+/// A need with what heaps keep beside arrays.
+pub(super) fn roomy(bytes: u64) -> u64 {
+    bytes.saturating_add(bytes / 50).saturating_add(ROOM)
+}
+
 /// The budget and what is known of later needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {

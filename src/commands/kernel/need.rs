@@ -10,6 +10,7 @@ use crate::cli::KernelArguments;
 use crate::cli::source::Source;
 use crate::commands::architecture::{architecture, shape_of};
 use crate::commands::blocks::{Blocks, Wanted};
+use crate::commands::budget::roomy;
 use crate::commands::inputs::{Examples, outline};
 
 /// Examples that stand for all of their size.
@@ -35,7 +36,7 @@ pub(super) fn whole(asked: Asked, architecture: &Architecture, inputs: &Inputs, 
     let few = Inputs::new(inputs.values[..few * inputs.shape.features()].to_vec(), inputs.shape)?;
     let blocks = Blocks::new(architecture, asked.trained, &few, None)?;
     let tile = asked.tile.unwrap_or(tiling::SMALLEST).min(examples);
-    Ok(prepared.saturating_add(tiling::bytes(&blocks, asked.wanted, asked.storage, tile)))
+    Ok(roomy(prepared.saturating_add(tiling::bytes(&blocks, asked.wanted, asked.storage, tile))))
 }
 
 /// As [`whole`], with the inputs and before they are read; nothing where their sizes do not tell.

@@ -8,11 +8,9 @@ use widthwise_theory::{Architecture, TheoryError};
 use super::subject::Subject;
 use super::{eigen, tiling};
 use crate::cli::NtkArguments;
+use crate::commands::budget::roomy;
 use crate::commands::inputs::outline;
 use crate::commands::kernel::storage;
-
-/// Room for what heaps keep between large arrays.
-const SLACK: u64 = 16 << 20;
 
 /// Bytes that do for everything from the drawing of the network to the last tile, inputs not counted.
 ///
@@ -54,11 +52,6 @@ pub(super) fn job<T: Number>(
     };
     // Weights are there once more where they are pulled back in host memory.
     Ok(roomy(weights.saturating_add(job.max(sample))))
-}
-
-/// With what heaps keep beside arrays.
-fn roomy(bytes: u64) -> u64 {
-    bytes.saturating_add(bytes / 50).saturating_add(SLACK)
 }
 
 /// As [`whole`], before the inputs are read; nothing where their sizes do not tell.

@@ -10,6 +10,7 @@ use crate::cli::source::Source;
 use crate::cli::{PredictArguments, Solver};
 use crate::commands::architecture::{architecture, shape_of};
 use crate::commands::blocks::Blocks;
+use crate::commands::budget::roomy;
 use crate::commands::inputs::{Examples, expected_file_bytes, file_size, outline};
 use crate::commands::kernel::need::stand_in;
 
@@ -55,7 +56,7 @@ pub(super) fn whole(
         (Solver::Cg, Ok(_)) => iterated,
         (Solver::Auto, Ok(_)) => iterated.min(dense),
     };
-    Ok(prepared(architecture, inputs, all)?.saturating_add(solved))
+    Ok(roomy(prepared(architecture, inputs, all)?.saturating_add(solved)))
 }
 
 /// Bytes that reading the examples and their targets takes.

@@ -124,14 +124,12 @@ fn logistic_functions_have_their_digits_at_every_variance() {
 }
 
 #[test]
-fn raw_features_take_no_time() -> Result<(), TheoryError> {
+fn kernels_of_raw_features_come_to_an_end() -> Result<(), TheoryError> {
+    // A rule whose panels have the width of the function, over a Gaussian as wide as these features, would not end within an hour.
     let shape = InputShape::flat(2);
     let inputs = Inputs::new(vec![12000.0, 340.0, 9500.0, 410.0, 15000.0, 290.0], shape)?;
     for phi in LOGISTIC.into_iter().chain([expression("x * sigmoid(1.702 * x)"), expression("abs(tanh(x))")]) {
-        let start = Instant::now();
         let found = kernels(&mlp(2, &[8], &phi, variance(2.0, 0.0)), &inputs, None)?;
-        // A tenth of a second on an idle machine; the rule of before would not end within an hour.
-        assert!(start.elapsed() < Duration::from_secs(20), "{} takes {:?}", phi.name(), start.elapsed());
         let (a, b) = (12000.0_f64.powi(2) + 340.0_f64.powi(2), 9500.0_f64.powi(2) + 410.0_f64.powi(2));
         let dual = phi.dual_by_quadrature(a, 12000.0 * 9500.0 + 340.0 * 410.0, b);
         assert_close(found.nngp[(0, 1)], 2.0 * dual.value, 1e-10, phi.name());
