@@ -3,7 +3,7 @@
 //! | bound | because |
 //! |---|---|
 //! | [`round_off`] | both are computed, in two ways that agree exactly |
-//! | [`reference`] | one is a number as somebody printed it |
+//! | [`reference()`] | one is a number as somebody printed it |
 //! | [`sampling`] | one is a mean over random draws |
 //!
 //! or a number with a sentence beside it that derives it.
