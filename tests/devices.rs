@@ -46,7 +46,7 @@ fn rows(folder: &Path, device: &str, overrides: &[&str]) -> Vec<Row> {
     let experiment = parse("", "test", &all).unwrap();
     let options = RunOptions { output: Some(folder.to_owned()), ..RunOptions::default() };
     let summary = run(&experiment, &options, &StopFlag::default(), &Silent).unwrap();
-    assert_eq!(summary.outcome, Outcome::Finished);
+    assert_eq!(summary.outcome(), Outcome::Finished);
     let mut reader = csv::Reader::from_path(folder.join("results.csv")).unwrap();
     reader.deserialize().map(Result::unwrap).filter(|row: &Row| !row.members.contains("..")).collect()
 }
