@@ -8,14 +8,12 @@ use anyhow::Result;
 use burn::tensor::{DType, Device, Tensor};
 use widthwise::config::{Loss, Optimizer, Schedule, TrainingConfig};
 use widthwise::data::Data;
-use widthwise::measurement::Snapshot;
 use widthwise::network::Network;
 use widthwise::objective::Evaluation;
 use widthwise::training::Outcome;
-use widthwise::training::batches::Batches;
-use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
+use widthwise::training::optimizer::update_rule;
 use widthwise::training::schedule::ProbeSteps;
-use widthwise::training::{Course, Member, Observer, train};
+use widthwise::training::{Observer, Plan, Trainee, train};
 use widthwise_datasets::{Examples, ImageShape, Prepared};
 use widthwise_tensors::to_f64;
 use widthwise_theory::{Architecture, Layer, Parameterization};
@@ -91,20 +89,15 @@ impl log::Log for Counter {
 struct Watch(Vec<Calls>);
 
 impl Observer for Watch {
-    fn probe(&mut self, _: &Member, _: bool) -> Result<Snapshot> {
-        let evaluation = Evaluation::default();
-        Ok(Snapshot { measured: Vec::new(), evaluation, ntk: None, moments: None, units: None })
+    fn probe(&mut self, _: &Trainee, _: bool) -> Result<Evaluation> {
+        Ok(Evaluation::default())
     }
 
-    fn losses(&mut self, _: &Member, _: u64, losses: &[f64], _: Option<Evaluation>) -> Result<()> {
+    fn losses(&mut self, _: &Trainee, _: u64, losses: &[f64], _: Option<Evaluation>) -> Result<()> {
         if !losses.is_empty() {
             assert_eq!(losses.len() as u64, BETWEEN_READS);
             self.0.push(Calls::now());
         }
-        Ok(())
-    }
-
-    fn checkpoint(&mut self, _: &Member) -> Result<()> {
         Ok(())
     }
 
@@ -131,22 +124,21 @@ fn calls(architecture: &Architecture, optimizer: Optimizer, loss: Loss, batch_si
     let prepared = Prepared { shape, outputs, classes: outputs, tasks: 1, train: train_set, test };
     let data = Data::new(&prepared, architecture, 1, &device, DType::F32);
     let network = Network::new(architecture, update_rule(optimizer), 1, 0, &device, DType::F32).unwrap();
-    let state = OptimizerState::new(optimizer, &network.parameters);
     let config = TrainingConfig { optimizer, loss, batch_size, ..TrainingConfig::default() };
     let last_step = (1 + ROUNDS) * BETWEEN_READS;
-    let course = Course {
-        config: &config,
-        data: &data,
-        updater: Updater { optimizer, learning_rate: 1e-4, l2: config.l2, anchor: None },
+    let plan = Plan {
+        loss,
+        examples: &data.train,
+        targets: &data.train_targets,
         last_step,
-        seed: 1,
+        stop_loss: None,
         probe_steps: &ProbeSteps::new(Schedule::Ends, last_step),
         checkpoint_every: u64::MAX,
         deadline: None,
     };
-    let mut member = Member { member: 0, step: 0, network, state };
+    let mut trainee = Trainee::new(network, (1, 0), EXAMPLES, &config, 1e-4);
     let mut watch = Watch::default();
-    let outcome = train(&mut member, &course, Batches::new(1, 0, EXAMPLES, batch_size), &mut watch).unwrap();
+    let outcome = train(&mut trainee, &plan, &mut watch).unwrap();
     assert_eq!((outcome, watch.0.len() as u64), (Outcome::Finished, 1 + ROUNDS));
     watch.0.windows(2).map(|reads| reads[1].since(reads[0])).min_by_key(|calls| calls.writes).unwrap()
 }
