@@ -6,6 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use widthwise::config::parse;
+use widthwise::monitor::{Monitor, Silent, Stage};
+use widthwise::record::manifest::Manifest;
+use widthwise::run::{RunOptions, run};
+use widthwise::signals::StopFlag;
+use widthwise::training::Outcome;
 
 use crate::program::{Ended, assert_equal_files, end, files, program};
 
@@ -151,6 +157,67 @@ fn shards_at_the_same_time_share_a_folder_and_a_whole_run_does_not() {
     refused.refused_with(&["another configuration", "run.seed is 5 there and 6 here"]);
     desk.type_in("run run.toml --output together --shard 1/3 --force").refused_with(&["--force and --shard"]);
     desk.type_in("run run.toml --output together").refused_with(&["already holds a run", "--resume"]);
+}
+
+/// Lets other processes, played by this one, work at a certain moment of a run.
+struct Meanwhile<F> {
+    is_note: bool,
+    work: F,
+}
+
+impl<F: Fn() + Sync> Monitor for Meanwhile<F> {
+    fn note(&self, line: &str) {
+        if self.is_note && line.starts_with("data: ") {
+            (self.work)();
+        }
+    }
+
+    fn stage(&self, _: &Stage<'_>) {
+        if !self.is_note {
+            (self.work)();
+        }
+    }
+}
+
+#[test]
+fn what_others_do_meanwhile_is_neither_lost_nor_mixed() {
+    let dir = tempfile::tempdir().unwrap();
+    let experiment = parse(CONFIG, "test", &["explain.members=0".to_owned()]).unwrap();
+    let options = |name: &str, shard: &str| RunOptions {
+        output: Some(dir.path().join(name)),
+        shard: shard.parse().unwrap(),
+        ..RunOptions::default()
+    };
+    let never = StopFlag::default();
+    run(&experiment, &options("whole", "1/1"), &never, &Silent).unwrap();
+    let whole = files(&dir.path().join("whole"));
+    // A process is stopped before its first member, while others come to the end of the run.
+    let stop = StopFlag::default();
+    let work = || {
+        ["1/2", "2/2"]
+            .iter()
+            .for_each(|shard| drop(run(&experiment, &options("ended", shard), &never, &Silent).unwrap()));
+        stop.raise();
+    };
+    let late = run(&experiment, &options("ended", "1/3"), &stop, &Meanwhile { is_note: false, work }).unwrap();
+    assert_eq!(late.outcome(), Outcome::Interrupted);
+    assert_equal_files(&files(&dir.path().join("ended")), &whole, "stopped late");
+    // Another machine begins the run at a rate that is rounded differently.
+    let folder = dir.path().join("rounded");
+    let work = || {
+        run(&experiment, &options("rounded", "2/2"), &never, &Silent).unwrap();
+        let mut manifest = Manifest::read(&folder).unwrap();
+        manifest.learning_rate *= 1.0 + f64::EPSILON;
+        manifest.write(&folder).unwrap();
+    };
+    let refused = run(&experiment, &options("rounded", "1/2"), &never, &Meanwhile { is_note: true, work });
+    let message = format!("{:#}", refused.unwrap_err());
+    assert!(message.contains("begun meanwhile at the learning rate"), "{message}");
+    run(&experiment, &options("rounded", "1/2"), &never, &Silent).unwrap();
+    assert!(
+        Manifest::read(&folder).unwrap().learning_rate
+            != Manifest::read(&dir.path().join("whole")).unwrap().learning_rate
+    );
 }
 
 #[test]

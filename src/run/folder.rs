@@ -279,7 +279,7 @@ pub(super) fn append_results(folder: &Path, rows: &[Row]) -> Result<()> {
     Ok(atomic::write(&path, &table)?)
 }
 
-/// Whether members still have what only an unfinished run has.
+/// Whether members still have what only an unfinished run has: then its report may be missing.
 pub(super) fn has_parts(folder: &Path) -> bool {
     let has = |own: &PathBuf| TABLES.into_iter().chain([MemberEnd::FILE]).any(|name| own.join(name).is_file());
     members_in(folder).iter().any(has)

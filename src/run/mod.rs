@@ -12,7 +12,7 @@ mod recorder;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::config::Checked;
 use crate::ensemble::{Ended, Job, Shard, Study};
@@ -101,10 +101,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     }
     if found == Found::Complete {
         let _turn = Lock::turn(&folder)?;
-        if folder::has_parts(&folder) {
-            // Killed after its verdict: the report may be missing.
-            end(&folder)?;
-        }
+        end(&folder)?;
         monitor.note("this run is complete; nothing to resume");
         let check = check(&folder)?;
         return Ok(RunSummary { folder, end: RunEnd::Ended(check.outcome.clone()), check: Some(check) });
@@ -114,12 +111,12 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     session.expect_memory()?;
     monitor.note(&format!("data: {}", session.dataset_source));
     expect_explainable(&session)?;
-    // Those who share a run find the same rate each by themselves.
     let learning_rate = match found {
         Found::Begun => folder::resumed(&folder, &session)?.learning_rate,
         _ => session.resolve_learning_rate()?,
     };
     let theory = session.theory(learning_rate)?;
+    // This works everything out: members side by side find it there.
     let remarks = theory.remarks()?;
     for remark in &remarks {
         monitor.note(&format!("theory: {remark}"));
@@ -142,7 +139,15 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         let found = folder::found(&folder, options)?;
         match found {
             Found::Nothing => folder::forget(&folder)?,
-            Found::Begun | Found::Complete => drop(folder::resumed(&folder, &session)?),
+            Found::Begun | Found::Complete => {
+                let begun = folder::resumed(&folder, &session)?.learning_rate;
+                ensure!(
+                    begun == learning_rate,
+                    "{} was begun meanwhile at the learning rate {begun}, and here it comes to {learning_rate}: processors round \
+                     differently; give the command again, and it takes that of the run",
+                    folder.display()
+                );
+            }
         }
         if found != Found::Complete {
             manifest(Outcome::Running, Vec::new())?;
@@ -167,8 +172,11 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     match ended {
         Ended::Interrupted => {
             let _turn = Lock::turn(&folder)?;
-            folder::put_together(&folder, members.members())?;
-            manifest(Outcome::Interrupted, outcomes())?;
+            // Others may have come to the end with what this process was still to do.
+            if !folder::is_over(&folder) {
+                folder::put_together(&folder, members.members())?;
+                manifest(Outcome::Interrupted, outcomes())?;
+            }
             Ok(RunSummary { folder, end: RunEnd::Ended(Outcome::Interrupted), check: None })
         }
         Ended::Unfinished { done, all } => {
@@ -183,16 +191,19 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
                 folder::append_results(&folder, &rows)?;
                 let outcomes = outcomes();
                 manifest(overall(&outcomes), outcomes)?;
-                end(&folder)?;
             }
+            end(&folder)?;
             let check = check(&folder)?;
             Ok(RunSummary { folder, end: RunEnd::Ended(check.outcome.clone()), check: Some(check) })
         }
     }
 }
 
-/// Draws the report and removes what only an unfinished run has.
+/// Draws the report of a run whose verdict is written and removes what only an unfinished run has, where it has any.
 fn end(folder: &Path) -> Result<()> {
+    if !folder::has_parts(folder) {
+        return Ok(());
+    }
     write_report(folder).context("the run is complete, its report is not; draw it again with `widthwise report`")?;
     kill_point("before_end");
     folder::remove_parts(folder)
@@ -207,11 +218,11 @@ fn save_kernels(folder: &Path, theory: &Theory<'_>) -> Result<()> {
     Ok(npy::write(&own.join("ntk_infinite.npy"), &kernels.ntk)?)
 }
 
-/// The worst that befell a member.
+/// The worst outcome of a member.
 fn overall(members: &[MemberOutcome]) -> Outcome {
     let worst_first = [Outcome::Diverged, Outcome::WallTime, Outcome::LossReached];
-    let befell = |outcome: &Outcome| members.iter().any(|member| member.outcome == *outcome);
-    worst_first.into_iter().find(befell).unwrap_or(Outcome::Finished)
+    let occurs = |outcome: &Outcome| members.iter().any(|member| member.outcome == *outcome);
+    worst_first.into_iter().find(occurs).unwrap_or(Outcome::Finished)
 }
 
 /// Reads the manifest of a run's folder.
