@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures a machine with an NVIDIA GPU: training, empirical kernels and the CPU's kernels with widthwise, and the same training and
-# kernels with PyTorch beside it. Needs a program built with `--features wgpu,cuda`, python3 with torch, a Vulkan driver for wgpu.
+# kernels with PyTorch next to it. Needs a program built with `--features wgpu,cuda`, python3 with torch, a Vulkan driver for wgpu.
 #
 #     benches/gpu.sh target/release/widthwise results/gpu/raw [flex wgpu cuda]
 #

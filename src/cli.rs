@@ -30,13 +30,13 @@ use help::{
     LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, NTK_HELP, PREDICT_HELP, REPORT_HELP, REPRODUCE_HELP, RUN_HELP,
     TABLE_HELP, WEIGHTS_HELP,
 };
-pub(crate) use kernel::{Compared, KernelArguments, KernelName, Precision, Trained};
+pub(crate) use kernel::{Compared, KernelArguments, KernelName, StoragePrecision, Trained};
 pub(crate) use ladder::LadderArguments;
 pub(crate) use monte_carlo::MonteCarloArguments;
 pub(crate) use ntk::NtkArguments;
-pub(crate) use predict::{Loss, Method, Optimizer, PredictArguments, Solver};
+pub(crate) use predict::{PredictArguments, PredictLoss, PredictMethod, PredictOptimizer, Solver};
 pub(crate) use reproduce::{ReproduceArguments, SizeName};
-pub(crate) use weights::{ExportArguments, ImportArguments, Layout, WeightsAction, WeightsArguments};
+pub(crate) use weights::{ExportArguments, ImportArguments, StateLayout, WeightsAction, WeightsArguments};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -59,7 +59,7 @@ pub(crate) enum Command {
     /// Say whether a run agrees with theory, in a table and as an exit code
     #[command(after_help = CHECK_HELP)]
     Check(CheckArguments),
-    /// Say why a run differs from theory: its gap to infinite width in parts, and how far ahead its kernels foretell it
+    /// Say why a run differs from theory: its gap to infinite width in parts, and how far ahead its kernels forecast it
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArguments),
     /// Draw the figures and the page of a run again
@@ -115,7 +115,7 @@ pub(crate) struct RunArguments {
     /// Folder of the results, instead of run.output or runs/NAME
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) output: Option<PathBuf>,
-    /// The only folder in which data sets are looked for
+    /// The only folder in which data sets are searched for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
     /// Continue a run that was stopped
@@ -144,7 +144,7 @@ pub(crate) struct CheckArguments {
     /// An error to put into theory: sigma-w2-factor=1.1, time-factor=2, drop-bias or nngp-for-ntk; may be repeated
     #[arg(long = "control", value_name = "ERROR")]
     pub(crate) controls: Vec<Control>,
-    /// The only folder in which the data of the run are looked for; only a control reads them
+    /// The only folder in which the data of the run are searched for; only a control reads them
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "controls")]
     pub(crate) data_dir: Option<PathBuf>,
 }
@@ -195,7 +195,7 @@ pub(crate) enum DataAction {
         #[arg(value_name = "NAME", required = true)]
         names: Vec<String>,
     },
-    /// Copy the files of known data sets from a folder, after a look at their checksums
+    /// Copy the files of known data sets from a folder, after checking their checksums
     Import {
         /// Folder that holds the files, at most three levels down
         #[arg(value_hint = ValueHint::DirPath)]
@@ -276,7 +276,7 @@ mod tests {
         let texts = helps.chain(command.get_long_about()).map(ToString::to_string).collect::<Vec<_>>();
         let mut examples = 0;
         for line in texts.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("  widthwise ")) {
-            // Up to a pipe, a redirection or the explanation beside it.
+            // Up to a pipe, a redirection or the explanation next to it.
             let typed = line.trim_start().split("   ").next().unwrap_or_default();
             let typed = typed.split(['|', '>']).next().unwrap_or_default();
             if let Err(error) = parse(typed) {

@@ -11,7 +11,7 @@ use crate::config::ClaimsConfig;
 use crate::quantity::{Quantity, When};
 use crate::record::row::Row;
 
-/// A mean over members beside its prediction.
+/// A mean over members next to its prediction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Comparison {
     /// Mean of the measured values.

@@ -1,4 +1,4 @@
-//! The data of a run, beside the network: on its device, with the probe examples set apart.
+//! The data of a run, next to the network: on its device, with the probe examples set apart.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 use burn::tensor::{DType, Device, Int, Tensor};
 use faer::Mat;
 use widthwise_datasets::{Dataset, DatasetSpec, Examples, Prepared};
-use widthwise_theory::{Architecture, InputShape};
+use widthwise_theory::architecture::{Architecture, InputShape};
 
 use crate::memory::expect_free;
 use crate::need::generated_data;
@@ -50,7 +50,7 @@ pub fn input_shape(prepared: &Prepared) -> InputShape {
     InputShape { channels: prepared.shape.channels, height: prepared.shape.height, width: prepared.shape.width }
 }
 
-/// Which training examples the probes look at: the first `count`, in turn from each task, since tasks are stored one after
+/// Which training examples the probes examine: the first `count`, in turn from each task, since tasks are stored one after
 /// the other.
 pub fn probe_examples(prepared: &Prepared, count: usize) -> Vec<usize> {
     let (n, tasks) = (prepared.train.n, prepared.tasks.max(1));

@@ -4,7 +4,9 @@ use std::fmt;
 
 use faer::Mat;
 use thiserror::Error;
-use widthwise_theory::{Architecture, Inputs, Kernels, TheoryError, kernels};
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::kernel::{Inputs, Kernels, kernels};
 
 /// Entries that are named.
 const NAMED: usize = 3;
@@ -102,7 +104,7 @@ pub fn has_nonzero(values: &[f64]) -> bool {
 ///
 /// # Errors
 /// Those of [`kernels`], and [`TheoryError::NoPrediction`] for what is no kernel.
-pub fn sound_kernels(
+pub fn finite_kernels(
     architecture: &Architecture,
     left: &Inputs,
     right: Option<&Inputs>,
@@ -119,7 +121,7 @@ pub fn sound_kernels(
 
 #[cfg(test)]
 mod tests {
-    use widthwise_theory::InputShape;
+    use widthwise_theory::architecture::InputShape;
 
     use super::*;
     use crate::config::NetworkConfig;
@@ -155,16 +157,16 @@ mod tests {
             let network = NetworkConfig { depth, sigma_w2, sigma_b2: 0.0, ..NetworkConfig::default() };
             let architecture = build_architecture(&network, shape, 1, None).unwrap();
             let inputs = Inputs::new(vec![1.0, 0.5, -0.5, 1.0], shape).unwrap();
-            match sound_kernels(&architecture, &inputs, None) {
+            match finite_kernels(&architecture, &inputs, None) {
                 Ok(_) => assert_eq!(expected, ""),
                 Err(error) => assert!(!expected.is_empty() && error.to_string().contains(expected), "{error}"),
             }
         }
         // Orthogonal inputs through a linear network.
-        let activation = widthwise_theory::Activation::Identity;
+        let activation = widthwise_theory::activation::Activation::Identity;
         let network = NetworkConfig { depth: 1, activation, sigma_b2: 0.0, ..NetworkConfig::default() };
         let architecture = build_architecture(&network, shape, 1, None).unwrap();
         let [left, right] = [[1.0, 0.0], [0.0, 1.0]].map(|x| Inputs::new(x.to_vec(), shape).unwrap());
-        assert_eq!(sound_kernels(&architecture, &left, Some(&right)).unwrap().nngp[(0, 0)], 0.0);
+        assert_eq!(finite_kernels(&architecture, &left, Some(&right)).unwrap().nngp[(0, 0)], 0.0);
     }
 }

@@ -18,18 +18,18 @@ mod weight_distance;
 use std::fmt::Display;
 
 use faer::Mat;
-use widthwise_statistics::information::{Estimate, EstimateKind, InformationError};
+use widthwise_statistics::information::{EstimateKind, InformationError, InformationEstimate};
 
 use crate::config::{Loss, ProbesConfig};
 use crate::data::Data;
-use crate::network::{Network, Parameters};
+use crate::network::{LayerParameters, Network};
 use crate::objective::Evaluation;
 use crate::quantity::{Flag, Kind, Probe, Quantity, Trust};
 use crate::record::kill_point::kill_point;
 
 pub use evaluation::evaluate;
 pub(crate) use preactivation_variance::mean_square;
-pub use snapshot::{Measurement, Piece};
+pub use snapshot::{Measurement, SharedPiece};
 
 /// One number, and how far it is to be trusted.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +56,7 @@ impl Measured {
     }
 
     /// An information as its estimator describes it, found with the setting `detail`.
-    pub fn information(quantity: Quantity, estimate: Estimate, detail: impl Display) -> Self {
+    pub fn information(quantity: Quantity, estimate: InformationEstimate, detail: impl Display) -> Self {
         let trust = Trust {
             kind: match estimate.kind {
                 EstimateKind::Exact => Kind::Exact,
@@ -112,13 +112,13 @@ pub struct Past<'a> {
 /// The weights with which a member began, and their squared norms.
 #[derive(Debug, Clone, Default)]
 pub struct InitialWeights {
-    parameters: Vec<Parameters>,
+    parameters: Vec<LayerParameters>,
     squared_norms: Vec<f64>,
 }
 
 impl InitialWeights {
     /// Keeps `parameters`, one set a weight layer.
-    pub fn new(parameters: Vec<Parameters>) -> Self {
+    pub fn new(parameters: Vec<LayerParameters>) -> Self {
         let squared_norms = parameters.iter().map(|layer| weight_distance::squared_norm(&layer.weight, None)).collect();
         Self { parameters, squared_norms }
     }
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn an_estimate_keeps_its_kind_its_ceiling_and_its_saturation() {
-        let estimate = Estimate { value: 1.9, kind: EstimateKind::Upper, ceiling: 2.0, saturated: true };
+        let estimate = InformationEstimate { value: 1.9, kind: EstimateKind::Upper, ceiling: 2.0, saturated: true };
         let measured = Measured::information(Quantity::InformationInputKdeUpper, estimate, 0.1).of_layer(3);
         assert_eq!((measured.value, measured.layer), (Some(1.9), Some(3)));
         let Trust { kind, method, ceiling, flag } = measured.trust;

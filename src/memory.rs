@@ -126,7 +126,7 @@ pub struct OutOfMemory {
 }
 
 /// What this process may still take, where the system tells: the least of what the machine has available, what control groups
-/// leave beside pages of files, which they can let go, and what is left of the address space.
+/// leave next to pages of files, which they can let go, and what is left of the address space.
 pub fn free() -> Option<Free> {
     free_below(Path::new("/"))
 }

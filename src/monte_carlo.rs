@@ -1,5 +1,5 @@
 //! Kernels by sampling: means of the empirical NNGP and tangent kernels of freshly drawn networks, with standard errors. The
-//! road to a kernel that knows nothing of dual activations, for any architecture that can be built.
+//! way to a kernel that knows nothing of dual activations, for any architecture that can be built.
 //!
 //! The empirical NNGP kernel is conditional on the hidden layers and the tangent kernel is a mean over outputs: neither
 //! changes the expectation. At width `n` the expectation differs from the limit by a term of order `1/n`, which
@@ -14,7 +14,8 @@ use faer::Mat;
 use widthwise_probes::{Observed, empirical_nngp, empirical_ntk};
 use widthwise_statistics::RunningMean;
 pub use widthwise_statistics::Sampled;
-use widthwise_theory::{Architecture, TheoryError, UpdateRule};
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::{Architecture, UpdateRule};
 
 use crate::ensemble::{Ended, Job, Shard, Study, Unit, UnitEnd};
 use crate::memory::Bytes;

@@ -4,7 +4,8 @@
 //! 1.2 times these numbers where weights prevail (training) and 1.0 to 2 times (kernels of sampled networks).
 
 use widthwise_datasets::DatasetSpec;
-use widthwise_theory::{Architecture, InitScheme, TheoryError, WeightLayer};
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::{Architecture, InitScheme, WeightLayer};
 
 use crate::config::{Checked, Precision};
 use crate::memory::{Bytes, OutOfMemory, expect_free};
@@ -195,8 +196,9 @@ impl RunNeed {
             _ => FEWER_EXAMPLES,
         };
         if self.total() == rate {
-            let what =
-                format!("the tangent kernel of {train} training examples, from which learning_rate.critical follows");
+            let what = format!(
+                "the tangent kernel of {train} training examples, from which learning_rate.critical_empirical follows"
+            );
             return expect_free(rate, &what, &format!("give learning_rate.absolute, {FEWER_EXAMPLES}"));
         }
         let what = format!(
@@ -244,7 +246,7 @@ pub fn expect_network(architecture: &Architecture, need: Bytes, what: &str) -> R
 #[cfg(test)]
 mod tests {
     use widthwise_datasets::synthetic::uniform_sphere;
-    use widthwise_theory::InputShape;
+    use widthwise_theory::architecture::InputShape;
 
     use super::*;
     use crate::config::NetworkConfig;
@@ -260,7 +262,7 @@ mod tests {
         // 10 -> 4 -> 4 -> 4 -> 2 with biases: 44, 20, 20 and 10 parameters; states of 10, 4 twice a layer, and 2.
         let small = mlp(4);
         assert_eq!(network(&small, 4).unwrap().0, 4 * 94);
-        // After the first layer of 44 in f32, 44 more in f64 stand beside it.
+        // After the first layer of 44 in f32, 44 more in f64 accompany it.
         assert_eq!(drawing(&small, 4).unwrap().0, 12 * 44);
         let states = states(&small).unwrap();
         assert_eq!(sampled_kernels(&small, 4, 100).unwrap().0, 4 * 94 + 4 * 100 * states + 5 * 8 * 100 * 100);
@@ -327,7 +329,7 @@ mod tests {
         assert!(message.contains("are needed for a network of 2000015000002 parameters, but only"), "{message}");
         assert!(message.contains("network.width"), "{message}");
         assert_eq!(product([usize::MAX, usize::MAX]), u64::MAX);
-        let parameters = uniform_sphere::Parameters { input_dim: 9, train: 1_000, test: 24 };
+        let parameters = uniform_sphere::UniformSphereParameters { input_dim: 9, train: 1_000, test: 24 };
         let many = DatasetSpec::UniformSphere(parameters);
         assert_eq!(generated_data(&many).0, 10 * 1024 * 8);
     }

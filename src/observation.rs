@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use widthwise_probes::{LayerGeometry, Observed};
 
-use widthwise_theory::Operation;
+use widthwise_theory::architecture::Operation;
 
 use crate::network::{Batch, Network, Tap};
 
@@ -19,9 +19,9 @@ pub struct Observation<'a> {
     outputs: Tensor<2>,
 }
 
-struct Recorder(Vec<Tensor<2>>);
+struct TraceRecorder(Vec<Tensor<2>>);
 
-impl Tap for Recorder {
+impl Tap for TraceRecorder {
     fn state(&mut self, state: &Tensor<2>) {
         self.0.push(state.clone());
     }
@@ -30,7 +30,7 @@ impl Tap for Recorder {
 impl<'a> Observation<'a> {
     /// Runs `network` on `batch` and keeps what the probes need.
     pub fn new(network: &'a Network, batch: &'a Batch) -> Self {
-        let mut recorder = Recorder(Vec::new());
+        let mut recorder = TraceRecorder(Vec::new());
         let outputs = network.forward(batch, &mut recorder);
         Self { network, batch, states: recorder.0, outputs }
     }

@@ -28,7 +28,7 @@ struct Facts {
 
 macro_rules! quantities {
     ($($(#[$doc:meta])* $quantity:ident { $($fact:ident: $value:expr),* })*) => {
-        /// A measured number; the layer or pair of layers it belongs to stands beside it. Rows of ensembles have this order.
+        /// A measured number; the layer or pair of layers it belongs to accompanies it. Rows of ensembles have this order.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Quantity {
             $($(#[$doc])* $quantity,)*

@@ -1,32 +1,31 @@
 //! What a run holds from start to end: data, architecture, device, schedule.
 
+mod learning_rate;
+mod same;
+
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail};
 use burn::tensor::{DType, Device};
-use sha2::{Digest, Sha256};
 use widthwise_datasets::Prepared;
-use widthwise_probes::KernelSummary;
-use widthwise_theory::{Architecture, UpdateRule};
+use widthwise_theory::architecture::{Architecture, UpdateRule};
 
-use crate::config::{Checked, Experiment, LearningRate, Loss, Precision, differences, load_recorded};
+use crate::config::{Checked, LearningRate, Loss, Precision};
 use crate::data::{self, Data, input_shape};
 use crate::memory::Bytes;
 use crate::need::{self, RunNeed};
 use crate::network::{Network, build_architecture, draw_gates};
-use crate::ntk::ntk;
 use crate::objective::examples_per_unit;
-use crate::observation::Observation;
 use crate::prediction::{Theory, no_dynamics, other_rates};
 use crate::quantity::Quantity;
-use crate::record::checkpoint::{Position, hex};
+use crate::record::checkpoint::Position;
 use crate::record::manifest::{Manifest, MemberOutcome};
 use crate::record::row::RunColumns;
-use crate::training::Outcome;
 use crate::training::batches::Batches;
 use crate::training::gradient::Model;
 use crate::training::schedule::{ProbeSchedule, ProbeSteps, last_step};
-use crate::training::{Plan, Trainee};
+use crate::training::{Outcome, Trainee, TrainingPlan};
+pub(crate) use same::{config_hash, data_hash, expect_same_config, in_what};
 
 /// The unchanging part of a run.
 pub(crate) struct Session<'a> {
@@ -108,8 +107,9 @@ impl<'a> Session<'a> {
         let is_here = self.device == Device::flex();
         let probing = if is_here { need::probing(self.experiment, &self.architecture, probed)? } else { Bytes(0) };
         let rate = match self.experiment.training.learning_rate {
-            LearningRate::Critical(_) if is_here => need::empirical_ntk(&self.architecture, train)?,
-            LearningRate::Critical(_) | LearningRate::Absolute(_) => Bytes(0),
+            LearningRate::Critical(_) => need::theory(train, 0),
+            LearningRate::CriticalEmpirical(_) if is_here => need::empirical_ntk(&self.architecture, train)?,
+            LearningRate::CriticalEmpirical(_) | LearningRate::Absolute(_) => Bytes(0),
         };
         Ok(RunNeed { training: self.training_need(&self.architecture)?, probing, theory, rate })
     }
@@ -165,8 +165,8 @@ impl<'a> Session<'a> {
     }
 
     /// Training on the data of this session to its last step, with neither checkpoints nor a deadline.
-    pub(crate) fn training_plan(&self) -> Plan<'_> {
-        Plan {
+    pub(crate) fn training_plan(&self) -> TrainingPlan<'_> {
+        TrainingPlan {
             loss: self.experiment.training.loss,
             examples: &self.data.train,
             targets: &self.data.train_targets,
@@ -209,25 +209,6 @@ impl<'a> Session<'a> {
     /// Where tensors of the run live, and their precision.
     pub(crate) fn placement(&self) -> (&Device, DType) {
         (&self.device, self.dtype)
-    }
-
-    /// The learning rate as a number: of member 0's kernel on the training set where it is relative.
-    pub(crate) fn resolve_learning_rate(&self) -> Result<f64> {
-        let training = &self.experiment.training;
-        match training.learning_rate {
-            LearningRate::Absolute(rate) => Ok(rate),
-            LearningRate::Critical(fraction) => {
-                let network = self.network(0)?;
-                let kernel = ntk(&Observation::new(&network, &self.data.train));
-                let eigenvalues = KernelSummary::new(&kernel).eigenvalues;
-                let largest = eigenvalues.first().copied().filter(|value| value.is_finite() && *value > 0.0);
-                let largest = largest.context(
-                    "the empirical NTK of the training set has no positive eigenvalue, so learning_rate.critical means \
-                     nothing; give learning_rate.absolute",
-                )?;
-                Ok(fraction * 2.0 / largest * examples_per_unit(training.loss, self.prepared.train.n))
-            }
-        }
     }
 
     pub(crate) fn theory(&self, learning_rate: f64) -> Result<Theory<'_>> {
@@ -282,29 +263,6 @@ impl<'a> Session<'a> {
             theory: if remarks.is_empty() { "every prediction is available".into() } else { remarks.join("; ") },
         }
     }
-
-    /// Refuses to go on where other data were trained on.
-    pub(crate) fn expect_same_data(&self, data_hash: &str, folder: &Path) -> Result<()> {
-        ensure!(
-            data_hash == self.data_hash,
-            "{} was begun with other data than {}; give the same --data-dir, or start again with --force",
-            folder.display(),
-            self.dataset_source
-        );
-        Ok(())
-    }
-
-    /// Refuses to go on from the checkpoint of another member, or of a network of another configuration or other data.
-    pub(crate) fn expect_same(&self, position: &Position, member: usize, folder: &Path) -> Result<()> {
-        expect_same_config(&position.config_hash, self.experiment, folder)?;
-        self.expect_same_data(&position.data_hash, folder)?;
-        ensure!(
-            position.architecture.as_ref() == Some(&self.architecture) && position.member == member,
-            "{} holds a checkpoint of another network, gates included; start again with --force",
-            folder.display()
-        );
-        Ok(())
-    }
 }
 
 /// Flow time of one step per unit of learning rate: a batch of m of N examples has on average m/N of the gradient of the
@@ -329,53 +287,6 @@ pub(crate) fn device(experiment: &Checked) -> Result<Device> {
 /// Which learning-rate column the run's optimizer reads.
 pub(crate) fn rule(experiment: &Checked) -> UpdateRule {
     crate::training::optimizer::update_rule(experiment.training.optimizer)
-}
-
-/// SHA-256 of a resolved configuration.
-pub(crate) fn config_hash(text: &str) -> String {
-    hex(&Sha256::digest(text))
-}
-
-/// Refuses to go on in `folder` where another configuration stopped.
-pub(crate) fn expect_same_config(found: &str, given: &Checked, folder: &Path) -> Result<()> {
-    ensure!(
-        found == config_hash(&given.resolved_toml()),
-        "{} was made by another configuration than the one given{}; resume with {}, or start again with --force",
-        folder.display(),
-        in_what(folder, given, &[]),
-        folder.join("config.toml").display()
-    );
-    Ok(())
-}
-
-/// Keys that a message names at most.
-const NAMED: usize = 5;
-
-/// The keys in which the configuration in `folder` is another than the one given, in words to follow "than the one given"; nothing
-/// where it cannot be read. `free` may differ.
-pub(crate) fn in_what(folder: &Path, given: &Experiment, free: &[&str]) -> String {
-    let Ok(there) = load_recorded(&folder.join("config.toml")) else { return String::new() };
-    let mut found = differences(&there, given);
-    found.retain(|difference| !free.contains(&difference.key.as_str()));
-    let named: Vec<String> = found.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = found.len().saturating_sub(NAMED);
-    let rest = if more > 0 { format!(", and {more} more keys differ") } else { String::new() };
-    if named.is_empty() { rest } else { format!(": {}{rest}", named.join(", ")) }
-}
-
-/// SHA-256 of everything that training and tests look at.
-pub(crate) fn data_hash(prepared: &Prepared) -> String {
-    let mut hasher = Sha256::new();
-    for examples in [&prepared.train, &prepared.test] {
-        for numbers in [&examples.inputs, &examples.targets] {
-            for chunk in numbers.chunks(512) {
-                let bytes: Vec<u8> = chunk.iter().flat_map(|number| number.to_le_bytes()).collect();
-                hasher.update(bytes);
-            }
-        }
-        hasher.update(&examples.labels);
-    }
-    hex(&hasher.finalize())
 }
 
 /// Weights and biases of one network.

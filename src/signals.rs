@@ -1,6 +1,6 @@
 //! Ctrl-C, SIGTERM and SIGUSR1 end every command with exit code 130. Clusters send the latter two before they kill.
 //!
-//! A command that can stop in good order takes a [`StopFlag`] and looks at it between its steps. A run is waited for until its step
+//! A command that can stop in good order takes a [`StopFlag`] and reads it between its steps. A run is waited for until its step
 //! ends in a checkpoint, and ends at once before its first; other commands are waited for no longer than [`PATIENCE`], and those
 //! without a flag end at once. Ending at once loses no more than a kill does.
 //! SIGXFSZ: a file beyond its size limit is an error like a full disk, told in a sentence.

@@ -4,7 +4,7 @@ use std::fs;
 
 use faer::Mat;
 use tempfile::TempDir;
-use widthwise::ladder::{Fit, LadderQuantity, Statistic};
+use widthwise::ladder::{Fit, FitStatistic, LadderQuantity};
 use widthwise::record::row::Row;
 
 use crate::program::{Ended, end, program};
@@ -74,7 +74,7 @@ fn a_ladder_trains_and_predicts_centred_networks() {
         let ended = desk.type_in(&format!("ladder e.toml --widths 128,512,2048 --seeds 4 --out {name} {more}"));
         assert!(ended.code.is_some_and(|code| code != 2), "{ended:?}");
         let fits: Vec<Fit> = desk.table(&format!("{name}/fits.csv"));
-        let is_loss = |fit: &&Fit| fit.quantity == LadderQuantity::TrainLoss && fit.statistic == Statistic::Limit;
+        let is_loss = |fit: &&Fit| fit.quantity == LadderQuantity::TrainLoss && fit.statistic == FitStatistic::Limit;
         let loss = fits.iter().find(is_loss).unwrap();
         (loss.value.unwrap(), loss.declared.unwrap())
     };
@@ -187,7 +187,7 @@ fn gradients_of_the_loss_are_those_at_the_centred_outputs() {
             assert!((found / expected - 1.0).abs() < 1e-9, "{member}: {found} {expected}");
         }
     }
-    // The loss at the start is that of zero outputs, in every set of examples that is looked at.
+    // The loss at the start is that of zero outputs, in every set of examples that is examined.
     let rows = run("c", "--set probes.examples=5");
     let expected = 0.5 * y.iter().map(|y| y * y).sum::<f64>();
     assert!((value(&rows, "1", "train_loss") - expected).abs() < 1e-12);

@@ -7,8 +7,9 @@ use widthwise::objective::Targets;
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
 use widthwise::training::{direct_step, generic_step};
 use widthwise_tensors::{to_f64, to_matrix};
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization, UpdateRule,
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization, UpdateRule,
 };
 
 use crate::bounds::relative_difference;
@@ -44,7 +45,7 @@ fn optimizers() -> Vec<(Optimizer, f64)> {
     ]
 }
 
-/// Parameters, moments and losses after a few steps on both roads: the largest relative difference.
+/// Parameters, moments and losses after a few steps on both paths: the largest relative difference.
 fn both(architecture: &Architecture, dtype: DType, optimizer: Optimizer, l2: f64, kind: Loss) -> f64 {
     on_examples(EXAMPLES, architecture, dtype, optimizer, l2, kind)
 }

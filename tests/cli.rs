@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use widthwise::config::load;
 use widthwise::network::build_architecture;
 use widthwise::record::npy;
-use widthwise_theory::{InputShape, Inputs, kernels};
+use widthwise_theory::architecture::InputShape;
+use widthwise_theory::kernel::{Inputs, kernels};
 
 use crate::program::{Ended, all_files, assert_equal_files, end, files, program, type_in, widthwise};
 
@@ -131,8 +132,8 @@ fn exit_codes_are_those_of_the_help() {
                      --set training.stop.steps=100 --set run.members=2";
     assert_eq!(run.type_in(diverging).code, Some(1));
     // One of the four verdicts is that of the run that ended with it.
-    let spoilt = "run experiment.toml -q --output spoilt --set control.sigma_w2_factor=10.0";
-    assert_eq!((run.type_in(spoilt).code, run.type_in("check spoilt").code), (Some(1), Some(1)));
+    let changed = "run experiment.toml -q --output spoilt --set control.sigma_w2_factor=10.0";
+    assert_eq!((run.type_in(changed).code, run.type_in("check spoilt").code), (Some(1), Some(1)));
     assert_eq!(run.type_in("run out/config.toml --output out --resume -q").code, Some(0), "complete already");
     let diverged = run.type_in("check diverged");
     assert!(diverged.code == Some(1) && diverged.out.contains("a network diverged"), "{diverged:?}");

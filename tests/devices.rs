@@ -137,7 +137,7 @@ fn training_on_wgpu_transfers_no_more_than_it_must() {
 #[test]
 fn a_machine_without_a_gpu_is_told_so_in_a_sentence() {
     let mut command = program::program();
-    // Where Vulkan and EGL look for drivers.
+    // Where Vulkan and EGL search for drivers.
     for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES", "__EGL_VENDOR_LIBRARY_FILENAMES"] {
         command.env(variable, "/nonexistent.json");
     }

@@ -3,16 +3,16 @@
 use burn::tensor::{Int, Tensor};
 use faer::Mat;
 use widthwise::config::{Anchor, L2, Loss, NetworkConfig, Optimizer};
-use widthwise::network::{Batch, Network, NoTap, Parameters, build_architecture, from_f64};
+use widthwise::network::{Batch, LayerParameters, Network, NoTap, build_architecture, from_f64};
 use widthwise::objective::{Targets, loss};
 use widthwise::training::gradient::gradient;
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
 use widthwise_tensors::{to_f64, to_matrix};
 use widthwise_testing::{assert_near, round_off};
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, KernelDynamics, Layer, Parameterization,
-    Training, kernels,
-};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, InitScheme, InitVariance, InputShape, Layer, Parameterization};
+use widthwise_theory::dynamics::{KernelDynamics, Training};
+use widthwise_theory::kernel::{Inputs, kernels};
 
 use crate::ensembles::{Entry, assert_sampled, bootstrap_slope, ensemble, overlapping_inputs};
 use crate::networks::{inputs, network};
@@ -38,7 +38,7 @@ fn targets() -> Vec<f64> {
 }
 
 /// Weights `features x outputs` row-major, then biases.
-fn flat(parameters: &Parameters) -> Vec<f64> {
+fn flat(parameters: &LayerParameters) -> Vec<f64> {
     let mut values = to_f64(parameters.weight.clone());
     values.extend(to_f64(parameters.bias.clone().unwrap()));
     values
@@ -253,7 +253,7 @@ fn loss_gradients_equal_finite_differences() {
     let value = |network: &Network, kind| to_f64(loss(kind, network.forward(&batch, &mut NoTap), &targets))[0];
     for kind in [Loss::HalfSum, Loss::HalfMean, Loss::CrossEntropy] {
         let (found_loss, gradients) = gradient(&mut start.clone(), &batch, &targets, kind);
-        assert_eq!(to_f64(found_loss)[0], value(&start, kind), "{kind:?}: the loss beside its gradient");
+        assert_eq!(to_f64(found_loss)[0], value(&start, kind), "{kind:?}: the loss next to its gradient");
         let mut largest = 0.0_f64;
         for (layer, gradients) in gradients.iter().enumerate() {
             let found = flat(gradients);
@@ -267,7 +267,7 @@ fn loss_gradients_equal_finite_differences() {
                     let mut all = flat(old);
                     all[index] += by;
                     let bias = all.split_off(shape[0] * shape[1]);
-                    network.parameters[layer] = Parameters {
+                    network.parameters[layer] = LayerParameters {
                         weight: from_f64(all, shape, device, dtype),
                         bias: Some(from_f64(bias, [1, shape[1]], device, dtype)),
                     };
@@ -301,7 +301,7 @@ struct Paths {
     members: Vec<Vec<[(f64, f64); 3]>>,
 }
 
-/// Trains `members` networks with one hidden layer of `width` until 5 % of the residual norm is left, each beside the
+/// Trains `members` networks with one hidden layer of `width` until 5 % of the residual norm is left, each next to the
 /// constant-kernel path from its own initial outputs.
 fn train(activation: Activation, sigma_w2: f64, width: usize, members: usize) -> Paths {
     let (features, train_examples, test_examples) = (4, 6, 3);
@@ -357,7 +357,7 @@ fn train(activation: Activation, sigma_w2: f64, width: usize, members: usize) ->
 fn losses_follow_kernel_dynamics(name: &str, activation: Activation, sigma_w2: f64) {
     let (width, count) = (512, 24);
     let Paths { steps, members } = train(activation, sigma_w2, width, count);
-    assert!(steps.len() >= 5, "{name}: the residual falls too fast to look at: {steps:?}");
+    assert!(steps.len() >= 5, "{name}: the residual falls too fast to examine: {steps:?}");
     for (measured, predicted) in members.iter().flat_map(|member| &member[0][..2]) {
         assert_near(*measured, *predicted, measured.abs() * round_off(40));
     }

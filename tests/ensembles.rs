@@ -1,4 +1,4 @@
-//! Ensembles of networks for the statistical tests: what every member says, the mean with its standard error beside the
+//! Ensembles of networks for the statistical tests: what every member says, the mean with its standard error next to the
 //! prediction, and the rate at which something falls with the width.
 
 use burn::tensor::{DType, Device};
@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use widthwise::comparison::Comparison;
 use widthwise::network::Network;
 use widthwise_testing::{assert_within, sampling};
-use widthwise_theory::{Architecture, UpdateRule};
+use widthwise_theory::architecture::{Architecture, UpdateRule};
 
 /// What `measure` finds in each of `members` freshly drawn networks in f64; members of different seeds are independent.
 pub(crate) fn ensemble<T: Send>(
@@ -43,7 +43,7 @@ pub(crate) fn overlapping_inputs(n: usize, features: usize, overlap: f64) -> Vec
         .collect()
 }
 
-/// One number of an ensemble beside its prediction.
+/// One number of an ensemble next to its prediction.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) name: String,

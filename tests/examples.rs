@@ -1,7 +1,7 @@
 //! Every experiment of `examples/`, shortened, from the real program to its report.
 //!
-//! Data sets that are nowhere on this machine are skipped, with a line that says so. They are looked for in the folder that
-//! WIDTHWISE_TEST_DATA names, or in `shared/data` beside the checkout.
+//! Data sets that are nowhere on this machine are skipped, with a line that says so. They are searched for in the folder that
+//! WIDTHWISE_TEST_DATA names, or in `shared/data` next to the checkout.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -83,7 +83,7 @@ fn each_part_is_alone_where_its_cause_is_and_gone_without_it() {
         (Part::Optimizer, with(&adam), with(&["training.stop.steps=60"])),
         (Part::Linearization, with(&weak), with(&["training.stop.steps=300"])),
         (Part::Arithmetic, with(&[rounding.as_slice(), &["run.precision=f32"]].concat()), with(&rounding)),
-        // Theory spoilt on purpose: what it gets wrong stands between infinite width and the network's own kernel.
+        // Theory changed on purpose: what it gets wrong stands between infinite width and the network's own kernel.
         (Part::InitialKernel, with(&["control.sigma_w2_factor=1.2"]), with(&[])),
         (Part::InitialKernel, with(&["control.time_factor=1.5"]), with(&["control.time_factor=1.0"])),
         (Part::InitialKernel, with(&["control.nngp_for_ntk=true"]), with(&["control.nngp_for_ntk=false"])),

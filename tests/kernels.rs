@@ -10,10 +10,12 @@ use widthwise::observation::Observation;
 use widthwise_probes::{Observed, empirical_nngp, empirical_ntk, partial_jacobian_norms};
 use widthwise_statistics::gaussianity::{EnsembleMean, MemberMoments, ensemble_moments};
 use widthwise_tensors::to_f32;
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Padding, Parameterization, kernels,
-    layer_fluctuations,
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
 };
+use widthwise_theory::kernel::{Inputs, kernels};
+use widthwise_theory::signal::layer_fluctuations;
 
 use crate::ensembles::{Entry, assert_sampled, bootstrap_slope, ensemble, overlapping_inputs};
 
@@ -239,7 +241,7 @@ fn partial_jacobian_norms_agree_with_theory() {
     cases.extend(images(256).into_iter().filter(|(name, _)| !name.starts_with("valid")));
     for (name, architecture) in cases {
         let inputs = overlapping_inputs(EXAMPLES, architecture.input.features(), OVERLAP);
-        let predicted = widthwise_theory::partial_jacobian_norms(
+        let predicted = widthwise_theory::signal::partial_jacobian_norms(
             &architecture,
             &Inputs::new(inputs.clone(), architecture.input).unwrap(),
         )

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use widthwise::ladder::{Fit, LadderQuantity, Statistic, UnitRow};
+use widthwise::ladder::{Fit, FitStatistic, LadderQuantity, UnitRow};
 use widthwise::verdict::Verdict;
 
 use crate::program::{Ended, all_files, assert_equal_files, end, program, widthwise};
@@ -79,7 +79,7 @@ fn fits(folder: &Path) -> Vec<Fit> {
 /// The fitted power of the mean.
 fn exponent(folder: &Path, quantity: LadderQuantity, layer: Option<usize>) -> Fit {
     let is_asked =
-        |fit: &Fit| fit.statistic == Statistic::ExponentOfMean && (fit.quantity, fit.layer) == (quantity, layer);
+        |fit: &Fit| fit.statistic == FitStatistic::ExponentOfMean && (fit.quantity, fit.layer) == (quantity, layer);
     fits(folder).into_iter().find(is_asked).unwrap_or_else(|| panic!("no {quantity:?} {layer:?}"))
 }
 
@@ -107,14 +107,14 @@ fn one_hidden_layer_follows_the_declared_powers() {
         assert!(matches!(fit.verdict, Some(Verdict::Agrees | Verdict::Undecided)), "{fit:?}");
         assert_eq!(fit.members, 24);
     }
-    for fit in fits(&folder).iter().filter(|fit| fit.statistic == Statistic::Limit) {
+    for fit in fits(&folder).iter().filter(|fit| fit.statistic == FitStatistic::Limit) {
         assert!(fit.z.is_none_or(|z| z.abs() < 4.0), "{fit:?}");
     }
     // A wrong theory is refuted by the same networks: 30 % on the weight variance moves the limit of the kernel.
-    let spoilt = place.ladder("spoilt", "--widths 64..1024 --seeds 24 --set control.sigma_w2_factor=1.3");
-    assert_eq!(spoilt.code, Some(1), "{spoilt:?}");
+    let changed = place.ladder("changed", "--widths 64..1024 --seeds 24 --set control.sigma_w2_factor=1.3");
+    assert_eq!(changed.code, Some(1), "{changed:?}");
     let is_kernel = |fit: &&Fit| fit.quantity == LadderQuantity::NtkMeanDiagonal;
-    let found = fits(&place.out("spoilt"));
+    let found = fits(&place.out("changed"));
     assert_eq!(found.iter().find(is_kernel).unwrap().verdict, Some(Verdict::Disagrees));
 }
 

@@ -7,7 +7,8 @@ use widthwise::ensemble::{Job, Shard};
 use widthwise::monitor::Silent;
 use widthwise::monte_carlo::{SampledKernels, Sampling, extrapolate, sample_kernels};
 use widthwise::signals::StopFlag;
-use widthwise_theory::{Architecture, Inputs, Kernels, Layer, Parameterization, kernels};
+use widthwise_theory::architecture::{Architecture, Layer, Parameterization};
+use widthwise_theory::kernel::{Inputs, Kernels, kernels};
 
 use crate::ensembles::{Entry, assert_sampled, overlapping_inputs};
 use crate::networks::layered;

@@ -4,11 +4,12 @@
 use widthwise::network::NoTap;
 use widthwise_probes::empirical_ntk_full;
 use widthwise_tensors::{to_f64, to_matrix};
-use widthwise_theory::{KernelDynamics, Parameterization, Training};
+use widthwise_theory::architecture::Parameterization;
+use widthwise_theory::dynamics::{KernelDynamics, Training};
 
 use crate::bounds::relative_difference;
 use crate::networks::{families, inputs, network};
-use crate::two_roads::jacobian;
+use crate::structured_derivatives::jacobian;
 use widthwise::observation::Observation;
 
 const EXAMPLES: usize = 4;

@@ -181,7 +181,7 @@ fn less_memory_than_a_network_needs_is_refused_and_enough_is_taken() {
         (50, "train=1600 --set training.optimizer={adam={}} --set probes.examples=1600", "lower probes.examples"),
         (
             150,
-            "train=1600 --set network.depth=10 --set training.learning_rate={critical=0.5}",
+            "train=1600 --set network.depth=10 --set training.learning_rate={critical_empirical=0.5}",
             "give learning_rate.absolute",
         ),
     ] {

@@ -13,17 +13,17 @@ use widthwise::config::{Checked, parse};
 use widthwise::ensemble::Shard;
 use widthwise::ladder::{LadderOptions, LadderOutcome, ladder_experiment, run_ladder};
 use widthwise::monitor::Silent;
-use widthwise::network::{Network, Parameters, build_architecture};
+use widthwise::network::{LayerParameters, Network, build_architecture};
 use widthwise::record::budget::{read_budget, read_forecasts};
 use widthwise::record::checkpoint::{self, Position};
 use widthwise::record::manifest::Manifest;
 use widthwise::record::npy;
-use widthwise::record::tiles::{Fingerprint, Grid, MatrixFile, Storage, Target, TiledJob};
+use widthwise::record::tiles::{Fingerprint, Grid, MatrixFile, MatrixTarget, StoredNumber, TiledJob};
 use widthwise::record::weights::{Weights, WeightsError, pytorch};
-use widthwise::report::{Reader, Records, join, write_report};
+use widthwise::report::{Records, TableReader, join, write_report};
 use widthwise::run::{RunOptions, check, run};
 use widthwise::signals::StopFlag;
-use widthwise_theory::{Architecture, InputShape, UpdateRule};
+use widthwise_theory::architecture::{Architecture, InputShape, UpdateRule};
 
 mod mutator;
 
@@ -96,13 +96,13 @@ fn damaged_matrices() {
     }
 }
 
-fn layers() -> Vec<Parameters> {
+fn layers() -> Vec<LayerParameters> {
     let device = Device::flex();
     let weight = Tensor::<2>::from_data([[1.0_f32, -2.5], [0.1, 7.0]], &device);
     let bias = Tensor::<2>::from_data([[3.0_f32, 0.25]], &device);
     let readout = Tensor::<2>::from_data([[0.5_f32], [2.0]], &device);
     let offset = Tensor::<2>::from_data([[-0.5_f32]], &device);
-    vec![Parameters { weight, bias: Some(bias) }, Parameters { weight: readout, bias: Some(offset) }]
+    vec![LayerParameters { weight, bias: Some(bias) }, LayerParameters { weight: readout, bias: Some(offset) }]
 }
 
 fn architecture(keys: &str, input: InputShape, outputs: usize) -> Architecture {
@@ -183,12 +183,12 @@ fn damaged_journals() {
     let _alone = alone();
     let folder = folder();
     let [journal, file] = ["k.journal", "k.npy"].map(|name| folder.path().join(name));
-    let target = Target {
+    let target = MatrixTarget {
         files: vec![file],
         journal: journal.clone(),
         grid: Grid { rows: 5, columns: 5, tile: 2, is_symmetric: true },
         keep_tile: false,
-        storage: Storage::F64,
+        storage: StoredNumber::F64,
         fingerprint: Fingerprint::default().with("storage", "f64").with_numbers("inputs", &[1.0, 2.0]),
         restart: false,
     };
@@ -239,7 +239,7 @@ fn damaged_files_of_runs() {
     let options = RunOptions { output: Some(folder.clone()), ..RunOptions::default() };
     run(&experiment(), &options, &StopFlag::default(), &Silent).unwrap();
     let path = |name: &str| folder.join(name);
-    let table = || join(std::slice::from_ref(&folder), Reader::Spreadsheet, &mut Vec::new());
+    let table = || join(std::slice::from_ref(&folder), TableReader::Spreadsheet, &mut Vec::new());
     damage("manifest.json, strictly", 22, 3000, &path("manifest.json"), || said(Manifest::read(&folder)));
     damage("manifest.json, recognized", 23, 1000, &path("manifest.json"), || said(Manifest::recognize(&folder)));
     damage("manifest.json in tables", 24, 500, &path("manifest.json"), || said(table()));

@@ -4,9 +4,9 @@ use burn::tensor::{DType, Device};
 use rand_distr::{Distribution, StandardNormal};
 use widthwise::config::{ConvolutionConfig, ConvolutionReadout, Family, GateKind, GatesConfig, NetworkConfig};
 use widthwise::network::{Network, build_architecture, draw_gates};
-use widthwise_theory::{
-    Activation, Architecture, Branch, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
-    UpdateRule,
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, Branch, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization, UpdateRule,
 };
 
 /// Gaussian inputs, `n x features`.

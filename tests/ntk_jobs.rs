@@ -13,11 +13,11 @@ use faer::{Mat, Side};
 use serde_json::Value;
 use tempfile::TempDir;
 use widthwise::config;
-use widthwise::network::{Network, Parameters, build_architecture, from_f64};
+use widthwise::network::{LayerParameters, Network, build_architecture, from_f64};
 use widthwise::observation::Observation;
 use widthwise::record::{checkpoint, npy};
 use widthwise_probes::ntk::{NtkOutput, empirical_ntk_by_layer};
-use widthwise_theory::{InputShape, UpdateRule};
+use widthwise_theory::architecture::{InputShape, UpdateRule};
 
 use crate::bounds::relative_difference;
 use crate::program::{Ended, all_files, assert_equal_files, end, program};
@@ -337,11 +337,11 @@ fn a_readout_of_zeros_repeats_every_eigenvalue_once_an_output() {
     let device = Device::flex();
     let tensor =
         |values: &[f64], rows: usize| from_f64(values.to_vec(), [rows, values.len() / rows], &device, DType::F64);
-    let mut parameters: Vec<Parameters> = BELOW_THE_READOUT
+    let mut parameters: Vec<LayerParameters> = BELOW_THE_READOUT
         .iter()
-        .map(|(weight, bias)| Parameters { weight: tensor(weight, weight.len() / 4), bias: Some(tensor(bias, 1)) })
+        .map(|(weight, bias)| LayerParameters { weight: tensor(weight, weight.len() / 4), bias: Some(tensor(bias, 1)) })
         .collect();
-    parameters.push(Parameters { weight: tensor(&[0.0; 12], 4), bias: Some(tensor(&[0.0; 3], 1)) });
+    parameters.push(LayerParameters { weight: tensor(&[0.0; 12], 4), bias: Some(tensor(&[0.0; 3], 1)) });
     checkpoint::write_weights(&desk.path("zero.safetensors"), &architecture, &parameters).unwrap();
     let inputs = "0.3,-1.1,0.7\n0.3000001,-1.1,0.7\n0.30000003,-1.1,0.7\n1,0.2,-0.4\n-0.3,1.1,-0.7\n";
     fs::write(desk.path("deep.csv"), inputs).unwrap();
@@ -379,8 +379,8 @@ fn equal_eigenvalues_are_found_whole_for_single_outputs_too() {
     // Rows of the readout are (0.1, 0): of the first output only.
     let readout = (0..examples * outputs).map(|at| if at % outputs == 0 { 0.1 } else { 0.0 }).collect();
     let parameters = [
-        Parameters { weight: from_f64(unit, [examples, examples], &device, DType::F64), bias: None },
-        Parameters { weight: from_f64(readout, [examples, outputs], &device, DType::F64), bias: None },
+        LayerParameters { weight: from_f64(unit, [examples, examples], &device, DType::F64), bias: None },
+        LayerParameters { weight: from_f64(readout, [examples, outputs], &device, DType::F64), bias: None },
     ];
     checkpoint::write_weights(&desk.path("unit.safetensors"), &architecture, &parameters).unwrap();
     // Multiples of unit vectors: the kernel is diagonal, with (1 + v_o^2) |x|^2.

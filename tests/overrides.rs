@@ -107,7 +107,7 @@ fn other_keys_are_refused_with_those_that_count() {
     desk.type_in("kernel e.toml --inputs x.csv --out k --set netwrok.depth=3").refused_with(&["netwrok"]);
     // What an option or a source decides is not for an override.
     desk.type_in("kernel e.toml --inputs e.toml:train:3 --out k --set dataset.preprocessing.train=5")
-        .refused_with(&["the count beside the source"]);
+        .refused_with(&["the count next to the source"]);
     desk.type_in("monte-carlo e.toml --inputs x.csv --width 16 --out k --set network.width=4")
         .refused_with(&["--width"]);
     desk.type_in("monte-carlo e.toml --inputs x.csv --seed 3 --out k --set run.seed=4").refused_with(&["run.seed"]);

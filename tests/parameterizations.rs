@@ -9,7 +9,8 @@ use widthwise::training::gradient::gradient;
 use widthwise::training::optimizer::{OptimizerState, Updater, update_rule};
 use widthwise_probes::Observed;
 use widthwise_tensors::to_f64;
-use widthwise_theory::{Activation, Architecture, InputShape, Parameterization};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, InputShape, Parameterization};
 
 use crate::ensembles::{bootstrap_slope, ensemble};
 use crate::networks::{inputs, network};

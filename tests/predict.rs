@@ -9,10 +9,11 @@ use tempfile::TempDir;
 use widthwise::config::load;
 use widthwise::network::build_architecture;
 use widthwise::record::npy;
-use widthwise_theory::{
-    InfiniteDepth, InputShape, Inputs, InverseGamma, KernelDynamics, Kernels, Prediction, Regularization, Training,
-    gaussian_process_posterior, kernels, student_t_posterior,
-};
+use widthwise_theory::architecture::InputShape;
+use widthwise_theory::bayes::{InverseGamma, Regularization, gaussian_process_posterior, student_t_posterior};
+use widthwise_theory::dynamics::{KernelDynamics, Prediction, Training};
+use widthwise_theory::infinite_depth::InfiniteDepth;
+use widthwise_theory::kernel::{Inputs, Kernels, kernels};
 
 use crate::bounds::relative_difference;
 use crate::program::{Ended, end, program};

@@ -39,7 +39,7 @@ fn every_recipe_leaves_its_files() {
         assert_eq!(ended.code, Some(code_of(&table)), "{}: {ended:?}", recipe.name);
         assert!(!ended.err.contains('\r'), "a bar where there is no terminal: {ended:?}");
         assert!(table.len() > 2 && table.iter().any(|row| row.verdict.is_some()), "{}: {table:?}", recipe.name);
-        // What was recalled of a paper is beside the verdict, never behind it: a judged row has a theory.
+        // What was recalled of a paper is next to the verdict, never behind it: a judged row has a theory.
         assert!(table.iter().all(|row| row.verdict.is_none() || !row.theory.is_empty()), "{table:?}");
 
         let header = fs::read_to_string(folder.join("table.csv")).unwrap();

@@ -25,7 +25,7 @@ use widthwise::record::{checkpoint, npy};
 use widthwise::run::{RunOptions, run};
 use widthwise::signals::StopFlag;
 use widthwise::training::Outcome;
-use widthwise_theory::Architecture;
+use widthwise_theory::architecture::Architecture;
 
 use crate::program::{Ended, all_files, assert_equal_files, end, files, program};
 
@@ -405,7 +405,7 @@ fn ctrl_c_and_the_signals_of_clusters_leave_a_checkpoint_from_which_the_same_byt
     }
 }
 
-/// Asks for a stop when the probes look at this member and step.
+/// Asks for a stop when the probes examine this member and step.
 struct StopAt {
     member: usize,
     step: u64,
@@ -630,7 +630,7 @@ fn a_complete_run_stays_as_it_is() {
     assert!(ended.err.contains("complete; nothing to resume"), "{ended:?}");
     assert_equal_files(&all_files(&output), &before, "resumed when complete");
     refused(&mut reference.command(&output), &output, &["already holds a run", "--resume", "--force", "--output"]);
-    // A manifest that nobody can read is no reason to start again.
+    // A manifest that nothing can read is no reason to start again.
     fs::write(output.join(Manifest::FILE), "{\"outcome\": \"fin").unwrap();
     refused(&mut reference.resume(&output), &output, &["manifest.json is not a manifest"]);
 }

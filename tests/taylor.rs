@@ -2,15 +2,15 @@
 
 use burn::tensor::{DType, Tensor};
 use widthwise::config::Loss;
-use widthwise::network::{Batch, Network, NoTap, Order, Parameters, TaylorModel, from_f64};
+use widthwise::network::{Batch, LayerParameters, Network, NoTap, TaylorModel, TaylorOrder, from_f64};
 use widthwise::objective::{Targets, loss};
 use widthwise::training::gradient::gradient;
 use widthwise_tensors::{to_f64, to_matrix};
-use widthwise_theory::Parameterization;
+use widthwise_theory::architecture::Parameterization;
 
 use crate::bounds::relative_difference;
 use crate::networks::{families, inputs, layered, network};
-use crate::two_roads::jacobian;
+use crate::structured_derivatives::jacobian;
 
 const EXAMPLES: usize = 3;
 
@@ -26,7 +26,7 @@ fn every_network() -> Vec<(&'static str, Network, Batch)> {
 }
 
 /// Parameters with Gaussian entries, shaped as those of `network`.
-fn direction(network: &Network) -> Vec<Parameters> {
+fn direction(network: &Network) -> Vec<LayerParameters> {
     let mut values = inputs(1, network.parameter_count()).into_iter();
     let (device, dtype) = network.placement();
     let mut draw = |like: &Tensor<2>| {
@@ -36,17 +36,17 @@ fn direction(network: &Network) -> Vec<Parameters> {
     network.parameters.iter().map(|parameters| parameters.map(&mut draw)).collect()
 }
 
-fn moved(parameters: &[Parameters], along: &[Parameters], by: f64) -> Vec<Parameters> {
+fn moved(parameters: &[LayerParameters], along: &[LayerParameters], by: f64) -> Vec<LayerParameters> {
     let pairs = parameters.iter().zip(along);
     pairs
-        .map(|(p, d)| Parameters {
+        .map(|(p, d)| LayerParameters {
             weight: p.weight.clone() + d.weight.clone().mul_scalar(by),
             bias: p.bias.clone().zip(d.bias.clone()).map(|(p, d)| p + d.mul_scalar(by)),
         })
         .collect()
 }
 
-fn outputs(network: &Network, batch: &Batch, along: &[Parameters], by: f64) -> faer::Mat<f64> {
+fn outputs(network: &Network, batch: &Batch, along: &[LayerParameters], by: f64) -> faer::Mat<f64> {
     let mut other = network.clone();
     other.parameters = moved(&network.parameters, along, by);
     to_matrix(other.forward(batch, &mut NoTap))
@@ -82,7 +82,7 @@ fn the_second_order_model_has_the_second_derivative_of_a_finite_step() {
         let at = |by: f64| outputs(&network, &batch, &along, by * step);
         let curvature = (at(1.0) + at(-1.0)) * 16.0 - (at(2.0) + at(-2.0)) - at(0.0) * 30.0;
         let expected = curvature * (0.5 / (12.0 * step * step));
-        let mut model = TaylorModel::new(network.clone(), Order::Second);
+        let mut model = TaylorModel::new(network.clone(), TaylorOrder::Second);
         model.parameters = moved(&network.parameters, &along, 1.0);
         let term = to_matrix(model.forward(&batch) - network.push_forward(&batch, &along)) - at(0.0);
         let scale = expected.norm_max().max(1e-3);
@@ -101,10 +101,10 @@ fn at_its_centre_a_model_is_the_network_and_has_its_gradient() {
         let classes = Tensor::from_data([0, 1, 0], device);
         let targets = Targets { values, classes };
         let (expected, gradients) = gradient(&mut network, &batch, &targets, Loss::HalfSum);
-        for order in [Order::First, Order::Second] {
+        for order in [TaylorOrder::First, TaylorOrder::Second] {
             let mut model = TaylorModel::new(network.clone(), order);
             let (found, of_model) = gradient(&mut model, &batch, &targets, Loss::HalfSum);
-            // Images are convolved on another road where there is no graph: sums of a few dozen terms in another order.
+            // Images are convolved on another method where there is no graph: sums of a few dozen terms in another order.
             let (found, expected) = (to_f64(found)[0], to_f64(expected.clone())[0]);
             assert!((found - expected).abs() <= 64.0 * f64::EPSILON * expected, "{name}: {found} {expected}");
             for (found, expected) in of_model.iter().zip(&gradients) {
@@ -125,7 +125,7 @@ fn gradients_away_from_the_centre_are_those_of_the_model_s_own_loss() {
         let values = from_f64(inputs(EXAMPLES, width), [EXAMPLES, width], device, dtype);
         let targets = Targets { values, classes: Tensor::from_data([0, 1, 0], device) };
         let along = direction(&network);
-        let mut model = TaylorModel::new(network.clone(), Order::Second);
+        let mut model = TaylorModel::new(network.clone(), TaylorOrder::Second);
         let start = moved(&network.parameters, &along, 0.3);
         let at = |by: f64| {
             let mut other = model.clone();

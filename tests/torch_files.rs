@@ -10,8 +10,8 @@ use widthwise::config::parse;
 use widthwise::network::build_architecture;
 use widthwise::record::npy;
 use widthwise::record::weights::Weights;
-use widthwise::record::weights::pytorch::{self, Imported, Mapping};
-use widthwise_theory::{Architecture, InputShape, Layer};
+use widthwise::record::weights::pytorch::{self, ImportedStateDict, Mapping};
+use widthwise_theory::architecture::{Architecture, InputShape, Layer};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
@@ -134,7 +134,7 @@ fn state_dict(folder: &Path, tensors: &[Tensor], storages: &[(&'static str, usiz
     path
 }
 
-fn import(path: &Path, architecture: &Architecture) -> Result<Imported, String> {
+fn import(path: &Path, architecture: &Architecture) -> Result<ImportedStateDict, String> {
     pytorch::import(path, architecture, &[]).map_err(|error| error.to_string())
 }
 

@@ -10,12 +10,14 @@ use faer::Mat;
 use widthwise::config::Optimizer;
 use widthwise::network::NoTap;
 use widthwise::training::optimizer::OptimizerState;
-use widthwise_datasets::{Normalize, Preprocessing, Targets, bundled, prepare};
+use widthwise_datasets::{Normalize, Preprocessing, TargetForm, bundled, prepare};
 use widthwise_tensors::to_f64;
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, KernelDynamics, Layer, Padding,
-    Parameterization, Prediction, Training, kernels,
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
 };
+use widthwise_theory::dynamics::{KernelDynamics, Prediction, Training};
+use widthwise_theory::kernel::{Inputs, kernels};
 
 use crate::ensembles::{Entry, assert_sampled, ensemble_in};
 use crate::parameterizations::{plain, regression, step};
@@ -58,7 +60,7 @@ fn problem(activation: Activation, init: InitVariance) -> Problem {
         train: Some(TRAIN),
         test: Some(TEST),
         normalize: Normalize::SqrtDim,
-        targets: Targets::Binary,
+        targets: TargetForm::Binary,
         positive: Some(vec![1, 3, 5, 7, 9]),
         ..Preprocessing::default()
     };
@@ -95,7 +97,7 @@ fn trained(problem: &Problem, optimizer: Optimizer, learning_rate: f64, seed: u6
     })
 }
 
-/// Mean and variance of every output at every time beside the prediction.
+/// Mean and variance of every output at every time next to the prediction.
 fn comparisons(
     problem: &Problem,
     members: &[Vec<Vec<f64>>],

@@ -19,11 +19,11 @@ use widthwise_probes::{Observed, gradient_covariance_trace, gradient_covariance_
 use widthwise_statistics::information::kde_bounds;
 use widthwise_tensors::to_f64;
 use widthwise_testing::{assert_near, round_off};
-use widthwise_theory::{Parameterization, UpdateRule};
+use widthwise_theory::architecture::{Parameterization, UpdateRule};
 
 use crate::networks::{families, inputs, layered, network};
 use crate::program::widthwise;
-use crate::two_roads::jacobian;
+use crate::structured_derivatives::jacobian;
 
 /// Numbers that a layer has in a row of the Jacobian, layer by layer.
 fn parameters_by_layer(network: &widthwise::network::Network) -> Vec<usize> {

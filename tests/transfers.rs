@@ -13,10 +13,10 @@ use widthwise::objective::Evaluation;
 use widthwise::training::Outcome;
 use widthwise::training::optimizer::update_rule;
 use widthwise::training::schedule::ProbeSteps;
-use widthwise::training::{Observer, Plan, Trainee, train};
+use widthwise::training::{BlockPlan, Observer, Trainee, train};
 use widthwise_datasets::{Examples, ImageShape, Prepared};
 use widthwise_tensors::to_f64;
-use widthwise_theory::{Architecture, Layer, Parameterization};
+use widthwise_theory::architecture::{Architecture, Layer, Parameterization};
 
 use crate::networks::{families, inputs, layered};
 
@@ -68,7 +68,7 @@ impl log::Log for Counter {
         }
         let text = record.args().to_string();
         let kinds: [&[&str]; 4] = [
-            // Every look at a buffer of the device from the host, to read it or to fill it.
+            // Every read of a buffer of the device from the host, to read it or to fill it.
             &["Buffer::get_mapped_range"],
             &["Queue::write_buffer", "Queue::create_staging_buffer"],
             &["Device::poll Wait { submission_index: Some"],
@@ -126,7 +126,7 @@ fn calls(architecture: &Architecture, optimizer: Optimizer, loss: Loss, batch_si
     let network = Network::new(architecture, update_rule(optimizer), 1, 0, &device, DType::F32).unwrap();
     let config = TrainingConfig { optimizer, loss, batch_size, ..TrainingConfig::default() };
     let last_step = (1 + ROUNDS) * BETWEEN_READS;
-    let plan = Plan {
+    let plan = BlockPlan {
         loss,
         examples: &data.train,
         targets: &data.train_targets,

@@ -14,8 +14,9 @@ use widthwise::record::weights::pytorch::{self, Mapping, sequential_names};
 use widthwise::record::weights::{Weights, WeightsError};
 use widthwise_probes::empirical_ntk_full;
 use widthwise_tensors::to_matrix;
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization, UpdateRule,
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization, UpdateRule,
 };
 
 use crate::bounds::relative_difference;
@@ -268,13 +269,13 @@ fn what_does_not_fit_is_refused_in_words() {
             without(2),
             false,
             0.0,
-            "layer 3: a weight of shape [1, 2] is looked for; there are no other weights are left",
+            "layer 3: a weight of shape [1, 2] is searched for; there are no other weights are left",
         ),
         (
             replaced(weight("4.weight", &[2, 1], 1.0)),
             false,
             0.0,
-            "layer 3: a weight of shape [1, 2] is looked for; there are 4.weight [2, 1]",
+            "layer 3: a weight of shape [1, 2] is searched for; there are 4.weight [2, 1]",
         ),
         (replaced(not_finite), false, 0.0, "4.weight of"),
         (replaced(integers), false, 0.0, "holds I32 numbers; weights are F16, BF16, F32 or F64"),

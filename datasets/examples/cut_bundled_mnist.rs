@@ -13,7 +13,7 @@ use widthwise_datasets::catalog::{DataFile, MNIST};
 use widthwise_datasets::checksum::{Checksum, checksum_of};
 use widthwise_datasets::idx::{self, Idx};
 use widthwise_datasets::source;
-use widthwise_datasets::verify::{Verdict, verify};
+use widthwise_datasets::verify::{FileState, verify};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn read_original(file: &DataFile, folder: &Path) -> Result<Idx, Box<dyn Error>> {
     let path = folder.join(format!("{}.gz", file.name));
     match verify(file, &path)? {
-        Verdict::Verified => {}
+        FileState::Verified => {}
         verdict => return Err(format!("{}: {verdict}", path.display()).into()),
     }
     let (reader, length) = source::open(&path)?;

@@ -3,7 +3,7 @@
 //! The files are under CC BY-SA 3.0; `bundled/mnist/NOTICE` states authors and changes.
 
 use crate::catalog::MNIST;
-use crate::dataset::{Dataset, Inputs, Split};
+use crate::dataset::{Dataset, RawSplit, SplitInputs};
 use crate::format_error::FormatError;
 use crate::idx;
 use crate::source::Length;
@@ -39,10 +39,10 @@ pub fn mnist() -> Result<Dataset, FormatError> {
     })
 }
 
-fn split(images: &[u8], labels: &[u8]) -> Result<Split, FormatError> {
+fn split(images: &[u8], labels: &[u8]) -> Result<RawSplit, FormatError> {
     let read = |gz: &[u8]| idx::read(MultiGzDecoder::new(gz), Length::of_gzip(gz.len() as u64));
     let (pixels, labels) = idx::pair(read(images)?, read(labels)?, MNIST.shape, MNIST.classes)?;
-    Ok(Split { n: labels.len(), inputs: Inputs::Bytes(pixels), labels, targets: None })
+    Ok(RawSplit { n: labels.len(), inputs: SplitInputs::Bytes(pixels), labels, targets: None })
 }
 
 /// Positions of the first `count / classes` examples of every class, in file order.

@@ -6,11 +6,11 @@ use crate::shape::ImageShape;
 
 /// File format of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Four IDX files; [`Entry::files`] lists train images, train labels, test images, test labels.
+pub enum DatasetFormat {
+    /// Four IDX files; [`CatalogEntry::files`] lists train images, train labels, test images, test labels.
     Idx,
-    /// CIFAR binary files; [`Entry::files`] lists the training files in order, then the test file.
-    Cifar(cifar::Variant),
+    /// CIFAR binary files; [`CatalogEntry::files`] lists the training files in order, then the test file.
+    Cifar(cifar::CifarVariant),
 }
 
 /// One uncompressed file of a data set; it may also lie there as `NAME.gz`.
@@ -26,7 +26,7 @@ pub struct DataFile {
 
 /// One file to download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Download {
+pub struct DownloadFile {
     /// File name, as on the server.
     pub name: &'static str,
     /// Size in bytes where known.
@@ -35,13 +35,13 @@ pub struct Download {
     pub checksum: Option<Checksum>,
     /// Addresses of the folders that hold it, each ending in `/`, in the order in which they are tried.
     pub mirrors: &'static [&'static str],
-    /// Whether it is a gzipped tar archive that holds the files of [`Entry::files`].
+    /// Whether it is a gzipped tar archive that holds the files of [`CatalogEntry::files`].
     pub archive: bool,
 }
 
 /// A known data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub struct CatalogEntry {
     /// Name in commands and configurations, and of the folder it is kept in.
     pub id: &'static str,
     /// Name for people.
@@ -49,7 +49,7 @@ pub struct Entry {
     /// Authors and licence in one line.
     pub terms: &'static str,
     /// File format.
-    pub format: Format,
+    pub format: DatasetFormat,
     /// Shape of one image.
     pub shape: ImageShape,
     /// Number of classes.
@@ -58,13 +58,13 @@ pub struct Entry {
     pub examples: (usize, usize),
     /// Folders, as in the authors' archive or as torchvision makes them, that are also searched.
     pub subfolders: &'static [&'static str],
-    /// Files, in the order that [`Format`] states.
+    /// Files, in the order that [`DatasetFormat`] states.
     pub files: &'static [DataFile],
     /// What `fetch` downloads.
-    pub downloads: &'static [Download],
+    pub downloads: &'static [DownloadFile],
 }
 
-impl Entry {
+impl CatalogEntry {
     /// Number of bytes to download, where all sizes are known.
     #[must_use]
     pub fn download_bytes(&self) -> Option<u64> {
@@ -73,11 +73,11 @@ impl Entry {
 }
 
 /// All known data sets.
-pub const CATALOG: &[Entry] = &[MNIST, FASHION_MNIST, CIFAR10, CIFAR100];
+pub const CATALOG: &[CatalogEntry] = &[MNIST, FASHION_MNIST, CIFAR10, CIFAR100];
 
 /// The entry with this id.
 #[must_use]
-pub fn find(id: &str) -> Option<&'static Entry> {
+pub fn find(id: &str) -> Option<&'static CatalogEntry> {
     CATALOG.iter().find(|entry| entry.id == id)
 }
 
@@ -91,11 +91,11 @@ const MNIST_MIRRORS: &[&str] =
     &["https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"];
 
 /// MNIST.
-pub const MNIST: Entry = Entry {
+pub const MNIST: CatalogEntry = CatalogEntry {
     id: "mnist",
     title: "MNIST",
     terms: "Yann LeCun, Corinna Cortes; derived from NIST; CC BY-SA 3.0",
-    format: Format::Idx,
+    format: DatasetFormat::Idx,
     shape: GREY_28,
     classes: 10,
     examples: (60_000, 10_000),
@@ -114,8 +114,8 @@ pub const MNIST: Entry = Entry {
     ],
 };
 
-const fn mnist_download(name: &'static str, bytes: u64, md5: &'static str) -> Download {
-    Download { name, bytes: Some(bytes), checksum: Some(Md5(md5)), mirrors: MNIST_MIRRORS, archive: false }
+const fn mnist_download(name: &'static str, bytes: u64, md5: &'static str) -> DownloadFile {
+    DownloadFile { name, bytes: Some(bytes), checksum: Some(Md5(md5)), mirrors: MNIST_MIRRORS, archive: false }
 }
 
 const FASHION_MIRRORS: &[&str] = &[
@@ -124,11 +124,11 @@ const FASHION_MIRRORS: &[&str] = &[
 ];
 
 /// Fashion-MNIST.
-pub const FASHION_MNIST: Entry = Entry {
+pub const FASHION_MNIST: CatalogEntry = CatalogEntry {
     id: "fashion-mnist",
     title: "Fashion-MNIST",
     terms: "Han Xiao, Kashif Rasul, Roland Vollgraf; Zalando SE; MIT licence",
-    format: Format::Idx,
+    format: DatasetFormat::Idx,
     shape: GREY_28,
     classes: 10,
     examples: (60_000, 10_000),
@@ -147,19 +147,19 @@ pub const FASHION_MNIST: Entry = Entry {
     ],
 };
 
-const fn fashion_download(name: &'static str, bytes: u64, md5: &'static str) -> Download {
-    Download { name, bytes: Some(bytes), checksum: Some(Md5(md5)), mirrors: FASHION_MIRRORS, archive: false }
+const fn fashion_download(name: &'static str, bytes: u64, md5: &'static str) -> DownloadFile {
+    DownloadFile { name, bytes: Some(bytes), checksum: Some(Md5(md5)), mirrors: FASHION_MIRRORS, archive: false }
 }
 
 const CIFAR_MIRRORS: &[&str] = &["https://www.cs.toronto.edu/~kriz/"];
 const CIFAR_TERMS: &str = "Alex Krizhevsky, Vinod Nair, Geoffrey Hinton; no licence stated";
 
 /// CIFAR-10, binary version.
-pub const CIFAR10: Entry = Entry {
+pub const CIFAR10: CatalogEntry = CatalogEntry {
     id: "cifar10",
     title: "CIFAR-10",
     terms: CIFAR_TERMS,
-    format: Format::Cifar(cifar::Variant::Ten),
+    format: DatasetFormat::Cifar(cifar::CifarVariant::Ten),
     shape: cifar::SHAPE,
     classes: 10,
     examples: (50_000, 10_000),
@@ -172,7 +172,7 @@ pub const CIFAR10: Entry = Entry {
         file("data_batch_5.bin", 30_730_000, Some(Sha1("26e2849e66a845b7f1e4614ae70f4889ae604628"))),
         file("test_batch.bin", 30_730_000, Some(Sha1("67eb016db431130d61cd03c7ad570b013799c88c"))),
     ],
-    downloads: &[Download {
+    downloads: &[DownloadFile {
         name: "cifar-10-binary.tar.gz",
         bytes: None,
         checksum: Some(Md5("c32a1d4ab5d03f1284b67883e8d87530")),
@@ -182,17 +182,17 @@ pub const CIFAR10: Entry = Entry {
 };
 
 /// CIFAR-100, binary version, fine labels. Only the archive has a published checksum.
-pub const CIFAR100: Entry = Entry {
+pub const CIFAR100: CatalogEntry = CatalogEntry {
     id: "cifar100",
     title: "CIFAR-100",
     terms: CIFAR_TERMS,
-    format: Format::Cifar(cifar::Variant::Hundred),
+    format: DatasetFormat::Cifar(cifar::CifarVariant::Hundred),
     shape: cifar::SHAPE,
     classes: 100,
     examples: (50_000, 10_000),
     subfolders: &["cifar-100-binary"],
     files: &[file("train.bin", 153_700_000, None), file("test.bin", 30_740_000, None)],
-    downloads: &[Download {
+    downloads: &[DownloadFile {
         name: "cifar-100-binary.tar.gz",
         bytes: None,
         checksum: Some(Md5("03b5dce01913d631647c71ecec9e9cb8")),

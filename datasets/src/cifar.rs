@@ -15,14 +15,14 @@ pub const SHAPE: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
 
 /// Which of the two record layouts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Variant {
+pub enum CifarVariant {
     /// CIFAR-10: one label byte.
     Ten,
     /// CIFAR-100: a coarse and a fine label byte; the fine one is used.
     Hundred,
 }
 
-impl Variant {
+impl CifarVariant {
     /// Number of classes.
     #[must_use]
     pub const fn classes(self) -> usize {
@@ -59,7 +59,7 @@ impl Variant {
 pub fn read(
     source: impl Read,
     length: Length,
-    variant: Variant,
+    variant: CifarVariant,
     max_records: usize,
 ) -> Result<(Vec<u8>, Vec<u8>), FormatError> {
     let record = variant.record_bytes();
@@ -75,7 +75,7 @@ pub fn read(
     let mut labels = Vec::with_capacity(count);
     for (index, example) in bytes.chunks_exact(record).enumerate() {
         let (label, image) = example.split_at(variant.label_bytes());
-        if variant == Variant::Hundred && label[0] >= 20 {
+        if variant == CifarVariant::Hundred && label[0] >= 20 {
             return Err(FormatError::Label { index, found: label[0], classes: 20 });
         }
         labels.push(label[label.len() - 1]);

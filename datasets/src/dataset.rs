@@ -4,14 +4,14 @@ use crate::shape::ImageShape;
 
 /// Values of a split, examples x features, one example after the other.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Inputs {
+pub enum SplitInputs {
     /// Pixels 0..=255 as stored in the files.
     Bytes(Vec<u8>),
     /// Synthetic inputs.
     Real(Vec<f64>),
 }
 
-impl Inputs {
+impl SplitInputs {
     /// Number of values, examples x features.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -30,18 +30,18 @@ impl Inputs {
 
 /// Examples of one split.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Split {
+pub struct RawSplit {
     /// Number of examples.
     pub n: usize,
     /// Inputs, n x features.
-    pub inputs: Inputs,
+    pub inputs: SplitInputs,
     /// Class of each example, `0..classes`; empty for regression data.
     pub labels: Vec<u8>,
     /// Targets of regression data, n x outputs.
     pub targets: Option<Vec<f64>>,
 }
 
-impl Split {
+impl RawSplit {
     /// Writes example `index`, unscaled, into `row`.
     ///
     /// # Panics
@@ -49,12 +49,12 @@ impl Split {
     pub fn copy_row(&self, index: usize, row: &mut [f64]) {
         let range = index * row.len()..(index + 1) * row.len();
         match &self.inputs {
-            Inputs::Bytes(values) => {
+            SplitInputs::Bytes(values) => {
                 for (to, &from) in row.iter_mut().zip(&values[range]) {
                     *to = f64::from(from);
                 }
             }
-            Inputs::Real(values) => row.copy_from_slice(&values[range]),
+            SplitInputs::Real(values) => row.copy_from_slice(&values[range]),
         }
     }
 
@@ -85,7 +85,7 @@ pub struct Dataset {
     /// Number of target columns of regression data; `None` for classification.
     pub outputs: Option<usize>,
     /// Training examples.
-    pub train: Split,
+    pub train: RawSplit,
     /// Test examples.
-    pub test: Split,
+    pub test: RawSplit,
 }

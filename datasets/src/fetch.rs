@@ -4,7 +4,7 @@
 //! own name only after its checksum was found right, so a file without `.part` is always whole.
 
 use crate::aside::set_aside;
-use crate::catalog::{DataFile, Download, Entry};
+use crate::catalog::{CatalogEntry, DataFile, DownloadFile};
 use crate::checksum::checksum_of;
 use crate::fetch_error::{FetchError, MirrorFailure};
 use crate::http::{Attempt, Client};
@@ -122,7 +122,7 @@ pub enum Progress<'a> {
 /// # Errors
 /// [`FetchError`] when no address delivers a file with the right checksum, or the disk refuses.
 pub fn fetch(
-    entry: &Entry,
+    entry: &CatalogEntry,
     into_dir: &Path,
     options: &FetchOptions,
     progress: &mut dyn FnMut(Progress<'_>),
@@ -149,21 +149,21 @@ pub fn fetch(
 }
 
 /// The files that a download brings.
-fn files_of<'a>(entry: &'a Entry, download: &'a Download) -> impl Iterator<Item = &'a DataFile> {
+fn files_of<'a>(entry: &'a CatalogEntry, download: &'a DownloadFile) -> impl Iterator<Item = &'a DataFile> {
     let stem = download.name.trim_end_matches(".gz");
     entry.files.iter().filter(move |file| download.archive || file.name == stem)
 }
 
 /// Whether the files that a download brings are there and in order.
-fn is_present(entry: &Entry, download: &Download, folder: &Path) -> bool {
+fn is_present(entry: &CatalogEntry, download: &DownloadFile, folder: &Path) -> bool {
     let is_right = |file: &DataFile, path: PathBuf| verify(file, &path).is_ok_and(|verdict| verdict.is_accepted());
     files_of(entry, download).all(|file| files_in(folder, file.name).any(|path| is_right(file, path)))
 }
 
 /// Gives other names to files that would be written over, or read instead of what a download brings.
 fn make_room(
-    entry: &Entry,
-    download: &Download,
+    entry: &CatalogEntry,
+    download: &DownloadFile,
     folder: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<(), FetchError> {
@@ -175,8 +175,8 @@ fn make_room(
 }
 
 fn download_one(
-    entry: &Entry,
-    download: &Download,
+    entry: &CatalogEntry,
+    download: &DownloadFile,
     folder: &Path,
     client: &Client,
     options: &FetchOptions,
@@ -223,7 +223,7 @@ fn download_one(
 
 /// Tries one address until the file is whole and right, or the address gets nowhere.
 fn from_mirror(
-    download: &Download,
+    download: &DownloadFile,
     url: &str,
     file: &mut File,
     client: &Client,
@@ -266,7 +266,7 @@ fn from_mirror(
 }
 
 /// Compares the checksum; a wrong file is emptied so that nothing continues from it.
-fn check(download: &Download, file: &mut File) -> Result<(), Attempt> {
+fn check(download: &DownloadFile, file: &mut File) -> Result<(), Attempt> {
     let Some(expected) = download.checksum else { return Ok(()) };
     file.rewind()?;
     let found = checksum_of(&mut *file, expected)?;

@@ -3,7 +3,7 @@
 //! A server is left when it is silent, when it sends too slowly, and when it sends the client elsewhere: redirections are
 //! followed on the same host only, and never from https to http.
 
-use crate::catalog::Download;
+use crate::catalog::DownloadFile;
 use crate::fetch::{FetchOptions, Progress};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -41,7 +41,7 @@ pub(crate) struct Client {
 const REDIRECTIONS: usize = 5;
 
 /// What the answer says about the body that follows.
-struct Answer {
+struct BodyInfo {
     /// Position in the file of the first byte of the body.
     start: u64,
     /// Size of the whole file.
@@ -67,7 +67,7 @@ impl Client {
     /// Downloads what `file` lacks.
     pub(crate) fn download(
         &self,
-        download: &Download,
+        download: &DownloadFile,
         url: &str,
         file: &mut File,
         progress: &mut dyn FnMut(Progress<'_>),
@@ -177,12 +177,12 @@ impl Pace {
 }
 
 /// Reads status and headers; `None` when the server says that there is nothing left to send.
-fn read_answer(response: &Response<Body>, have: u64, file: &File) -> Result<Option<Answer>, Attempt> {
+fn read_answer(response: &Response<Body>, have: u64, file: &File) -> Result<Option<BodyInfo>, Attempt> {
     let status = response.status();
     match status.as_u16() {
-        200 => Ok(Some(Answer { start: 0, total: number(response, header::CONTENT_LENGTH) })),
+        200 => Ok(Some(BodyInfo { start: 0, total: number(response, header::CONTENT_LENGTH) })),
         206 => match content_range(response) {
-            Some((Some(start), total)) if start == have => Ok(Some(Answer { start, total })),
+            Some((Some(start), total)) if start == have => Ok(Some(BodyInfo { start, total })),
             _ => {
                 file.set_len(0)?;
                 Err(Attempt::Again("the server sent another range than asked for".to_owned()))

@@ -1,6 +1,6 @@
 //! What a file is, by its content and whatever its name.
 
-use crate::catalog::{CATALOG, DataFile, Download, Entry};
+use crate::catalog::{CATALOG, CatalogEntry, DataFile, DownloadFile};
 use crate::checksum::{Checksum, Hasher, checksum_of};
 use crate::source;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// Whatever reading fails with; damaged compression counts as such.
-pub fn owner(path: &Path) -> io::Result<Option<(&'static Entry, &'static DataFile)>> {
+pub fn owner(path: &Path) -> io::Result<Option<(&'static CatalogEntry, &'static DataFile)>> {
     let Some(length) = claimed_length(path)? else { return Ok(None) };
     let candidates: Vec<_> = CATALOG
         .iter()
@@ -71,7 +71,7 @@ fn claimed_length(path: &Path) -> io::Result<Option<u64>> {
 ///
 /// # Errors
 /// Whatever reading fails with.
-pub fn owner_of_archive(path: &Path) -> io::Result<Option<(&'static Entry, &'static Download)>> {
+pub fn owner_of_archive(path: &Path) -> io::Result<Option<(&'static CatalogEntry, &'static DownloadFile)>> {
     let archives = || {
         CATALOG
             .iter()
@@ -83,7 +83,7 @@ pub fn owner_of_archive(path: &Path) -> io::Result<Option<(&'static Entry, &'sta
 }
 
 /// The file whose published checksum this is, and its data set.
-pub(crate) fn owner_of_checksum(hex: &str) -> Option<(&'static Entry, &'static DataFile)> {
+pub(crate) fn owner_of_checksum(hex: &str) -> Option<(&'static CatalogEntry, &'static DataFile)> {
     let mut files = CATALOG.iter().flat_map(|entry| entry.files.iter().map(move |file| (entry, file)));
     files.find(|(_, file)| file.checksum.is_some_and(|known| known.hex() == hex))
 }
@@ -104,7 +104,7 @@ pub enum Content {
 }
 
 impl Content {
-    /// Looks into a file, decompressing one that is gzipped.
+    /// Opens a file, decompressing one that is gzipped.
     ///
     /// # Errors
     /// Whatever reading fails with.

@@ -1,11 +1,11 @@
 //! Taking data files from a folder of the user's into the data folder.
 
 use crate::aside::set_aside;
-use crate::catalog::{CATALOG, DataFile, Download, Entry};
+use crate::catalog::{CATALOG, CatalogEntry, DataFile, DownloadFile};
 use crate::error::DataError;
 use crate::identify::{self, Content, owner, owner_of_archive};
 use crate::locate::{check_folder, file_in, names_of};
-use crate::part::Part;
+use crate::part::PartialFile;
 use crate::source;
 use crate::unpack::unpack;
 use crate::verify::verify;
@@ -18,7 +18,7 @@ const DEPTH: usize = 3;
 
 /// One file taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Imported {
+pub struct ImportedFile {
     /// Data set that it belongs to.
     pub id: &'static str,
     /// Where it was.
@@ -33,7 +33,7 @@ pub struct Imported {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportReport {
     /// Files taken over.
-    pub imported: Vec<Imported>,
+    pub imported: Vec<ImportedFile>,
     /// Files with the name of a data file that were refused, with the reason.
     pub rejected: Vec<(PathBuf, String)>,
     /// Data sets of which files were imported but others are missing or damaged, with the names of those.
@@ -121,7 +121,7 @@ fn import_file(path: &Path, data_dir: &Path, report: &mut ImportReport) -> Resul
                 None => return Ok(()),
                 Some(why) => reasons.push(why),
             },
-            (None, Some((entry, Download { checksum: Some(expected), .. }))) => {
+            (None, Some((entry, DownloadFile { checksum: Some(expected), .. }))) => {
                 let found = identify::checksum_of_file(path, *expected).map_err(|source| io_error(path, source))?;
                 reasons.push(format!("it is not {}'s archive: checksum {found} instead of {expected}", entry.title));
             }
@@ -140,7 +140,7 @@ fn import_file(path: &Path, data_dir: &Path, report: &mut ImportReport) -> Resul
 
 /// Copies a file that was recognised to its place, and sets aside what would be read instead of it.
 fn take(
-    entry: &'static Entry,
+    entry: &'static CatalogEntry,
     file: &DataFile,
     path: &Path,
     data_dir: &Path,
@@ -151,14 +151,14 @@ fn take(
     let ending = if source::is_gzip(path) { ".gz" } else { "" };
     report.set_aside.extend(set_aside(file, &folder).map_err(|source| io_error(&folder, source))?);
     let to = copy_into(path, &folder, &format!("{}{ending}", file.name))?;
-    report.imported.push(Imported { id: entry.id, from: path.to_path_buf(), to, verified });
+    report.imported.push(ImportedFile { id: entry.id, from: path.to_path_buf(), to, verified });
     Ok(())
 }
 
 /// Unpacks an archive that was recognised; the reason if its content is refused all the same.
 fn take_archive(
-    entry: &'static Entry,
-    download: &Download,
+    entry: &'static CatalogEntry,
+    download: &DownloadFile,
     path: &Path,
     data_dir: &Path,
     report: &mut ImportReport,
@@ -172,13 +172,13 @@ fn take_archive(
         return Ok(Some(error.to_string()));
     }
     let verified = download.checksum.is_some();
-    report.imported.push(Imported { id: entry.id, from: path.to_path_buf(), to: folder, verified });
+    report.imported.push(ImportedFile { id: entry.id, from: path.to_path_buf(), to: folder, verified });
     Ok(None)
 }
 
 fn entries_with<T: 'static>(
-    choose: impl Fn(&'static Entry) -> Option<&'static T>,
-) -> impl Iterator<Item = (&'static Entry, &'static T)> {
+    choose: impl Fn(&'static CatalogEntry) -> Option<&'static T>,
+) -> impl Iterator<Item = (&'static CatalogEntry, &'static T)> {
     CATALOG.iter().filter_map(move |entry| choose(entry).map(|found| (entry, found)))
 }
 
@@ -201,7 +201,7 @@ fn copy_into(path: &Path, folder: &Path, name: &str) -> Result<PathBuf, DataErro
     let part = folder.join(format!("{name}.part"));
     // Not fs::copy, which would hand on the permissions of a read-only medium.
     let mut source_file = File::open(path).map_err(|source| io_error(path, source))?;
-    let mut target = Part::create(part.clone()).map_err(|source| io_error(&part, source))?;
+    let mut target = PartialFile::create(part.clone()).map_err(|source| io_error(&part, source))?;
     io::copy(&mut source_file, &mut target).and_then(|_| target.sync()).map_err(|source| io_error(&part, source))?;
     target.rename(&to).map_err(|source| io_error(&to, source))?;
     Ok(to)

@@ -66,13 +66,13 @@ mod transform;
 mod unpack;
 pub mod verify;
 
-pub use dataset::{Dataset, Inputs, Split};
+pub use dataset::{Dataset, RawSplit, SplitInputs};
 pub use error::DataError;
 pub use fetch_error::{FetchError, MirrorFailure};
 pub use format_error::FormatError;
 pub use prepare::{Examples, Prepared, prepare};
 pub use prepare_error::PrepareError;
-pub use preprocessing::{Colour, Normalize, Preprocessing, Scale, Targets};
+pub use preprocessing::{ColourMode, InputScale, Normalize, Preprocessing, TargetForm};
 pub use shape::ImageShape;
 pub use spec::{DatasetSpec, load};
 pub use stream::stream;

@@ -1,9 +1,9 @@
 //! Reading a catalogued data set from its files, each held against its published checksum.
 
 use crate::bundled;
-use crate::catalog::{DataFile, Entry, Format, MNIST};
+use crate::catalog::{CatalogEntry, DataFile, DatasetFormat, MNIST};
 use crate::checksum::HashingReader;
-use crate::dataset::{Dataset, Inputs, Split};
+use crate::dataset::{Dataset, RawSplit, SplitInputs};
 use crate::error::DataError;
 use crate::format_error::FormatError;
 use crate::identify::{Content, owner_of_checksum};
@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`DataError`] when the set is not there, damaged, or altered.
-pub fn load_entry(entry: &'static Entry, data_dir: Option<&Path>) -> Result<Dataset, DataError> {
+pub fn load_entry(entry: &'static CatalogEntry, data_dir: Option<&Path>) -> Result<Dataset, DataError> {
     load_from(entry, &SearchPath::new(data_dir)?)
 }
 
@@ -27,7 +27,7 @@ pub fn load_entry(entry: &'static Entry, data_dir: Option<&Path>) -> Result<Data
 ///
 /// # Errors
 /// As [`load_entry`].
-pub fn load_from(entry: &'static Entry, search: &SearchPath) -> Result<Dataset, DataError> {
+pub fn load_from(entry: &'static CatalogEntry, search: &SearchPath) -> Result<Dataset, DataError> {
     match locate(entry, search) {
         Located::Complete { folder, files } => read_files(entry, &folder, &files),
         Located::Incomplete { folder, missing } if entry.id == MNIST.id && !search.explicit => {
@@ -53,13 +53,13 @@ fn bundled_instead(search: &SearchPath, folder: Option<&Path>, missing: &[String
     Ok(dataset)
 }
 
-fn read_files(entry: &'static Entry, folder: &Path, files: &[PathBuf]) -> Result<Dataset, DataError> {
+fn read_files(entry: &'static CatalogEntry, folder: &Path, files: &[PathBuf]) -> Result<Dataset, DataError> {
     let (train, test) = match entry.format {
-        Format::Idx => {
+        DatasetFormat::Idx => {
             let (train, test) = files.split_at(2);
             (read_idx_split(entry, 0, train)?, read_idx_split(entry, 2, test)?)
         }
-        Format::Cifar(variant) => {
+        DatasetFormat::Cifar(variant) => {
             let (train, test) = files.split_at(files.len() - 1);
             (read_cifar_split(entry, variant, 0, train)?, read_cifar_split(entry, variant, train.len(), test)?)
         }
@@ -82,7 +82,7 @@ fn read_files(entry: &'static Entry, folder: &Path, files: &[PathBuf]) -> Result
     })
 }
 
-fn check_count(entry: &'static Entry, path: &Path, expected: usize, found: usize) -> Result<(), DataError> {
+fn check_count(entry: &'static CatalogEntry, path: &Path, expected: usize, found: usize) -> Result<(), DataError> {
     if expected == found {
         Ok(())
     } else {
@@ -91,20 +91,20 @@ fn check_count(entry: &'static Entry, path: &Path, expected: usize, found: usize
 }
 
 /// Reads images and labels, which stand at `first` and `first + 1` in the catalog.
-fn read_idx_split(entry: &'static Entry, first: usize, files: &[PathBuf]) -> Result<Split, DataError> {
+fn read_idx_split(entry: &'static CatalogEntry, first: usize, files: &[PathBuf]) -> Result<RawSplit, DataError> {
     let images = read_verified(entry, &entry.files[first], &files[0], |reader, length| idx::read(reader, length))?;
     let labels = read_verified(entry, &entry.files[first + 1], &files[1], |reader, length| idx::read(reader, length))?;
     let (pixels, labels) = idx::pair(images, labels, entry.shape, entry.classes)
         .map_err(|source| DataError::Format { path: files[0].clone(), source })?;
-    Ok(Split { n: labels.len(), inputs: Inputs::Bytes(pixels), labels, targets: None })
+    Ok(RawSplit { n: labels.len(), inputs: SplitInputs::Bytes(pixels), labels, targets: None })
 }
 
 fn read_cifar_split(
-    entry: &'static Entry,
-    variant: cifar::Variant,
+    entry: &'static CatalogEntry,
+    variant: cifar::CifarVariant,
     first: usize,
     files: &[PathBuf],
-) -> Result<Split, DataError> {
+) -> Result<RawSplit, DataError> {
     let mut pixels = Vec::new();
     let mut labels = Vec::new();
     for (file, path) in entry.files[first..].iter().zip(files) {
@@ -114,12 +114,12 @@ fn read_cifar_split(
         pixels.extend(new_pixels);
         labels.extend(new_labels);
     }
-    Ok(Split { n: labels.len(), inputs: Inputs::Bytes(pixels), labels, targets: None })
+    Ok(RawSplit { n: labels.len(), inputs: SplitInputs::Bytes(pixels), labels, targets: None })
 }
 
 /// Parses a file and compares the checksum of all its uncompressed bytes with the catalog's.
 fn read_verified<T>(
-    entry: &'static Entry,
+    entry: &'static CatalogEntry,
     file: &DataFile,
     path: &Path,
     parse: impl FnOnce(&mut dyn Read, Length) -> Result<T, FormatError>,

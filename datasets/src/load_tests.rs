@@ -4,14 +4,14 @@ use widthwise_testing::{assert_near, reference};
 
 use crate::bundled::{self, stratified_head};
 use crate::catalog::{FASHION_MNIST, MNIST};
-use crate::cifar::{self, Variant};
-use crate::dataset::{Dataset, Inputs};
+use crate::cifar::{self, CifarVariant};
+use crate::dataset::{Dataset, SplitInputs};
 use crate::error::DataError;
 use crate::format_error::FormatError;
 use crate::load::{load_entry, load_from};
 use crate::locate::SearchPath;
 use crate::source;
-use crate::verify::{Verdict, verify};
+use crate::verify::{FileState, verify};
 use flate2::read::GzDecoder;
 use std::fs;
 use std::io::Read;
@@ -30,10 +30,10 @@ fn genuine(name: &str) -> Option<PathBuf> {
     None
 }
 
-fn pixels(inputs: &Inputs) -> &[u8] {
+fn pixels(inputs: &SplitInputs) -> &[u8] {
     match inputs {
-        Inputs::Bytes(pixels) => pixels,
-        Inputs::Real(_) => panic!("files hold bytes"),
+        SplitInputs::Bytes(pixels) => pixels,
+        SplitInputs::Real(_) => panic!("files hold bytes"),
     }
 }
 
@@ -85,9 +85,9 @@ fn the_bundled_subset_is_the_head_of_every_class() {
 fn the_genuine_cifar_batch_is_verified_and_parsed() {
     let Some(folder) = genuine("cifar10") else { return };
     let path = folder.join("data_batch_1.bin.gz");
-    assert_eq!(verify(&crate::catalog::CIFAR10.files[0], &path).unwrap(), Verdict::Verified);
+    assert_eq!(verify(&crate::catalog::CIFAR10.files[0], &path).unwrap(), FileState::Verified);
     let (reader, length) = source::open(&path).unwrap();
-    let (pixels, labels) = cifar::read(reader, length, Variant::Ten, 10_000).unwrap();
+    let (pixels, labels) = cifar::read(reader, length, CifarVariant::Ten, 10_000).unwrap();
     assert_eq!((labels.len(), pixels.len()), (10_000, 30_720_000));
     // The first image of the batch is a frog.
     assert_eq!(labels[0], 6);

@@ -1,9 +1,9 @@
-//! Where data sets are looked for: the folder the user names, the folder in WIDTHWISE_DATA, the platform's data folder.
+//! Where data sets are searched for: the folder the user names, the folder in WIDTHWISE_DATA, the platform's data folder.
 //!
 //! A folder named by the user is the only one searched. In each folder a data set may lie in `FOLDER/<id>`, in the folder
 //! of its authors' archive, or in `FOLDER` itself; every file raw or gzipped.
 
-use crate::catalog::{CATALOG, Entry};
+use crate::catalog::{CATALOG, CatalogEntry};
 use crate::checksum::checksum_of;
 use crate::error::DataError;
 use crate::source;
@@ -119,9 +119,9 @@ pub enum Located {
     },
 }
 
-/// Looks for the files of a data set, without reading them.
+/// Searches for the files of a data set, without reading them.
 #[must_use]
-pub fn locate(entry: &Entry, search: &SearchPath) -> Located {
+pub fn locate(entry: &CatalogEntry, search: &SearchPath) -> Located {
     let mut best: (Option<PathBuf>, Vec<String>) =
         (None, entry.files.iter().map(|file| file.name.to_owned()).collect());
     for folder in search.folders.iter().flat_map(|folder| candidates(entry, folder)) {
@@ -152,7 +152,7 @@ struct Candidate {
     shared: bool,
 }
 
-fn candidates(entry: &Entry, folder: &Path) -> Vec<Candidate> {
+fn candidates(entry: &CatalogEntry, folder: &Path) -> Vec<Candidate> {
     let own = folder.join(entry.id);
     let mut all = vec![Candidate { path: own.clone(), shared: false }];
     for subfolder in entry.subfolders {
@@ -181,7 +181,7 @@ pub(crate) fn file_in(folder: &Path, name: &str) -> Option<PathBuf> {
 }
 
 /// MNIST and Fashion-MNIST use the same file names; the smallest file present tells them apart.
-fn belongs_to_another(entry: &Entry, found: &[Option<PathBuf>]) -> bool {
+fn belongs_to_another(entry: &CatalogEntry, found: &[Option<PathBuf>]) -> bool {
     let smallest = entry
         .files
         .iter()

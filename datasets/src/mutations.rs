@@ -7,8 +7,8 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::catalog::{DataFile, Entry, MNIST};
-use crate::cifar::{self, Variant};
+use crate::catalog::{CatalogEntry, DataFile, MNIST};
+use crate::cifar::{self, CifarVariant};
 use crate::mutator::survive;
 use crate::source::{self, Length};
 use crate::{idx, unpack};
@@ -53,7 +53,7 @@ fn damaged_gzipped_idx_files() {
 
 #[test]
 fn damaged_cifar_files() {
-    for (variant, label) in [(Variant::Ten, vec![3]), (Variant::Hundred, vec![3, 77])] {
+    for (variant, label) in [(CifarVariant::Ten, vec![3]), (CifarVariant::Hundred, vec![3, 77])] {
         let record: Vec<u8> = label.into_iter().chain((0..3072).map(|i| (i % 256) as u8)).collect();
         let valid = [record.clone(), record.repeat(3)];
         survive("CIFAR", 17, 4000, &valid, |bytes| {
@@ -70,8 +70,8 @@ fn damaged_cifar_files() {
 const FILES: [DataFile; 2] =
     [DataFile { name: "a.bin", bytes: 700, checksum: None }, DataFile { name: "b.bin", bytes: 40, checksum: None }];
 
-fn entry() -> Entry {
-    Entry { id: "sample", files: &FILES, downloads: &[], ..MNIST }
+fn entry() -> CatalogEntry {
+    CatalogEntry { id: "sample", files: &FILES, downloads: &[], ..MNIST }
 }
 
 fn archive() -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! Files on their way: written beside their place, and renamed once they are whole.
+//! Files on their way: written next to their place, and renamed once they are whole.
 //!
 //! A part belongs to whoever holds its lock. One without a holder is what a writer that was killed left, and makes way for the next.
 //! No link is followed: what stands under the name of a part is removed, never written through.
@@ -16,15 +16,15 @@ fn open_parts() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A file that is not whole yet; dropped before [`Part::rename`], it is removed.
+/// A file that is not whole yet; dropped before [`PartialFile::rename`], it is removed.
 #[derive(Debug)]
-pub struct Part {
+pub struct PartialFile {
     file: File,
     path: PathBuf,
     is_renamed: bool,
 }
 
-impl Part {
+impl PartialFile {
     /// Begins an empty file at `path`. Another process that writes it is waited for; what a killed one left is removed.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Part {
     }
 }
 
-impl Write for Part {
+impl Write for PartialFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.write(bytes)
     }
@@ -78,7 +78,7 @@ impl Write for Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for PartialFile {
     fn drop(&mut self) {
         let mut open = open_parts();
         // Of another writer, it is left to it. A part that cannot be removed is told by the error that led here.
@@ -169,12 +169,12 @@ mod tests {
     fn a_part_gets_its_name_or_goes() {
         let folder = tempfile::tempdir().unwrap();
         let [part, whole] = ["x.part", "x"].map(|name| folder.path().join(name));
-        let mut file = Part::create(part.clone()).unwrap();
+        let mut file = PartialFile::create(part.clone()).unwrap();
         file.write_all(b"new").unwrap();
         file.sync().unwrap();
         file.rename(&whole).unwrap();
         assert_eq!((fs::read(&whole).unwrap(), part.exists()), (b"new".to_vec(), false));
-        drop(Part::create(part.clone()).unwrap());
+        drop(PartialFile::create(part.clone()).unwrap());
         assert!(!part.exists());
     }
 
@@ -183,13 +183,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [part, whole] = ["x.part", "x"].map(|name| folder.path().join(name));
         fs::write(&part, "a longer text that a killed writer left").unwrap();
-        let mut file = Part::create(part.clone()).unwrap();
+        let mut file = PartialFile::create(part.clone()).unwrap();
         file.write_all(b"new").unwrap();
         file.rename(&whole).unwrap();
         assert_eq!(fs::read(&whole).unwrap(), b"new");
         // A folder is none of ours.
         fs::create_dir(&part).unwrap();
-        assert!(Part::create(part.clone()).is_err() && part.is_dir());
+        assert!(PartialFile::create(part.clone()).is_err() && part.is_dir());
     }
 
     #[cfg(unix)]
@@ -201,7 +201,7 @@ mod tests {
         fs::write(&precious, "precious").unwrap();
         for target in [&precious, &absent] {
             symlink(target, &part).unwrap();
-            let mut file = Part::create(part.clone()).unwrap();
+            let mut file = PartialFile::create(part.clone()).unwrap();
             file.write_all(b"new").unwrap();
             assert!(fs::symlink_metadata(&part).unwrap().is_file());
             drop(file);
@@ -219,12 +219,12 @@ mod tests {
     fn a_second_writer_waits_for_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let [part, whole] = ["x.part", "x"].map(|name| folder.path().join(name));
-        let mut first = Part::create(part.clone()).unwrap();
+        let mut first = PartialFile::create(part.clone()).unwrap();
         let (sender, receiver) = mpsc::channel();
         let second = {
             let (part, whole) = (part.clone(), whole.clone());
             thread::spawn(move || {
-                let mut file = Part::create(part).unwrap();
+                let mut file = PartialFile::create(part).unwrap();
                 sender.send(()).unwrap();
                 file.write_all(b"second").unwrap();
                 file.rename(&whole).unwrap();
@@ -236,7 +236,7 @@ mod tests {
         second.join().unwrap();
         assert_eq!(fs::read(&whole).unwrap(), b"second");
         // A part that was taken away is never taken for the one that stands there now.
-        let taken = Part::create(part.clone()).unwrap();
+        let taken = PartialFile::create(part.clone()).unwrap();
         fs::remove_file(&part).unwrap();
         fs::write(&part, "another's").unwrap();
         assert!(taken.rename(&whole).is_err());

@@ -1,8 +1,8 @@
 //! From a raw data set to the inputs and targets of a run.
 
-use crate::dataset::{Dataset, Inputs, Split};
+use crate::dataset::{Dataset, RawSplit, SplitInputs};
 use crate::prepare_error::PrepareError;
-use crate::preprocessing::{Colour, Preprocessing, Scale, Targets};
+use crate::preprocessing::{ColourMode, InputScale, Preprocessing, TargetForm};
 use crate::shape::ImageShape;
 use crate::stream::stream;
 use crate::transform;
@@ -58,7 +58,7 @@ pub fn prepare(raw: &Dataset, options: &Preprocessing, seed: u64) -> Result<Prep
     let (mut train, mut shape) = convert(raw, &raw.train, &train_rows, options);
     let (mut test, _) = convert(raw, &raw.test, &test_rows, options);
 
-    if options.scale == Scale::Standardize {
+    if options.scale == InputScale::Standardize {
         let moments = transform::channel_moments(&train, shape)?;
         transform::standardize(&mut train, shape, &moments);
         transform::standardize(&mut test, shape, &moments);
@@ -79,7 +79,7 @@ pub fn prepare(raw: &Dataset, options: &Preprocessing, seed: u64) -> Result<Prep
         None => {
             train.targets = targets(&train.labels, classes.count, options.targets);
             test.targets = targets(&test.labels, classes.count, options.targets);
-            if options.targets == Targets::Binary { 1 } else { classes.count }
+            if options.targets == TargetForm::Binary { 1 } else { classes.count }
         }
     };
 
@@ -104,24 +104,24 @@ fn check(raw: &Dataset, options: &Preprocessing) -> Result<(), PrepareError> {
     if let Some(tasks) = options.permuted_tasks.filter(|tasks| !(1..=1000).contains(tasks)) {
         return range("permuted_tasks", tasks.to_string(), "1 to 1000");
     }
-    if options.positive.is_some() && options.targets != Targets::Binary {
+    if options.positive.is_some() && options.targets != TargetForm::Binary {
         return Err(PrepareError::PositiveWithoutBinary);
     }
     if raw.outputs.is_some() {
         let class_options = [
             ("classes", options.classes.is_some()),
             ("label_noise", options.label_noise > 0.0),
-            ("targets", options.targets != Targets::Native),
+            ("targets", options.targets != TargetForm::Native),
         ];
         if let Some((option, _)) = class_options.into_iter().find(|(_, given)| *given) {
             return Err(PrepareError::Regression { option, dataset: raw.name.clone() });
         }
     }
-    let has_pixels = matches!(raw.train.inputs, Inputs::Bytes(_));
-    if !has_pixels && options.scale == Scale::UnitInterval {
+    let has_pixels = matches!(raw.train.inputs, SplitInputs::Bytes(_));
+    if !has_pixels && options.scale == InputScale::UnitInterval {
         return Err(PrepareError::NoPixels { option: "scale = \"unit_interval\"", dataset: raw.name.clone() });
     }
-    if options.colour == Colour::Grey && !matches!(raw.shape.channels, 1 | 3) {
+    if options.colour == ColourMode::Grey && !matches!(raw.shape.channels, 1 | 3) {
         return Err(PrepareError::Channels { dataset: raw.name.clone(), found: raw.shape.channels });
     }
     Ok(())
@@ -158,10 +158,10 @@ impl Classes {
             }
             count = 2;
         }
-        if raw.outputs.is_none() && options.targets != Targets::Binary && count < 2 {
+        if raw.outputs.is_none() && options.targets != TargetForm::Binary && count < 2 {
             return Err(list_error(raw, "classes", kept, "targets and accuracy need at least two classes"));
         }
-        if options.targets == Targets::Binary && count != 2 {
+        if options.targets == TargetForm::Binary && count != 2 {
             return Err(PrepareError::NotBinary { dataset: raw.name.clone(), found: count });
         }
         Ok(Self { of_label, count, chosen: options.classes.is_some() })
@@ -172,7 +172,7 @@ impl Classes {
     }
 
     /// Joins converted inputs with the classes or the regression targets of the same rows.
-    fn examples(&self, split: &Split, rows: &[usize], inputs: Vec<f64>) -> Examples {
+    fn examples(&self, split: &RawSplit, rows: &[usize], inputs: Vec<f64>) -> Examples {
         let labels = match split.labels.is_empty() {
             true => Vec::new(),
             false => rows.iter().filter_map(|&row| self.class_of(split.labels[row])).collect(),
@@ -207,7 +207,7 @@ fn list_error(raw: &Dataset, option: &'static str, found: &[u8], problem: &'stat
 
 fn choose(
     raw: &Dataset,
-    split: &Split,
+    split: &RawSplit,
     split_name: &'static str,
     asked: Option<usize>,
     classes: &Classes,
@@ -236,10 +236,10 @@ fn choose(
 }
 
 /// Copies the rows to floating point, in colour or grey, with pixels scaled as asked.
-fn convert(raw: &Dataset, split: &Split, rows: &[usize], options: &Preprocessing) -> (Vec<f64>, ImageShape) {
-    let has_pixels = matches!(split.inputs, Inputs::Bytes(_));
-    let unit = has_pixels && options.scale != Scale::None;
-    let grey = options.colour == Colour::Grey && raw.shape.channels == 3;
+fn convert(raw: &Dataset, split: &RawSplit, rows: &[usize], options: &Preprocessing) -> (Vec<f64>, ImageShape) {
+    let has_pixels = matches!(split.inputs, SplitInputs::Bytes(_));
+    let unit = has_pixels && options.scale != InputScale::None;
+    let grey = options.colour == ColourMode::Grey && raw.shape.channels == 3;
     let shape = if grey { ImageShape { channels: 1, ..raw.shape } } else { raw.shape };
 
     let mut inputs = Vec::with_capacity(rows.len() * shape.len());
@@ -275,11 +275,11 @@ fn replace_labels(labels: &mut [u8], classes: usize, fraction: f64, seed: u64) {
 
 /// Targets of classes `0..classes`, `labels x outputs`: one output for binary targets, one a class otherwise.
 #[must_use]
-pub fn targets(labels: &[u8], classes: usize, form: Targets) -> Vec<f64> {
-    if form == Targets::Binary {
+pub fn targets(labels: &[u8], classes: usize, form: TargetForm) -> Vec<f64> {
+    if form == TargetForm::Binary {
         return labels.iter().map(|&label| if label == 1 { 1.0 } else { -1.0 }).collect();
     }
-    let off = if form == Targets::OneHot { 0.0 } else { -1.0 / classes as f64 };
+    let off = if form == TargetForm::OneHot { 0.0 } else { -1.0 / classes as f64 };
     let mut targets = vec![off; labels.len() * classes];
     for (row, &label) in targets.chunks_exact_mut(classes).zip(labels) {
         row[usize::from(label)] += 1.0;

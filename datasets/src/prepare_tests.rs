@@ -3,10 +3,10 @@
 use widthwise_testing::{assert_near, assert_relative, reference, round_off, sampling};
 
 use crate::bundled;
-use crate::dataset::{Dataset, Inputs, Split};
+use crate::dataset::{Dataset, RawSplit, SplitInputs};
 use crate::prepare::{Prepared, prepare};
 use crate::prepare_error::PrepareError;
-use crate::preprocessing::{Colour, Normalize, Preprocessing, Scale, Targets};
+use crate::preprocessing::{ColourMode, InputScale, Normalize, Preprocessing, TargetForm};
 use crate::shape::ImageShape;
 use crate::stream::stream;
 use crate::synthetic::{gaussian_mixture, teacher_student, uniform_sphere};
@@ -18,7 +18,12 @@ fn colour_dataset() -> Dataset {
     let split = |name: &str, n: usize| {
         let mut rng = stream(1, name);
         let inputs = (0..n * shape.len()).map(|at| rng.random_range(0..=(100 + 70 * (at / 6 % 3)) as u8)).collect();
-        Split { n, inputs: Inputs::Bytes(inputs), labels: (0..n).map(|at| (at % 4) as u8).collect(), targets: None }
+        RawSplit {
+            n,
+            inputs: SplitInputs::Bytes(inputs),
+            labels: (0..n).map(|at| (at % 4) as u8).collect(),
+            targets: None,
+        }
     };
     Dataset {
         name: "colour".to_owned(),
@@ -41,7 +46,7 @@ fn prepared(raw: &Dataset, options: &Preprocessing) -> Prepared {
 }
 
 fn raw_options() -> Preprocessing {
-    Preprocessing { scale: Scale::None, ..Preprocessing::default() }
+    Preprocessing { scale: InputScale::None, ..Preprocessing::default() }
 }
 
 #[test]
@@ -84,7 +89,8 @@ fn subsets_of_one_seed_are_nested_and_match_their_rows() {
 
 #[test]
 fn standardized_channels_have_mean_zero_and_variance_one() {
-    let result = prepared(&colour_dataset(), &Preprocessing { scale: Scale::Standardize, ..Preprocessing::default() });
+    let result =
+        prepared(&colour_dataset(), &Preprocessing { scale: InputScale::Standardize, ..Preprocessing::default() });
     for channel in 0..3 {
         let values: Vec<f64> =
             result.train.inputs.chunks_exact(6).skip(channel).step_by(3).flatten().copied().collect();
@@ -98,11 +104,11 @@ fn standardized_channels_have_mean_zero_and_variance_one() {
 fn statistics_come_from_the_training_subset_alone() {
     let mut data = colour_dataset();
     for options in [
-        Preprocessing { scale: Scale::Standardize, ..Preprocessing::default() },
+        Preprocessing { scale: InputScale::Standardize, ..Preprocessing::default() },
         Preprocessing { zca: Some(0.1), ..Preprocessing::default() },
     ] {
         let before = prepared(&data, &options);
-        data.test.inputs = Inputs::Bytes(vec![9; data.test.inputs.len()]);
+        data.test.inputs = SplitInputs::Bytes(vec![9; data.test.inputs.len()]);
         let after = prepared(&data, &options);
         assert_eq!(before.train, after.train);
         assert_ne!(before.test.inputs, after.test.inputs);
@@ -148,7 +154,7 @@ fn normalized_inputs_have_the_norm_asked_for() {
 #[test]
 fn a_black_image_cannot_be_normalized() {
     let mut data = colour_dataset();
-    data.test.inputs = Inputs::Bytes(vec![0; data.test.inputs.len()]);
+    data.test.inputs = SplitInputs::Bytes(vec![0; data.test.inputs.len()]);
     let options = Preprocessing { normalize: Normalize::UnitNorm, ..Preprocessing::default() };
     assert_eq!(prepare(&data, &options, 0), Err(PrepareError::ZeroNorm { split: "test", index: 0 }));
 }
@@ -157,7 +163,7 @@ fn a_black_image_cannot_be_normalized() {
 fn grey_is_the_weighted_sum_of_the_channels() {
     let data = colour_dataset();
     let colour = prepared(&data, &raw_options());
-    let grey = prepared(&data, &Preprocessing { colour: Colour::Grey, ..raw_options() });
+    let grey = prepared(&data, &Preprocessing { colour: ColourMode::Grey, ..raw_options() });
     assert_eq!(grey.shape, ImageShape { channels: 1, height: 2, width: 3 });
     for (colour, grey) in colour.train.inputs.chunks_exact(18).zip(grey.train.inputs.chunks_exact(6)) {
         for at in 0..6 {
@@ -184,13 +190,13 @@ fn chosen_classes_are_numbered_in_the_order_given() {
 #[test]
 fn binary_targets_follow_the_class_or_the_positive_list() {
     let data = colour_dataset();
-    let two = Preprocessing { classes: Some(vec![0, 2]), targets: Targets::Binary, ..raw_options() };
+    let two = Preprocessing { classes: Some(vec![0, 2]), targets: TargetForm::Binary, ..raw_options() };
     let result = prepared(&data, &two);
     assert_eq!(result.outputs, 1);
     for (target, label) in result.train.targets.iter().zip(&result.train.labels) {
         assert_eq!(*target, if *label == 1 { 1.0 } else { -1.0 });
     }
-    let split = Preprocessing { positive: Some(vec![0, 2]), targets: Targets::Binary, ..raw_options() };
+    let split = Preprocessing { positive: Some(vec![0, 2]), targets: TargetForm::Binary, ..raw_options() };
     let result = prepared(&data, &split);
     assert_eq!((result.classes, result.train.n), (2, 60));
     assert_eq!(result.train.targets.iter().sum::<f64>(), 0.0);
@@ -249,7 +255,7 @@ fn permuted_tasks_repeat_the_data_with_a_code_and_fixed_orders() {
 
 #[test]
 fn regression_data_keep_their_targets_row_by_row() {
-    let data = teacher_student::dataset(&teacher_student::Parameters::default(), 4).unwrap();
+    let data = teacher_student::dataset(&teacher_student::TeacherStudentParameters::default(), 4).unwrap();
     let result = prepared(&data, &Preprocessing { train: Some(100), ..Preprocessing::default() });
     assert_eq!((result.outputs, result.classes, result.train.labels.len()), (1, 0, 0));
     let mut row = [0.0; 16];
@@ -266,8 +272,8 @@ fn regression_data_keep_their_targets_row_by_row() {
 #[test]
 fn what_a_data_set_does_not_allow_is_named() {
     let colour = colour_dataset();
-    let regression = teacher_student::dataset(&teacher_student::Parameters::default(), 0).unwrap();
-    let sphere = uniform_sphere::dataset(&uniform_sphere::Parameters::default(), 0).unwrap();
+    let regression = teacher_student::dataset(&teacher_student::TeacherStudentParameters::default(), 0).unwrap();
+    let sphere = uniform_sphere::dataset(&uniform_sphere::UniformSphereParameters::default(), 0).unwrap();
     let default = Preprocessing::default;
     let message = |raw: &Dataset, options: Preprocessing| prepare(raw, &options, 0).unwrap_err().to_string();
 
@@ -281,7 +287,7 @@ fn what_a_data_set_does_not_allow_is_named() {
         (&colour, Preprocessing { classes: Some(vec![3]), ..default() }, "at least two classes"),
         (
             &colour,
-            Preprocessing { classes: Some(vec![3]), targets: Targets::OneHot, ..default() },
+            Preprocessing { classes: Some(vec![3]), targets: TargetForm::OneHot, ..default() },
             "at least two classes",
         ),
         (&colour, Preprocessing { classes: Some(vec![3]), label_noise: 0.5, ..default() }, "at least two classes"),
@@ -289,11 +295,11 @@ fn what_a_data_set_does_not_allow_is_named() {
         (&colour, Preprocessing { classes: Some(vec![4]), ..default() }, "run from 0 to 3: a label is out of range"),
         (&colour, Preprocessing { classes: Some(vec![1, 1]), ..default() }, "named twice"),
         (&colour, Preprocessing { classes: Some(vec![]), ..default() }, "at least one label"),
-        (&colour, Preprocessing { targets: Targets::Binary, ..default() }, "exactly two classes but colour has 4"),
+        (&colour, Preprocessing { targets: TargetForm::Binary, ..default() }, "exactly two classes but colour has 4"),
         (&colour, Preprocessing { positive: Some(vec![1]), ..default() }, "targets are not binary"),
         (
             &colour,
-            Preprocessing { positive: Some(vec![0, 1, 2, 3]), targets: Targets::Binary, ..default() },
+            Preprocessing { positive: Some(vec![0, 1, 2, 3]), targets: TargetForm::Binary, ..default() },
             "both signs",
         ),
         (&colour, Preprocessing { label_noise: 1.5, ..default() }, "label_noise = 1.5"),
@@ -301,8 +307,8 @@ fn what_a_data_set_does_not_allow_is_named() {
         (&colour, Preprocessing { zca: Some(0.0), ..default() }, "zca = 0"),
         (&colour, Preprocessing { permuted_tasks: Some(0), ..default() }, "permuted_tasks = 0"),
         (&regression, Preprocessing { classes: Some(vec![0]), ..default() }, "classes needs classes"),
-        (&regression, Preprocessing { targets: Targets::OneHot, ..default() }, "targets needs classes"),
-        (&sphere, Preprocessing { scale: Scale::UnitInterval, ..default() }, "needs pixels"),
+        (&regression, Preprocessing { targets: TargetForm::OneHot, ..default() }, "targets needs classes"),
+        (&sphere, Preprocessing { scale: InputScale::UnitInterval, ..default() }, "needs pixels"),
     ] {
         let message = message(raw, options);
         assert!(message.contains(part), "{message} lacks {part}");
@@ -315,14 +321,15 @@ fn constant_inputs_cannot_be_standardized_or_whitened() {
     let one = Preprocessing { train: Some(1), zca: Some(0.1), ..Preprocessing::default() };
     assert!(matches!(prepare(&data, &one, 0), Err(PrepareError::Identical { examples: 1 })));
     let mut black = data;
-    black.train.inputs = Inputs::Bytes(vec![7; black.train.inputs.len()]);
-    let options = Preprocessing { scale: Scale::Standardize, ..Preprocessing::default() };
+    black.train.inputs = SplitInputs::Bytes(vec![7; black.train.inputs.len()]);
+    let options = Preprocessing { scale: InputScale::Standardize, ..Preprocessing::default() };
     assert!(matches!(prepare(&black, &options, 0), Err(PrepareError::Constant { channel: 0, .. })));
 }
 
 #[test]
 fn the_class_limit_of_labels_holds() {
-    let parameters = gaussian_mixture::Parameters { classes: 256, input_dim: 256, train: 256, ..Default::default() };
+    let parameters =
+        gaussian_mixture::GaussianMixtureParameters { classes: 256, input_dim: 256, train: 256, ..Default::default() };
     let data = gaussian_mixture::dataset(&parameters, 0).unwrap();
     let result = prepared(&data, &Preprocessing { label_noise: 1.0, ..Preprocessing::default() });
     assert_eq!(result.outputs, 256);

@@ -21,9 +21,9 @@ pub struct Preprocessing {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<u8>>,
     /// Colour or grey.
-    pub colour: Colour,
+    pub colour: ColourMode,
     /// Scale of the inputs.
-    pub scale: Scale,
+    pub scale: InputScale,
     /// ZCA whitening with this regularization epsilon > 0, relative to the mean eigenvalue of the covariance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub zca: Option<f64>,
@@ -32,7 +32,7 @@ pub struct Preprocessing {
     /// Fraction of the training labels, in 0..=1, replaced by a random other class. Test labels stay.
     pub label_noise: f64,
     /// Form of the targets.
-    pub targets: Targets,
+    pub targets: TargetForm,
     /// With `targets = "binary"`: the labels whose target is +1, all others being -1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<Vec<u8>>,
@@ -47,7 +47,7 @@ pub struct Preprocessing {
 /// Scale of the inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Scale {
+pub enum InputScale {
     /// Pixels to [0, 1]; synthetic inputs as generated.
     #[default]
     Native,
@@ -75,7 +75,7 @@ pub enum Normalize {
 /// Colour or grey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Colour {
+pub enum ColourMode {
     /// As it is.
     #[default]
     Keep,
@@ -86,7 +86,7 @@ pub enum Colour {
 /// Form of the targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Targets {
+pub enum TargetForm {
     /// Centred one-hot targets for classes; the targets of regression data as they are.
     #[default]
     Native,

@@ -24,11 +24,11 @@ pub enum DatasetSpec {
     /// The 12-bit information-plane task.
     TwelveBit {},
     /// Regression on the outputs of a random network.
-    TeacherStudent(teacher_student::Parameters),
+    TeacherStudent(teacher_student::TeacherStudentParameters),
     /// Gaussian classes.
-    GaussianMixture(gaussian_mixture::Parameters),
+    GaussianMixture(gaussian_mixture::GaussianMixtureParameters),
     /// Uniform inputs on the unit sphere.
-    UniformSphere(uniform_sphere::Parameters),
+    UniformSphere(uniform_sphere::UniformSphereParameters),
 }
 
 /// All names that [`DatasetSpec`] knows.
@@ -77,9 +77,9 @@ impl FromStr for DatasetSpec {
             "cifar10" => Self::Cifar10 {},
             "cifar100" => Self::Cifar100 {},
             "twelve-bit" => Self::TwelveBit {},
-            "teacher-student" => Self::TeacherStudent(teacher_student::Parameters::default()),
-            "gaussian-mixture" => Self::GaussianMixture(gaussian_mixture::Parameters::default()),
-            "uniform-sphere" => Self::UniformSphere(uniform_sphere::Parameters::default()),
+            "teacher-student" => Self::TeacherStudent(teacher_student::TeacherStudentParameters::default()),
+            "gaussian-mixture" => Self::GaussianMixture(gaussian_mixture::GaussianMixtureParameters::default()),
+            "uniform-sphere" => Self::UniformSphere(uniform_sphere::UniformSphereParameters::default()),
             _ => return Err(DataError::UnknownName { name: name.to_owned(), known: NAMES.to_vec() }),
         })
     }

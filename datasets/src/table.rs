@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::io::{self, BufRead};
 
 use cells::{Separator, header_of, is_missing, number, split};
-use columns::{Header, Index, Numbering, Written};
+use columns::{Index, NameRow, Numbering, Written};
 
 pub use error::TableError;
 
@@ -36,7 +36,7 @@ pub struct Table {
 
 /// What a text of numbers holds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Size {
+pub struct TextSize {
     /// Lines with something in them, a header and remarks among them.
     pub rows: usize,
     /// Numbers, names and whatever else stands between separators.
@@ -47,8 +47,8 @@ pub struct Size {
 ///
 /// # Errors
 /// A source that cannot be read.
-pub fn size(mut source: impl BufRead) -> io::Result<Size> {
-    let mut size = Size::default();
+pub fn size(mut source: impl BufRead) -> io::Result<TextSize> {
+    let mut size = TextSize::default();
     let (mut is_in_row, mut is_in_number) = (false, false);
     loop {
         let bytes = source.fill_buf()?;
@@ -73,7 +73,7 @@ pub fn size(mut source: impl BufRead) -> io::Result<Size> {
 /// # Errors
 /// [`TableError`] names line and column of what is no number, is missing, or can be understood in two ways.
 pub fn read(source: impl BufRead) -> Result<Table, TableError> {
-    let mut lines = Lines::new(source)?;
+    let mut lines = NumberedLines::new(source)?;
     let mut sample = Vec::new();
     while sample.len() < SAMPLE
         && let Some(line) = lines.next_line()?
@@ -83,7 +83,7 @@ pub fn read(source: impl BufRead) -> Result<Table, TableError> {
     let announced = sample.first().and_then(|(_, text)| Separator::announced(text));
     sample.drain(..usize::from(announced.is_some()));
     let texts: Vec<&str> = sample.iter().map(|(_, text)| text.as_str()).collect();
-    let mut reader = Reader::new(announced.unwrap_or_else(|| Separator::of(&texts)));
+    let mut reader = RowReader::new(announced.unwrap_or_else(|| Separator::of(&texts)));
     for (line, text) in sample {
         reader.take(line, &text)?;
     }
@@ -94,7 +94,7 @@ pub fn read(source: impl BufRead) -> Result<Table, TableError> {
 }
 
 /// Lines with something in them, and their numbers from 1.
-struct Lines<R> {
+struct NumberedLines<R> {
     source: R,
     /// Parts of the last line read that stand between carriage returns, the last one first.
     parts: Vec<String>,
@@ -105,7 +105,7 @@ struct Lines<R> {
     has_started: bool,
 }
 
-impl<R: BufRead> Lines<R> {
+impl<R: BufRead> NumberedLines<R> {
     fn new(mut source: R) -> Result<Self, TableError> {
         const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
         let start = source.fill_buf()?;
@@ -155,9 +155,9 @@ impl<R: BufRead> Lines<R> {
 }
 
 /// The rows so far.
-struct Reader {
+struct RowReader {
     separator: Separator,
-    header: Option<Header>,
+    header: Option<NameRow>,
     table: Table,
     /// How the cells below the first row are written, by column.
     written: Written,
@@ -168,7 +168,7 @@ struct Reader {
     has_open_end: bool,
 }
 
-impl Reader {
+impl RowReader {
     fn new(separator: Separator) -> Self {
         Self {
             separator,

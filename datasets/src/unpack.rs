@@ -3,10 +3,10 @@
 //! Only members whose file name the catalog knows are written, under that name and to one folder, so no path in an archive
 //! is ever followed.
 
-use crate::catalog::{DataFile, Entry};
+use crate::catalog::{CatalogEntry, DataFile};
 use crate::checksum::HashingReader;
 use crate::fetch_error::FetchError;
-use crate::part::Part;
+use crate::part::PartialFile;
 use flate2::bufread::MultiGzDecoder;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -15,7 +15,7 @@ use std::path::Path;
 
 /// Unpacks all files of `entry` into `folder`, each under its name only once its checksum was found right.
 pub(crate) fn unpack(
-    entry: &Entry,
+    entry: &CatalogEntry,
     archive: &Path,
     folder: &Path,
     unpacked: &mut dyn FnMut(&str),
@@ -54,7 +54,7 @@ fn write_member(file: &DataFile, member: impl Read, archive: &Path, folder: &Pat
     let part = folder.join(format!("{}.part", file.name));
     let io = |source| FetchError::io(&part, source);
     let mut reader = HashingReader::new(member, file.checksum);
-    let mut target = Part::create(part.clone()).map_err(io)?;
+    let mut target = PartialFile::create(part.clone()).map_err(io)?;
     io::copy(&mut reader, &mut target).map_err(io)?;
     if let (Some(expected), Some(found)) = (file.checksum, reader.finish())
         && found != expected.hex()

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// What a file on disk is, compared with the catalog.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FileState {
     /// The published checksum.
     Verified,
     /// The right size, and no published checksum to compare.
@@ -30,7 +30,7 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
+impl FileState {
     /// Whether nothing speaks against the file.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
@@ -38,7 +38,7 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for FileState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Verified => write!(f, "verified"),
@@ -56,18 +56,18 @@ impl fmt::Display for Verdict {
 ///
 /// # Errors
 /// Whatever reading fails with; damaged compression counts as such.
-pub fn verify(file: &DataFile, path: &Path) -> io::Result<Verdict> {
+pub fn verify(file: &DataFile, path: &Path) -> io::Result<FileState> {
     let (reader, _) = source::open(path)?;
     let mut reader = HashingReader::new(reader.take(file.bytes + 1), file.checksum);
     let found = io::copy(&mut reader, &mut io::sink())?;
     if found != file.bytes {
-        return Ok(Verdict::Size { expected: file.bytes, found });
+        return Ok(FileState::Size { expected: file.bytes, found });
     }
     Ok(match (file.checksum, reader.finish()) {
         (Some(expected), Some(found)) if found != expected.hex() => {
-            Verdict::Checksum { expected: expected.to_string(), found }
+            FileState::Checksum { expected: expected.to_string(), found }
         }
-        (Some(_), _) => Verdict::Verified,
-        (None, _) => Verdict::Unverified,
+        (Some(_), _) => FileState::Verified,
+        (None, _) => FileState::Unverified,
     })
 }

@@ -3,7 +3,9 @@
 use serde_json::{from_str, from_value, json, to_value};
 use widthwise_datasets::spec::NAMES;
 use widthwise_datasets::synthetic::teacher_student;
-use widthwise_datasets::{Colour, DataError, DatasetSpec, Normalize, Preprocessing, Scale, Targets, load, prepare};
+use widthwise_datasets::{
+    ColourMode, DataError, DatasetSpec, InputScale, Normalize, Preprocessing, TargetForm, load, prepare,
+};
 
 #[test]
 fn every_name_selects_its_data_set_in_both_notations() {
@@ -18,7 +20,7 @@ fn every_name_selects_its_data_set_in_both_notations() {
 #[test]
 fn parameters_are_read_and_unknown_ones_refused() {
     let spec: DatasetSpec = from_str(r#"{ "name": "teacher-student", "input_dim": 3, "noise": 0.5 }"#).unwrap();
-    let expected = teacher_student::Parameters { input_dim: 3, noise: 0.5, ..Default::default() };
+    let expected = teacher_student::TeacherStudentParameters { input_dim: 3, noise: 0.5, ..Default::default() };
     assert_eq!(spec, DatasetSpec::TeacherStudent(expected));
     for wrong in [
         r#"{ "name": "teacher-student", "input_dims": 3 }"#,
@@ -48,12 +50,12 @@ fn preprocessing_is_read_from_the_names_of_its_options() {
         train: Some(100),
         test: Some(10),
         classes: Some(vec![0, 1]),
-        colour: Colour::Grey,
-        scale: Scale::UnitInterval,
+        colour: ColourMode::Grey,
+        scale: InputScale::UnitInterval,
         zca: Some(0.1),
         normalize: Normalize::SqrtDim,
         label_noise: 0.2,
-        targets: Targets::Binary,
+        targets: TargetForm::Binary,
         positive: Some(vec![1]),
         permuted_tasks: Some(2),
     };

@@ -7,7 +7,7 @@ use local_server::{Answer, serve};
 use std::fs;
 use std::time::{Duration, Instant};
 use widthwise_datasets::FetchError;
-use widthwise_datasets::catalog::{DataFile, Download, Entry, MNIST};
+use widthwise_datasets::catalog::{CatalogEntry, DataFile, DownloadFile, MNIST};
 use widthwise_datasets::checksum::{Checksum, checksum_of};
 use widthwise_datasets::fetch::{FetchOptions, Progress, fetch};
 
@@ -28,16 +28,16 @@ fn md5(content: &[u8]) -> Option<Checksum> {
 }
 
 /// A data set of one plain file.
-fn entry(content: &[u8]) -> Entry {
+fn entry(content: &[u8]) -> CatalogEntry {
     let file = DataFile { name: "file.bin", bytes: content.len() as u64, checksum: md5(content) };
-    let download = Download {
+    let download = DownloadFile {
         name: "file.bin",
         bytes: Some(content.len() as u64),
         checksum: md5(content),
         mirrors: &[],
         archive: false,
     };
-    Entry { id: "sample", files: leak([file]), downloads: leak([download]), ..MNIST }
+    CatalogEntry { id: "sample", files: leak([file]), downloads: leak([download]), ..MNIST }
 }
 
 fn options(mirrors: &[&str]) -> FetchOptions {
@@ -53,7 +53,7 @@ fn options(mirrors: &[&str]) -> FetchOptions {
 }
 
 /// Fetches into a fresh folder that holds `kept` bytes of an earlier try.
-fn fetch_after(entry: &Entry, kept: &[u8], mirrors: &[&str]) -> (Result<Vec<u8>, FetchError>, Vec<String>) {
+fn fetch_after(entry: &CatalogEntry, kept: &[u8], mirrors: &[&str]) -> (Result<Vec<u8>, FetchError>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(folder.path().join("sample")).unwrap();
     if !kept.is_empty() {
@@ -368,11 +368,12 @@ fn archive(members: &[(&str, &[u8])]) -> Vec<u8> {
     builder.into_inner().unwrap().finish().unwrap()
 }
 
-fn archive_entry(files: &[(&'static str, &[u8])], archive: &[u8]) -> Entry {
+fn archive_entry(files: &[(&'static str, &[u8])], archive: &[u8]) -> CatalogEntry {
     let files: Vec<DataFile> =
         files.iter().map(|&(name, data)| DataFile { name, bytes: data.len() as u64, checksum: md5(data) }).collect();
-    let download = Download { name: "all.tar.gz", bytes: None, checksum: md5(archive), mirrors: &[], archive: true };
-    Entry { id: "sample", files: leak(files), downloads: leak([download]), ..MNIST }
+    let download =
+        DownloadFile { name: "all.tar.gz", bytes: None, checksum: md5(archive), mirrors: &[], archive: true };
+    CatalogEntry { id: "sample", files: leak(files), downloads: leak([download]), ..MNIST }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
 use std::io::Write;
-use widthwise_datasets::cifar::{self, Variant};
+use widthwise_datasets::cifar::{self, CifarVariant};
 use widthwise_datasets::idx::{self, Idx};
 use widthwise_datasets::source::{self, Length};
 use widthwise_datasets::{FormatError, ImageShape, bundled};
@@ -94,7 +94,7 @@ proptest! {
         let _ = read(&bytes);
         let _ = idx::read(&bytes[..], Length::AtMost(u64::MAX));
         let _ = read_gz(&bytes);
-        for variant in [Variant::Ten, Variant::Hundred] {
+        for variant in [CifarVariant::Ten, CifarVariant::Hundred] {
             prop_assert!(cifar::read(&bytes[..], Length::Exact(bytes.len() as u64), variant, 10).is_err());
         }
     }
@@ -110,7 +110,7 @@ proptest! {
 
     #[test]
     fn cifar_reads_what_was_written(labels in prop::collection::vec(0_u8..10, 1..5), fill in any::<u8>()) {
-        for variant in [Variant::Ten, Variant::Hundred] {
+        for variant in [CifarVariant::Ten, CifarVariant::Hundred] {
             let bytes = records(variant, &labels, fill);
             let (pixels, found) = read_cifar(&bytes, variant, 4).unwrap();
             prop_assert_eq!(&found, &labels);
@@ -121,18 +121,18 @@ proptest! {
 
     #[test]
     fn every_truncation_of_cifar_to_part_of_a_record_is_refused(cut in 1_usize..3073) {
-        let bytes = records(Variant::Ten, &[1, 2], 0);
-        let result = read_cifar(&bytes[..bytes.len() - cut], Variant::Ten, 4);
+        let bytes = records(CifarVariant::Ten, &[1, 2], 0);
+        let result = read_cifar(&bytes[..bytes.len() - cut], CifarVariant::Ten, 4);
         let is_records = matches!(result, Err(FormatError::Records { record: 3073, .. }));
         prop_assert!(is_records || cut == 3073);
     }
 }
 
-fn records(variant: Variant, labels: &[u8], fill: u8) -> Vec<u8> {
+fn records(variant: CifarVariant, labels: &[u8], fill: u8) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut at = 0_usize;
     for &label in labels {
-        if variant == Variant::Hundred {
+        if variant == CifarVariant::Hundred {
             bytes.push(19);
         }
         bytes.push(label);
@@ -142,27 +142,27 @@ fn records(variant: Variant, labels: &[u8], fill: u8) -> Vec<u8> {
     bytes
 }
 
-fn read_cifar(bytes: &[u8], variant: Variant, max: usize) -> Result<(Vec<u8>, Vec<u8>), FormatError> {
+fn read_cifar(bytes: &[u8], variant: CifarVariant, max: usize) -> Result<(Vec<u8>, Vec<u8>), FormatError> {
     cifar::read(bytes, Length::Exact(bytes.len() as u64), variant, max)
 }
 
 #[test]
 fn cifar_labels_out_of_range_are_named() {
-    let result = read_cifar(&records(Variant::Ten, &[3, 10], 0), Variant::Ten, 4);
+    let result = read_cifar(&records(CifarVariant::Ten, &[3, 10], 0), CifarVariant::Ten, 4);
     assert!(matches!(result, Err(FormatError::Label { index: 1, found: 10, classes: 10 })));
-    let result = read_cifar(&records(Variant::Hundred, &[3, 100], 0), Variant::Hundred, 4);
+    let result = read_cifar(&records(CifarVariant::Hundred, &[3, 100], 0), CifarVariant::Hundred, 4);
     assert!(matches!(result, Err(FormatError::Label { index: 1, found: 100, classes: 100 })));
-    let mut coarse = records(Variant::Hundred, &[3], 0);
+    let mut coarse = records(CifarVariant::Hundred, &[3], 0);
     coarse[0] = 20;
-    let result = read_cifar(&coarse, Variant::Hundred, 4);
+    let result = read_cifar(&coarse, CifarVariant::Hundred, 4);
     assert!(matches!(result, Err(FormatError::Label { index: 0, found: 20, classes: 20 })));
 }
 
 #[test]
 fn more_cifar_records_than_allowed_are_refused_even_when_compressed() {
-    let bytes = records(Variant::Ten, &[1, 2, 3], 0);
+    let bytes = records(CifarVariant::Ten, &[1, 2, 3], 0);
     for length in [Length::Exact(bytes.len() as u64), Length::AtMost(u64::MAX)] {
-        let result = cifar::read(&bytes[..], length, Variant::Ten, 2);
+        let result = cifar::read(&bytes[..], length, CifarVariant::Ten, 2);
         assert!(matches!(result, Err(FormatError::Length { expected: 6146, .. })), "{result:?}");
     }
 }

@@ -19,11 +19,11 @@ pub(crate) struct BenchArguments {
 pub(crate) enum BenchCommand {
     /// Infinite-width kernels, NNGP and NTK together
     Kernels(BenchCases),
-    /// Empirical tangent kernels of finite networks, in f32, beside the speed of a large matrix product
+    /// Empirical tangent kernels of finite networks, in f32, next to the speed of a large matrix product
     Ntk(DeviceCases),
-    /// Training steps, in f32, beside the speed of a large matrix product
+    /// Training steps, in f32, next to the speed of a large matrix product
     Train(DeviceCases),
-    /// Looks at networks while they train, probe by probe, beside their training steps
+    /// Measures networks while they train, probe by probe, next to their training steps
     Probes(ProbeCases),
 }
 

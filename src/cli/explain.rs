@@ -24,7 +24,7 @@ pub(crate) struct ExplainArguments {
     /// No forecasts from later snapshots
     #[arg(long)]
     pub(crate) no_forecast: bool,
-    /// The only folder in which the data of the run are looked for
+    /// The only folder in which the data of the run are searched for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
     /// Train only the I-th of N equal parts of the members, 1/4 for instance; parts may run at the same time, on machines that share the folder

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 use widthwise::memory::Bytes;
-use widthwise_theory::InputShape;
+use widthwise_theory::architecture::InputShape;
 
 use super::number::positive;
 use crate::cli::number::parse_shape;
@@ -36,7 +36,7 @@ pub(crate) struct KernelArguments {
     pub(crate) memory: Bytes,
     /// Numbers in the .npy files; computed in f64 either way
     #[arg(long, value_enum, default_value = "f64")]
-    pub(crate) storage: Precision,
+    pub(crate) storage: StoragePrecision,
     /// Rows and columns of a tile, instead of as many as fit into memory; changes no number
     #[arg(long, value_name = "ROWS", value_parser = RangedU64ValueParser::<usize>::new().range(1..=65536))]
     pub(crate) tile: Option<usize>,
@@ -58,7 +58,7 @@ pub(crate) struct KernelArguments {
     /// Largest difference at which kernels are equal, in units of the largest entry
     #[arg(long, value_name = "X", default_value_t = 1e-6, requires = "compare", value_parser = positive)]
     pub(crate) tolerance: f64,
-    /// The only folder in which data sets are looked for
+    /// The only folder in which data sets are searched for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
     /// Change a value of the architecture, for instance network.depth=5, or of the data set of CONFIG.toml:train, for instance
@@ -88,7 +88,7 @@ impl KernelName {
 
 /// `--storage`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Precision {
+pub(crate) enum StoragePrecision {
     /// Double precision
     F64,
     /// Single precision, half the disk; the error is measured

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 use widthwise::ensemble::Shard;
-use widthwise_theory::Parameterization;
+use widthwise_theory::architecture::Parameterization;
 
 /// `widthwise ladder`
 #[derive(Debug, Args)]
@@ -16,7 +16,7 @@ pub(crate) struct LadderArguments {
     pub(crate) config: PathBuf,
     /// Widths: FIRST..LAST, each twice the one before, or a list such as 64,128,256
     #[arg(long, value_name = "WIDTHS", default_value = "64..2048")]
-    pub(crate) widths: Widths,
+    pub(crate) widths: WidthList,
     /// Networks of each width, run.members if left out
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(2..=100_000))]
     pub(crate) seeds: Option<usize>,
@@ -35,7 +35,7 @@ pub(crate) struct LadderArguments {
     /// Change a value of the configuration, for instance network.depth=2; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// The only folder in which data sets are looked for
+    /// The only folder in which data sets are searched for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
 }
@@ -69,12 +69,12 @@ impl From<RatesOf> for Parameterization {
 
 /// Three or more widths, ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Widths(pub(crate) Vec<usize>);
+pub(crate) struct WidthList(pub(crate) Vec<usize>);
 
 /// Largest width of a ladder.
 const WIDEST: usize = 1 << 20;
 
-impl FromStr for Widths {
+impl FromStr for WidthList {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn widths_double_or_are_listed() {
-        let widths = |text: &str| text.parse::<Widths>().map(|widths| widths.0);
+        let widths = |text: &str| text.parse::<WidthList>().map(|widths| widths.0);
         assert_eq!(widths("64..1024").unwrap(), [64, 128, 256, 512, 1024]);
         assert_eq!(widths("48..200").unwrap(), [48, 96, 192]);
         assert_eq!(widths("512, 64,128,64").unwrap(), [64, 128, 512]);

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueHint};
-use widthwise_theory::InputShape;
+use widthwise_theory::architecture::InputShape;
 
-use super::kernel::Precision;
+use super::kernel::StoragePrecision;
 use crate::cli::number::parse_shape;
 use crate::cli::source::Source;
 
@@ -33,14 +33,14 @@ pub(crate) struct MonteCarloArguments {
     pub(crate) extrapolate: bool,
     /// Arithmetic of the networks
     #[arg(long, value_enum, default_value = "f64")]
-    pub(crate) precision: Precision,
+    pub(crate) precision: StoragePrecision,
     /// Seed of the networks, instead of that of the architecture's file
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// Channels, height and width of an example, as for `widthwise kernel`
     #[arg(long, value_name = "C,H,W", value_parser = parse_shape)]
     pub(crate) shape: Option<InputShape>,
-    /// The only folder in which data sets are looked for
+    /// The only folder in which data sets are searched for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
     /// Change a value of the architecture, for instance network.depth=5, or of the data set of CONFIG.toml:train, for instance

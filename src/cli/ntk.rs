@@ -7,9 +7,9 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueHint};
 use widthwise::memory::Bytes;
 use widthwise_probes::ntk::NtkOutput;
-use widthwise_theory::InputShape;
+use widthwise_theory::architecture::InputShape;
 
-use super::kernel::Precision;
+use super::kernel::StoragePrecision;
 use crate::cli::number::parse_shape;
 use crate::cli::source::Source;
 
@@ -57,10 +57,10 @@ pub(crate) struct NtkArguments {
     pub(crate) memory: Bytes,
     /// Precision of the computation; sums of many products are taken in parts
     #[arg(long, value_enum, default_value = "f32")]
-    pub(crate) precision: Precision,
+    pub(crate) precision: StoragePrecision,
     /// Numbers in the .npy files
     #[arg(long, value_enum, default_value = "f32")]
-    pub(crate) storage: Precision,
+    pub(crate) storage: StoragePrecision,
     /// Examples of a tile, instead of as many as fit into memory
     #[arg(long, value_name = "EXAMPLES", value_parser = RangedU64ValueParser::<usize>::new().range(1..=65536))]
     pub(crate) tile: Option<usize>,
@@ -70,7 +70,7 @@ pub(crate) struct NtkArguments {
     /// Forget an unfinished job of the same PREFIX
     #[arg(long)]
     pub(crate) restart: bool,
-    /// The only folder in which data sets are looked for
+    /// The only folder in which data sets are searched for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
     /// Change a value of the architecture of a network that is drawn, for instance network.width=512, or of the data set of

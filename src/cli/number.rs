@@ -1,6 +1,6 @@
 //! Numbers as the user types them.
 
-use widthwise_theory::InputShape;
+use widthwise_theory::architecture::InputShape;
 
 /// A finite number above 0.
 pub(crate) fn positive(text: &str) -> Result<f64, String> {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum, ValueHint};
 use widthwise::memory::Bytes;
-use widthwise_theory::{InputShape, OutputLoss};
+use widthwise_theory::architecture::InputShape;
+use widthwise_theory::dynamics::OutputLoss;
 
 use super::number::{below_one, not_negative, positive};
 use crate::cli::number::parse_shape;
@@ -38,10 +39,10 @@ pub(crate) struct PredictArguments {
     pub(crate) out: PathBuf,
     /// What predicts
     #[arg(long, value_enum, default_value = "ntk")]
-    pub(crate) method: Method,
+    pub(crate) method: PredictMethod,
     /// How networks are trained
     #[arg(long, value_enum, default_value = "flow")]
-    pub(crate) optimizer: Optimizer,
+    pub(crate) optimizer: PredictOptimizer,
     /// Step size; 1 for the flow
     #[arg(long, value_name = "X", value_parser = positive)]
     pub(crate) learning_rate: Option<f64>,
@@ -53,7 +54,7 @@ pub(crate) struct PredictArguments {
     pub(crate) times: Vec<f64>,
     /// Loss that training lowers; all but mse are integrated step by step
     #[arg(long, value_enum, default_value = "mse")]
-    pub(crate) loss: Loss,
+    pub(crate) loss: PredictLoss,
     /// Examples a step, in the order in which `widthwise run` takes them with --seed; all if left out
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     pub(crate) batch_size: Option<usize>,
@@ -93,7 +94,7 @@ pub(crate) struct PredictArguments {
     /// Most memory that the process may hold at any time, everything included
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     pub(crate) memory: Bytes,
-    /// The only folder in which data sets are looked for
+    /// The only folder in which data sets are searched for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
     /// Change a value of the architecture, for instance network.depth=5, or of the data set of CONFIG.toml:train, for instance
@@ -104,7 +105,7 @@ pub(crate) struct PredictArguments {
 
 /// `--method`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Method {
+pub(crate) enum PredictMethod {
     /// Posterior of the NNGP kernel
     Nngp,
     /// Ensemble of trained networks
@@ -118,7 +119,7 @@ pub(crate) enum Method {
     InfiniteDepth,
 }
 
-impl Method {
+impl PredictMethod {
     /// The name on the command line and in files.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -133,7 +134,7 @@ impl Method {
 
 /// `--optimizer`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Optimizer {
+pub(crate) enum PredictOptimizer {
     /// Gradient flow
     Flow,
     /// Full-batch gradient descent
@@ -144,7 +145,7 @@ pub(crate) enum Optimizer {
     Nesterov,
 }
 
-impl Optimizer {
+impl PredictOptimizer {
     /// The name on the command line and in files.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -163,7 +164,7 @@ impl Optimizer {
 
 /// `--loss`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Loss {
+pub(crate) enum PredictLoss {
     /// 1/2 sum (f - y)^2
     Mse,
     /// Softmax cross-entropy; targets are probabilities or classes
@@ -176,7 +177,7 @@ pub(crate) enum Loss {
     SquaredHinge,
 }
 
-impl Loss {
+impl PredictLoss {
     /// The name on the command line and in files.
     pub(crate) fn name(self) -> &'static str {
         match self {

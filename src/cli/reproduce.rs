@@ -14,7 +14,7 @@ pub(crate) struct ReproduceArguments {
     /// Folder of the results, reproduce/NAME if left out
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) out: Option<PathBuf>,
-    /// The only folder in which data sets are looked for
+    /// The only folder in which data sets are searched for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
     /// The size of the paper instead of a few minutes

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// One half of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Split {
+pub(crate) enum DataSplit {
     /// Training examples.
     Train,
     /// Test examples.
@@ -24,7 +24,7 @@ pub(crate) enum Source {
         /// Which data set.
         set: SetName,
         /// Which half.
-        split: Split,
+        split: DataSplit,
         /// Number of examples, where it is not that of the configuration, or all.
         count: Option<usize>,
     },
@@ -62,8 +62,8 @@ impl FromStr for Source {
             }
         };
         let split = match split {
-            "train" => Split::Train,
-            "test" => Split::Test,
+            "train" => DataSplit::Train,
+            "test" => DataSplit::Test,
             _ => return Err(refuse()),
         };
         if name.is_empty() || count == Some(0) {
@@ -84,7 +84,7 @@ impl fmt::Display for Source {
                     SetName::Known(name) => f.write_str(name)?,
                     SetName::Config(path) => write!(f, "{}", path.display())?,
                 }
-                f.write_str(if *split == Split::Train { ":train" } else { ":test" })?;
+                f.write_str(if *split == DataSplit::Train { ":train" } else { ":test" })?;
                 count.map_or(Ok(()), |count| write!(f, ":{count}"))
             }
         }
@@ -101,7 +101,7 @@ mod tests {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
         let set = SetName::Config(PathBuf::from("a:b.toml"));
-        let expected = Source::Set { set, split: Split::Test, count: None };
+        let expected = Source::Set { set, split: DataSplit::Test, count: None };
         assert_eq!("a:b.toml:test".parse(), Ok(expected));
         for wrong in ["x.txt", "mnist", "mnist:", "mnist:all", "mnist:train:0", "mnist:train:x", ":train", "mnist:5"] {
             assert!(wrong.parse::<Source>().unwrap_err().contains(".csv or a .npy"), "{wrong}");

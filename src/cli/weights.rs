@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use widthwise::record::weights::pytorch::Mapping;
-use widthwise_theory::InputShape;
+use widthwise_theory::architecture::InputShape;
 
 use crate::cli::number::parse_shape;
 
@@ -38,7 +38,7 @@ pub(crate) struct ExportArguments {
     pub(crate) out: PathBuf,
     /// Names, shapes and coordinates of the tensors
     #[arg(long, value_enum, default_value = "widthwise")]
-    pub(crate) layout: Layout,
+    pub(crate) layout: StateLayout,
     /// Which network of the run; the first if left out
     #[arg(long, value_name = "N")]
     pub(crate) member: Option<usize>,
@@ -49,7 +49,7 @@ pub(crate) struct ExportArguments {
 
 /// `--layout`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Layout {
+pub(crate) enum StateLayout {
     /// As every command here reads them, the architecture in the header
     Widthwise,
     /// As the state dict of an nn.Sequential

@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use widthwise::config::{GateKind, NetworkConfig};
 use widthwise::network::{build_architecture, draw_gates};
-use widthwise_theory::{Architecture, InputShape, TangentScale};
+use widthwise_theory::architecture::{Architecture, InputShape, TangentScale};
 
-use super::inputs::Examples;
+use super::inputs::FileExamples;
 use crate::cli::source::Source;
 
 /// Infinite-width kernels are of one output; the others have the same.
@@ -18,7 +18,7 @@ const OUTPUTS: usize = 1;
 pub(super) fn shape_of(
     asked: Option<InputShape>,
     network: &NetworkConfig,
-    sources: &[(&Source, &Examples)],
+    sources: &[(&Source, &FileExamples)],
 ) -> Result<InputShape> {
     let (_, first) = sources[0];
     let shape = match asked.or(first.shape) {
@@ -48,7 +48,7 @@ pub(super) fn architecture(
     network: &NetworkConfig,
     seed: u64,
     shape: InputShape,
-    left: &Examples,
+    left: &FileExamples,
 ) -> Result<Architecture> {
     architecture_with(network, seed, shape, left, OUTPUTS)
 }
@@ -61,7 +61,7 @@ pub(super) fn architecture_with(
     network: &NetworkConfig,
     seed: u64,
     shape: InputShape,
-    left: &Examples,
+    left: &FileExamples,
     outputs: usize,
 ) -> Result<Architecture> {
     let gates = if network.is_gated() {
@@ -152,14 +152,14 @@ mod tests {
     fn gates_that_do_not_fit_the_inputs_are_refused() {
         let network =
             load("[network]\nfamily = \"gated_deep_linear\"\ngates = { kind = \"task\", count = 8 }", &[]).unwrap();
-        let left = Examples { values: vec![1.0; 6], rows: 2, columns: 3, ..Examples::default() };
+        let left = FileExamples { values: vec![1.0; 6], rows: 2, columns: 3, ..FileExamples::default() };
         let message = architecture(&network, 1, InputShape::flat(3), &left).unwrap_err().to_string();
         assert!(message.contains("there are only 3 columns"), "{message}");
     }
 
     #[test]
     fn kernels_that_depend_on_the_width_say_so() {
-        let left = Examples { values: vec![1.0; 6], rows: 2, columns: 3, ..Examples::default() };
+        let left = FileExamples { values: vec![1.0; 6], rows: 2, columns: 3, ..FileExamples::default() };
         for (name, words) in [
             ("ntk", None),
             ("standard-layerwise", None),
@@ -180,8 +180,10 @@ mod tests {
     fn examples_of_another_size_are_named() {
         let network = load("[network]\ndepth = 1\n", &[]).unwrap();
         let (left, right): (Source, Source) = ("a.csv".parse().unwrap(), "b.csv".parse().unwrap());
-        let (three, two) =
-            (Examples { columns: 3, ..Examples::default() }, Examples { columns: 2, ..Examples::default() });
+        let (three, two) = (
+            FileExamples { columns: 3, ..FileExamples::default() },
+            FileExamples { columns: 2, ..FileExamples::default() },
+        );
         let message = shape_of(None, &network, &[(&left, &three), (&right, &two)]).unwrap_err().to_string();
         assert!(message.contains("b.csv has 2 columns, but an example has 3"), "{message}");
     }

@@ -11,9 +11,11 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use faer::Mat;
 use serde::Serialize;
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Padding, Parameterization, kernels,
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
 };
+use widthwise_theory::kernel::{Inputs, kernels};
 
 use networks::value;
 
@@ -26,7 +28,7 @@ use crate::terminal::console::Console;
 const PATIENCE_S: f64 = 20.0;
 
 /// One kernel computation: NNGP and tangent kernel of `examples` random inputs with themselves.
-struct Case {
+struct KernelCase {
     name: &'static str,
     architecture: Architecture,
     examples: usize,
@@ -34,7 +36,7 @@ struct Case {
 
 /// What a case took.
 #[derive(Debug, Serialize)]
-struct Timing {
+struct KernelTiming {
     event: &'static str,
     case: &'static str,
     examples: usize,
@@ -73,8 +75,8 @@ fn convolutions(depth: usize, readout: Layer) -> Architecture {
     architecture(IMAGE, layers)
 }
 
-fn cases() -> Vec<Case> {
-    let case = |name, architecture, examples| Case { name, architecture, examples };
+fn cases() -> Vec<KernelCase> {
+    let case = |name, architecture, examples| KernelCase { name, architecture, examples };
     let fc = |name, phi: Activation, depth, examples| case(name, dense(&phi, depth), examples);
     let flat = |name, examples| case(name, convolutions(5, Layer::Flatten), examples);
     let pooled = |name, depth, examples| case(name, convolutions(depth, Layer::GlobalAveragePool), examples);
@@ -97,7 +99,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// Distinct dual evaluations that a case asks for: layers x pairs x positions (pairs of them below a global average).
-fn dual_evaluations(case: &Case) -> f64 {
+fn dual_evaluations(case: &KernelCase) -> f64 {
     let n = case.examples as f64;
     let layers = &case.architecture.layers;
     let activations = layers.iter().filter(|layer| matches!(layer, Layer::Activation { .. })).count() as f64;
@@ -152,7 +154,7 @@ pub(crate) fn kernels_of_cases(arguments: &BenchCases, console: &Console) -> Res
     Ok(Exit::Done)
 }
 
-fn time(case: &Case, repeats: usize) -> Result<Timing> {
+fn time(case: &KernelCase, repeats: usize) -> Result<KernelTiming> {
     let features = case.architecture.input.features();
     let inputs = Inputs::new((0..case.examples * features).map(value).collect(), case.architecture.input)?;
     let run = || -> Result<f64> {
@@ -174,7 +176,7 @@ fn time(case: &Case, repeats: usize) -> Result<Timing> {
     seconds.sort_by(f64::total_cmp);
     let median_s = seconds[seconds.len() / 2];
     let threads = rayon::current_num_threads();
-    Ok(Timing {
+    Ok(KernelTiming {
         event: "bench",
         case: case.name,
         examples: case.examples,

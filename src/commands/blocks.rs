@@ -6,8 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::Result;
 use faer::MatMut;
 use rayon::prelude::*;
-use widthwise_theory::{
-    Architecture, Inputs, InputsView, KernelEngine, KernelTile, PreparedInputs, TheoryError, TileScratch, TrainedLayers,
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::kernel::{
+    Inputs, InputsView, KernelEngine, KernelTile, PreparedInputs, TileScratch, TrainedLayers,
 };
 
 /// Rows that a thread takes at once, at most.
@@ -18,12 +20,12 @@ const SAMPLE: usize = 4;
 
 /// Which of the kernels are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted {
+pub(super) struct WantedKernels {
     pub(super) nngp: bool,
     pub(super) ntk: bool,
 }
 
-impl Wanted {
+impl WantedKernels {
     /// Both.
     pub(super) const BOTH: Self = Self { nngp: true, ntk: true };
 
@@ -85,7 +87,7 @@ impl<'a> Blocks<'a> {
         Ok((2 * prepared.bytes() / count).saturating_mul(examples))
     }
 
-    /// Whether layers act on many positions, which makes pairs of examples dear.
+    /// Whether layers act on many positions, which makes pairs of examples expensive.
     pub(super) fn is_image(&self) -> bool {
         self.is_image
     }
@@ -95,7 +97,7 @@ impl<'a> Blocks<'a> {
         (self.left.examples(), self.right.as_ref().unwrap_or(&self.left).examples())
     }
 
-    /// Bytes that the threads need beside the result.
+    /// Bytes that the threads need besides the result.
     pub(super) fn scratch_bytes(&self) -> usize {
         rayon::current_num_threads() * self.engine.scratch_bytes()
     }
@@ -110,7 +112,7 @@ impl<'a> Blocks<'a> {
         &self,
         rows: Range<usize>,
         columns: Range<usize>,
-        wanted: Wanted,
+        wanted: WantedKernels,
         out: &mut [Vec<f64>],
     ) -> Result<(), TheoryError> {
         let (height, width) = (rows.len(), columns.len());
@@ -166,7 +168,7 @@ impl<'a> Blocks<'a> {
         result
     }
 
-    /// Bytes that the threads need beside the result for tiles of this size, one a thread.
+    /// Bytes that the threads need besides the result for tiles of this size, one a thread.
     pub(super) fn tile_bytes(&self, rows: usize, columns: usize) -> usize {
         self.scratch_bytes() + rayon::current_num_threads() * rows * columns * size_of::<f64>()
     }
@@ -186,7 +188,8 @@ fn strip(rows: usize) -> usize {
 mod tests {
     use widthwise::config::NetworkConfig;
     use widthwise::network::build_architecture;
-    use widthwise_theory::{InputShape, kernels};
+    use widthwise_theory::architecture::InputShape;
+    use widthwise_theory::kernel::kernels;
 
     use super::*;
 
@@ -202,9 +205,9 @@ mod tests {
             let blocks = Blocks::new(&architecture, TrainedLayers::All, &left, right).unwrap();
             for (rows, columns) in [(0..9, 0..blocks.size().1), (2..5, 2..4), (1..4, 1..4), (6..9, 3..4)] {
                 let mut out = [Vec::new(), Vec::new()];
-                blocks.compute(rows.clone(), columns.clone(), Wanted::BOTH, &mut out).unwrap();
+                blocks.compute(rows.clone(), columns.clone(), WantedKernels::BOTH, &mut out).unwrap();
                 let mut ntk = [Vec::new()];
-                let only = Wanted { nngp: false, ntk: true };
+                let only = WantedKernels { nngp: false, ntk: true };
                 blocks.compute(rows.clone(), columns.clone(), only, &mut ntk).unwrap();
                 assert_eq!(ntk[0], out[1]);
                 for (i, row) in rows.clone().enumerate() {

@@ -16,7 +16,7 @@ pub(super) const VARIATION: u64 = 10 << 20;
 /// Room for what heaps keep between large arrays, and for pages of the program that later work touches.
 const ROOM: u64 = 16 << 20;
 
-/// A need with what heaps keep beside arrays.
+/// A need with what heaps keep besides arrays.
 pub(super) fn roomy(bytes: u64) -> u64 {
     bytes.saturating_add(bytes / 50).saturating_add(ROOM)
 }
@@ -39,7 +39,7 @@ impl Budget {
         Self { whole: bytes, ..self }
     }
 
-    /// Bytes that may still be taken, beside the `held` ones of large arrays.
+    /// Bytes that may still be taken, next to the `held` ones of large arrays.
     pub(super) fn left(self, held: Bytes) -> u64 {
         let now = resident().map_or(PROGRAM + held.0, |now| now.0);
         let here = free().map_or(u64::MAX, |free| free.bytes.0.saturating_sub(SLACK));

@@ -1,4 +1,4 @@
-//! `widthwise check`: the verdict of a run, if asked with theory spoilt on purpose.
+//! `widthwise check`: the verdict of a run, if asked with theory changed on purpose.
 
 use anyhow::Result;
 use widthwise::config::ControlConfig;

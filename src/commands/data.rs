@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use serde::Serialize;
 use toml::Value;
-use widthwise_datasets::catalog::{self, CATALOG, Entry, MNIST};
+use widthwise_datasets::catalog::{self, CATALOG, CatalogEntry, MNIST};
 use widthwise_datasets::fetch::{FetchOptions, fetch};
 use widthwise_datasets::import::{ImportReport, import};
 use widthwise_datasets::locate::{Located, SearchPath, locate, write_folder};
@@ -13,7 +13,7 @@ use widthwise_datasets::verify::verify;
 use widthwise_datasets::{DataError, Dataset, DatasetSpec, ImageShape, bundled, load, spec};
 
 use super::Exit;
-use super::download::Download;
+use super::download::DownloadProgress;
 use crate::cli::{DataAction, DataArguments};
 use crate::terminal::columns::{Align, columns};
 use crate::terminal::console::{Colour, Console, remark};
@@ -36,7 +36,7 @@ pub(crate) fn execute(arguments: &DataArguments, console: &Console) -> Result<Ex
 /// Where the examples of a data set would come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
-enum Origin {
+enum DataOrigin {
     /// All files are in this folder.
     Present { folder: PathBuf },
     /// Some files are in this folder.
@@ -49,8 +49,8 @@ enum Origin {
     Generated,
 }
 
-impl Origin {
-    fn of(entry: &Entry, search: &SearchPath) -> Self {
+impl DataOrigin {
+    fn of(entry: &CatalogEntry, search: &SearchPath) -> Self {
         match locate(entry, search) {
             Located::Complete { folder, .. } => Self::Present { folder },
             Located::Incomplete { .. } if entry.id == MNIST.id && !search.explicit => Self::Bundled,
@@ -82,19 +82,19 @@ struct DatasetLine<'a> {
     train: usize,
     test: usize,
     #[serde(flatten)]
-    origin: Origin,
+    origin: DataOrigin,
 }
 
 impl<'a> DatasetLine<'a> {
-    fn of_entry(entry: &'a Entry, search: &SearchPath) -> Self {
-        let origin = Origin::of(entry, search);
-        let (train, test) = if origin == Origin::Bundled { bundled::EXAMPLES } else { entry.examples };
+    fn of_entry(entry: &'a CatalogEntry, search: &SearchPath) -> Self {
+        let origin = DataOrigin::of(entry, search);
+        let (train, test) = if origin == DataOrigin::Bundled { bundled::EXAMPLES } else { entry.examples };
         Self { event: "dataset", name: entry.id, shape: entry.shape, classes: entry.classes, train, test, origin }
     }
 
     fn of_generated(name: &'a str, made: &Dataset) -> Self {
         let (train, test) = (made.train.n, made.test.n);
-        let origin = Origin::Generated;
+        let origin = DataOrigin::Generated;
         Self { event: "dataset", name, shape: made.shape, classes: made.classes, train, test, origin }
     }
 
@@ -147,7 +147,7 @@ struct FileLine<'a> {
     state: Option<String>,
 }
 
-fn info_of_entry(entry: &'static Entry, search: &SearchPath, console: &Console) -> Result<()> {
+fn info_of_entry(entry: &'static CatalogEntry, search: &SearchPath, console: &Console) -> Result<()> {
     let line = DatasetLine::of_entry(entry, search);
     console.json(&line)?;
     console.line(format_args!("{}: {}", entry.id, entry.title))?;
@@ -208,7 +208,7 @@ fn fetch_all(names: &[String], data_dir: Option<&Path>, console: &Console) -> Re
     let entries = names.iter().map(|name| downloadable(name)).collect::<Result<Vec<_>>>()?;
     let target = write_folder(data_dir)?;
     for entry in entries {
-        let mut download = Download::new(console, entry.id);
+        let mut download = DownloadProgress::new(console, entry.id);
         let files = fetch(entry, &target, &FetchOptions::default(), &mut |progress| download.show(&progress))?;
         drop(download);
         let folder = target.join(entry.id);
@@ -218,7 +218,7 @@ fn fetch_all(names: &[String], data_dir: Option<&Path>, console: &Console) -> Re
     Ok(())
 }
 
-fn downloadable(name: &str) -> Result<&'static Entry> {
+fn downloadable(name: &str) -> Result<&'static CatalogEntry> {
     let ids = || CATALOG.iter().map(|entry| entry.id).collect::<Vec<_>>();
     match (catalog::find(name), name.parse::<DatasetSpec>()) {
         (Some(entry), _) => Ok(entry),
@@ -275,10 +275,10 @@ mod tests {
         let empty = tempfile::tempdir().unwrap();
         let folders = vec![empty.path().to_path_buf()];
         let named = SearchPath { folders: folders.clone(), explicit: true };
-        assert_eq!(Origin::of(&MNIST, &named), Origin::Absent);
+        assert_eq!(DataOrigin::of(&MNIST, &named), DataOrigin::Absent);
         let usual = SearchPath { folders, explicit: false };
-        assert_eq!(Origin::of(&MNIST, &usual), Origin::Bundled);
-        assert!(Origin::Absent.text("mnist").contains("widthwise data fetch mnist"));
+        assert_eq!(DataOrigin::of(&MNIST, &usual), DataOrigin::Bundled);
+        assert!(DataOrigin::Absent.text("mnist").contains("widthwise data fetch mnist"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::terminal::console::{Console, remark};
 const JSON_STRIDE: u64 = 8 << 20;
 
 /// Shows the progress of one data set.
-pub(super) struct Download<'a> {
+pub(super) struct DownloadProgress<'a> {
     console: &'a Console,
     id: &'static str,
     bar: Option<ProgressBar>,
@@ -20,7 +20,7 @@ pub(super) struct Download<'a> {
 }
 
 #[derive(Serialize)]
-struct Event<'a> {
+struct DownloadEvent<'a> {
     event: &'static str,
     dataset: &'a str,
     file: &'a str,
@@ -36,7 +36,7 @@ struct Event<'a> {
     is_verified: Option<bool>,
 }
 
-impl<'a> Download<'a> {
+impl<'a> DownloadProgress<'a> {
     pub(super) fn new(console: &'a Console, id: &'static str) -> Self {
         Self { console, id, bar: None, told: 0 }
     }
@@ -71,7 +71,7 @@ impl<'a> Download<'a> {
     }
 
     fn tell(&mut self, progress: &Progress<'_>) {
-        let blank = |event, file| Event {
+        let blank = |event, file| DownloadEvent {
             event,
             dataset: self.id,
             file,
@@ -85,21 +85,23 @@ impl<'a> Download<'a> {
             Progress::Present { file } => blank("present", *file),
             Progress::Started { file, url, resumed_from, total } => {
                 self.told = *resumed_from;
-                Event { url: Some(url), bytes: Some(*resumed_from), total: *total, ..blank("started", file) }
+                DownloadEvent { url: Some(url), bytes: Some(*resumed_from), total: *total, ..blank("started", file) }
             }
             Progress::Advanced { done, .. } if *done < self.told.saturating_add(JSON_STRIDE) => return,
             Progress::Advanced { file, done, total } => {
                 self.told = *done;
-                Event { bytes: Some(*done), total: *total, ..blank("advanced", file) }
+                DownloadEvent { bytes: Some(*done), total: *total, ..blank("advanced", file) }
             }
             Progress::Failed { file, url, reason } => {
-                Event { url: Some(url), reason: Some(reason), ..blank("failed", file) }
+                DownloadEvent { url: Some(url), reason: Some(reason), ..blank("failed", file) }
             }
-            Progress::Finished { file, verified } => Event { is_verified: Some(*verified), ..blank("finished", file) },
+            Progress::Finished { file, verified } => {
+                DownloadEvent { is_verified: Some(*verified), ..blank("finished", file) }
+            }
             Progress::Unpacked { file } => blank("unpacked", file),
             Progress::SetAside { from, to } => {
                 let (from, to) = (from.display().to_string(), to.display().to_string());
-                let _ = self.console.json(&Event { reason: Some(&to), ..blank("set_aside", &from) });
+                let _ = self.console.json(&DownloadEvent { reason: Some(&to), ..blank("set_aside", &from) });
                 return;
             }
         };

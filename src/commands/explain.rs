@@ -92,7 +92,7 @@ fn print_forecasts(folder: &Path, console: &Console) -> Result<()> {
     let Some(first) = rows.first() else { return Ok(()) };
     let tolerance = first.tolerance;
     console.detail(format_args!(
-        "steps for which the kernel of a snapshot, frozen, foretells training to {tolerance} of its residual (member {})",
+        "steps for which the kernel of a snapshot, frozen, forecasts training to {tolerance} of its residual (member {})",
         first.member
     ))?;
     let mut table = vec![["step", "horizon", "loss decades", "error at the end"].map(str::to_owned)];

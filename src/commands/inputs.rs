@@ -7,13 +7,13 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use widthwise::config::{self, DatasetConfig};
 use widthwise::record::npy;
-use widthwise_datasets::catalog::{self, Entry};
+use widthwise_datasets::catalog::{self, CatalogEntry};
 use widthwise_datasets::locate::{Located, SearchPath, locate};
 use widthwise_datasets::{DataError, DatasetSpec, Prepared, Table, prepare, table};
-use widthwise_theory::InputShape;
+use widthwise_theory::architecture::InputShape;
 
 use super::overrides::of_data;
-use crate::cli::source::{SetName, Source, Split};
+use crate::cli::source::{DataSplit, SetName, Source};
 use crate::terminal::console::Console;
 
 /// Seed of the subset of a data set that comes without a configuration: that of an experiment.
@@ -21,14 +21,14 @@ const SEED: u64 = 1;
 
 /// Examples as read, `rows x columns` row-major.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Examples {
+pub(super) struct FileExamples {
     pub(super) values: Vec<f64>,
     pub(super) rows: usize,
     pub(super) columns: usize,
     /// Of a data set, which knows it.
     pub(super) shape: Option<InputShape>,
     /// Of a data set, which has them.
-    pub(super) targets: Option<Targets>,
+    pub(super) targets: Option<FileTargets>,
     /// Sizes of an example in an array of more than two dimensions; empty otherwise.
     pub(super) dimensions: Vec<usize>,
     /// What was taken for something else than numbers, in sentences without their beginning.
@@ -37,7 +37,7 @@ pub(super) struct Examples {
     pub(super) starts_with_numbering: bool,
 }
 
-impl Examples {
+impl FileExamples {
     /// Refuses a shape that takes the dimensions of an array in another order.
     ///
     /// # Errors
@@ -76,14 +76,14 @@ fn times(sizes: &[usize]) -> String {
 
 /// What the rows of a file are; a vector is one example of several features, or several examples of one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rows {
+pub(super) enum RowMeaning {
     Inputs,
     Targets,
 }
 
 /// What the examples should be mapped to.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Targets {
+pub(super) struct FileTargets {
     /// `examples x outputs`, row-major.
     pub(super) values: Vec<f64>,
     pub(super) outputs: usize,
@@ -91,7 +91,7 @@ pub(super) struct Targets {
     pub(super) labels: Vec<u8>,
 }
 
-/// Reads examples and says how many. `other` is a source beside this one: of a data set, each takes the number of examples of
+/// Reads examples and says how many. `other` is a source next to this one: of a data set, each takes the number of examples of
 /// its own split, and both see the same preprocessing.
 ///
 /// `set` are the overrides of the command, of which a configuration reads those of its data set.
@@ -105,9 +105,9 @@ pub(super) fn read(
     data_dir: Option<&Path>,
     set: &[String],
     console: &Console,
-) -> Result<Examples> {
+) -> Result<FileExamples> {
     let examples = match source {
-        Source::File(path) => read_file(path, Rows::Inputs)?,
+        Source::File(path) => read_file(path, RowMeaning::Inputs)?,
         Source::Set { set: name, split, .. } => {
             read_split(name, *split, [Some(source), other], data_dir, &of_data(set))?
         }
@@ -121,7 +121,7 @@ pub(super) fn expected_bytes(source: &Source, data_dir: Option<&Path>) -> u64 {
     match source {
         Source::File(path) => expected_file_bytes(path),
         Source::Set { set: SetName::Known(name), count, .. } => {
-            let chosen = |entry: &Entry| count.unwrap_or(0) as u64 * entry.shape.len() as u64 * 8;
+            let chosen = |entry: &CatalogEntry| count.unwrap_or(0) as u64 * entry.shape.len() as u64 * 8;
             catalog::find(name).map_or(0, |entry| whole_bytes(entry, data_dir) + chosen(entry))
         }
         Source::Set { .. } => 0,
@@ -146,26 +146,26 @@ pub(super) fn file_size(path: &Path) -> Option<[usize; 2]> {
 }
 
 /// Sizes of examples that are not read yet, where they are known before: enough to know the architecture by.
-pub(super) fn outline(source: &Source) -> Option<Examples> {
+pub(super) fn outline(source: &Source) -> Option<FileExamples> {
     match source {
         Source::File(path) => {
             let [rows, columns] = file_size(path)?;
-            Some(Examples { rows, columns, ..Examples::default() })
+            Some(FileExamples { rows, columns, ..FileExamples::default() })
         }
         Source::Set { set: SetName::Known(name), count, .. } => {
             let entry = catalog::find(name)?;
-            let targets = Targets { values: Vec::new(), outputs: entry.classes, labels: Vec::new() };
+            let targets = FileTargets { values: Vec::new(), outputs: entry.classes, labels: Vec::new() };
             let shape =
                 InputShape { channels: entry.shape.channels, height: entry.shape.height, width: entry.shape.width };
             let (rows, columns) = ((*count)?, entry.shape.len());
-            Some(Examples { rows, columns, shape: Some(shape), targets: Some(targets), ..Examples::default() })
+            Some(FileExamples { rows, columns, shape: Some(shape), targets: Some(targets), ..FileExamples::default() })
         }
         Source::Set { .. } => None,
     }
 }
 
 /// Bytes of a data set before any example is chosen; what is not found is bundled and small, or refused later.
-fn whole_bytes(entry: &Entry, data_dir: Option<&Path>) -> u64 {
+fn whole_bytes(entry: &CatalogEntry, data_dir: Option<&Path>) -> u64 {
     match SearchPath::new(data_dir).map(|search| locate(entry, &search)) {
         Ok(Located::Complete { .. }) => entry.files.iter().map(|file| file.bytes).sum(),
         _ => 0,
@@ -180,7 +180,7 @@ fn is_npy(path: &Path) -> bool {
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn read_file(path: &Path, what: Rows) -> Result<Examples> {
+pub(super) fn read_file(path: &Path, what: RowMeaning) -> Result<FileExamples> {
     let examples = if is_npy(path) { read_npy(path, what)? } else { read_table(path)? };
     ensure!(examples.rows > 0 && examples.columns > 0, "{} holds no numbers; one row is one example", path.display());
     if let Some(index) = examples.values.iter().position(|value| !value.is_finite()) {
@@ -191,38 +191,38 @@ pub(super) fn read_file(path: &Path, what: Rows) -> Result<Examples> {
 }
 
 /// An array whose first dimension counts the examples.
-fn read_npy(path: &Path, what: Rows) -> Result<Examples> {
+fn read_npy(path: &Path, what: RowMeaning) -> Result<FileExamples> {
     let npy::Array { shape, values } = npy::read_array(path)?;
     let (rows, dimensions) = match (shape.as_slice(), what) {
-        (&[count], Rows::Inputs) => (1, vec![count]),
-        (&[count], Rows::Targets) => (count, vec![1]),
+        (&[count], RowMeaning::Inputs) => (1, vec![count]),
+        (&[count], RowMeaning::Targets) => (count, vec![1]),
         (all, _) => (all[0], all[1..].to_vec()),
     };
     ensure!(
-        what == Rows::Inputs || dimensions.iter().filter(|size| **size > 1).count() < 2,
+        what == RowMeaning::Inputs || dimensions.iter().filter(|size| **size > 1).count() < 2,
         "{} holds an array of {}, but targets are one row an example; give an array with 1 or 2 dimensions",
         path.display(),
         times(&shape)
     );
     let columns = if values.is_empty() { 0 } else { values.len() / rows };
     let dimensions = if dimensions.len() > 1 { dimensions } else { Vec::new() };
-    Ok(Examples { values, rows, columns, dimensions, ..Examples::default() })
+    Ok(FileExamples { values, rows, columns, dimensions, ..FileExamples::default() })
 }
 
-fn read_table(path: &Path) -> Result<Examples> {
+fn read_table(path: &Path) -> Result<FileExamples> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let Table { values, rows, columns, remarks, starts_with_numbering } =
         table::read(BufReader::new(file)).with_context(|| path.display().to_string())?;
-    Ok(Examples { values, rows, columns, remarks, starts_with_numbering, ..Examples::default() })
+    Ok(FileExamples { values, rows, columns, remarks, starts_with_numbering, ..FileExamples::default() })
 }
 
 fn read_split(
     set: &SetName,
-    split: Split,
+    split: DataSplit,
     sources: [Option<&Source>; 2],
     data_dir: Option<&Path>,
     overrides: &[String],
-) -> Result<Examples> {
+) -> Result<FileExamples> {
     let (dataset, seed) = match set {
         SetName::Known(name) => {
             let source = name.parse::<DatasetSpec>();
@@ -234,10 +234,10 @@ fn read_split(
     let mut preprocessing = dataset.preprocessing;
     for source in sources.into_iter().flatten() {
         match source {
-            Source::Set { set: same, split: Split::Train, count: Some(count) } if same == set => {
+            Source::Set { set: same, split: DataSplit::Train, count: Some(count) } if same == set => {
                 preprocessing.train = Some(*count);
             }
-            Source::Set { set: same, split: Split::Test, count: Some(count) } if same == set => {
+            Source::Set { set: same, split: DataSplit::Test, count: Some(count) } if same == set => {
                 preprocessing.test = Some(*count);
             }
             _ => {}
@@ -245,15 +245,15 @@ fn read_split(
     }
     let raw = widthwise::data::load(&dataset.source, data_dir, seed)?;
     let Prepared { shape, outputs, classes, train, test, .. } = prepare(&raw, &preprocessing, seed)?;
-    let chosen = if split == Split::Train { train } else { test };
+    let chosen = if split == DataSplit::Train { train } else { test };
     let labels = if classes > 0 { chosen.labels } else { Vec::new() };
-    Ok(Examples {
+    Ok(FileExamples {
         rows: chosen.n,
         columns: shape.len(),
         values: chosen.inputs,
         shape: Some(InputShape { channels: shape.channels, height: shape.height, width: shape.width }),
-        targets: Some(Targets { values: chosen.targets, outputs, labels }),
-        ..Examples::default()
+        targets: Some(FileTargets { values: chosen.targets, outputs, labels }),
+        ..FileExamples::default()
     })
 }
 
@@ -278,9 +278,10 @@ mod tests {
         let (csv, npy_path) = (folder.path().join("x.csv"), folder.path().join("x.NPY"));
         std::fs::write(&csv, "a, b\n# a remark\n1, -2.5e-3\n\n3,4\n").unwrap();
         npy::write(&npy_path, &Mat::from_fn(2, 2, |i, j| [[1.0, -2.5e-3], [3.0, 4.0]][i][j])).unwrap();
-        let expected = Examples { values: vec![1.0, -2.5e-3, 3.0, 4.0], rows: 2, columns: 2, ..Examples::default() };
-        assert_eq!(read_file(&csv, Rows::Inputs).unwrap(), expected);
-        assert_eq!(read_file(&npy_path, Rows::Inputs).unwrap(), expected);
+        let expected =
+            FileExamples { values: vec![1.0, -2.5e-3, 3.0, 4.0], rows: 2, columns: 2, ..FileExamples::default() };
+        assert_eq!(read_file(&csv, RowMeaning::Inputs).unwrap(), expected);
+        assert_eq!(read_file(&npy_path, RowMeaning::Inputs).unwrap(), expected);
         assert_eq!(expected_bytes(&Source::File(npy_path), None), 32);
     }
 
@@ -296,7 +297,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("x.csv");
             std::fs::write(&path, text).unwrap();
-            let message = format!("{:#}", read_file(&path, Rows::Inputs).unwrap_err());
+            let message = format!("{:#}", read_file(&path, RowMeaning::Inputs).unwrap_err());
             assert!(message.contains(expected), "{message}");
         }
     }

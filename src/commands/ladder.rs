@@ -6,14 +6,14 @@ use anyhow::Result;
 use serde::Serialize;
 use widthwise::config;
 use widthwise::ladder::{
-    Fit, LadderOptions, LadderOutcome, LadderReport, Statistic, growing, ladder_experiment, run_ladder,
+    Fit, FitStatistic, LadderOptions, LadderOutcome, LadderReport, growing, ladder_experiment, run_ladder,
 };
 use widthwise::signals::StopFlag;
 use widthwise::verdict::Verdict;
 
 use super::Exit;
 use super::claims::painted;
-use super::overrides::Reader;
+use super::overrides::ConfigCommand;
 use super::run::unfinished;
 use crate::cli::LadderArguments;
 use crate::terminal::columns::{Align, columns, number};
@@ -28,7 +28,7 @@ struct FitLine<'a> {
 }
 
 #[derive(Serialize)]
-struct EndLine<'a> {
+struct LadderEndLine<'a> {
     event: &'static str,
     /// `judged`, `unfinished` or `interrupted`.
     outcome: &'static str,
@@ -45,7 +45,7 @@ struct EndLine<'a> {
 /// A configuration that is refused, a folder of something else, and whatever stops training.
 pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<Exit> {
     let loaded = config::load(Some(&arguments.config), &arguments.set)?;
-    let reader = Reader::Ladder { has_members: arguments.seeds.is_some(), has_steps: arguments.coordinates };
+    let reader = ConfigCommand::Ladder { has_members: arguments.seeds.is_some(), has_steps: arguments.coordinates };
     reader.expect_read(&arguments.set, loaded.network.is_gated())?;
     let members = arguments.seeds.unwrap_or(loaded.run.members).max(2);
     let kind = if arguments.coordinates { "coordinates" } else { "ladder" };
@@ -67,7 +67,7 @@ pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<
     // Takes the bar away, also before an error is told.
     drop(monitor);
     let networks = options.widths.len() * members;
-    let end = |outcome, verdict, diverged| EndLine {
+    let end = |outcome, verdict, diverged| LadderEndLine {
         event: "end",
         outcome,
         verdict,
@@ -106,9 +106,10 @@ fn print(report: &LadderReport, console: &Console) -> Result<()> {
     let heading =
         ["quantity", "layer", "exponent", "95 % interval", "median's", "declared", "accepted", "widths", "verdict"];
     let mut exponents = vec![heading.map(str::to_owned)];
-    for fit in report.fits.iter().filter(|fit| fit.statistic == Statistic::ExponentOfMean) {
+    for fit in report.fits.iter().filter(|fit| fit.statistic == FitStatistic::ExponentOfMean) {
         let is_median = |other: &&Fit| {
-            other.statistic == Statistic::ExponentOfMedian && (other.quantity, other.layer) == (fit.quantity, fit.layer)
+            other.statistic == FitStatistic::ExponentOfMedian
+                && (other.quantity, other.layer) == (fit.quantity, fit.layer)
         };
         let median = report.fits.iter().find(is_median).and_then(|median| median.value);
         exponents.push([
@@ -128,7 +129,7 @@ fn print(report: &LadderReport, console: &Console) -> Result<()> {
     }
     let heading = ["at infinite width", "value", "std_error", "theory", "z", "verdict"];
     let mut limits = vec![heading.map(str::to_owned)];
-    for fit in report.fits.iter().filter(|fit| fit.statistic == Statistic::Limit) {
+    for fit in report.fits.iter().filter(|fit| fit.statistic == FitStatistic::Limit) {
         let shown = |value: Option<f64>, digits| value.map_or_else(|| "-".to_owned(), |value| number(value, digits));
         let z = fit.z.map_or_else(|| "-".to_owned(), |z| format!("{z:+.2}"));
         let cells = [shown(fit.value, 5), shown(fit.std_error, 2), shown(fit.declared, 5), z];

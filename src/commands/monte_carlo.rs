@@ -1,31 +1,32 @@
-//! `widthwise monte-carlo`: kernels as means over finite networks, beside the infinite-width ones.
+//! `widthwise monte-carlo`: kernels as means over finite networks, next to the infinite-width ones.
 
 use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device};
 use faer::Mat;
 use serde::Serialize;
 use widthwise::ensemble::{Job, Shard};
-use widthwise::entries::{Entries, sound_kernels};
+use widthwise::entries::{Entries, finite_kernels};
 use widthwise::monte_carlo::{Sampled, Sampling, extrapolate, sample_kernels};
 use widthwise::need;
 use widthwise::record::npy;
 use widthwise::signals::StopFlag;
-use widthwise_theory::{Inputs, TheoryError};
+use widthwise_theory::TheoryError;
+use widthwise_theory::kernel::Inputs;
 
 use super::Exit;
 use super::architecture::{architecture, shape_of};
 use super::inputs::read;
 use super::kernel::{expect_prefix, with_ending};
 use super::outputs::try_out;
-use super::overrides::Reader;
-use crate::cli::{MonteCarloArguments, Precision};
+use super::overrides::ConfigCommand;
+use crate::cli::{MonteCarloArguments, StoragePrecision};
 use crate::terminal::columns::{Align, columns, number};
 use crate::terminal::console::Console;
 use crate::terminal::progress::monitor;
 
-/// One kernel beside its prediction.
+/// One kernel next to its prediction.
 #[derive(Debug, Serialize)]
-struct Comparison {
+struct KernelComparison {
     event: &'static str,
     kernel: &'static str,
     members: usize,
@@ -49,7 +50,7 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
             try_out(&file(name, what))?;
         }
     }
-    let reader = Reader::Network {
+    let reader = ConfigCommand::Network {
         command: "monte-carlo",
         sources: vec![&arguments.inputs],
         draws: arguments.seed.is_none(),
@@ -70,12 +71,12 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         seed: arguments.seed.unwrap_or(seed),
         device: Device::flex(),
         dtype: match arguments.precision {
-            Precision::F64 => DType::F64,
-            Precision::F32 => DType::F32,
+            StoragePrecision::F64 => DType::F64,
+            StoragePrecision::F32 => DType::F32,
         },
     };
     let wide = arguments.width.map_or_else(|| architecture.clone(), |width| architecture.with_hidden_width(width));
-    let bytes = if arguments.precision == Precision::F64 { 8 } else { 4 };
+    let bytes = if arguments.precision == StoragePrecision::F64 { 8 } else { 4 };
     let need = need::sampled_kernels(&wide, bytes, inputs.examples())?;
     need::expect_network(&wide, need, "a network and its kernels")?;
     console.note(format_args!("drawing {} networks", sampling.members));
@@ -96,7 +97,7 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         sampled = extrapolate(&narrow, &sampled);
     }
     drop(monitor);
-    let predicted = match sound_kernels(&wide, &inputs, None) {
+    let predicted = match finite_kernels(&wide, &inputs, None) {
         Ok(kernels) => Some([kernels.nngp, kernels.ntk]),
         Err(TheoryError::NoPrediction { reason }) => {
             console.note(format_args!("nothing to compare with: {reason}"));
@@ -133,7 +134,7 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
     Ok(Exit::Done)
 }
 
-fn compare(kernel: &'static str, members: usize, found: &Sampled, predicted: Option<&Mat<f64>>) -> Comparison {
+fn compare(kernel: &'static str, members: usize, found: &Sampled, predicted: Option<&Mat<f64>>) -> KernelComparison {
     let n = found.mean.nrows();
     let mean_diagonal = |matrix: &Mat<f64>| (0..n).map(|i| matrix[(i, i)]).sum::<f64>() / n as f64;
     let distinct = || (0..n).flat_map(|j| (0..=j).map(move |i| (i, j)));
@@ -144,7 +145,7 @@ fn compare(kernel: &'static str, members: usize, found: &Sampled, predicted: Opt
             largest.max((found.mean[entry] - predicted[entry]).abs() / error)
         })
     });
-    Comparison {
+    KernelComparison {
         event: "monte_carlo",
         kernel,
         members,

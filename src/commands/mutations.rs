@@ -5,7 +5,7 @@ use std::fs;
 use faer::Mat;
 use widthwise::record::npy;
 
-use super::inputs::{Rows, read_file};
+use super::inputs::{RowMeaning, read_file};
 use super::mutator::survive;
 
 /// Lets the reader see the damaged copies under this name.
@@ -14,7 +14,7 @@ fn read_as(name: &str, seed: u64, cases: usize, valid: &[Vec<u8>]) {
     let path = folder.path().join(name);
     survive(name, seed, cases, valid, |bytes| {
         fs::write(&path, bytes).unwrap();
-        let examples = read_file(&path, Rows::Inputs).map_err(|error| format!("{error:#}"))?;
+        let examples = read_file(&path, RowMeaning::Inputs).map_err(|error| format!("{error:#}"))?;
         assert_eq!(examples.values.len(), examples.rows * examples.columns);
         assert!(examples.rows > 0 && examples.columns > 0 && examples.values.iter().all(|value| value.is_finite()));
         Ok(())

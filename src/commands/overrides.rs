@@ -5,14 +5,14 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use widthwise::config::{self, NetworkConfig};
 
-use crate::cli::source::{SetName, Source, Split};
+use crate::cli::source::{DataSplit, SetName, Source};
 
 /// The tables of a configuration.
 const TABLES: [&str; 8] = ["run", "dataset", "network", "training", "probes", "claims", "control", "explain"];
 
 /// A command that takes `--set`, with what else it was told.
 #[derive(Debug, Clone)]
-pub(crate) enum Reader<'a> {
+pub(crate) enum ConfigCommand<'a> {
     /// `run`, which reads the whole experiment but for what it has options for. So does `config check`, which has none.
     Run {
         /// Whether it has `--output`.
@@ -48,7 +48,7 @@ struct Keys {
     hint: Option<&'static str>,
 }
 
-impl Reader<'_> {
+impl ConfigCommand<'_> {
     /// The name of the command.
     fn command(&self) -> &'static str {
         match self {
@@ -91,7 +91,7 @@ impl Reader<'_> {
             Self::Network { sources, draws, has_width, .. } => {
                 let is_config = |source: &&&Source| matches!(source, Source::Set { set: SetName::Config(_), .. });
                 let configured: Vec<_> = sources.iter().filter(is_config).collect();
-                let counted = |wanted: Split| {
+                let counted = |wanted: DataSplit| {
                     let is_counted = |source: &&&&Source| match source {
                         Source::Set { split, count, .. } => *split == wanted && count.is_some(),
                         Source::File(_) => false,
@@ -110,9 +110,9 @@ impl Reader<'_> {
                 }
                 let mut idle = Vec::new();
                 idle.extend(has_width.then_some(("network.width", "--width stands in for it")));
-                let count = "the count beside the source stands in for it";
-                idle.extend(counted(Split::Train).then_some(("dataset.preprocessing.train", count)));
-                idle.extend(counted(Split::Test).then_some(("dataset.preprocessing.test", count)));
+                let count = "the count next to the source stands in for it";
+                idle.extend(counted(DataSplit::Train).then_some(("dataset.preprocessing.train", count)));
+                idle.extend(counted(DataSplit::Test).then_some(("dataset.preprocessing.test", count)));
                 Keys { read, idle, hint }
             }
         }
@@ -219,8 +219,8 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn network<'a>(sources: &'a [Source], draws: bool, has_width: bool) -> Reader<'a> {
-        Reader::Network { command: "kernel", sources: sources.iter().collect(), draws, has_width }
+    fn network<'a>(sources: &'a [Source], draws: bool, has_width: bool) -> ConfigCommand<'a> {
+        ConfigCommand::Network { command: "kernel", sources: sources.iter().collect(), draws, has_width }
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
         }
         Cli::command().get_subcommands().for_each(|command| collect(command, "", &mut with_set));
         with_set.sort();
-        // Each of them goes through `Reader`; a new one has to as well.
+        // Each of them goes through `ConfigCommand`; a new one has to as well.
         let known = ["config check", "kernel", "ladder", "monte-carlo", "ntk", "predict", "run", "weights import"];
         assert_eq!(with_set, known);
     }
@@ -245,9 +245,9 @@ mod tests {
         let keys = all_keys();
         assert!(keys.len() > 40, "{keys:?}");
         let (file, config) = ([source("x.csv")], [source("e.toml:train")]);
-        let ladder = Reader::Ladder { has_members: false, has_steps: false };
+        let ladder = ConfigCommand::Ladder { has_members: false, has_steps: false };
         for (reader, tables) in [
-            (Reader::Run { has_output: false, has_device: false }, TABLES.as_slice()),
+            (ConfigCommand::Run { has_output: false, has_device: false }, TABLES.as_slice()),
             (
                 ladder,
                 &[
@@ -269,7 +269,7 @@ mod tests {
                 let text = format!("{key}=1");
                 let found = reader.expect_read(std::slice::from_ref(&text), false);
                 let not_read = ["run.output", "run.checkpoint_every", "run.keep_weights", "network.width"];
-                let is_ladder = matches!(reader, Reader::Ladder { .. });
+                let is_ladder = matches!(reader, ConfigCommand::Ladder { .. });
                 let is_read = tables.iter().any(|table| is_within(key, table))
                     && !(is_ladder && not_read.contains(&key.as_str()));
                 assert_eq!(found.is_ok(), is_read, "{reader:?} {key}");
@@ -283,17 +283,18 @@ mod tests {
 
     #[test]
     fn what_something_else_decides_is_refused() {
-        let refused =
-            |reader: &Reader<'_>, text: &str| reader.expect_read(&[text.to_owned()], false).unwrap_err().to_string();
+        let refused = |reader: &ConfigCommand<'_>, text: &str| {
+            reader.expect_read(&[text.to_owned()], false).unwrap_err().to_string()
+        };
         let counted = [source("e.toml:train:5"), source("e.toml:test")];
         let reader = network(&counted, false, true);
         assert!(refused(&reader, "dataset.preprocessing.train=3").contains("the count beside the source"));
         assert!(reader.expect_read(&["dataset.preprocessing.test=3".to_owned()], false).is_ok());
         assert!(refused(&reader, "network.width=3").contains("--width"));
-        let ladder = Reader::Ladder { has_members: true, has_steps: true };
+        let ladder = ConfigCommand::Ladder { has_members: true, has_steps: true };
         assert!(refused(&ladder, "run.members=3").contains("--seeds"));
         assert!(refused(&ladder, "training.stop.steps=3").contains("--coordinates"));
-        let run = Reader::Run { has_output: true, has_device: true };
+        let run = ConfigCommand::Run { has_output: true, has_device: true };
         assert!(refused(&run, "run.output=a").contains("--output"));
         assert!(refused(&run, "run.device=cuda").contains("--device"));
         let file = [source("x.csv")];

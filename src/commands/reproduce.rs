@@ -33,7 +33,7 @@ struct RowLine<'a> {
 }
 
 #[derive(Serialize)]
-struct EndLine<'a> {
+struct RecipeEndLine<'a> {
     event: &'static str,
     verdict: Verdict,
     folder: &'a Path,
@@ -73,7 +73,7 @@ pub(crate) fn execute(arguments: &ReproduceArguments, console: &Console) -> Resu
         }
     };
     print(&found, console)?;
-    console.json(&EndLine { event: "end", verdict: found.verdict, folder: &options.folder })?;
+    console.json(&RecipeEndLine { event: "end", verdict: found.verdict, folder: &options.folder })?;
     console.line(format_args!("table, numbers and figure: {}", options.folder.display()))?;
     Ok(Exit::of_verdict(found.verdict))
 }

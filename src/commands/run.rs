@@ -11,14 +11,14 @@ use widthwise::training::Outcome;
 use widthwise::verdict::Verdict;
 
 use super::claims::painted;
-use super::overrides::Reader;
+use super::overrides::ConfigCommand;
 use super::{Exit, claims};
 use crate::cli::RunArguments;
 use crate::terminal::console::{Colour, Console};
 use crate::terminal::progress;
 
 #[derive(Serialize)]
-struct EndLine<'a> {
+struct RunEndLine<'a> {
     event: &'static str,
     outcome: &'a Outcome,
     folder: &'a Path,
@@ -56,7 +56,7 @@ struct PlanLine<'a> {
 /// # Errors
 /// A configuration that is refused, and whatever stops a run.
 pub(crate) fn execute(arguments: &RunArguments, console: &Console) -> Result<Exit> {
-    let reader = Reader::Run { has_output: arguments.output.is_some(), has_device: arguments.device.is_some() };
+    let reader = ConfigCommand::Run { has_output: arguments.output.is_some(), has_device: arguments.device.is_some() };
     reader.expect_read(&arguments.set, false)?;
     let experiment = config::load(arguments.config.as_deref(), &overrides(arguments))?;
     let options = RunOptions {
@@ -112,7 +112,7 @@ fn print_plan(experiment: &Checked, options: &RunOptions, console: &Console) -> 
 fn tell_how_to_resume(summary: &RunSummary, arguments: &RunArguments, console: &Console) -> Result<Exit> {
     let folder = &summary.folder;
     let resume = resume_command(folder, arguments.data_dir.as_deref());
-    let end = EndLine { event: "end", outcome: &Outcome::Interrupted, folder, report: None, resume: Some(&resume) };
+    let end = RunEndLine { event: "end", outcome: &Outcome::Interrupted, folder, report: None, resume: Some(&resume) };
     console.json(&end)?;
     let stopped = console.paint(Colour::Yellow, "stopped");
     console.line(format_args!("{stopped}: a checkpoint is in {}; continue with\n  {resume}", folder.display()))?;
@@ -139,7 +139,7 @@ fn finish(summary: &RunSummary, outcome: &Outcome, console: &Console) -> Result<
     }
     let report = summary.folder.join("report.html");
     let folder = &summary.folder;
-    console.json(&EndLine { event: "end", outcome, folder, report: Some(&report), resume: None })?;
+    console.json(&RunEndLine { event: "end", outcome, folder, report: Some(&report), resume: None })?;
     match outcome {
         Outcome::WallTime => console.detail("the time allowed ran out before the last step")?,
         Outcome::LossReached => console.detail("the loss asked for was reached")?,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 use widthwise::record::atomic;
 use widthwise::record::row::Row;
-use widthwise::report::{Reader, join};
+use widthwise::report::{TableReader, join};
 
 use super::Exit;
 use super::outputs::try_out;
@@ -29,7 +29,8 @@ pub(crate) fn execute(arguments: &TableArguments, console: &Console) -> Result<E
     }
     let mut table = Vec::new();
     // Without a file and as JSON it is read by the function below alone.
-    let reader = if arguments.out.is_none() && console.is_json { Reader::Program } else { Reader::Spreadsheet };
+    let reader =
+        if arguments.out.is_none() && console.is_json { TableReader::Program } else { TableReader::Spreadsheet };
     let rows = join(&arguments.folders, reader, &mut table)?;
     match &arguments.out {
         Some(file) => {

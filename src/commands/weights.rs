@@ -11,18 +11,18 @@ use widthwise::record::checkpoint::{WEIGHTS_FILE, weights_file_at};
 use widthwise::record::manifest::Manifest;
 use widthwise::record::weights::Weights;
 use widthwise::record::weights::pytorch::{self, Mapping};
-use widthwise_theory::Architecture;
+use widthwise_theory::architecture::Architecture;
 
 use super::Exit;
 use super::outputs::try_out;
-use super::overrides::Reader;
-use crate::cli::{ExportArguments, ImportArguments, Layout, WeightsAction, WeightsArguments};
+use super::overrides::ConfigCommand;
+use crate::cli::{ExportArguments, ImportArguments, StateLayout, WeightsAction, WeightsArguments};
 use crate::terminal::columns::{Align, columns};
 use crate::terminal::console::Console;
 
 /// One layer of the result.
 #[derive(Debug, Serialize)]
-struct Line {
+struct LayerLine {
     event: &'static str,
     layer: usize,
     /// The module that it came from or went to; none in the layout of this program.
@@ -54,11 +54,11 @@ fn export(arguments: &ExportArguments, console: &Console) -> Result<Exit> {
         );
     }
     let modules = match arguments.layout {
-        Layout::Widthwise => {
+        StateLayout::Widthwise => {
             weights.write(&arguments.out)?;
             None
         }
-        Layout::Pytorch => {
+        StateLayout::Pytorch => {
             pytorch::export(&weights, &arguments.out)?;
             Some(pytorch::sequential_names(&weights.architecture)?)
         }
@@ -133,7 +133,8 @@ fn architecture(arguments: &ImportArguments) -> Result<Architecture> {
         let architecture = serde_json::from_slice(&text);
         return architecture.with_context(|| format!("{} is no architecture.json of a run", path.display()));
     }
-    let reader = Reader::Network { command: "weights import", sources: Vec::new(), draws: false, has_width: false };
+    let reader =
+        ConfigCommand::Network { command: "weights import", sources: Vec::new(), draws: false, has_width: false };
     let (network, seed) = reader.network(path, &arguments.set)?;
     ensure!(
         !network.centred,
@@ -169,7 +170,7 @@ fn report(weights: &Weights, modules: Option<&[String]>, out: &Path, console: &C
     let heading = ["layer", "module", "inputs", "outputs", "biases"].map(str::to_owned);
     let mut rows = vec![heading];
     for (index, layer) in weights.architecture.weight_layers()?.iter().enumerate() {
-        let line = Line {
+        let line = LayerLine {
             event: "layer",
             layer: layer.layer,
             module: modules.map(|modules| modules[index].clone()),

@@ -1,14 +1,14 @@
 //! A table of values against the [schema](super::schema): every key known, every value allowed on its own.
 
 use toml::{Table, Value};
-use widthwise_theory::Expression;
+use widthwise_theory::activation::Expression;
 
-use super::problem::{Fault, Place, Problem};
+use super::problem::{ConfigProblem, Fault, ValueOrigin};
 use super::schema::{Key, MAX_NESTING, Range, Shape, Variant};
 use super::unknown::{element, join, nearest_key, nearest_name};
 
 /// All problems of `value`, which stands at the dotted key `path`.
-pub(super) fn check(shape: Shape, value: &Value, path: &str, problems: &mut Vec<Problem>) {
+pub(super) fn check(shape: Shape, value: &Value, path: &str, problems: &mut Vec<ConfigProblem>) {
     match (shape, value) {
         (Shape::Table(keys) | Shape::SwitchOrTable(keys), Value::Table(table)) => {
             check_table(keys, table, path, problems)
@@ -49,7 +49,7 @@ fn nesting(path: &str) -> usize {
     path.split('.').filter(|part| part.split('[').next() == Some("layers")).count()
 }
 
-fn check_name(shape: Shape, name: &str, path: &str, problems: &mut Vec<Problem>) {
+fn check_name(shape: Shape, name: &str, path: &str, problems: &mut Vec<ConfigProblem>) {
     let value = Value::String(name.to_owned());
     match shape.variants().iter().find(|variant| variant.name == name) {
         Some(variant) if variant.refusal().is_some() => problems.push(refused(path, &value, variant)),
@@ -61,7 +61,7 @@ fn check_name(shape: Shape, name: &str, path: &str, problems: &mut Vec<Problem>)
     }
 }
 
-fn check_table(keys: &'static [Key], table: &Table, path: &str, problems: &mut Vec<Problem>) {
+fn check_table(keys: &'static [Key], table: &Table, path: &str, problems: &mut Vec<ConfigProblem>) {
     for (name, value) in table {
         let path = join(path, name);
         match keys.iter().find(|key| key.name == name) {
@@ -74,11 +74,11 @@ fn check_table(keys: &'static [Key], table: &Table, path: &str, problems: &mut V
     }
     for key in keys.iter().filter(|key| key.required && !table.contains_key(key.name)) {
         let allowed = allowed(key.shape, &Value::Boolean(false));
-        problems.push(Problem::not_allowed(&join(path, key.name), None, allowed));
+        problems.push(ConfigProblem::not_allowed(&join(path, key.name), None, allowed));
     }
 }
 
-fn check_variant(shape: Shape, table: &Table, path: &str, problems: &mut Vec<Problem>) {
+fn check_variant(shape: Shape, table: &Table, path: &str, problems: &mut Vec<ConfigProblem>) {
     let mut entries = table.iter();
     if let (Some((name, value)), None) = (entries.next(), entries.next())
         && let Some(variant) = shape.variants().iter().find(|variant| variant.name == name)
@@ -93,13 +93,13 @@ fn check_variant(shape: Shape, table: &Table, path: &str, problems: &mut Vec<Pro
     problems.push(not_allowed(path, &Value::Table(table.clone()), one_of_variants(shape, name)));
 }
 
-fn check_named(variants: &'static [Variant], table: &Table, path: &str, problems: &mut Vec<Problem>) {
+fn check_named(variants: &'static [Variant], table: &Table, path: &str, problems: &mut Vec<ConfigProblem>) {
     let name = table.get("name");
     let chosen = variants.iter().find(|variant| name.and_then(Value::as_str) == Some(variant.name));
     let Some(chosen) = chosen else {
         let names: Vec<_> = variants.iter().map(|variant| variant.name).collect();
         let allowed = one_of(&names, name.and_then(Value::as_str));
-        return problems.push(Problem::not_allowed(&join(path, "name"), name.map(show), allowed));
+        return problems.push(ConfigProblem::not_allowed(&join(path, "name"), name.map(show), allowed));
     };
     let keys = chosen.content.map_or(&[][..], Shape::keys);
     for (name, value) in table.iter().filter(|(name, _)| *name != "name") {
@@ -152,7 +152,7 @@ fn is_safe_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 100 && !name.starts_with('.') && name.chars().all(plain)
 }
 
-/// What the shape allows, in words to follow "must be"; `found` is only looked at for the most similar name and for what is
+/// What the shape allows, in words to follow "must be"; `found` is only examined for the most similar name and for what is
 /// wrong with a formula.
 fn allowed(shape: Shape, found: &Value) -> String {
     match shape {
@@ -243,21 +243,21 @@ fn written(variant: &Variant, is_shown: impl Fn(&Key) -> bool) -> String {
     }
 }
 
-fn not_allowed(path: &str, value: &Value, allowed: String) -> Problem {
-    Problem::not_allowed(path, Some(show(value)), allowed)
+fn not_allowed(path: &str, value: &Value, allowed: String) -> ConfigProblem {
+    ConfigProblem::not_allowed(path, Some(show(value)), allowed)
 }
 
-fn refused(path: &str, value: &Value, variant: &Variant) -> Problem {
+fn refused(path: &str, value: &Value, variant: &Variant) -> ConfigProblem {
     let fault = Fault::Conflict { reason: variant.refusal().unwrap_or_default().to_owned() };
-    Problem { key: path.to_owned(), found: Some(show(value)), place: Place::Default, fault }
+    ConfigProblem { key: path.to_owned(), found: Some(show(value)), place: ValueOrigin::Default, fault }
 }
 
-fn unknown(path: &str, value: &Value, table: String, known: Vec<&'static str>) -> Problem {
+fn unknown(path: &str, value: &Value, table: String, known: Vec<&'static str>) -> ConfigProblem {
     // The keys inside a list are not among the known dotted keys.
     let beside = || nearest_name(&known, path.rsplit('.').next()?).map(|name| join(&table_name(path), name));
     let nearest = if path.contains('[') { beside() } else { None };
     let fault = Fault::Unknown { nearest: nearest.or_else(|| nearest_key(path)), table, known };
-    Problem { key: path.to_owned(), found: Some(show(value)), place: Place::Default, fault }
+    ConfigProblem { key: path.to_owned(), found: Some(show(value)), place: ValueOrigin::Default, fault }
 }
 
 /// The table in which a dotted key stands; empty at the top.

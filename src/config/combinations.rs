@@ -8,7 +8,9 @@ mod network;
 
 use std::borrow::Cow;
 
-use widthwise_datasets::{Colour, DatasetSpec, ImageShape, Normalize, Scale, Targets, catalog, synthetic::twelve_bit};
+use widthwise_datasets::{
+    ColourMode, DatasetSpec, ImageShape, InputScale, Normalize, TargetForm, catalog, synthetic::twelve_bit,
+};
 
 pub(super) use idle::{Idle, idle};
 
@@ -31,7 +33,7 @@ pub(super) struct Conflict {
 /// All conflicts of an experiment.
 pub(super) fn conflicts(experiment: &Experiment) -> Vec<Conflict> {
     let mut found = Conflicts(Vec::new());
-    let data = Data::of(&experiment.dataset.source);
+    let data = DatasetFacts::of(&experiment.dataset.source);
     device(experiment, &mut found);
     preprocessing(experiment, &data, &mut found);
     network::conflicts(experiment, &data, &mut found);
@@ -44,7 +46,7 @@ pub(super) fn conflicts(experiment: &Experiment) -> Vec<Conflict> {
 /// Fewer probe examples where the training examples are fewer than the defaults; `left_out` says whether `probes.examples`
 /// and `probes.jacobian_examples` are the defaults.
 pub(super) fn fit_probes(experiment: &mut Experiment, left_out: [bool; 2]) {
-    let examples = Data::of(&experiment.dataset.source).training_examples(experiment);
+    let examples = DatasetFacts::of(&experiment.dataset.source).training_examples(experiment);
     let [examples_left_out, jacobian_left_out] = left_out;
     let probes = &mut experiment.probes;
     if examples_left_out {
@@ -79,7 +81,7 @@ impl Conflict {
 }
 
 /// What is known of a data set before it is read.
-struct Data {
+struct DatasetFacts {
     name: &'static str,
     shape: ImageShape,
     /// 0 for regression data.
@@ -89,7 +91,7 @@ struct Data {
     test: usize,
 }
 
-impl Data {
+impl DatasetFacts {
     fn of(source: &DatasetSpec) -> Self {
         let name = source.name();
         let made = |features, classes, train, test| Self {
@@ -100,7 +102,7 @@ impl Data {
             train,
             test,
         };
-        let read = |entry: &catalog::Entry| Self {
+        let read = |entry: &catalog::CatalogEntry| Self {
             name,
             shape: entry.shape,
             classes: entry.classes,
@@ -125,7 +127,7 @@ impl Data {
     /// Shape of one input after preprocessing.
     fn input_shape(&self, experiment: &Experiment) -> ImageShape {
         let options = &experiment.dataset.preprocessing;
-        let channels = if options.colour == Colour::Grey { 1 } else { self.shape.channels };
+        let channels = if options.colour == ColourMode::Grey { 1 } else { self.shape.channels };
         let shape = ImageShape { channels, ..self.shape };
         options.permuted_tasks.map_or(shape, |tasks| ImageShape::flat(shape.len() + tasks))
     }
@@ -163,9 +165,9 @@ fn device(experiment: &Experiment, found: &mut Conflicts) {
     }
 }
 
-fn preprocessing(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+fn preprocessing(experiment: &Experiment, data: &DatasetFacts, found: &mut Conflicts) {
     let options = &experiment.dataset.preprocessing;
-    let Data { name, classes, .. } = data;
+    let DatasetFacts { name, classes, .. } = data;
     for (key, asked, available, split) in [
         ("dataset.preprocessing.train", options.train, data.train, "training"),
         ("dataset.preprocessing.test", options.test, data.test, "test"),
@@ -183,7 +185,7 @@ fn preprocessing(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
             ("dataset.preprocessing.classes", options.classes.is_some()),
             ("dataset.preprocessing.positive", options.positive.is_some()),
             ("dataset.preprocessing.label_noise", options.label_noise > 0.0),
-            ("dataset.preprocessing.targets", options.targets != Targets::Native),
+            ("dataset.preprocessing.targets", options.targets != TargetForm::Native),
         ];
         for (key, _) in given.into_iter().filter(|(_, given)| *given) {
             found.add(key, &["dataset.source"], format!("{name} is regression data without classes; remove the key"));
@@ -191,11 +193,11 @@ fn preprocessing(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
     } else {
         classes_and_targets(experiment, data, found);
     }
-    if !data.has_pixels && options.scale == Scale::UnitInterval {
+    if !data.has_pixels && options.scale == InputScale::UnitInterval {
         let reason = format!("{name} has no pixels to divide by 255; set \"native\" or \"standardize\"");
         found.add("dataset.preprocessing.scale", &["dataset.source"], reason);
     }
-    let moves_zero = options.scale == Scale::Standardize || options.zca.is_some();
+    let moves_zero = options.scale == InputScale::Standardize || options.zca.is_some();
     if matches!(experiment.dataset.source, DatasetSpec::TwelveBit {})
         && options.normalize != Normalize::None
         && !moves_zero
@@ -207,15 +209,15 @@ fn preprocessing(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
              dataset.preprocessing.scale = \"standardize\"",
         );
     }
-    if options.colour == Colour::Grey && !matches!(data.shape.channels, 1 | 3) {
+    if options.colour == ColourMode::Grey && !matches!(data.shape.channels, 1 | 3) {
         let reason = format!("{name} has {} channels and grey needs 1 or 3; set \"keep\"", data.shape.channels);
         found.add("dataset.preprocessing.colour", &["dataset.source"], reason);
     }
 }
 
-fn classes_and_targets(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+fn classes_and_targets(experiment: &Experiment, data: &DatasetFacts, found: &mut Conflicts) {
     let options = &experiment.dataset.preprocessing;
-    let Data { name, classes, .. } = data;
+    let DatasetFacts { name, classes, .. } = data;
     let mut lists_fit = true;
     for (key, labels) in
         [("dataset.preprocessing.classes", &options.classes), ("dataset.preprocessing.positive", &options.positive)]
@@ -228,7 +230,7 @@ fn classes_and_targets(experiment: &Experiment, data: &Data, found: &mut Conflic
             found.add(key, &["dataset.source"], reason);
         }
     }
-    let is_binary = options.targets == Targets::Binary;
+    let is_binary = options.targets == TargetForm::Binary;
     let kept = options.classes.clone().unwrap_or_else(|| (0..*classes).map(|label| label as u8).collect());
     match &options.positive {
         Some(_) if !is_binary => found.add(
@@ -264,7 +266,7 @@ fn classes_and_targets(experiment: &Experiment, data: &Data, found: &mut Conflic
     }
 }
 
-fn training(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+fn training(experiment: &Experiment, data: &DatasetFacts, found: &mut Conflicts) {
     let training = &experiment.training;
     let examples = data.training_examples(experiment);
     if training.batch_size.is_some_and(|size| size > examples) {
@@ -277,7 +279,7 @@ fn training(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
         );
     }
     let is_adaptive = matches!(training.optimizer, Optimizer::Adam { .. } | Optimizer::AdamW { .. });
-    if is_adaptive && matches!(training.learning_rate, LearningRate::Critical(_)) {
+    if is_adaptive && !matches!(training.learning_rate, LearningRate::Absolute(_)) {
         found.add(
             "training.learning_rate",
             &["training.optimizer"],
@@ -289,7 +291,7 @@ fn training(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
         if data.classes == 0 {
             let reason = format!("{} is regression data without labels; set \"half_sum\" or \"half_mean\"", data.name);
             found.add("training.loss", &["dataset.source"], reason);
-        } else if experiment.dataset.preprocessing.targets == Targets::Binary {
+        } else if experiment.dataset.preprocessing.targets == TargetForm::Binary {
             found.add(
                 "training.loss",
                 &["dataset.preprocessing.targets"],
@@ -304,7 +306,7 @@ fn training(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
     }
 }
 
-fn probes(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+fn probes(experiment: &Experiment, data: &DatasetFacts, found: &mut Conflicts) {
     let (probes, stop) = (&experiment.probes, &experiment.training.stop);
     let examples = data.training_examples(experiment);
     if examples < FEWEST_PROBED {
@@ -333,7 +335,7 @@ fn probes(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
             found.add(
                 "training.stop.loss",
                 &["probes.schedule"],
-                "the loss is looked at on probe steps and probes.schedule = \"ends\" has none in between; set \
+                "the loss is examined on probe steps and probes.schedule = \"ends\" has none in between; set \
                  probes.schedule.every, or training.stop.steps",
             );
         }

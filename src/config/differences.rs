@@ -10,7 +10,7 @@ use super::unknown::{element, join};
 
 /// A key with another value in one experiment than in the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
+pub struct KeyDifference {
     /// Dotted key; entries of a list are counted from 0.
     pub key: String,
     /// Its value in the first, as TOML; nothing where the key has none.
@@ -20,14 +20,14 @@ pub struct Difference {
 }
 
 /// Every key in which `second` differs from `first`, in the order of the alphabet.
-pub fn differences(first: &Experiment, second: &Experiment) -> Vec<Difference> {
+pub fn differences(first: &Experiment, second: &Experiment) -> Vec<KeyDifference> {
     let values = |experiment| Value::try_from(experiment).ok();
     let mut found = Vec::new();
     collect("", values(first).as_ref(), values(second).as_ref(), &mut found);
     found
 }
 
-fn collect(key: &str, first: Option<&Value>, second: Option<&Value>, found: &mut Vec<Difference>) {
+fn collect(key: &str, first: Option<&Value>, second: Option<&Value>, found: &mut Vec<KeyDifference>) {
     match (first, second) {
         (Some(Value::Table(first)), Some(Value::Table(second))) if key.is_empty() || is_same_kind(first, second) => {
             let names: std::collections::BTreeSet<&String> = first.keys().chain(second.keys()).collect();
@@ -41,7 +41,7 @@ fn collect(key: &str, first: Option<&Value>, second: Option<&Value>, found: &mut
             }
         }
         _ if first == second => {}
-        _ => found.push(Difference { key: key.to_owned(), first: first.map(show), second: second.map(show) }),
+        _ => found.push(KeyDifference { key: key.to_owned(), first: first.map(show), second: second.map(show) }),
     }
 }
 
@@ -50,7 +50,7 @@ fn is_same_kind(first: &toml::Table, second: &toml::Table) -> bool {
     first.keys().any(|key| second.contains_key(key)) || first == second
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for KeyDifference {
     /// `network.width is 8 there and 16 here`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "not set".to_owned());

@@ -292,9 +292,11 @@ pub enum Loss {
 pub enum LearningRate {
     /// In units of the loss.
     Absolute(f64),
-    /// In units of `2 / lambda_max` of the empirical NTK of member 0 at initialization on the training set (times m for
-    /// mean losses); the same rate for all members.
+    /// In units of `2 / lambda_max` of the infinite-width NTK on the training set (times its size for mean losses): the largest rate at
+    /// which gradient descent on the limit is stable.
     Critical(f64),
+    /// The same of the empirical NTK of member 0 before training; the same rate for all members.
+    CriticalEmpirical(f64),
 }
 
 /// `[training.l2]`
@@ -326,7 +328,7 @@ pub struct Stop {
     pub steps: Option<u64>,
     /// Passes over the training set.
     pub epochs: Option<f64>,
-    /// Training loss, in the normalization of the run, looked at on probe steps.
+    /// Training loss, in the normalization of the run, examined on probe steps.
     pub loss: Option<f64>,
     /// Seconds of the whole run; the one rule whose outcome depends on the machine.
     pub wall_time_s: Option<f64>,

@@ -1,7 +1,8 @@
 //! Entries of `network.layers` as values. What an entry leaves open is what `[network]` says.
 
 use serde::{Deserialize, Serialize};
-use widthwise_theory::{Activation, Padding};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::Padding;
 
 /// One layer, for instance `"dense"` or `{ dense = { width = 64 } }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -150,7 +151,7 @@ pub struct ResidualConfig {
     /// Factor of the layers' output; the input has 1.
     #[serde(default = "one")]
     pub scale: f64,
-    /// The layers beside the skip connection.
+    /// The layers next to the skip connection.
     pub layers: Vec<LayerConfig>,
 }
 

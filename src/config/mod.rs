@@ -30,7 +30,7 @@ use std::path::Path;
 use toml::Value;
 
 pub use claims::KNOWN_CLAIMS;
-pub use differences::{Difference, differences};
+pub use differences::{KeyDifference, differences};
 pub use experiment::{
     Anchor, ClaimsConfig, ControlConfig, DatasetConfig, DeviceKind, Experiment, ExplainConfig, KeepWeights, L2,
     LearningRate, Loss, Optimizer, Precision, RunConfig, Stop, TrainingConfig,
@@ -42,11 +42,11 @@ pub use layer::{
 };
 pub use network::{ConvolutionConfig, ConvolutionReadout, Family, GateKind, GatesConfig, NetworkConfig};
 pub use probes::{ProbeConfig, ProbesConfig, Schedule};
-pub use problem::{ConfigError, Fault, Place, Problem};
+pub use problem::{ConfigError, ConfigProblem, Fault, ValueOrigin};
 
 use combinations::{Conflict, Idle};
 use schema::EXPERIMENT;
-use values::{Places, is_within};
+use values::{ValueOrigins, is_within};
 
 /// An experiment whose values are all allowed, alone and together.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,7 @@ impl Checked {
             return Ok(Self(experiment));
         }
         for problem in &mut problems {
-            problem.place = Place::Program;
+            problem.place = ValueOrigin::Program;
         }
         Err(ConfigError::Invalid(problems))
     }
@@ -201,7 +201,11 @@ fn over_defaults(values: Value) -> Result<Experiment, ConfigError> {
 }
 
 /// Conflicts as problems, less those in which a value takes part that was refused on its own.
-fn conflicts(experiment: &Experiment, refused: &[Problem], scope: Scope) -> Result<Vec<Problem>, ConfigError> {
+fn conflicts(
+    experiment: &Experiment,
+    refused: &[ConfigProblem],
+    scope: Scope,
+) -> Result<Vec<ConfigProblem>, ConfigError> {
     let values = Value::try_from(experiment).map_err(|error| unreadable(&error))?;
     let is_refused =
         |key: &str| refused.iter().any(|problem| is_within(&problem.key, key) || is_within(key, &problem.key));
@@ -217,17 +221,17 @@ fn conflicts(experiment: &Experiment, refused: &[Problem], scope: Scope) -> Resu
         .filter(counts)
         .filter(|conflict| !is_refused(&conflict.key) && !conflict.others.iter().any(|key| is_refused(key)));
     Ok(sound
-        .map(|conflict| Problem {
+        .map(|conflict| ConfigProblem {
             found: values::lookup(&values, &conflict.key).map(check::show),
             key: conflict.key.into_owned(),
-            place: Place::Default,
+            place: ValueOrigin::Default,
             fault: Fault::Conflict { reason: conflict.reason },
         })
         .collect())
 }
 
 /// An override of the width or depth that a list of widths or of layers would silently outdo.
-fn idle_override(experiment: &Experiment, places: &Places) -> Option<Problem> {
+fn idle_override(experiment: &Experiment, places: &ValueOrigins) -> Option<ConfigProblem> {
     let network = &experiment.network;
     let widths = |width: usize, depth: usize| NetworkConfig { width, depth, ..network.clone() }.hidden_widths();
     let (list, reason) = if network.family == Family::Layers {
@@ -246,12 +250,16 @@ fn idle_override(experiment: &Experiment, places: &Places) -> Option<Problem> {
         return None;
     }
     let fault = Fault::Conflict { reason: reason.to_owned() };
-    Some(Problem { key: key.to_owned(), found: Some(value.to_string()), place: Place::Default, fault })
+    Some(ConfigProblem { key: key.to_owned(), found: Some(value.to_string()), place: ValueOrigin::Default, fault })
 }
 
 /// Keys that nothing reads, as far as somebody meant them to be read: by `--set`, or with another value than the default in a
 /// file, whose text may be one that names every key; what a file turns off there may stay in detail.
-fn idle_keys(experiment: &Experiment, refused: &[Problem], places: &Places) -> Result<Vec<Problem>, ConfigError> {
+fn idle_keys(
+    experiment: &Experiment,
+    refused: &[ConfigProblem],
+    places: &ValueOrigins,
+) -> Result<Vec<ConfigProblem>, ConfigError> {
     let table = |experiment: &Experiment| Value::try_from(experiment).map_err(|error| unreadable(&error));
     let (values, defaults) = (table(experiment)?, table(&Experiment::default())?);
     // A file is written for its own network; what an override makes of that need not read all of it.
@@ -259,22 +267,22 @@ fn idle_keys(experiment: &Experiment, refused: &[Problem], places: &Places) -> R
     let is_meant = |idle: &Idle| {
         let is_changed = values::lookup(&values, idle.key) != values::lookup(&defaults, idle.key);
         let is_varied = is_varied && is_within(idle.key, "network");
-        let is_in_file = !idle.is_detail && !is_varied && places.of(idle.key) != Place::Default;
+        let is_in_file = !idle.is_detail && !is_varied && places.of(idle.key) != ValueOrigin::Default;
         places.has_override(idle.key) || is_changed && is_in_file
     };
     let is_refused = |idle: &Idle| refused.iter().any(|problem| is_within(&problem.key, idle.key));
     let idle = combinations::idle(experiment).into_iter().filter(|idle| is_meant(idle) && !is_refused(idle));
     Ok(idle
-        .map(|Idle { key, reason, .. }| Problem {
+        .map(|Idle { key, reason, .. }| ConfigProblem {
             key: key.to_owned(),
             found: values::lookup(&values, key).map(check::show),
-            place: Place::Default,
+            place: ValueOrigin::Default,
             fault: Fault::Conflict { reason },
         })
         .collect())
 }
 
-fn invalid(mut problems: Vec<Problem>, places: &Places) -> ConfigError {
+fn invalid(mut problems: Vec<ConfigProblem>, places: &ValueOrigins) -> ConfigError {
     for problem in &mut problems {
         // The defaults are allowed: what is not was written, if in a key that only quotes can hold.
         let is_written = problem.found.is_some() && !matches!(problem.fault, Fault::Conflict { .. });
@@ -286,5 +294,10 @@ fn invalid(mut problems: Vec<Problem>, places: &Places) -> ConfigError {
 fn unreadable(error: &dyn std::error::Error) -> ConfigError {
     let reason = format!("it has a value that TOML cannot hold: {}", error.to_string().trim().replace('\n', "; "));
     let fault = Fault::Conflict { reason };
-    ConfigError::Invalid(vec![Problem { key: "the experiment".to_owned(), found: None, place: Place::Default, fault }])
+    ConfigError::Invalid(vec![ConfigProblem {
+        key: "the experiment".to_owned(),
+        found: None,
+        place: ValueOrigin::Default,
+        fault,
+    }])
 }

@@ -1,7 +1,8 @@
 //! `[network]` as values: which family, and what it takes.
 
 use serde::{Deserialize, Serialize};
-use widthwise_theory::{Activation, InitScheme, Padding, Parameterization};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{InitScheme, Padding, Parameterization};
 
 use super::layer::{LayerConfig, ReadoutConfig};
 

@@ -7,10 +7,10 @@ use toml::{Table, Value};
 
 use super::problem::ConfigError;
 use super::schema::{EXPERIMENT, Shape};
-use super::values::{Places, expand_names, merge};
+use super::values::{ValueOrigins, expand_names, merge};
 
 /// Puts the overrides on top of `values`, the later ones over the earlier.
-pub(super) fn apply(overrides: &[String], values: &mut Value, places: &mut Places) -> Result<(), ConfigError> {
+pub(super) fn apply(overrides: &[String], values: &mut Value, places: &mut ValueOrigins) -> Result<(), ConfigError> {
     // Merged among themselves first, so that a data set named after its parameters does not wipe them out.
     let mut all = Value::Table(Table::new());
     for text in overrides {

@@ -53,7 +53,7 @@ pub enum ConfigError {
     },
     /// Keys or values that are not allowed; never empty.
     #[error("{}", list(.0))]
-    Invalid(Vec<Problem>),
+    Invalid(Vec<ConfigProblem>),
 }
 
 /// The text with what would break a line, or be taken for a command of the terminal, as it is escaped in TOML and Rust.
@@ -68,7 +68,7 @@ fn one_line(text: &str) -> String {
     })
 }
 
-fn list(problems: &[Problem]) -> String {
+fn list(problems: &[ConfigProblem]) -> String {
     match problems {
         [problem] => problem.to_string(),
         _ => {
@@ -80,21 +80,21 @@ fn list(problems: &[Problem]) -> String {
 
 /// One key that is unknown, absent or has a value that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// Dotted key, for instance `network.width`.
     pub key: String,
     /// The value as TOML; `None` where the key has none.
     pub found: Option<String>,
     /// Where the value was written.
-    pub place: Place,
+    pub place: ValueOrigin,
     /// What is wrong with it.
     pub fault: Fault,
 }
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// Nobody wrote it.
+pub enum ValueOrigin {
+    /// Nothing wrote it.
     Default,
     /// A line of the configuration.
     Line {
@@ -133,20 +133,20 @@ pub enum Fault {
     },
 }
 
-impl Problem {
+impl ConfigProblem {
     pub(super) fn not_allowed(key: &str, found: Option<String>, allowed: impl Into<String>) -> Self {
         let fault = Fault::NotAllowed { allowed: allowed.into() };
-        Self { key: key.to_owned(), found, place: Place::Default, fault }
+        Self { key: key.to_owned(), found, place: ValueOrigin::Default, fault }
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, found, place, fault } = self;
         let key = one_line(key);
         match (found, place) {
             (Some(found), _) => write!(f, "{key} = {found} ({place})")?,
-            (None, Place::Default | Place::Program) => write!(f, "{key} is not set")?,
+            (None, ValueOrigin::Default | ValueOrigin::Program) => write!(f, "{key} is not set")?,
             (None, _) => write!(f, "{key} ({place}) is not set")?,
         }
         match fault {
@@ -169,7 +169,7 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ValueOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("the default"),

@@ -7,7 +7,7 @@
 mod layers;
 mod shape;
 
-use widthwise_theory::MAX_HERMITE_DEGREE;
+use widthwise_theory::activation::MAX_HERMITE_DEGREE;
 
 use super::claims::KNOWN_CLAIMS;
 pub(super) use layers::MAX_NESTING;
@@ -184,7 +184,14 @@ const GATES: &[Key] = &[
 const TRAINING: &[Key] = &[
     key("optimizer", Variants(OPTIMIZERS)),
     key("loss", Choice(&["half_sum", "half_mean", "cross_entropy"])),
-    key("learning_rate", Variants(&[variant("absolute", Number(Positive)), variant("critical", Number(Positive))])),
+    key(
+        "learning_rate",
+        Variants(&[
+            variant("absolute", Number(Positive)),
+            variant("critical", Number(Positive)),
+            variant("critical_empirical", Number(Positive)),
+        ]),
+    ),
     key("batch_size", EXAMPLES),
     key("l2", Table(&[key("strength", Number(NotNegative)), key("toward", Choice(&["zero", "init"]))])),
     key("stop", Table(STOP)),

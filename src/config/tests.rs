@@ -11,7 +11,7 @@ mod structs;
 mod survival;
 
 use widthwise_datasets::{DatasetSpec, Preprocessing};
-use widthwise_theory::{Activation, Expression};
+use widthwise_theory::activation::{Activation, Expression};
 
 use super::*;
 

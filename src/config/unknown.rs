@@ -33,7 +33,7 @@ fn best<T>(scored: impl Iterator<Item = (f64, T)>) -> Option<T> {
     scored.filter(|(score, _)| *score >= SIMILAR).reduce(better).map(|(_, known)| known)
 }
 
-/// Every dotted key that any configuration may have, tables included, each once; lists are not looked into.
+/// Every dotted key that any configuration may have, tables included, each once; lists are not entered.
 pub(super) fn known_keys() -> Vec<String> {
     let mut found = Vec::new();
     collect(EXPERIMENT, "", &mut found);

@@ -5,45 +5,45 @@ use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-use super::problem::{ConfigError, Place};
+use super::problem::{ConfigError, ValueOrigin};
 use super::schema::{Shape, Variant};
 use super::unknown::{element, join};
 
 /// Where the user wrote each dotted key.
 #[derive(Debug, Default)]
-pub(super) struct Places(BTreeMap<String, Place>);
+pub(super) struct ValueOrigins(BTreeMap<String, ValueOrigin>);
 
-impl Places {
+impl ValueOrigins {
     /// The place of `key`, else of its first key inside; in a list, where nothing is left to defaults, else of what is
     /// around it.
-    pub(super) fn of(&self, key: &str) -> Place {
+    pub(super) fn of(&self, key: &str) -> ValueOrigin {
         let inside = format!("{key}.");
         let first_inside = || self.0.range(inside.clone()..).next().filter(|(known, _)| known.starts_with(&inside));
         match self.0.get(key).or_else(|| first_inside().map(|(_, place)| place)) {
             Some(place) => place.clone(),
             None if key.contains('[') => {
-                key.rsplit_once(['.', '[']).map_or(Place::Default, |(around, _)| self.of(around))
+                key.rsplit_once(['.', '[']).map_or(ValueOrigin::Default, |(around, _)| self.of(around))
             }
-            None => Place::Default,
+            None => ValueOrigin::Default,
         }
     }
 
-    /// As [`Places::of`], of what is around a key without a place of its own.
-    pub(super) fn around(&self, key: &str) -> Place {
+    /// As [`ValueOrigins::of`], of what is around a key without a place of its own.
+    pub(super) fn around(&self, key: &str) -> ValueOrigin {
         match (self.of(key), key.rsplit_once(['.', '['])) {
-            (Place::Default, Some((around, _))) => self.around(around),
+            (ValueOrigin::Default, Some((around, _))) => self.around(around),
             (place, _) => place,
         }
     }
 
     /// Whether `--set` gave this key or one inside it.
     pub(super) fn has_override(&self, key: &str) -> bool {
-        self.0.iter().any(|(known, place)| *place == Place::Override && is_within(known, key))
+        self.0.iter().any(|(known, place)| *place == ValueOrigin::Override && is_within(known, key))
     }
 
     /// Whether `--set` gave this very key.
     pub(super) fn is_override(&self, key: &str) -> bool {
-        self.0.get(key) == Some(&Place::Override)
+        self.0.get(key) == Some(&ValueOrigin::Override)
     }
 
     /// Notes that `--set` gave `key` this value, and with it all that stands inside. A table is laid over what is there, key by
@@ -57,22 +57,22 @@ impl Places {
         if !value.is_table() {
             self.0.retain(|known, _| !is_within(known, key));
         }
-        self.0.insert(key.to_owned(), Place::Override);
+        self.0.insert(key.to_owned(), ValueOrigin::Override);
         inside.into_iter().for_each(|(key, value)| self.note_override(&key, value));
     }
 
     /// Forgets the lines of keys that an override has taken out of `values`: those of variants that it replaced.
     pub(super) fn forget_replaced(&mut self, values: &Value) {
         let overrides: Vec<String> =
-            self.0.iter().filter(|(_, place)| **place == Place::Override).map(|(key, _)| key.clone()).collect();
+            self.0.iter().filter(|(_, place)| **place == ValueOrigin::Override).map(|(key, _)| key.clone()).collect();
         let is_replaced =
             |key: &str| overrides.iter().any(|outer| is_within(key, outer)) && lookup(values, key).is_none();
-        self.0.retain(|key, place| *place == Place::Override || !is_replaced(key));
+        self.0.retain(|key, place| *place == ValueOrigin::Override || !is_replaced(key));
     }
 }
 
 /// The values of a TOML text and the line of every key.
-pub(super) fn read(text: &str, origin: &str) -> Result<(Table, Places), ConfigError> {
+pub(super) fn read(text: &str, origin: &str) -> Result<(Table, ValueOrigins), ConfigError> {
     let syntax = |error: toml::de::Error| {
         let start = error.span().map_or(0, |span| span.start);
         ConfigError::Syntax {
@@ -83,9 +83,9 @@ pub(super) fn read(text: &str, origin: &str) -> Result<(Table, Places), ConfigEr
     };
     let document = DeTable::parse(text).map_err(syntax)?;
     let table = toml::from_str(text).map_err(syntax)?;
-    let mut places = Places::default();
+    let mut places = ValueOrigins::default();
     note_lines(document.get_ref(), "", &mut |key, start| {
-        places.0.insert(key, Place::Line { origin: origin.to_owned(), line: line_of(text, start) });
+        places.0.insert(key, ValueOrigin::Line { origin: origin.to_owned(), line: line_of(text, start) });
     });
     Ok((table, places))
 }

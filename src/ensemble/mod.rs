@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use crate::memory::{self, Bytes};
 use crate::monitor::{Monitor, Stage};
 use crate::signals::StopFlag;
-use crate::training::beside_others;
+use crate::training::sharing_threads;
 
 pub use shard::Shard;
 
@@ -115,7 +115,7 @@ impl Job<'_> {
     /// Trains what is missing of this shard, and says what is missing then. `name` is told with the progress.
     ///
     /// # Errors
-    /// The first error of a unit, in their order; units that were at work beside it are ended first.
+    /// The first error of a unit, in their order; units that were at work besides it are ended first.
     pub fn run<S: Study>(&self, study: &S, stage: Stage<'_>) -> Result<Ended> {
         let units: Vec<Unit> = units(study).collect();
         let mine = || units.iter().enumerate().filter(|(index, _)| self.shard.owns(*index)).map(|(_, unit)| *unit);
@@ -158,7 +158,7 @@ impl Job<'_> {
             let Some((_, point)) = prepared.iter().find(|(point, _)| *point == unit.point) else {
                 unreachable!("all points of the group are prepared")
             };
-            let ended = beside_others(group.len(), || study.train(point, *unit))?;
+            let ended = sharing_threads(group.len(), || study.train(point, *unit))?;
             if ended == UnitEnd::Done {
                 self.monitor.advanced(unit.member);
             }

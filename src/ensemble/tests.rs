@@ -121,7 +121,7 @@ impl Study for LossOverSettings {
     fn train(&self, experiment: &Checked, unit: Unit) -> Result<UnitEnd> {
         ensure!(unit.member < 100, "member {} fails", unit.member);
         let session = Session::new(experiment, None, Device::flex())?;
-        let rate = session.resolve_learning_rate()?;
+        let rate = session.learning_rate(&session.architecture)?;
         let mut trainee = session.trainee(&session.architecture, (experiment.run.seed, unit.member), rate)?;
         let mut last = LastLoss(&session, f64::NAN, &self.stop);
         train(&mut trainee, &session.training_plan(), &mut last)?;

@@ -10,12 +10,12 @@ use crate::record::budget::{BudgetRow, Part, Split, Trajectory};
 pub(super) type MemberOutputs = BTreeMap<(u64, Split), BTreeMap<Trajectory, Vec<f64>>>;
 
 /// Mean over members of a difference, and the square of its standard error, point by point.
-struct Difference {
+struct MeanDifference {
     mean: Vec<f64>,
     squared_error: Option<Vec<f64>>,
 }
 
-impl Difference {
+impl MeanDifference {
     fn new(members: &[&BTreeMap<Trajectory, Vec<f64>>], from: Trajectory, to: Trajectory) -> Option<Self> {
         let of_members: Vec<Vec<f64>> = members
             .iter()
@@ -59,25 +59,26 @@ pub(super) fn rows(members: &[MemberOutputs]) -> Vec<BudgetRow> {
 fn rows_at(members: &[MemberOutputs], (step, split): (u64, Split)) -> Option<Vec<BudgetRow>> {
     let here: Vec<_> = members.iter().map(|member| member.get(&(step, split))).collect::<Option<_>>()?;
     let ends = (Trajectory::InfiniteMeanFlow, Trajectory::Network);
-    let gap = Difference::new(&here, ends.0, ends.1)?;
-    let parts: Vec<Difference> = Part::ALL
+    let gap = MeanDifference::new(&here, ends.0, ends.1)?;
+    let parts: Vec<MeanDifference> = Part::ALL
         .iter()
-        .map(|part| Difference::new(&here, part.between().0, part.between().1))
+        .map(|part| MeanDifference::new(&here, part.between().0, part.between().1))
         .collect::<Option<_>>()?;
-    let total: f64 = parts.iter().map(Difference::absolute).sum();
+    let total: f64 = parts.iter().map(MeanDifference::absolute).sum();
     let squared_gap = gap.along(&gap);
-    let row = |name: &str, ends: (Trajectory, Trajectory), found: &Difference, absolute_share: Option<f64>| BudgetRow {
-        step,
-        split,
-        part: name.to_owned(),
-        from: ends.0.name().to_owned(),
-        to: ends.1.name().to_owned(),
-        members: members.len(),
-        root_mean_square: found.root_mean_square(),
-        std_error: found.std_error(),
-        absolute_share,
-        signed_share: (squared_gap > 0.0).then(|| found.along(&gap) / squared_gap),
-    };
+    let row =
+        |name: &str, ends: (Trajectory, Trajectory), found: &MeanDifference, absolute_share: Option<f64>| BudgetRow {
+            step,
+            split,
+            part: name.to_owned(),
+            from: ends.0.name().to_owned(),
+            to: ends.1.name().to_owned(),
+            members: members.len(),
+            root_mean_square: found.root_mean_square(),
+            std_error: found.std_error(),
+            absolute_share,
+            signed_share: (squared_gap > 0.0).then(|| found.along(&gap) / squared_gap),
+        };
     let named = Part::ALL.iter().zip(&parts);
     let mut rows: Vec<BudgetRow> = named
         .map(|(part, found)| {

@@ -1,4 +1,4 @@
-//! The forecast horizon: for how long the kernel of a snapshot, frozen, foretells the rest of training.
+//! The forecast horizon: for how long the kernel of a snapshot, frozen, forecasts the rest of training.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ pub(super) fn rows(
     points: &Points,
     tolerance: f64,
 ) -> Vec<ForecastRow> {
-    let goals = points.train_goals();
-    let loss = |outputs: &Outputs| (&outputs.train - &goals).squared_norm_l2();
+    let targets = points.train_target_matrix();
+    let loss = |outputs: &Outputs| (&outputs.train - &targets).squared_norm_l2();
     snapshots
         .iter()
         .filter_map(|(step, forecast)| {

@@ -4,21 +4,23 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use faer::Mat;
-use widthwise_theory::{Inputs, KernelDynamics, TheoryError, Training};
+use widthwise_theory::TheoryError;
+use widthwise_theory::dynamics::{KernelDynamics, Training};
+use widthwise_theory::kernel::Inputs;
 
 use super::points::{Outputs, Points};
 use super::reference::{Clock, Reference};
 use crate::config::ControlConfig;
 use crate::data::input_shape;
 use crate::need;
-use crate::prediction::{infinite_kernels, spoilt_time};
+use crate::prediction::{control_step, infinite_kernels};
 use crate::record::budget::Trajectory;
 use crate::session::Session;
 
 /// The infinite-width network on the points of comparison.
 pub(super) struct Infinite {
     dynamics: KernelDynamics,
-    goals: Mat<f64>,
+    targets: Mat<f64>,
     tests: usize,
     /// The run's negative control, which spoils these trajectories as it spoils the theory of its verdict.
     control: ControlConfig,
@@ -29,7 +31,7 @@ impl Infinite {
     pub(super) fn new(session: &Session<'_>, points: &Points) -> Result<Option<Self>> {
         let prepared = &session.prepared;
         let shape = input_shape(prepared);
-        let tests = points.goals.nrows() - points.n;
+        let tests = points.targets.nrows() - points.n;
         need::expect_theory(need::theory(prepared.train.n, tests), [prepared.train.n, tests])?;
         let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
         let test = Inputs::new(prepared.test.inputs[..tests * shape.features()].to_vec(), shape)?;
@@ -47,7 +49,12 @@ impl Infinite {
             let unused = Mat::zeros(tests, tests);
             dynamics = dynamics.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), unused.as_ref())?;
         }
-        Ok(Some(Self { dynamics, goals: points.train_goals(), tests, control: session.experiment.control.clone() }))
+        Ok(Some(Self {
+            dynamics,
+            targets: points.train_target_matrix(),
+            tests,
+            control: session.experiment.control.clone(),
+        }))
     }
 
     /// The three trajectories of a member with these initial outputs, at the times of `descent`.
@@ -66,7 +73,7 @@ impl Infinite {
         let flow = |steps: u64| Training::Flow { flow_time: learning_rate * steps as f64 };
         let path = |initial: &Outputs, training: &dyn Fn(u64) -> Training| -> Result<BTreeMap<u64, Outputs>> {
             let at = |(&step, &steps): (&u64, &u64)| {
-                let training = training(spoilt_time(&self.control, steps));
+                let training = training(control_step(&self.control, steps));
                 Ok((step, self.outputs(&dynamics, initial, &training)?))
             };
             clock.iter().map(at).collect()
@@ -79,12 +86,12 @@ impl Infinite {
     }
 
     fn outputs(&self, dynamics: &KernelDynamics, initial: &Outputs, training: &Training) -> Result<Outputs> {
-        let (goals, train) = (self.goals.as_ref(), initial.train.as_ref());
+        let (targets, train) = (self.targets.as_ref(), initial.train.as_ref());
         let test = if self.tests > 0 {
-            dynamics.test_outputs(goals, train, initial.test.as_ref(), training)?
+            dynamics.test_outputs(targets, train, initial.test.as_ref(), training)?
         } else {
             initial.test.clone()
         };
-        Ok(Outputs { train: dynamics.train_outputs(goals, train, training)?, test })
+        Ok(Outputs { train: dynamics.train_outputs(targets, train, training)?, test })
     }
 }

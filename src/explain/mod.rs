@@ -16,8 +16,8 @@
 //! network
 //! ```
 //!
-//! Every part is the difference of the two trajectories beside it and none is computed as a remainder, so that their sum is the gap
-//! `network - infinite_mean_flow` by construction and each can be looked at on its own. Trajectories are compared after the same
+//! Every part is the difference of the two trajectories next to it and none is computed as a remainder, so that their sum is the gap
+//! `network - infinite_mean_flow` by construction and each can be examined on its own. Trajectories are compared after the same
 //! flow time, learning rate times steps (divided by `1 - beta` with momentum); Adam has no flow time, and is compared with the
 //! gradient descent that has the same training loss.
 
@@ -42,7 +42,7 @@ use crate::ensemble::{Ended, Job, Study, Unit, UnitEnd};
 use crate::memory::Bytes;
 use crate::monitor::Stage;
 use crate::need;
-use crate::network::Order;
+use crate::network::TaylorOrder;
 use crate::record::budget::{ForecastRow, Trajectory};
 use crate::record::lock::Lock;
 use crate::session::Session;
@@ -169,7 +169,7 @@ impl Study for Explained<'_> {
         // The twin in f64, its start and its gradient, and its tangent kernel, decomposed.
         let weights = 3 * need::network(&self.session.architecture, size_of::<f64>())?.0;
         need::expect_network(&self.session.architecture, Bytes(weights), "explaining a network")?;
-        let rows = self.points.goals.nrows() * self.points.goals.ncols();
+        let rows = self.points.targets.nrows() * self.points.targets.ncols();
         let bytes = Bytes(weights.saturating_add(need::theory(rows, 0).0));
         Ok((*self.session.placement().0 == Device::flex()).then_some(bytes))
     }
@@ -208,12 +208,14 @@ fn trajectories(
     let double = session.network_on(member, &Device::flex(), DType::F64)?;
     let tangent = Tangent::new(&double, points);
     let start = common.trainee(double);
-    let linearized = taylor::path(&start, Order::First, &common, points, Some(&tangent), stop)?;
+    let linearized = taylor::path(&start, TaylorOrder::First, &common, points, Some(&tangent), stop)?;
     let Some(linearized) = linearized else { return Ok(None) };
     let descent = Reference::new(&tangent, &common, points)?;
     let clock = descent.clock(&linearized, points)?;
     if settings.quadratic {
-        let Some(path) = taylor::path(&start, Order::Second, &common, points, None, stop)? else { return Ok(None) };
+        let Some(path) = taylor::path(&start, TaylorOrder::Second, &common, points, None, stop)? else {
+            return Ok(None);
+        };
         note(Trajectory::Quadratic, path);
     }
 
@@ -228,7 +230,7 @@ fn trajectories(
                 0 => Some(linearized.clone()),
                 _ => {
                     let tangent = taylor::follows_outputs(&common).then(|| Tangent::new(&twin.model, points));
-                    taylor::path(twin, Order::First, &common, points, tangent.as_ref(), stop)?
+                    taylor::path(twin, TaylorOrder::First, &common, points, tangent.as_ref(), stop)?
                 }
             };
             snapshots.extend(path.map(|path| (step, path)));

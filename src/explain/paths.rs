@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use widthwise_theory::Scaling;
+use widthwise_theory::architecture::Scaling;
 
 use super::points::{Outputs, Points};
 use crate::config::{DeviceKind, TrainingConfig};
@@ -12,7 +12,7 @@ use crate::session::{Session, rule, time_per_rate};
 use crate::signals::StopFlag;
 use crate::training::gradient::Model;
 use crate::training::schedule::ProbeSteps;
-use crate::training::{Observer, Outcome, Plan, Trainee, train};
+use crate::training::{Observer, Outcome, Trainee, TrainingPlan, train};
 
 /// What every trajectory of one member has in common.
 pub(super) struct Common<'a> {
@@ -49,7 +49,7 @@ impl<'a> Common<'a> {
         self.learning_rate * self.rate_of_time()
     }
 
-    /// Factor that turns a coefficient beside the run's loss into one beside `1/2 sum` over all examples.
+    /// Factor that turns a coefficient next to the run's loss into one next to `1/2 sum` over all examples.
     pub(super) fn per_unit(&self) -> f64 {
         1.0 / self.rate_of_time()
     }
@@ -79,9 +79,9 @@ impl<'a> Common<'a> {
         stop: &StopFlag,
         at_probe: impl FnMut(&Trainee<M>) -> Result<()>,
     ) -> Result<Option<BTreeMap<u64, Outputs>>> {
-        let plan = Plan {
+        let plan = TrainingPlan {
             examples: &points.train,
-            targets: &points.targets,
+            targets: &points.train_targets,
             // The run may have ended at a loss; its models are compared with it as far as it went.
             stop_loss: None,
             ..self.session.training_plan()

@@ -15,7 +15,7 @@ use crate::training::gradient::Model;
 pub struct Outputs {
     /// On the training set, `N x O`.
     pub train: Mat<f64>,
-    /// On the test examples that are looked at, `T x O`.
+    /// On the test examples that are examined, `T x O`.
     pub test: Mat<f64>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Points {
     /// Training examples, on the device.
     pub(super) train: Batch,
     /// Their targets, on the device.
-    pub(super) targets: Targets,
+    pub(super) train_targets: Targets,
     /// Training and test examples, on the device.
     pub(super) all: Batch,
     /// Number of training examples.
@@ -38,7 +38,7 @@ pub(super) struct Points {
     /// Training examples that are kept in files.
     pub(super) kept: usize,
     /// Targets of all examples, training examples first, `(N + T) x O`.
-    pub(super) goals: Mat<f64>,
+    pub(super) targets: Mat<f64>,
 }
 
 impl Points {
@@ -50,16 +50,16 @@ impl Points {
             Some((batch, _)) => joined(&data.train, &batch.first(tests)),
             None => data.train.clone(),
         };
-        let goals = Mat::from_fn(n + tests, outputs, |i, o| match i.checked_sub(n) {
+        let targets = Mat::from_fn(n + tests, outputs, |i, o| match i.checked_sub(n) {
             None => prepared.train.targets[i * outputs + o],
             Some(test) => prepared.test.targets[test * outputs + o],
         });
-        Self { train: data.train, targets: data.train_targets, all, n, kept: wanted.min(n), goals }
+        Self { train: data.train, train_targets: data.train_targets, all, n, kept: wanted.min(n), targets }
     }
 
     /// Targets of the training examples, `N x O`.
-    pub(super) fn train_goals(&self) -> Mat<f64> {
-        self.goals.get(..self.n, ..).to_owned()
+    pub(super) fn train_target_matrix(&self) -> Mat<f64> {
+        self.targets.get(..self.n, ..).to_owned()
     }
 
     /// Outputs of `model` on all examples.
@@ -74,7 +74,7 @@ impl Points {
 
     /// `1/2 sum (f - y)^2` over the training examples.
     pub(super) fn half_sum(&self, outputs: &Outputs) -> f64 {
-        0.5 * (&outputs.train - self.goals.get(..self.n, ..)).squared_norm_l2()
+        0.5 * (&outputs.train - self.targets.get(..self.n, ..)).squared_norm_l2()
     }
 }
 

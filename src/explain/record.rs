@@ -123,9 +123,9 @@ pub(super) fn write_member(folder: &Path, member: usize, found: &Trajectories, p
         for split in [Split::Train, Split::Test] {
             let (count, offset) = match split {
                 Split::Train => (points.kept, 0),
-                Split::Test => (points.goals.nrows() - points.n, points.n),
+                Split::Test => (points.targets.nrows() - points.n, points.n),
             };
-            for (example, output) in (0..count).flat_map(|i| (0..points.goals.ncols()).map(move |o| (i, o))) {
+            for (example, output) in (0..count).flat_map(|i| (0..points.targets.ncols()).map(move |o| (i, o))) {
                 let at = |trajectory: Trajectory| {
                     let outputs = outputs.get(&trajectory)?;
                     let matrix = if split == Split::Train { &outputs.train } else { &outputs.test };
@@ -140,7 +140,7 @@ pub(super) fn write_member(folder: &Path, member: usize, found: &Trajectories, p
                     network_f64: at(Trajectory::NetworkF64),
                     network: at(Trajectory::Network),
                     quadratic: at(Trajectory::Quadratic),
-                    ..PointRow::new(step, split, [example, output], points.goals[(offset + example, output)])
+                    ..PointRow::new(step, split, [example, output], points.targets[(offset + example, output)])
                 });
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use faer::Mat;
-use widthwise_theory::{KernelDynamics, Training};
+use widthwise_theory::dynamics::{KernelDynamics, Training};
 
 use super::paths::Common;
 use super::points::{Outputs, Points};
@@ -24,7 +24,7 @@ pub(super) type Clock = BTreeMap<u64, u64>;
 /// Descent under one tangent kernel.
 pub(super) struct Reference {
     dynamics: KernelDynamics,
-    goals: Mat<f64>,
+    targets: Mat<f64>,
     initial: [Mat<f64>; 2],
     width: usize,
     /// Step size for the loss `1/2 sum` over all training examples.
@@ -63,9 +63,9 @@ impl Reference {
         };
         Ok(Self {
             dynamics,
-            goals: column(&points.train_goals()),
+            targets: column(&points.train_target_matrix()),
             initial: [&tangent.outputs.train, &tangent.outputs.test].map(column),
-            width: points.goals.ncols(),
+            width: points.targets.ncols(),
             learning_rate,
             ridge,
             per_step,
@@ -93,10 +93,10 @@ impl Reference {
     fn outputs(&self, steps: u64) -> Result<Outputs> {
         let training = Training::GradientDescent { learning_rate: self.learning_rate, steps };
         let [train, test] = self.initial.each_ref().map(Mat::as_ref);
-        let goals = self.goals.as_ref();
+        let targets = self.targets.as_ref();
         Ok(Outputs {
-            train: rows(self.dynamics.train_outputs(goals, train, &training)?.as_ref(), self.width),
-            test: rows(self.dynamics.test_outputs(goals, train, test, &training)?.as_ref(), self.width),
+            train: rows(self.dynamics.train_outputs(targets, train, &training)?.as_ref(), self.width),
+            test: rows(self.dynamics.test_outputs(targets, train, test, &training)?.as_ref(), self.width),
         })
     }
 
@@ -105,8 +105,8 @@ impl Reference {
     fn steps_to(&self, loss: f64) -> Result<Option<u64>> {
         let is_reached = |steps: u64| -> Result<bool> {
             let training = Training::GradientDescent { learning_rate: self.learning_rate, steps };
-            let found = self.dynamics.train_outputs(self.goals.as_ref(), self.initial[0].as_ref(), &training)?;
-            Ok(0.5 * (found - &self.goals).squared_norm_l2() <= loss)
+            let found = self.dynamics.train_outputs(self.targets.as_ref(), self.initial[0].as_ref(), &training)?;
+            Ok(0.5 * (found - &self.targets).squared_norm_l2() <= loss)
         };
         if is_reached(0)? {
             return Ok(Some(0));

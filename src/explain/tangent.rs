@@ -5,7 +5,7 @@ use widthwise_probes::empirical_ntk_full;
 use widthwise_tensors::to_matrix;
 
 use super::points::{Outputs, Points};
-use crate::network::{Network, Parameters};
+use crate::network::{LayerParameters, Network};
 use crate::observation::Observation;
 
 /// Rows and columns count examples and outputs, example-major.
@@ -28,7 +28,7 @@ impl Tangent {
 }
 
 /// `J delta` on all examples of `points`, as outputs.
-pub(super) fn pushed(network: &Network, points: &Points, delta: &[Parameters]) -> Outputs {
+pub(super) fn pushed(network: &Network, points: &Points, delta: &[LayerParameters]) -> Outputs {
     points.split(&to_matrix(network.push_forward(&points.all, delta)))
 }
 

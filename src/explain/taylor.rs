@@ -1,19 +1,19 @@
 //! The Taylor models of a network, trained on from where it stands with its own optimizer, batches and learning rate.
 //!
 //! The first-order model is linear in its parameters. Under updates linear in the gradient of a squared loss its outputs therefore
-//! obey a recursion of their own, with the tangent kernel of that moment ([`widthwise_theory::MinibatchRun`]). Adam, unequal rates with a penalty
+//! obey a recursion of their own, with the tangent kernel of that moment ([`widthwise_theory::dynamics::MinibatchRun`]). Adam, unequal rates with a penalty
 //! and the second-order model are trained in parameters.
 
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use widthwise_theory::{BatchLoss, MinibatchRun, MinibatchTraining};
+use widthwise_theory::dynamics::{BatchLoss, MinibatchRun, MinibatchTraining};
 
 use super::paths::Common;
 use super::points::{Outputs, Points};
 use super::tangent::{Tangent, column, pushed, rows};
 use crate::config::Loss;
-use crate::network::{Order, Parameters, TaylorModel};
+use crate::network::{LayerParameters, TaylorModel, TaylorOrder};
 use crate::objective::examples_per_unit;
 use crate::prediction::step_rule;
 use crate::signals::StopFlag;
@@ -29,14 +29,14 @@ pub(super) fn follows_outputs(common: &Common<'_>) -> bool {
 /// Outputs at the probe steps from that of `twin` on. `tangent` is its kernel, where outputs are followed. `None` when stopped.
 pub(super) fn path(
     twin: &Trainee,
-    order: Order,
+    order: TaylorOrder,
     common: &Common<'_>,
     points: &Points,
     tangent: Option<&Tangent>,
     stop: &StopFlag,
 ) -> Result<Option<BTreeMap<u64, Outputs>>> {
     match tangent {
-        Some(tangent) if order == Order::First && follows_outputs(common) => {
+        Some(tangent) if order == TaylorOrder::First && follows_outputs(common) => {
             in_outputs(twin, common, points, tangent, stop)
         }
         _ => in_parameters(twin, order, common, points, stop),
@@ -45,7 +45,7 @@ pub(super) fn path(
 
 pub(super) fn in_parameters(
     twin: &Trainee,
-    order: Order,
+    order: TaylorOrder,
     common: &Common<'_>,
     points: &Points,
     stop: &StopFlag,
@@ -63,7 +63,7 @@ pub(super) fn in_outputs(
 ) -> Result<Option<BTreeMap<u64, Outputs>>> {
     let Some(rule) = step_rule(common.training.optimizer) else { unreachable!("updates linear in the gradient") };
     let mut batches = twin.batches.clone();
-    let (size, width) = (batches.size(), points.goals.ncols());
+    let (size, width) = (batches.size(), points.targets.ncols());
     let l2 = common.training.l2;
     let training = MinibatchTraining {
         learning_rate: common.learning_rate,
@@ -71,10 +71,10 @@ pub(super) fn in_outputs(
         loss: BatchLoss::Scaled(1.0 / examples_per_unit(common.training.loss, size)),
         ridge: l2.strength * common.uniform_rate().unwrap_or(1.0),
     };
-    let goals = column(&points.train_goals());
+    let targets = column(&points.train_target_matrix());
     let [train, test] = [&tangent.outputs.train, &tangent.outputs.test].map(column);
     let kernels = [tangent.train.as_ref(), tangent.test.as_ref()];
-    let mut run = MinibatchRun::new(training, kernels[0], kernels[1], goals.as_ref(), train.as_ref(), test.as_ref())?;
+    let mut run = MinibatchRun::new(training, kernels[0], kernels[1], targets.as_ref(), train.as_ref(), test.as_ref())?;
     if l2.strength > 0.0 {
         let displacement = match &twin.updater.anchor {
             None => twin.model.parameters.clone(),
@@ -113,10 +113,10 @@ pub(super) fn in_outputs(
     Ok(Some(path))
 }
 
-fn differences(now: &[Parameters], origin: &[Parameters]) -> Vec<Parameters> {
+fn differences(now: &[LayerParameters], origin: &[LayerParameters]) -> Vec<LayerParameters> {
     let pairs = now.iter().zip(origin);
     pairs
-        .map(|(now, origin)| Parameters {
+        .map(|(now, origin)| LayerParameters {
             weight: now.weight.clone() - origin.weight.clone(),
             bias: now.bias.clone().zip(origin.bias.clone()).map(|(now, origin)| now - origin),
         })
@@ -152,7 +152,7 @@ mod tests {
         learning_rate = { absolute = 0.01 }
     "#;
 
-    /// Largest difference between the two roads over both sets and all steps, relative to the largest output.
+    /// Largest difference between the two paths over both sets and all steps, relative to the largest output.
     fn difference(training: &str) -> f64 {
         let experiment = parse(&format!("{CONFIG}\n{training}"), "test", &[]).unwrap();
         let session = Session::new(&experiment, None, Device::flex()).unwrap();
@@ -166,7 +166,7 @@ mod tests {
             .path(start, &points, &stop, |twin| {
                 let tangent = Tangent::new(&twin.model, &points);
                 let by_outputs = in_outputs(twin, &common, &points, &tangent, &stop)?.unwrap();
-                let by_parameters = in_parameters(twin, Order::First, &common, &points, &stop)?.unwrap();
+                let by_parameters = in_parameters(twin, TaylorOrder::First, &common, &points, &stop)?.unwrap();
                 assert_eq!(Vec::from_iter(by_outputs.keys()), Vec::from_iter(by_parameters.keys()));
                 for (found, expected) in by_outputs.values().zip(by_parameters.values()) {
                     let scale = expected.train.norm_max().max(expected.test.norm_max());

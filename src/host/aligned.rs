@@ -81,10 +81,10 @@ mod tests {
     fn numbers_are_those_of_the_tensor_and_what_is_written_stays() {
         let values: Vec<f32> = (0..21 * 10).map(|i| i as f32).collect();
         let rows = Tensor::<2>::from_data(TensorData::new(values.clone(), [21, 10]), &Device::flex());
-        let turned: Vec<f32> = (0..210).map(|i| values[i % 21 * 10 + i / 21]).collect();
+        let columns: Vec<f32> = (0..210).map(|i| values[i % 21 * 10 + i / 21]).collect();
         let part = rows.clone().narrow(0, 3, 16);
         let transposed = rows.clone().transpose();
-        for (tensor, expected) in [(rows.clone(), &values[..]), (transposed, &turned), (part, &values[30..190])] {
+        for (tensor, expected) in [(rows.clone(), &values[..]), (transposed, &columns), (part, &values[30..190])] {
             let shape = tensor.dims();
             let mut found = Aligned::<f32>::of(tensor);
             assert_eq!(&*found, expected);
@@ -95,7 +95,7 @@ mod tests {
             assert_eq!((again.as_ptr(), again[7], again[8]), (at, -1.0, expected[8]));
             assert_eq!(again.give().dims(), shape);
         }
-        // Nobody else's numbers are written to.
+        // Nothing else's numbers are written to.
         assert_eq!(f32::pull(rows), values);
     }
 

@@ -4,7 +4,7 @@ use pulp::Simd;
 
 /// A number in vector registers.
 pub(crate) trait Lanes: Copy + Send + Sync + 'static {
-    /// Nought.
+    /// Zero.
     const ZERO: Self;
     /// A register.
     type Vector<S: Simd>: Copy;

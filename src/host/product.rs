@@ -5,7 +5,7 @@
 //! its transpose. The right factors and the result have rows of consecutive numbers. Every number of the result is the sum of its terms
 //! in their order, each with one rounding where the processor can: no number depends on the tile that it is made in.
 //!
-//! What becomes of a finished tile is its [`Target`]'s to say: it is written, added, or used up while it is in registers.
+//! What becomes of a finished tile is its [`TileSink`]'s to say: it is written, added, or used up while it is in registers.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -13,7 +13,7 @@ use super::lanes::{Lanes, load, store};
 
 /// Terms that follow one another in both factors, where they lie.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Run<'a, T> {
+pub(crate) struct TermRun<'a, T> {
     /// The left factor, from its first number on.
     pub(crate) left: &'a [T],
     /// The right factor: a row a term.
@@ -28,7 +28,7 @@ pub(crate) struct Product<'a, T> {
     /// Rows and columns of the result.
     pub(crate) size: [usize; 2],
     /// The terms.
-    pub(crate) runs: &'a [Run<'a, T>],
+    pub(crate) runs: &'a [TermRun<'a, T>],
     /// From one row of a left factor to the next.
     pub(crate) row: usize,
     /// From one term of a left factor to the next. One of the two is 1.
@@ -41,11 +41,11 @@ pub(crate) struct Product<'a, T> {
 pub(crate) const TILE: [usize; 2] = [8, 32];
 
 /// Registers of a tile's rows; the last one of a row is filled in part where the tile says so.
-pub(crate) type Sums<T, S, const ROWS: usize, const VECTORS: usize> = [[<T as Lanes>::Vector<S>; VECTORS]; ROWS];
+pub(crate) type Registers<T, S, const ROWS: usize, const VECTORS: usize> = [[<T as Lanes>::Vector<S>; VECTORS]; ROWS];
 
 /// Where a tile lies in the result.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct TilePosition {
     /// Its first row.
     pub(crate) row: usize,
     /// Its first column.
@@ -55,20 +55,20 @@ pub(crate) struct Place {
 }
 
 /// What becomes of the tiles of a product. Each number of the result comes once.
-pub(crate) trait Target<T: Lanes> {
+pub(crate) trait TileSink<T: Lanes> {
     /// What the sums of a tile begin with.
     fn begin<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
         simd: S,
-        place: Place,
-    ) -> Sums<T, S, ROWS, VECTORS>;
+        place: TilePosition,
+    ) -> Registers<T, S, ROWS, VECTORS>;
 
     /// Takes a tile.
     fn take<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &mut self,
         simd: S,
-        place: Place,
-        sums: Sums<T, S, ROWS, VECTORS>,
+        place: TilePosition,
+        sums: Registers<T, S, ROWS, VECTORS>,
     );
 }
 
@@ -102,19 +102,19 @@ impl<T: Lanes> Product<'_, T> {
     }
 
     /// Makes the result for `target`.
-    pub(crate) fn into(self, target: impl Target<T>) {
+    pub(crate) fn into(self, target: impl TileSink<T>) {
         Arch::new().dispatch(Tiles { product: self, target });
     }
 }
 
-impl<T: Lanes> Target<T> for Matrix<'_, T> {
+impl<T: Lanes> TileSink<T> for Matrix<'_, T> {
     #[inline(always)]
     #[expect(clippy::needless_range_loop, reason = "counted to a constant, so that every sum is a register")]
     fn begin<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &self,
         simd: S,
-        place: Place,
-    ) -> Sums<T, S, ROWS, VECTORS> {
+        place: TilePosition,
+    ) -> Registers<T, S, ROWS, VECTORS> {
         let mut sums = [[T::splat(simd, T::ZERO); VECTORS]; ROWS];
         if self.is_added {
             let width = place.width::<T, S, VECTORS>();
@@ -131,8 +131,8 @@ impl<T: Lanes> Target<T> for Matrix<'_, T> {
     fn take<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &mut self,
         simd: S,
-        place: Place,
-        mut sums: Sums<T, S, ROWS, VECTORS>,
+        place: TilePosition,
+        mut sums: Registers<T, S, ROWS, VECTORS>,
     ) {
         let width = place.width::<T, S, VECTORS>();
         if let Some(Affine { gain, bias }) = self.affine {
@@ -154,7 +154,7 @@ impl<T: Lanes> Target<T> for Matrix<'_, T> {
     }
 }
 
-impl Place {
+impl TilePosition {
     /// Columns of the tile.
     #[inline(always)]
     pub(crate) fn width<T: Lanes, S: Simd, const VECTORS: usize>(self) -> usize {
@@ -167,7 +167,7 @@ struct Tiles<'a, T, I> {
     target: I,
 }
 
-impl<T: Lanes, I: Target<T>> WithSimd for Tiles<'_, T, I> {
+impl<T: Lanes, I: TileSink<T>> WithSimd for Tiles<'_, T, I> {
     type Output = ();
 
     #[inline(always)]
@@ -189,7 +189,7 @@ impl<T: Lanes, I: Target<T>> WithSimd for Tiles<'_, T, I> {
     }
 }
 
-impl<T: Lanes, I: Target<T>> Tiles<'_, T, I> {
+impl<T: Lanes, I: TileSink<T>> Tiles<'_, T, I> {
     /// All rows of `VECTORS` registers of columns, the last one filled in part where `part` says so.
     #[inline(always)]
     fn column<S: Simd, const VECTORS: usize>(&mut self, simd: S, column: usize, part: Option<usize>) {
@@ -198,32 +198,32 @@ impl<T: Lanes, I: Target<T>> Tiles<'_, T, I> {
         // As many rows as registers hold.
         if S::REGISTER_COUNT >= 32 {
             while row + 8 <= rows {
-                self.tile::<S, 8, VECTORS>(simd, Place { row, column, part });
+                self.tile::<S, 8, VECTORS>(simd, TilePosition { row, column, part });
                 row += 8;
             }
         } else {
             while row + 6 <= rows {
-                self.tile::<S, 6, VECTORS>(simd, Place { row, column, part });
+                self.tile::<S, 6, VECTORS>(simd, TilePosition { row, column, part });
                 row += 6;
             }
         }
         while row + 4 <= rows {
-            self.tile::<S, 4, VECTORS>(simd, Place { row, column, part });
+            self.tile::<S, 4, VECTORS>(simd, TilePosition { row, column, part });
             row += 4;
         }
         while row < rows {
-            self.tile::<S, 1, VECTORS>(simd, Place { row, column, part });
+            self.tile::<S, 1, VECTORS>(simd, TilePosition { row, column, part });
             row += 1;
         }
     }
 
     #[inline(always)]
     // Loops are counted to a constant, so that every sum is a register from the start.
-    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&mut self, simd: S, place: Place) {
+    fn tile<S: Simd, const ROWS: usize, const VECTORS: usize>(&mut self, simd: S, place: TilePosition) {
         let Product { runs, row, term, right_row, .. } = self.product;
         let width = place.width::<T, S, VECTORS>();
-        let mut sums: Sums<T, S, ROWS, VECTORS> = self.target.begin::<S, ROWS, VECTORS>(simd, place);
-        for &Run { left, right, terms } in runs {
+        let mut sums: Registers<T, S, ROWS, VECTORS> = self.target.begin::<S, ROWS, VECTORS>(simd, place);
+        for &TermRun { left, right, terms } in runs {
             let right = &right[place.column..];
             if term == 1 {
                 let mut rows: [&[T]; ROWS] = [&[]; ROWS];
@@ -273,7 +273,7 @@ mod tests {
         for r in 0..product.size[0] {
             for c in 0..product.size[1] {
                 let mut sum = if is_added { into[r * stride + c] } else { T::ZERO };
-                for Run { left, right, terms } in product.runs {
+                for TermRun { left, right, terms } in product.runs {
                     for k in 0..*terms {
                         let right = right[k * product.right_row + c];
                         sum = sum + left[r * product.row + k * product.term] * right;
@@ -301,8 +301,8 @@ mod tests {
                     let (right_row, stride) = (size[1] + 1, size[1] + 2);
                     let left: Vec<T> = numbers(41 + size[0] * row + 17 * term);
                     let right: Vec<T> = numbers(20 * right_row);
-                    let runs: Vec<Run<'_, T>> = (lengths.iter().enumerate())
-                        .map(|(s, &terms)| Run { left: &left[13 * s..], right: &right[s * right_row..], terms })
+                    let runs: Vec<TermRun<'_, T>> = (lengths.iter().enumerate())
+                        .map(|(s, &terms)| TermRun { left: &left[13 * s..], right: &right[s * right_row..], terms })
                         .collect();
                     let product = Product { size, runs: &runs, row, term, right_row };
                     let bias: Vec<T> = numbers(size[1]);

@@ -41,7 +41,7 @@ impl<T: Pod> Scratch<T> {
         Self { buffer, count, home, numbers: PhantomData }
     }
 
-    /// `count` noughts.
+    /// `count` zeros.
     pub(crate) fn zeros(count: usize) -> Self {
         let mut numbers = Self::new(count);
         numbers.fill(T::zeroed());
@@ -86,30 +86,30 @@ impl<T> Drop for Scratch<T> {
 }
 
 /// Numbers that are lent, or in scratch memory.
-pub(crate) enum State<'a, T: Pod> {
+pub(crate) enum StateBuffer<'a, T: Pod> {
     /// Somebody else's.
-    Lent(&'a [T]),
+    Borrowed(&'a [T]),
     /// Own ones.
     Own(Scratch<T>),
 }
 
-impl<T: Pod> State<'_, T> {
+impl<T: Pod> StateBuffer<'_, T> {
     /// Own ones; a copy of lent ones.
     pub(crate) fn own(self) -> Scratch<T> {
         match self {
-            State::Lent(numbers) => Scratch::of(numbers),
-            State::Own(numbers) => numbers,
+            StateBuffer::Borrowed(numbers) => Scratch::of(numbers),
+            StateBuffer::Own(numbers) => numbers,
         }
     }
 }
 
-impl<T: Pod> Deref for State<'_, T> {
+impl<T: Pod> Deref for StateBuffer<'_, T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
         match self {
-            State::Lent(numbers) => numbers,
-            State::Own(numbers) => numbers,
+            StateBuffer::Borrowed(numbers) => numbers,
+            StateBuffer::Own(numbers) => numbers,
         }
     }
 }
@@ -144,7 +144,7 @@ mod tests {
             drop(again);
             assert_eq!(*Scratch::<f64>::zeros(2), [0.0; 2]);
             assert_eq!(Scratch::<f64>::new(0).len(), 0);
-            assert_eq!(*State::Lent(&[7.0_f64, 8.0]).own(), [7.0, 8.0]);
+            assert_eq!(*StateBuffer::Borrowed(&[7.0_f64, 8.0]).own(), [7.0, 8.0]);
         });
     }
 

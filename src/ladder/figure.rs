@@ -2,31 +2,31 @@
 //! declared ones. Every number in it stands in `means.csv` or `fits.csv`.
 
 use super::folder::MeanRow;
-use super::judge::{Fit, Statistic};
+use super::judge::{Fit, FitStatistic};
 use super::quantity::LadderQuantity;
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
-use crate::plot::svg::{Shape, Stroke};
+use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::svg::{Marker, Stroke};
 
 /// Points of a drawn line: a power is straight only where both axes are logarithmic.
 const LINE_POINTS: i32 = 32;
 
 /// Draws the figure; `None` without a fitted exponent.
 pub(super) fn draw(means: &[MeanRow], fits: &[Fit]) -> Option<String> {
-    let fits: Vec<&Fit> = fits.iter().filter(|fit| fit.statistic == Statistic::ExponentOfMean).collect();
+    let fits: Vec<&Fit> = fits.iter().filter(|fit| fit.statistic == FitStatistic::ExponentOfMean).collect();
     let panels: Vec<Panel> =
         fits.chunk_by(|a, b| a.quantity == b.quantity).filter_map(|fits| panel(means, fits)).collect();
     let most_layers = fits.iter().filter_map(|fit| fit.layer).max().unwrap_or(1);
     let layers = (1..=most_layers).map(|layer| {
-        let (shape, color) = (Shape::category(layer - 1), palette::category(layer - 1).to_owned());
-        Entry::new(Sample::Point { shape, color, filled: true }, format!("layer {layer}"))
+        let (shape, color) = (Marker::category(layer - 1), palette::category(layer - 1).to_owned());
+        LegendEntry::new(Sample::Point { shape, color, filled: true }, format!("layer {layer}"))
     });
-    let mut legend: Vec<Entry> = layers.collect();
-    legend.push(Entry::new(Sample::Bar(palette::AXIS), "standard error over members"));
-    legend.push(Entry::new(Sample::Line(Stroke::solid(palette::AXIS, 1.5)), "fit, where it is used"));
-    legend.push(Entry::new(Sample::Line(Stroke::dashed(palette::INK, 1.2)), "declared power"));
+    let mut legend: Vec<LegendEntry> = layers.collect();
+    legend.push(LegendEntry::new(Sample::Bar(palette::AXIS), "standard error over members"));
+    legend.push(LegendEntry::new(Sample::Line(Stroke::solid(palette::AXIS, 1.5)), "fit, where it is used"));
+    legend.push(LegendEntry::new(Sample::Line(Stroke::dashed(palette::INK, 1.2)), "declared power"));
     (!panels.is_empty()).then(|| render(&panels, 2, &legend, "means over members against the width"))
 }
 
@@ -39,7 +39,7 @@ fn panel(means: &[MeanRow], fits: &[&Fit]) -> Option<Panel> {
     let (mut all_widths, mut heights) = (Vec::new(), Vec::new());
     for fit in fits {
         let category = fit.layer.unwrap_or(1) - 1;
-        let (shape, color) = (Shape::category(category), palette::category(category));
+        let (shape, color) = (Marker::category(category), palette::category(category));
         let rows = of(fit);
         for row in &rows {
             all_widths.push(row.width as f64);
@@ -112,7 +112,7 @@ mod tests {
         Fit {
             quantity: LadderQuantity::WeightChange,
             layer: Some(2),
-            statistic: Statistic::ExponentOfMean,
+            statistic: FitStatistic::ExponentOfMean,
             value: Some(-0.5),
             low: Some(-0.6),
             high: Some(-0.4),

@@ -24,7 +24,7 @@ use widthwise_statistics::Estimate;
 use widthwise_statistics::power_law::Center;
 
 use super::quantity::LadderQuantity;
-use super::unit::Measured;
+use super::unit::LadderNumber;
 use crate::config::parse;
 use crate::record::atomic;
 use crate::record::folder::is_free;
@@ -151,7 +151,7 @@ pub(super) fn unit_path(folder: &Path, width: usize, member: usize) -> PathBuf {
 }
 
 /// Writes the numbers of one network, whole or not at all.
-pub(super) fn write_unit(folder: &Path, width: usize, member: usize, measured: &[Measured]) -> Result<()> {
+pub(super) fn write_unit(folder: &Path, width: usize, member: usize, measured: &[LadderNumber]) -> Result<()> {
     let path = unit_path(folder, width, member);
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
@@ -186,10 +186,10 @@ pub(super) fn read_unit(folder: &Path, width: usize, member: usize) -> Result<Ve
 }
 
 /// Values by quantity and layer, then by width, one a member in their order.
-pub(super) type Values = BTreeMap<(LadderQuantity, Option<usize>), BTreeMap<usize, Vec<f64>>>;
+pub(super) type ValuesByWidth = BTreeMap<(LadderQuantity, Option<usize>), BTreeMap<usize, Vec<f64>>>;
 
 /// Mean, standard error and median of every quantity at every width.
-pub(super) fn means(values: &Values) -> Vec<MeanRow> {
+pub(super) fn means(values: &ValuesByWidth) -> Vec<MeanRow> {
     let of_width = |(quantity, layer): (LadderQuantity, Option<usize>), (&width, values): (&usize, &Vec<f64>)| {
         let found = Estimate::mean(values);
         let median = Center::Median.of(&mut values.clone());
@@ -207,8 +207,8 @@ pub(super) fn means(values: &Values) -> Vec<MeanRow> {
 }
 
 /// Sorts rows into values; members without a number are left out of their width.
-pub(super) fn by_quantity(rows: &[UnitRow]) -> Values {
-    let mut values = Values::new();
+pub(super) fn by_quantity(rows: &[UnitRow]) -> ValuesByWidth {
+    let mut values = ValuesByWidth::new();
     for row in rows {
         values.entry((row.quantity, row.layer)).or_default().entry(row.width).or_default().push(row.value);
     }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use widthwise_statistics::judge::{Expected, of_interval};
 use widthwise_statistics::power_law::{Center, fit};
 use widthwise_statistics::{Rung, Verdict, extrapolate};
-use widthwise_theory::WidthRates;
+use widthwise_theory::architecture::WidthRates;
 
-use super::folder::Values;
+use super::folder::ValuesByWidth;
 use super::quantity::{Declared, LadderQuantity, Question};
 
 /// Mean relative change of the tangent kernel up to which a width counts as lazy.
@@ -31,7 +31,7 @@ const GROWTH: f64 = 0.15;
 /// What a row of `fits.csv` is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Statistic {
+pub enum FitStatistic {
     /// Power of the width of the mean over members.
     ExponentOfMean,
     /// Power of the width of the median; not judged.
@@ -48,7 +48,7 @@ pub struct Fit {
     /// Where, if the quantity has one number a layer.
     pub layer: Option<usize>,
     /// Of what.
-    pub statistic: Statistic,
+    pub statistic: FitStatistic,
     /// The number.
     pub value: Option<f64>,
     /// Lower end of the interval of an exponent.
@@ -86,7 +86,7 @@ pub(super) struct Rules<'a> {
 
 /// Fits and judges all quantities. `limit` gives theory's value of a signed quantity and the size its error is held against.
 pub(super) fn judge(
-    values: &Values,
+    values: &ValuesByWidth,
     rules: &Rules<'_>,
     limit: impl Fn(LadderQuantity) -> Result<Option<(f64, f64)>>,
 ) -> Result<Vec<Fit>> {
@@ -156,7 +156,7 @@ fn exponent(
     Fit {
         quantity,
         layer,
-        statistic: if center == Center::Mean { Statistic::ExponentOfMean } else { Statistic::ExponentOfMedian },
+        statistic: if center == Center::Mean { FitStatistic::ExponentOfMean } else { FitStatistic::ExponentOfMedian },
         value: found.map(|found| found.exponent),
         low: found.map(|found| found.interval[0]),
         high: found.map(|found| found.interval[1]),
@@ -186,7 +186,7 @@ fn limit_of(quantity: LadderQuantity, rungs: &[Rung], theory: Option<(f64, f64)>
     Fit {
         quantity,
         layer: None,
-        statistic: Statistic::Limit,
+        statistic: FitStatistic::Limit,
         value: found.map(|found| found.value),
         low: None,
         high: None,
@@ -225,7 +225,7 @@ pub(super) fn overall(fits: &[Fit], has_diverged: bool) -> Verdict {
     if has_diverged || growing(fits).is_some() {
         return Verdict::Disagrees;
     }
-    let decides = |fit: &&Fit| fit.statistic == Statistic::ExponentOfMean || fit.verdict == Some(Verdict::Disagrees);
+    let decides = |fit: &&Fit| fit.statistic == FitStatistic::ExponentOfMean || fit.verdict == Some(Verdict::Disagrees);
     Verdict::of_all(fits.iter().filter(decides).filter_map(|fit| fit.verdict))
 }
 
@@ -235,7 +235,7 @@ pub fn growing(fits: &[Fit]) -> Option<&Fit> {
     let is_growing = |fit: &&Fit| {
         let is_preactivation =
             matches!(fit.quantity, LadderQuantity::FirstPreactivationChange | LadderQuantity::PreactivationChange);
-        let is_judged = fit.statistic == Statistic::ExponentOfMean && fit.members >= FEWEST_MEMBERS;
+        let is_judged = fit.statistic == FitStatistic::ExponentOfMean && fit.members >= FEWEST_MEMBERS;
         is_preactivation && is_judged && fit.low.is_some_and(|low| low > GROWTH)
     };
     let exponent = |fit: &&Fit| fit.value.unwrap_or(f64::NEG_INFINITY);
@@ -259,12 +259,12 @@ mod tests {
         widths.iter().map(|&width| (width, (0..count).map(|member| value(width, member)).collect())).collect()
     }
 
-    fn judged(values: Values) -> Vec<Fit> {
+    fn judged(values: ValuesByWidth) -> Vec<Fit> {
         judge(&values, &Rules { rates: &NTK(), seed: 1 }, |_| Ok(Some((2.0, 2.0)))).unwrap()
     }
 
     fn verdict(quantity: LadderQuantity, by_width: BTreeMap<usize, Vec<f64>>) -> Fit {
-        judged(Values::from([((quantity, None), by_width)])).remove(0)
+        judged(ValuesByWidth::from([((quantity, None), by_width)])).remove(0)
     }
 
     const WIDTHS: [usize; 5] = [64, 128, 256, 512, 1024];
@@ -289,7 +289,7 @@ mod tests {
         assert!(fit.remark.ends_with("10 % at 16 32"), "{}", fit.remark);
         // A power that holds whatever the kernel does is fitted everywhere.
         let distance = members(&widths, 12, |n| n.powf(-0.5), 0.1);
-        let values = Values::from([
+        let values = ValuesByWidth::from([
             ((LadderQuantity::FullNtkRelativeChange, None), change),
             ((LadderQuantity::FullNtkDistance, None), distance),
         ]);
@@ -322,12 +322,12 @@ mod tests {
         let limit = |value: f64, spread: f64| {
             ((LadderQuantity::NtkMeanDiagonal, None), members(&WIDTHS, 24, |_| value, spread))
         };
-        let of = |values: Values| overall(&judged(values), false);
-        assert_eq!(of(Values::from([distance(-0.5), limit(2.0, 0.9)])), Verdict::Agrees);
-        assert_eq!(of(Values::from([distance(-0.5), limit(2.5, 0.05)])), Verdict::Disagrees);
-        assert_eq!(of(Values::from([distance(-0.8), limit(2.0, 0.05)])), Verdict::Disagrees);
-        assert_eq!(of(Values::from([limit(2.0, 0.05)])), Verdict::Undecided, "no exponent");
-        assert_eq!(overall(&judged(Values::from([distance(-0.5)])), true), Verdict::Disagrees, "diverged");
+        let of = |values: ValuesByWidth| overall(&judged(values), false);
+        assert_eq!(of(ValuesByWidth::from([distance(-0.5), limit(2.0, 0.9)])), Verdict::Agrees);
+        assert_eq!(of(ValuesByWidth::from([distance(-0.5), limit(2.5, 0.05)])), Verdict::Disagrees);
+        assert_eq!(of(ValuesByWidth::from([distance(-0.8), limit(2.0, 0.05)])), Verdict::Disagrees);
+        assert_eq!(of(ValuesByWidth::from([limit(2.0, 0.05)])), Verdict::Undecided, "no exponent");
+        assert_eq!(overall(&judged(ValuesByWidth::from([distance(-0.5)])), true), Verdict::Disagrees, "diverged");
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
         let change = |layer: usize, power: f64| {
             ((LadderQuantity::FirstPreactivationChange, Some(layer)), members(&WIDTHS, 12, |n| n.powf(power), 0.1))
         };
-        let values = Values::from([change(1, 0.5), change(2, 1.0)]);
+        let values = ValuesByWidth::from([change(1, 0.5), change(2, 1.0)]);
         let fits = judge(&values, &Rules { rates: &rates, seed: 1 }, |_| Ok(None)).unwrap();
         assert!(fits.iter().all(|fit| matches!(fit.verdict, None | Some(Verdict::Agrees))), "{fits:?}");
         assert_eq!(growing(&fits).and_then(|fit| fit.layer), Some(2));

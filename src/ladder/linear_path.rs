@@ -4,13 +4,14 @@
 //! index `x O + o`.
 
 use faer::{Mat, MatRef};
-use widthwise_theory::{BatchLoss, MinibatchRun, MinibatchTraining, StepRule, TheoryError};
+use widthwise_theory::TheoryError;
+use widthwise_theory::dynamics::{BatchLoss, MinibatchRun, MinibatchTraining, StepRule};
 
 use crate::training::batches::Batches;
 
 /// What all paths of a ladder share.
 #[derive(Debug, Clone)]
-pub(super) struct Problem {
+pub(super) struct LinearProblem {
     /// Step size, in units of the loss.
     pub(super) learning_rate: f64,
     pub(super) rule: StepRule,
@@ -44,7 +45,7 @@ impl<'a> LinearPath<'a> {
     /// # Errors
     /// A shape mismatch.
     pub(super) fn new(
-        problem: &Problem,
+        problem: &LinearProblem,
         kernel: MatRef<'a, f64>,
         initial: MatRef<'_, f64>,
         batches: Batches,
@@ -113,7 +114,7 @@ pub(super) fn rms_distance(a: &Mat<f64>, b: &Mat<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use widthwise_theory::{KernelDynamics, Training};
+    use widthwise_theory::dynamics::{KernelDynamics, Training};
 
     /// Positive definite, and different for the two outputs, which it couples.
     fn kernel(rows: usize) -> Mat<f64> {
@@ -121,9 +122,9 @@ mod tests {
         &root * root.transpose()
     }
 
-    fn problem(learning_rate: f64) -> Problem {
+    fn problem(learning_rate: f64) -> LinearProblem {
         let targets = Mat::from_fn(4, 2, |i, o| ((i + 2 * o) as f64).cos());
-        Problem { learning_rate, rule: StepRule::GradientDescent, loss_factor: 0.25, ridge: 0.0, targets }
+        LinearProblem { learning_rate, rule: StepRule::GradientDescent, loss_factor: 0.25, ridge: 0.0, targets }
     }
 
     #[test]
@@ -163,7 +164,7 @@ mod tests {
         path.advance(6).unwrap();
         for output in 0..2 {
             let column = |matrix: &Mat<f64>| Mat::from_fn(matrix.nrows(), 1, |i, _| matrix[(i, output)]);
-            let alone = Problem { targets: column(&problem.targets), ..problem.clone() };
+            let alone = LinearProblem { targets: column(&problem.targets), ..problem.clone() };
             let start = column(&initial);
             let batches = Batches::new(1, 0, 4, Some(2));
             let mut path_alone = LinearPath::new(&alone, single.as_ref(), start.as_ref(), batches).unwrap();

@@ -2,28 +2,28 @@
 //!
 //! A unit of work is one network: a width and a member. Units know nothing of each other, so that a ladder can be stopped, run again,
 //! and shared among processes and machines; what a unit left is a small file. Once all are there, exponents are fitted and held
-//! against those that the parameterization declares ([`WidthRates`](widthwise_theory::WidthRates)), and values at infinite width
+//! against those that the parameterization declares ([`WidthRates`](widthwise_theory::architecture::WidthRates)), and values at infinite width
 //! against theory.
 
+mod context;
 mod figure;
 mod folder;
 mod judge;
 mod linear_path;
 mod quantity;
-mod setting;
 mod unit;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
-use widthwise_theory::Parameterization;
+use widthwise_theory::architecture::Parameterization;
 
 pub use folder::{MeanRow, UnitRow};
-pub use judge::{FEWEST_MEMBERS, FEWEST_WIDTHS, Fit, LAZY_CHANGE, Statistic, growing};
+pub use judge::{FEWEST_MEMBERS, FEWEST_WIDTHS, Fit, FitStatistic, LAZY_CHANGE, growing};
 pub use quantity::LadderQuantity;
 
-use crate::config::{Checked, NetworkConfig, Stop};
+use crate::config::{Checked, LearningRate, NetworkConfig, Stop};
 use crate::ensemble::{Ended, Job, Shard, Study, Unit, UnitEnd, units};
 use crate::memory::Bytes;
 use crate::monitor::{Monitor, Stage};
@@ -32,8 +32,8 @@ use crate::record::atomic;
 use crate::session::{self, Session, config_hash, rule};
 use crate::signals::StopFlag;
 use crate::verdict::Verdict;
+use context::{LadderContext, Width, architecture_at, expect_small};
 use judge::Rules;
-use setting::{Setting, Width, architecture_at, expect_small, learning_rate};
 
 /// Steps of a coordinate check.
 pub const COORDINATE_STEPS: u64 = 5;
@@ -104,6 +104,11 @@ pub fn ladder_experiment(experiment: &Checked, is_coordinate_check: bool) -> Res
         "training.stop.loss and training.stop.wall_time_s would give networks of a ladder different numbers of steps; give \
          training.stop.steps or training.stop.epochs"
     );
+    ensure!(
+        !matches!(experiment.training.learning_rate, LearningRate::CriticalEmpirical(_)),
+        "a ladder has one learning rate for all widths, but training.learning_rate.critical_empirical is that of one network; give \
+         training.learning_rate.critical or training.learning_rate.absolute"
+    );
     let mut changed = experiment.clone().into_inner();
     changed.run.output = None;
     if is_coordinate_check {
@@ -133,12 +138,12 @@ pub fn run_ladder(
     session.expect_training(&architecture_at(&session, widest)?)?;
     let hashes = (shared_hash(experiment)?, session.data_hash.clone());
     let manifest = folder::open(&options.folder, &session.config_text, hashes, options.is_coordinate_check, || {
-        learning_rate(&session, widest)
+        session.learning_rate(&architecture_at(&session, widest)?)
     })?;
     monitor.note(&format!("learning rate {:.6e} at every width", manifest.learning_rate));
-    let setting = Setting::new(&session, manifest.learning_rate, !options.is_coordinate_check)?;
-    setting.remarks.iter().for_each(|remark| monitor.note(remark));
-    let ladder = Ladder { setting: &setting, options, stop, monitor };
+    let context = LadderContext::new(&session, manifest.learning_rate, !options.is_coordinate_check)?;
+    context.remarks.iter().for_each(|remark| monitor.note(remark));
+    let ladder = Ladder { context: &context, options, stop, monitor };
     let job = Job { shard: options.shard, stop, monitor };
     Ok(match job.run(&ladder, Stage::networks("ladder", None))? {
         Ended::Complete => LadderOutcome::Judged(report(&ladder)?),
@@ -157,7 +162,7 @@ fn shared_hash(experiment: &Checked) -> Result<String> {
 
 /// A ladder as a study: its points are widths.
 struct Ladder<'a> {
-    setting: &'a Setting<'a>,
+    context: &'a LadderContext<'a>,
     options: &'a LadderOptions,
     stop: &'a StopFlag,
     monitor: &'a dyn Monitor,
@@ -185,7 +190,7 @@ impl Study for Ladder<'_> {
     }
 
     fn point(&self, point: usize) -> Result<Width> {
-        let width = Width::new(self.setting, self.options.widths[point])?;
+        let width = Width::new(self.context, self.options.widths[point])?;
         if let Some(remark) = &width.remark {
             self.monitor.note(remark);
         }
@@ -193,16 +198,16 @@ impl Study for Ladder<'_> {
     }
 
     fn need(&self, point: usize) -> Result<Option<Bytes>> {
-        let session = self.setting.session;
+        let session = self.context.session;
         let architecture = architecture_at(session, self.options.widths[point])?;
         let (examples, outputs) = (session.prepared.train.n + session.prepared.test.n, session.prepared.outputs);
-        let kernels = if self.setting.has_kernels { need::theory(examples * outputs, 0).0 } else { 0 };
+        let kernels = if self.context.has_kernels { need::theory(examples * outputs, 0).0 } else { 0 };
         let training = session.training_need(&architecture)?.0;
         Ok((session.device == Device::flex()).then_some(Bytes(training.saturating_add(kernels))))
     }
 
     fn train(&self, width: &Width, unit: Unit) -> Result<UnitEnd> {
-        let Some(measured) = unit::measure(self.setting, width, unit.member, self.stop)? else {
+        let Some(measured) = unit::measure(self.context, width, unit.member, self.stop)? else {
             return Ok(UnitEnd::Stopped);
         };
         folder::write_unit(&self.options.folder, width.width, unit.member, &measured)?;
@@ -212,22 +217,22 @@ impl Study for Ladder<'_> {
 
 /// Reads all units, fits, judges and writes the tables.
 fn report(ladder: &Ladder<'_>) -> Result<LadderReport> {
-    let Ladder { setting, options, .. } = *ladder;
+    let Ladder { context, options, .. } = *ladder;
     let mut rows = Vec::new();
     for Unit { point, member } in units(ladder) {
         rows.extend(folder::read_unit(&options.folder, options.widths[point], member)?);
     }
     let is_diverged = |row: &&UnitRow| row.quantity == LadderQuantity::Diverged;
     let diverged: Vec<_> = rows.iter().filter(is_diverged).map(|row| (row.width, row.member)).collect();
-    let session = setting.session;
+    let session = context.session;
     let Some(&widest) = options.widths.last() else { bail!("a ladder without widths") };
     let mut architecture = architecture_at(session, widest)?;
     architecture.parameterization = options.rates_of.unwrap_or(architecture.parameterization);
     let rates = architecture.width_rates(rule(session.experiment))?;
     let rules = Rules { rates: &rates, seed: session.experiment.run.seed };
-    let theory = Width::new(setting, widest)?;
+    let theory = Width::new(context, widest)?;
     let values = folder::by_quantity(&rows);
-    let fits = judge::judge(&values, &rules, |quantity| theory.limit(setting, quantity))?;
+    let fits = judge::judge(&values, &rules, |quantity| theory.limit(context, quantity))?;
     let verdict = judge::overall(&fits, !diverged.is_empty());
     let report = LadderReport { verdict, fits, diverged, means: folder::means(&values) };
     write(&options.folder, &rows, &report)?;

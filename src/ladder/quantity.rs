@@ -1,13 +1,13 @@
 //! What is measured of every network of a ladder.
 
 use serde::{Deserialize, Serialize};
-use widthwise_theory::WidthRates;
+use widthwise_theory::architecture::WidthRates;
 
 /// One number, or one a layer, of a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LadderQuantity {
-    /// Largest root mean square distance of the outputs from those of the network's own linearization, over the steps looked at.
+    /// Largest root mean square distance of the outputs from those of the network's own linearization, over the steps examined.
     LinearizationGap,
     /// `|Theta_T - Theta_0| / |Theta_0|` of the full empirical tangent kernel, all outputs on all examples, Frobenius norms.
     #[serde(alias = "ntk_relative_change")]

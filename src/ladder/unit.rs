@@ -1,4 +1,4 @@
-//! One network of a ladder: trained beside the two networks that a constant kernel describes, and compared with its own start.
+//! One network of a ladder: trained next to the two networks that a constant kernel describes, and compared with its own start.
 
 use anyhow::Result;
 use burn::tensor::Tensor;
@@ -6,11 +6,11 @@ use faer::Mat;
 use widthwise_probes::{Observed, empirical_ntk_full, relative_distance};
 use widthwise_tensors::{to_f64, to_matrix};
 
+use super::context::{LadderContext, Width, theory_step};
 use super::linear_path::{LinearPath, rms_distance};
 use super::quantity::LadderQuantity;
-use super::setting::{Setting, Width, theory_step};
 use crate::measurement::{evaluate, mean_square};
-use crate::network::{Batch, Network, Parameters};
+use crate::network::{Batch, LayerParameters, Network};
 use crate::objective::Evaluation;
 use crate::objective::examples_per_unit;
 use crate::observation::Observation;
@@ -18,11 +18,11 @@ use crate::prediction::{mean_diagonal, mean_off_diagonal};
 use crate::signals::StopFlag;
 use crate::training::Outcome;
 use crate::training::batches::Batches;
-use crate::training::{Observer, Plan, Trainee, train};
+use crate::training::{Observer, Trainee, TrainingPlan, train};
 
 /// One number of a network.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Measured {
+pub(super) struct LadderNumber {
     pub(super) quantity: LadderQuantity,
     pub(super) layer: Option<usize>,
     pub(super) value: f64,
@@ -33,43 +33,43 @@ pub(super) struct Measured {
 /// # Errors
 /// Shapes that do not fit.
 pub(super) fn measure(
-    setting: &Setting<'_>,
+    context: &LadderContext<'_>,
     width: &Width,
     member: usize,
     stop: &StopFlag,
-) -> Result<Option<Vec<Measured>>> {
-    let session = setting.session;
-    let mut trainee = session.trainee(&width.architecture, (width.seed, member), setting.learning_rate)?;
+) -> Result<Option<Vec<LadderNumber>>> {
+    let session = context.session;
+    let mut trainee = session.trainee(&width.architecture, (width.seed, member), context.learning_rate)?;
     let network = &trainee.model;
-    let batch = network.batch(&setting.inputs);
+    let batch = network.batch(&context.inputs);
     let observation = Observation::new(network, &batch);
-    let start = Start {
+    let start = UntrainedNetwork {
         parameters: network.parameters.clone(),
         outputs: to_matrix(observation.outputs()),
         preactivations: (1..=observation.layers()).map(|layer| observation.preactivations(layer)).collect(),
-        ntk: setting.has_kernels.then(|| empirical_ntk_full(&observation)),
+        ntk: context.has_kernels.then(|| empirical_ntk_full(&observation)),
     };
     drop(observation);
     let mut snapshots = Snapshots {
-        setting,
+        context,
         width,
         batch: &batch,
         start: &start,
-        own: Beside::new(setting, start.ntk.as_ref(), &start.outputs, trainee.batches.clone())?,
-        infinite: Beside::new(setting, width.infinite_ntk.as_ref(), &start.outputs, trainee.batches.clone())?,
+        own: LinearTrajectory::new(context, start.ntk.as_ref(), &start.outputs, trainee.batches.clone())?,
+        infinite: LinearTrajectory::new(context, width.infinite_ntk.as_ref(), &start.outputs, trainee.batches.clone())?,
         measured: Vec::new(),
         stop,
     };
     snapshots.measure_start();
     // Snapshots at the first step, at those of the schedule and at the last.
     let steps = session.probe_steps.clone().with(1);
-    let plan = Plan { probe_steps: &steps, ..session.training_plan() };
+    let plan = TrainingPlan { probe_steps: &steps, ..session.training_plan() };
     let outcome = train(&mut trainee, &plan, &mut snapshots)?;
     let mut measured = snapshots.measured;
     match outcome {
         Outcome::Interrupted => return Ok(None),
         Outcome::Diverged => {
-            measured.push(Measured { quantity: LadderQuantity::Diverged, layer: None, value: 1.0 });
+            measured.push(LadderNumber { quantity: LadderQuantity::Diverged, layer: None, value: 1.0 });
         }
         _ => {}
     }
@@ -78,28 +78,28 @@ pub(super) fn measure(
 }
 
 /// A network before its first step, on all examples.
-struct Start {
-    parameters: Vec<Parameters>,
+struct UntrainedNetwork {
+    parameters: Vec<LayerParameters>,
     outputs: Mat<f64>,
     preactivations: Vec<Tensor<3>>,
     ntk: Option<Mat<f64>>,
 }
 
-/// A path beside the network, and the largest distance from it so far.
-struct Beside<'a> {
+/// A path next to the network, and the largest distance from it so far.
+struct LinearTrajectory<'a> {
     path: LinearPath<'a>,
     gap: f64,
 }
 
-impl<'a> Beside<'a> {
+impl<'a> LinearTrajectory<'a> {
     /// `None` without a kernel, or where a constant kernel does not say how training goes.
     fn new(
-        setting: &Setting<'_>,
+        context: &LadderContext<'_>,
         kernel: Option<&'a Mat<f64>>,
         initial: &Mat<f64>,
         batches: Batches,
     ) -> Result<Option<Self>> {
-        let (Some(problem), Some(kernel)) = (&setting.problem, kernel) else { return Ok(None) };
+        let (Some(problem), Some(kernel)) = (&context.problem, kernel) else { return Ok(None) };
         let path = LinearPath::new(problem, kernel.as_ref(), initial.as_ref(), batches)?;
         Ok(Some(Self { path, gap: 0.0 }))
     }
@@ -113,19 +113,19 @@ impl<'a> Beside<'a> {
 
 /// The snapshots of a network while it trains.
 struct Snapshots<'a> {
-    setting: &'a Setting<'a>,
+    context: &'a LadderContext<'a>,
     width: &'a Width,
     batch: &'a Batch,
-    start: &'a Start,
-    own: Option<Beside<'a>>,
-    infinite: Option<Beside<'a>>,
-    measured: Vec<Measured>,
+    start: &'a UntrainedNetwork,
+    own: Option<LinearTrajectory<'a>>,
+    infinite: Option<LinearTrajectory<'a>>,
+    measured: Vec<LadderNumber>,
     stop: &'a StopFlag,
 }
 
 impl Snapshots<'_> {
     fn push(&mut self, quantity: LadderQuantity, layer: Option<usize>, value: f64) {
-        self.measured.push(Measured { quantity, layer, value });
+        self.measured.push(LadderNumber { quantity, layer, value });
     }
 
     fn measure_start(&mut self) {
@@ -162,7 +162,7 @@ impl Snapshots<'_> {
         if let Some(infinite) = &self.infinite {
             let (gap, wide) = (infinite.gap, infinite.path.outputs());
             let loss_gap = loss - self.loss_of(&wide);
-            let targets = &self.setting.targets;
+            let targets = &self.context.targets;
             let overlap = widthwise_probes::inner_product(targets, &(outputs - &wide));
             self.push(LadderQuantity::InfiniteKernelGap, None, gap);
             self.push(LadderQuantity::TrainLossGap, None, loss_gap);
@@ -173,16 +173,16 @@ impl Snapshots<'_> {
 
     /// Squared loss on the training set, as the run records it.
     fn loss_of(&self, outputs: &Mat<f64>) -> f64 {
-        let n = self.setting.train();
-        let difference = outputs.get(..n, ..) - self.setting.targets.get(..n, ..);
-        let kind = self.setting.session.experiment.training.loss;
+        let n = self.context.train();
+        let difference = outputs.get(..n, ..) - self.context.targets.get(..n, ..);
+        let kind = self.context.session.experiment.training.loss;
         0.5 * difference.squared_norm_l2() / examples_per_unit(kind, n)
     }
 }
 
 impl Observer for Snapshots<'_> {
     fn probe(&mut self, trainee: &Trainee, is_last: bool) -> Result<Evaluation> {
-        let session = self.setting.session;
+        let session = self.context.session;
         let evaluation = evaluate(&trainee.model, &session.data, session.experiment.training.loss);
         if trainee.step == 0 || !evaluation.train_loss.is_finite() {
             return Ok(evaluation);
@@ -193,7 +193,7 @@ impl Observer for Snapshots<'_> {
             own.compare(trainee.step, &outputs)?;
         }
         if let Some(infinite) = &mut self.infinite {
-            infinite.compare(theory_step(self.setting, trainee.step), &outputs)?;
+            infinite.compare(theory_step(self.context, trainee.step), &outputs)?;
         }
         if trainee.step == 1 {
             self.measure_preactivations(LadderQuantity::FirstPreactivationChange, &observation);

@@ -6,7 +6,7 @@ use widthwise_tensors::to_f64;
 
 use super::Measured;
 use super::shared::Shared;
-use super::snapshot::{Found, Measure};
+use super::snapshot::{Collected, Measure};
 use crate::config::Loss;
 use crate::data::Data;
 use crate::network::{Network, NoTap};
@@ -16,7 +16,7 @@ use crate::quantity::Quantity;
 pub(super) struct Losses;
 
 impl Measure for Losses {
-    fn measure(&self, shared: &Shared<'_>, found: &mut Found) -> Result<(), InformationError> {
+    fn measure(&self, shared: &Shared<'_>, found: &mut Collected) -> Result<(), InformationError> {
         let evaluation = shared.evaluation();
         found.measured.push(Measured::new(Quantity::TrainLoss, evaluation.train_loss));
         found.measured.extend(evaluation.test_loss.map(|loss| Measured::new(Quantity::TestLoss, loss)));

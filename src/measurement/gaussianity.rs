@@ -8,7 +8,7 @@ use widthwise_statistics::information::InformationError;
 use widthwise_tensors::{to_f32, to_f64};
 
 use super::shared::Shared;
-use super::snapshot::{Found, Measure};
+use super::snapshot::{Collected, Measure};
 use crate::observation::Observation;
 
 /// Units of one layer kept for the pooled Kolmogorov-Smirnov distance.
@@ -17,7 +17,7 @@ const POOLED_UNITS: usize = 64;
 pub(super) struct Gaussianity;
 
 impl Measure for Gaussianity {
-    fn measure(&self, shared: &Shared<'_>, found: &mut Found) -> Result<(), InformationError> {
+    fn measure(&self, shared: &Shared<'_>, found: &mut Collected) -> Result<(), InformationError> {
         found.moments = Some(power_sums(shared.observation()));
         found.units = Some(first_units(shared.observation()));
         Ok(())

@@ -6,14 +6,14 @@ use widthwise_tensors::to_f64;
 
 use super::Measured;
 use super::shared::Shared;
-use super::snapshot::{Found, Measure};
+use super::snapshot::{Collected, Measure};
 use crate::objective::output_gradients;
 use crate::quantity::Quantity;
 
 pub(super) struct GradientCovariance;
 
 impl Measure for GradientCovariance {
-    fn measure(&self, shared: &Shared<'_>, found: &mut Found) -> Result<(), InformationError> {
+    fn measure(&self, shared: &Shared<'_>, found: &mut Collected) -> Result<(), InformationError> {
         let observation = shared.observation();
         let cotangents = output_gradients(shared.kind, observation.outputs(), &shared.data.probe_targets_on_device);
         let trace = if cotangents.dims()[1] == 1 {

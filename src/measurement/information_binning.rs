@@ -5,13 +5,13 @@ use widthwise_statistics::information::{BinnedLayer, BinningRule, InformationErr
 use super::Measured;
 use super::information::every_layer;
 use super::shared::Shared;
-use super::snapshot::{Found, Measure};
+use super::snapshot::{Collected, Measure};
 use crate::quantity::Quantity;
 
 pub(super) struct InformationBinning;
 
 impl Measure for InformationBinning {
-    fn measure(&self, shared: &Shared<'_>, found: &mut Found) -> Result<(), InformationError> {
+    fn measure(&self, shared: &Shared<'_>, found: &mut Collected) -> Result<(), InformationError> {
         let (bins, labels) = (shared.config.information_bins, &shared.data.probe_labels);
         every_layer(shared, |activations| {
             let layer = activations.layer;

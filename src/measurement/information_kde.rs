@@ -5,13 +5,13 @@ use widthwise_statistics::information::{InformationError, kde_bounds};
 use super::Measured;
 use super::information::every_layer;
 use super::shared::Shared;
-use super::snapshot::{Found, Measure};
+use super::snapshot::{Collected, Measure};
 use crate::quantity::Quantity;
 
 pub(super) struct InformationKde;
 
 impl Measure for InformationKde {
-    fn measure(&self, shared: &Shared<'_>, found: &mut Found) -> Result<(), InformationError> {
+    fn measure(&self, shared: &Shared<'_>, found: &mut Collected) -> Result<(), InformationError> {
         let (noise, labels) = (shared.config.information_noise, &shared.data.probe_labels);
         every_layer(shared, |activations| {
             let values = &activations.values;

@@ -9,13 +9,13 @@ use widthwise_statistics::information::InformationError;
 
 use super::Measured;
 use super::shared::Shared;
-use super::snapshot::{Found, Measure};
+use super::snapshot::{Collected, Measure};
 use crate::quantity::Quantity;
 
 pub(super) struct Ntk;
 
 impl Measure for Ntk {
-    fn measure(&self, shared: &Shared<'_>, found: &mut Found) -> Result<(), InformationError> {
+    fn measure(&self, shared: &Shared<'_>, found: &mut Collected) -> Result<(), InformationError> {
         let (ntk, targets) = (&shared.ntk().total, &shared.data.probe_targets);
         let (_, dtype) = shared.network.placement();
         let epsilon = if dtype == DType::F64 { f64::EPSILON } else { f64::from(f32::EPSILON) };

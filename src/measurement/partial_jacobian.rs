@@ -5,13 +5,13 @@ use widthwise_statistics::information::InformationError;
 
 use super::Measured;
 use super::shared::Shared;
-use super::snapshot::{Found, Measure};
+use super::snapshot::{Collected, Measure};
 use crate::quantity::Quantity;
 
 pub(super) struct PartialJacobian;
 
 impl Measure for PartialJacobian {
-    fn measure(&self, shared: &Shared<'_>, found: &mut Found) -> Result<(), InformationError> {
+    fn measure(&self, shared: &Shared<'_>, found: &mut Collected) -> Result<(), InformationError> {
         let (seed, member, step) = shared.place;
         let mut random = widthwise_datasets::stream(seed, &format!("probes.{member}.{step}"));
         let (vectors, probe) = (shared.config.jacobian_vectors, &shared.data.probe);

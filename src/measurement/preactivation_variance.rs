@@ -7,13 +7,13 @@ use widthwise_tensors::to_f64;
 
 use super::Measured;
 use super::shared::Shared;
-use super::snapshot::{Found, Measure};
+use super::snapshot::{Collected, Measure};
 use crate::quantity::Quantity;
 
 pub(super) struct PreactivationVariance;
 
 impl Measure for PreactivationVariance {
-    fn measure(&self, shared: &Shared<'_>, found: &mut Found) -> Result<(), InformationError> {
+    fn measure(&self, shared: &Shared<'_>, found: &mut Collected) -> Result<(), InformationError> {
         let observation = shared.observation();
         for layer in 1..=observation.layers() {
             let variance = mean_square(observation.preactivations(layer));

@@ -26,12 +26,12 @@ pub(super) trait Measure {
     ///
     /// # Errors
     /// Values that no estimator accepts, which a finite network does not have.
-    fn measure(&self, shared: &Shared<'_>, found: &mut Found) -> Result<(), InformationError>;
+    fn measure(&self, shared: &Shared<'_>, found: &mut Collected) -> Result<(), InformationError>;
 }
 
 /// What the probes of a snapshot found.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Collected {
     /// Numbers, in the order in which they are written.
     pub(super) measured: Vec<Measured>,
     /// See [`Snapshot::moments`].
@@ -57,7 +57,7 @@ fn of(probe: Probe) -> &'static dyn Measure {
 
 /// A piece that several probes read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Piece {
+pub enum SharedPiece {
     /// The forward pass of the probe examples.
     ForwardPass,
     /// The empirical NTK, a matrix a layer.
@@ -67,7 +67,7 @@ pub enum Piece {
 /// A snapshot of a network under way.
 pub struct Measurement<'a> {
     shared: Shared<'a>,
-    found: Found,
+    found: Collected,
 }
 
 impl<'a> Measurement<'a> {
@@ -80,7 +80,7 @@ impl<'a> Measurement<'a> {
         place: (u64, usize, u64),
         past: &'a Past<'a>,
     ) -> Self {
-        Self { shared: Shared::new(network, data, config, kind, place, past), found: Found::default() }
+        Self { shared: Shared::new(network, data, config, kind, place, past), found: Collected::default() }
     }
 
     /// Whether the loss is a number; a diverged network has nothing else to show.
@@ -89,10 +89,10 @@ impl<'a> Measurement<'a> {
     }
 
     /// Makes a piece before a probe asks for it.
-    pub fn prepare(&self, piece: Piece) {
+    pub fn prepare(&self, piece: SharedPiece) {
         match piece {
-            Piece::ForwardPass => drop(self.shared.observation()),
-            Piece::Ntk => drop(self.shared.ntk()),
+            SharedPiece::ForwardPass => drop(self.shared.observation()),
+            SharedPiece::Ntk => drop(self.shared.ntk()),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> Measurement<'a> {
 
     /// What was found.
     pub fn finish(self) -> Snapshot {
-        let Found { measured, moments, units } = self.found;
+        let Collected { measured, moments, units } = self.found;
         let evaluation = *self.shared.evaluation();
         Snapshot { measured, evaluation, ntk: self.shared.into_ntk(), moments, units }
     }

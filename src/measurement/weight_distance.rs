@@ -5,7 +5,7 @@ use widthwise_statistics::information::InformationError;
 use widthwise_tensors::to_f64;
 
 use super::shared::Shared;
-use super::snapshot::{Found, Measure};
+use super::snapshot::{Collected, Measure};
 use super::{InitialWeights, Measured};
 use crate::quantity::Quantity;
 
@@ -15,7 +15,7 @@ const CACHED: usize = 1 << 16;
 pub(super) struct WeightDistance;
 
 impl Measure for WeightDistance {
-    fn measure(&self, shared: &Shared<'_>, found: &mut Found) -> Result<(), InformationError> {
+    fn measure(&self, shared: &Shared<'_>, found: &mut Collected) -> Result<(), InformationError> {
         let Some(InitialWeights { parameters, squared_norms }) = shared.past.weights else { return Ok(()) };
         let layers = shared.network.parameters.iter().zip(parameters).zip(squared_norms);
         for (layer, ((now, before), squared_norm_before)) in (1..).zip(layers) {

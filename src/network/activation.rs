@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use burn::tensor::{Tensor, activation};
-use widthwise_theory::Activation;
-use widthwise_theory::formula::{Elementary, Formula, FormulaNode};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::activation::formula::{Elementary, Formula, FormulaNode};
 
 /// `phi(z)`, elementwise.
 pub(crate) fn value(function: &Activation, z: Tensor<2>) -> Tensor<2> {
@@ -20,8 +20,8 @@ pub(crate) fn derivative(function: &Activation, z: Tensor<2>) -> Tensor<2> {
 pub(super) fn second_derivative(function: &Activation, z: Tensor<2>) -> Option<Tensor<2>> {
     let formula = function.derivative_formula().derivative();
     match (Interpreter { input: z.clone(), shared: HashMap::new() }).part(&formula) {
-        Part::Tensor(result) => Some(result),
-        Part::Number(c) => (c != 0.0).then(|| z.ones_like().mul_scalar(c)),
+        FormulaPart::Tensor(result) => Some(result),
+        FormulaPart::Number(c) => (c != 0.0).then(|| z.ones_like().mul_scalar(c)),
     }
 }
 
@@ -38,15 +38,15 @@ pub(super) fn pull_back(function: &Activation, cotangents: Tensor<2>, z: &Tensor
 /// The formula at every entry of `z`.
 fn evaluate(formula: &Formula, z: Tensor<2>) -> Tensor<2> {
     match (Interpreter { input: z.clone(), shared: HashMap::new() }).part(formula) {
-        Part::Tensor(result) => result,
-        Part::Number(c) => z.ones_like().mul_scalar(c),
+        FormulaPart::Tensor(result) => result,
+        FormulaPart::Number(c) => z.ones_like().mul_scalar(c),
     }
 }
 
 /// What a part of a formula comes to.
 #[derive(Clone)]
 #[expect(clippy::large_enum_variant, reason = "a few at a time, on the stack")]
-enum Part {
+enum FormulaPart {
     Number(f64),
     Tensor(Tensor<2>),
 }
@@ -54,40 +54,39 @@ enum Part {
 struct Interpreter {
     input: Tensor<2>,
     /// Parts that occur more than once, by their address.
-    shared: HashMap<*const FormulaNode, Part>,
+    shared: HashMap<*const FormulaNode, FormulaPart>,
 }
 
 impl Interpreter {
-    fn part(&mut self, formula: &Formula) -> Part {
+    fn part(&mut self, formula: &Formula) -> FormulaPart {
         if let Some(known) = self.shared.get(&formula.identity()) {
             return known.clone();
         }
-        let part = match formula.operation() {
-            FormulaNode::Input => Part::Tensor(self.input.clone()),
-            FormulaNode::Constant(c) => Part::Number(*c),
-            FormulaNode::Sum(left, right) => match (self.part(left), self.part(right)) {
-                (Part::Number(left), Part::Number(right)) => Part::Number(left + right),
-                (Part::Number(c), Part::Tensor(t)) | (Part::Tensor(t), Part::Number(c)) => {
-                    Part::Tensor(t.add_scalar(c))
-                }
-                (Part::Tensor(left), Part::Tensor(right)) => Part::Tensor(left + right),
-            },
-            FormulaNode::Product(left, right) => match (self.part(left), self.part(right)) {
-                (Part::Number(left), Part::Number(right)) => Part::Number(left * right),
-                (Part::Number(c), Part::Tensor(t)) | (Part::Tensor(t), Part::Number(c)) => {
-                    Part::Tensor(t.mul_scalar(c))
-                }
-                (Part::Tensor(left), Part::Tensor(right)) => Part::Tensor(left * right),
-            },
-            FormulaNode::Power(base, exponent) => match self.part(base) {
-                Part::Number(c) => Part::Number(c.powi(*exponent as i32)),
-                Part::Tensor(t) => Part::Tensor(power(t, *exponent)),
-            },
-            FormulaNode::Apply(function, argument) => match self.part(argument) {
-                Part::Number(c) => Part::Number(function.evaluate(c)),
-                Part::Tensor(t) => Part::Tensor(apply(*function, t)),
-            },
-        };
+        let part =
+            match formula.operation() {
+                FormulaNode::Input => FormulaPart::Tensor(self.input.clone()),
+                FormulaNode::Constant(c) => FormulaPart::Number(*c),
+                FormulaNode::Sum(left, right) => match (self.part(left), self.part(right)) {
+                    (FormulaPart::Number(left), FormulaPart::Number(right)) => FormulaPart::Number(left + right),
+                    (FormulaPart::Number(c), FormulaPart::Tensor(t))
+                    | (FormulaPart::Tensor(t), FormulaPart::Number(c)) => FormulaPart::Tensor(t.add_scalar(c)),
+                    (FormulaPart::Tensor(left), FormulaPart::Tensor(right)) => FormulaPart::Tensor(left + right),
+                },
+                FormulaNode::Product(left, right) => match (self.part(left), self.part(right)) {
+                    (FormulaPart::Number(left), FormulaPart::Number(right)) => FormulaPart::Number(left * right),
+                    (FormulaPart::Number(c), FormulaPart::Tensor(t))
+                    | (FormulaPart::Tensor(t), FormulaPart::Number(c)) => FormulaPart::Tensor(t.mul_scalar(c)),
+                    (FormulaPart::Tensor(left), FormulaPart::Tensor(right)) => FormulaPart::Tensor(left * right),
+                },
+                FormulaNode::Power(base, exponent) => match self.part(base) {
+                    FormulaPart::Number(c) => FormulaPart::Number(c.powi(*exponent as i32)),
+                    FormulaPart::Tensor(t) => FormulaPart::Tensor(power(t, *exponent)),
+                },
+                FormulaNode::Apply(function, argument) => match self.part(argument) {
+                    FormulaPart::Number(c) => FormulaPart::Number(function.evaluate(c)),
+                    FormulaPart::Tensor(t) => FormulaPart::Tensor(apply(*function, t)),
+                },
+            };
         if formula.is_shared() {
             self.shared.insert(formula.identity(), part.clone());
         }
@@ -127,7 +126,7 @@ fn apply(function: Elementary, u: Tensor<2>) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{DType, TensorData};
-    use widthwise_theory::Expression;
+    use widthwise_theory::activation::Expression;
 
     use super::*;
 

@@ -3,14 +3,14 @@
 use burn::tensor::module::{conv_transpose2d, conv2d};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use burn::tensor::{Device, Int, Slice, Tensor};
-use widthwise_theory::{InputShape, Layer, Padding, Scaling};
+use widthwise_theory::architecture::{InputShape, Layer, Padding, Scaling};
 
-use super::Parameters;
-use super::convolved::{Way, convolved, raster};
+use super::LayerParameters;
+use super::convolved::{ConvolutionMap, convolved, shifted_gemm};
 use super::dense::scale;
 
 /// Filter, stride, output size and padding of a convolution on an image.
-struct Window {
+struct ConvolutionWindow {
     filter: [usize; 2],
     stride: [usize; 2],
     out: [usize; 2],
@@ -18,7 +18,7 @@ struct Window {
     padded: [usize; 2],
 }
 
-impl Window {
+impl ConvolutionWindow {
     fn new(shape: InputShape, layer: &Layer) -> Self {
         let Layer::Convolution { filter_size, stride, padding, .. } = layer else {
             unreachable!("called for convolutions only");
@@ -57,7 +57,7 @@ impl Window {
         }
     }
 
-    /// Adjoint of [`Window::pad`].
+    /// Adjoint of [`ConvolutionWindow::pad`].
     fn unpad(&self, image: Tensor<4>, shape: InputShape, wrapped: Wrapped<'_>) -> Tensor<4> {
         if !self.is_padded(shape) {
             return image;
@@ -90,13 +90,13 @@ pub(super) type Wrapped<'a> = Option<&'a [Tensor<1, Int>; 2]>;
 /// Those of `layer` on images of `shape`, made and sent to the device once a network; `None` unless it pads circularly.
 pub(super) fn wrapped(shape: InputShape, layer: &Layer, device: &Device) -> Option<[Tensor<1, Int>; 2]> {
     let Layer::Convolution { padding: Padding::Circular, .. } = layer else { return None };
-    let window = Window::new(shape, layer);
+    let window = ConvolutionWindow::new(shape, layer);
     Some([window.source(0, shape.height, device), window.source(1, shape.width, device)])
 }
 
-impl Window {
+impl ConvolutionWindow {
     /// `[n, C, k_h, k_w]`.
-    fn filters(&self, parameters: &Parameters, shape: InputShape) -> Tensor<4> {
+    fn filters(&self, parameters: &LayerParameters, shape: InputShape) -> Tensor<4> {
         let width = parameters.weight.dims()[0];
         parameters.weight.clone().reshape([width, shape.channels, self.filter[0], self.filter[1]])
     }
@@ -109,18 +109,18 @@ fn as_image(state: Tensor<2>, shape: InputShape) -> Tensor<4> {
 
 pub(super) fn forward(
     state: Tensor<2>,
-    parameters: &Parameters,
+    parameters: &LayerParameters,
     scaling: &Scaling,
     shape: InputShape,
     layer: &Layer,
     wrapped: Wrapped<'_>,
 ) -> Tensor<2> {
-    let window = Window::new(shape, layer);
+    let window = ConvolutionWindow::new(shape, layer);
     let n = state.dims()[0];
     let width = parameters.weight.dims()[0];
-    let z = match raster(&state, &parameters.weight, shape, layer) {
-        Some(raster) => {
-            let z = convolved(&state, &parameters.weight, raster, Way::Up);
+    let z = match shifted_gemm(&state, &parameters.weight, shape, layer) {
+        Some(shifted_gemm) => {
+            let z = convolved(&state, &parameters.weight, shifted_gemm, ConvolutionMap::Up);
             z.reshape([n, width, window.out[0], window.out[1]])
         }
         None => {
@@ -139,7 +139,7 @@ pub(super) fn forward(
 
 /// Patches `[N, P, C k_h k_w]`, in the order of the filters.
 pub(super) fn rows(state: Tensor<2>, shape: InputShape, layer: &Layer, wrapped: Wrapped<'_>) -> Tensor<3> {
-    let window = Window::new(shape, layer);
+    let window = ConvolutionWindow::new(shape, layer);
     let n = state.dims()[0];
     let padded = window.pad(as_image(state, shape), shape, wrapped);
     let [positions, taps] = [window.out[0] * window.out[1], window.filter[0] * window.filter[1]];
@@ -159,17 +159,20 @@ pub(super) fn rows(state: Tensor<2>, shape: InputShape, layer: &Layer, wrapped: 
 
 pub(super) fn pull_back(
     cotangents: Tensor<2>,
-    parameters: &Parameters,
+    parameters: &LayerParameters,
     scaling: &Scaling,
     shape: InputShape,
     layer: &Layer,
     wrapped: Wrapped<'_>,
 ) -> Tensor<2> {
-    let window = Window::new(shape, layer);
+    let window = ConvolutionWindow::new(shape, layer);
     let copies = cotangents.dims()[0];
     let width = parameters.weight.dims()[0];
-    if let Some(raster) = raster(&cotangents, &parameters.weight, shape, layer) {
-        return scale(convolved(&cotangents, &parameters.weight, raster, Way::Down), scaling.weight_gain);
+    if let Some(shifted_gemm) = shifted_gemm(&cotangents, &parameters.weight, shape, layer) {
+        return scale(
+            convolved(&cotangents, &parameters.weight, shifted_gemm, ConvolutionMap::Down),
+            scaling.weight_gain,
+        );
     }
     let filters = window.filters(parameters, shape);
     let cotangents = scale(cotangents, scaling.weight_gain).reshape([copies, width, window.out[0], window.out[1]]);

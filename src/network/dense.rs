@@ -4,15 +4,15 @@
 //! their own for it.
 
 use burn::tensor::Tensor;
-use widthwise_theory::Scaling;
+use widthwise_theory::architecture::Scaling;
 
-use super::Parameters;
+use super::LayerParameters;
 
-pub(super) fn forward(rows: Tensor<2>, parameters: &Parameters, scaling: &Scaling) -> Tensor<2> {
+pub(super) fn forward(rows: Tensor<2>, parameters: &LayerParameters, scaling: &Scaling) -> Tensor<2> {
     with_bias(scale(rows.matmul(parameters.weight.clone()), scaling.weight_gain), parameters, scaling)
 }
 
-fn with_bias(z: Tensor<2>, parameters: &Parameters, scaling: &Scaling) -> Tensor<2> {
+fn with_bias(z: Tensor<2>, parameters: &LayerParameters, scaling: &Scaling) -> Tensor<2> {
     match &parameters.bias {
         Some(bias) => z + scale(bias.clone(), scaling.bias_gain),
         None => z,
@@ -24,7 +24,7 @@ pub(super) fn scale<const D: usize>(tensor: Tensor<D>, gain: f64) -> Tensor<D> {
     if gain == 1.0 { tensor } else { tensor.mul_scalar(gain) }
 }
 
-pub(super) fn pull_back(cotangents: Tensor<2>, parameters: &Parameters, scaling: &Scaling) -> Tensor<2> {
+pub(super) fn pull_back(cotangents: Tensor<2>, parameters: &LayerParameters, scaling: &Scaling) -> Tensor<2> {
     scale(cotangents.matmul(parameters.weight.clone().transpose()), scaling.weight_gain)
 }
 

@@ -1,8 +1,10 @@
 //! The families of the configuration as layer lists.
 
 use thiserror::Error;
-use widthwise_theory::{
-    Activation, Architecture, Branch, Gates, InitScheme, InitVariance, InputShape, Layer, Padding, TheoryError,
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, Branch, Gates, InitScheme, InitVariance, InputShape, Layer, Padding,
 };
 
 use crate::config::{

@@ -2,14 +2,14 @@
 
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
-use widthwise_theory::{GateFunction, Gates};
+use widthwise_theory::architecture::{GateFunction, Gates};
 
 use crate::config::{GateKind, GatesConfig};
 
 /// Rounds of Lloyd's iteration, or fewer if no example changes its cluster.
 const LLOYD_ROUNDS: usize = 100;
 
-/// Draws the gates of `seed`: stream `gates`. K-means looks at the training inputs, never at labels.
+/// Draws the gates of `seed`: stream `gates`. K-means examines the training inputs, never at labels.
 ///
 /// # Shapes
 /// `train_inputs`: `N x features` row-major.

@@ -3,7 +3,7 @@
 use faer::Mat;
 use rand::{Rng, RngExt};
 use rand_distr::{Distribution, StandardNormal};
-use widthwise_theory::{InitScheme, Scaling, WeightLayer};
+use widthwise_theory::architecture::{InitScheme, Scaling, WeightLayer};
 
 /// Whether biases are drawn.
 pub(super) fn has_bias(scheme: InitScheme, scaling: &Scaling) -> bool {

@@ -14,10 +14,10 @@
 //! gradients of the expansion, the products with second derivatives included. At a kink `phi''` is 0.
 
 use burn::tensor::Tensor;
-use widthwise_theory::{Layer, Operation};
+use widthwise_theory::architecture::{Layer, Operation};
 
 use super::norm::{self, Centering};
-use super::{Batch, Network, Parameters, activation, dense};
+use super::{Batch, LayerParameters, Network, activation, dense};
 
 /// Coefficients of one state; an absent one is zero.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ fn sum(a: Option<Tensor<2>>, b: Option<Tensor<2>>) -> Option<Tensor<2>> {
 
 impl Network {
     /// Coefficients of the outputs, `[N, O]` each, as the parameters move along `delta`; without the second unless `is_second`.
-    pub(super) fn jet(&self, batch: &Batch, delta: &[Parameters], is_second: bool) -> Jet {
+    pub(super) fn jet(&self, batch: &Batch, delta: &[LayerParameters], is_second: bool) -> Jet {
         let mut states = vec![Jet::constant(batch.inputs.clone())];
         for (index, node) in self.nodes().iter().enumerate() {
             let state = match &node.operation {
@@ -83,7 +83,7 @@ impl Network {
         layer: &Layer,
         state: Jet,
         batch: &Batch,
-        delta: &[Parameters],
+        delta: &[LayerParameters],
         is_second: bool,
     ) -> Jet {
         match layer {
@@ -103,8 +103,9 @@ impl Network {
             Layer::LayerNorm { epsilon } => self.jet_of_norm(index, state, *epsilon, Centering::Mean, is_second),
             Layer::RmsNorm { epsilon } => self.jet_of_norm(index, state, *epsilon, Centering::None, is_second),
             Layer::Dense { .. } | Layer::GatedDense { .. } | Layer::Convolution { .. } => {
-                let apply =
-                    |state: Tensor<2>, parameters: &[Parameters]| self.apply(index, layer, state, parameters, batch);
+                let apply = |state: Tensor<2>, parameters: &[LayerParameters]| {
+                    self.apply(index, layer, state, parameters, batch)
+                };
                 let plain = without_biases(&self.parameters);
                 let moved = without_biases(delta);
                 let Jet { value, first, second } = state;
@@ -158,6 +159,6 @@ impl Network {
 }
 
 /// A bias moves a state by itself, not by what it adds to a moving state.
-fn without_biases(parameters: &[Parameters]) -> Vec<Parameters> {
-    parameters.iter().map(|p| Parameters { weight: p.weight.clone(), bias: None }).collect()
+fn without_biases(parameters: &[LayerParameters]) -> Vec<LayerParameters> {
+    parameters.iter().map(|p| LayerParameters { weight: p.weight.clone(), bias: None }).collect()
 }

@@ -19,8 +19,9 @@ mod taylor;
 use std::ops::Range;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use widthwise_theory::{
-    Architecture, InputShape, Layer, Node, Operation, Scaling, TheoryError, UpdateRule, WeightLayer,
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::{
+    Architecture, InputShape, Layer, Node, Operation, Scaling, UpdateRule, WeightLayer,
 };
 
 use norm::Centering;
@@ -29,18 +30,18 @@ pub(crate) use activation::{derivative as slope, value as phi};
 
 pub use family::{FamilyError, build_architecture};
 pub use gates::draw_gates;
-pub use taylor::{Order, TaylorModel};
+pub use taylor::{TaylorModel, TaylorOrder};
 
 /// Weights `[fan_in * branches, n]` (`[n, fan_in]` for a convolution) and biases `[1, n]` of one layer.
 #[derive(Debug, Clone)]
-pub struct Parameters {
+pub struct LayerParameters {
     /// The weights.
     pub weight: Tensor<2>,
     /// The biases, if the layer has them.
     pub bias: Option<Tensor<2>>,
 }
 
-impl Parameters {
+impl LayerParameters {
     /// Applies `f` to the weights and, if there are any, to the biases.
     pub fn map(&self, mut f: impl FnMut(&Tensor<2>) -> Tensor<2>) -> Self {
         Self { weight: f(&self.weight), bias: self.bias.as_ref().map(f) }
@@ -117,9 +118,9 @@ pub struct Network {
     /// The same for update rules linear in the gradient, the ones that a tangent kernel speaks of.
     linear_scalings: Vec<Scaling>,
     /// Parameters of every weight layer in order; outside any autodiff graph unless a training step put them there.
-    pub parameters: Vec<Parameters>,
+    pub parameters: Vec<LayerParameters>,
     /// Parameters of the function that a centred network subtracts.
-    origin: Option<Vec<Parameters>>,
+    origin: Option<Vec<LayerParameters>>,
     /// The matrices of every pooling layer, by node.
     poolings: Vec<Option<[Tensor<2>; 2]>>,
     /// The source indices of every circular convolution, by node.
@@ -155,7 +156,7 @@ impl Network {
                 let (weight, bias) = init::draw(architecture.init_scheme, layer, scaling, &mut random);
                 let rows = layer.fan_in * layer.branches;
                 let weight = from_f64(weight, [rows, layer.width], device, dtype);
-                Parameters {
+                LayerParameters {
                     // Filters are stored output channel by output channel.
                     weight: if transposed { weight.transpose() } else { weight },
                     bias: bias.map(|bias| from_f64(bias, [1, layer.width], device, dtype)),
@@ -181,7 +182,7 @@ impl Network {
         Ok(shapes.collect())
     }
 
-    /// A network with parameters from elsewhere: one set a weight layer, in the shapes of [`Parameters`], on `device` and of
+    /// A network with parameters from elsewhere: one set a weight layer, in the shapes of [`LayerParameters`], on `device` and of
     /// type `dtype`.
     ///
     /// # Errors
@@ -189,7 +190,7 @@ impl Network {
     pub fn with_parameters(
         architecture: &Architecture,
         rule: UpdateRule,
-        parameters: Vec<Parameters>,
+        parameters: Vec<LayerParameters>,
         device: &Device,
         dtype: DType,
     ) -> Result<Self, TheoryError> {
@@ -275,7 +276,7 @@ impl Network {
             .sum()
     }
 
-    /// Places examples beside the network, gates evaluated.
+    /// Places examples besides the network, gates evaluated.
     ///
     /// # Shapes
     /// `inputs`: `N x d` row-major.
@@ -310,7 +311,7 @@ impl Network {
     }
 
     /// One pass through the nodes.
-    fn walk(&self, parameters: &[Parameters], batch: &Batch, tap: &mut impl Tap) -> Tensor<2> {
+    fn walk(&self, parameters: &[LayerParameters], batch: &Batch, tap: &mut impl Tap) -> Tensor<2> {
         let mut states = States::new(&self.nodes, batch.inputs.clone());
         tap.state(&batch.inputs);
         for (index, node) in self.nodes.iter().enumerate() {
@@ -336,7 +337,7 @@ impl Network {
         index: usize,
         layer: &Layer,
         state: Tensor<2>,
-        parameters: &[Parameters],
+        parameters: &[LayerParameters],
         batch: &Batch,
     ) -> Tensor<2> {
         let shape = self.shape(self.nodes[index].inputs[0]);

@@ -4,7 +4,7 @@
 //! `(c - mean(c) - y mean(c y)) / s`; without the means in the root-mean-square form.
 
 use burn::tensor::Tensor;
-use widthwise_theory::InputShape;
+use widthwise_theory::architecture::InputShape;
 
 /// Whether a mean is subtracted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

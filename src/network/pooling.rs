@@ -2,7 +2,7 @@
 //! and sent to the device once a network.
 
 use burn::tensor::{DType, Device, Tensor};
-use widthwise_theory::{InputShape, Layer, Padding};
+use widthwise_theory::architecture::{InputShape, Layer, Padding};
 
 use super::from_f64;
 

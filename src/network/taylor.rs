@@ -4,11 +4,11 @@
 use burn::tensor::Tensor;
 
 use super::jet::Jet;
-use super::{Batch, Network, Parameters};
+use super::{Batch, LayerParameters, Network};
 
 /// How far a Taylor model goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum TaylorOrder {
     /// The linearized network.
     First,
     /// With the quadratic term.
@@ -19,14 +19,14 @@ pub enum Order {
 #[derive(Debug, Clone)]
 pub struct TaylorModel {
     base: Network,
-    order: Order,
+    order: TaylorOrder,
     /// The parameters `theta`, which start at those of the network.
-    pub parameters: Vec<Parameters>,
+    pub parameters: Vec<LayerParameters>,
 }
 
 impl TaylorModel {
     /// Expands `base` around its parameters, where it equals the network.
-    pub fn new(base: Network, order: Order) -> Self {
+    pub fn new(base: Network, order: TaylorOrder) -> Self {
         Self { parameters: base.parameters.clone(), base, order }
     }
 
@@ -39,13 +39,13 @@ impl TaylorModel {
     pub fn forward(&self, batch: &Batch) -> Tensor<2> {
         let moved = |now: &Tensor<2>, origin: &Tensor<2>| now.clone() - origin.clone();
         let pairs = self.parameters.iter().zip(&self.base.parameters);
-        let delta: Vec<Parameters> = pairs
+        let delta: Vec<LayerParameters> = pairs
             .map(|(now, origin)| {
                 let bias = now.bias.as_ref().zip(origin.bias.as_ref()).map(|(now, origin)| moved(now, origin));
-                Parameters { weight: moved(&now.weight, &origin.weight), bias }
+                LayerParameters { weight: moved(&now.weight, &origin.weight), bias }
             })
             .collect();
-        let Jet { value, first, second } = self.base.jet(batch, &delta, self.order == Order::Second);
+        let Jet { value, first, second } = self.base.jet(batch, &delta, self.order == TaylorOrder::Second);
         let outputs = [first, second].into_iter().flatten().fold(value, |total, term| total + term);
         match self.base.centre(batch) {
             Some(centre) => outputs - centre,
@@ -56,7 +56,7 @@ impl TaylorModel {
 
 impl Network {
     /// `J delta`, `[N, O]`: the derivative of the outputs as the parameters move along `delta`.
-    pub fn push_forward(&self, batch: &Batch, delta: &[Parameters]) -> Tensor<2> {
+    pub fn push_forward(&self, batch: &Batch, delta: &[LayerParameters]) -> Tensor<2> {
         let Jet { value, first, .. } = self.jet(batch, delta, false);
         first.unwrap_or_else(|| value.zeros_like())
     }

@@ -6,9 +6,9 @@ use burn::tensor::Tensor;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
-use widthwise_probes::ntk::{Columns, Grouping, Order, Share};
+use widthwise_probes::ntk::{AxisOrder, Columns, Grouping, LayerTerm};
 use widthwise_tensors::Number;
-use widthwise_theory::{Layer, Operation};
+use widthwise_theory::architecture::{Layer, Operation};
 
 use super::BlockMaker;
 use super::flow::{ColumnOrder, Flow, multiply_chunk};
@@ -31,7 +31,7 @@ pub(super) fn pull_back<T: Number>(
     route: &Route,
     states: &[Tensor<2>],
     grouping: &Grouping,
-    shares: &mut [Option<Share<T>>],
+    shares: &mut [Option<LayerTerm<T>>],
 ) -> Vec<ImageEnd<T>> {
     let nodes = maker.network.nodes();
     let order = ColumnOrder::new(&maker.plan, grouping);
@@ -91,8 +91,8 @@ pub(super) fn pull_back<T: Number>(
                 }
                 let rows = maker.rows(number, states);
                 shares[number] = Some(match flow {
-                    Flow::Identity => Share::Readout { rows },
-                    flow => Share::Dense { rows, derivatives: derivatives(flow, &order, units) },
+                    Flow::Identity => LayerTerm::Readout { rows },
+                    flow => LayerTerm::Dense { rows, derivatives: derivatives(flow, &order, units) },
                 });
             }
             _ => {}
@@ -102,7 +102,7 @@ pub(super) fn pull_back<T: Number>(
 }
 
 /// `phi'` at a state, `features x examples`.
-fn slopes<T: Number>(function: &widthwise_theory::Activation, state: &Tensor<2>) -> Vec<T> {
+fn slopes<T: Number>(function: &widthwise_theory::activation::Activation, state: &Tensor<2>) -> Vec<T> {
     T::pull(slope(function, state.clone()).transpose())
 }
 
@@ -111,7 +111,7 @@ fn derivatives<T: Number>(flow: Flow<T>, order: &ColumnOrder, units: usize) -> C
     let (examples, columns) = (order.examples(), order.columns());
     if order.keeps_outputs() {
         let values = flow.into_each(order, units);
-        return Columns { values, slabs: 1, depth: units, columns, order: Order::DepthMajor };
+        return Columns { values, slabs: 1, depth: units, columns, order: AxisOrder::DepthMajor };
     }
     match flow {
         // sum_o w_o^2 s s' = (|w| s)(|w| s').
@@ -120,12 +120,12 @@ fn derivatives<T: Number>(flow: Flow<T>, order: &ColumnOrder, units: usize) -> C
                 let norm = T::of(weights.iter().map(|weight| weight.wide().powi(2)).sum::<f64>().sqrt());
                 slopes.iter_mut().for_each(|slope| *slope *= norm);
             }
-            Columns { values: slopes, slabs: 1, depth: units, columns: examples, order: Order::DepthMajor }
+            Columns { values: slopes, slabs: 1, depth: units, columns: examples, order: AxisOrder::DepthMajor }
         }
         flow => {
             let values = flow.into_each(order, units);
             let depth = units * order.outputs;
-            Columns { values, slabs: 1, depth, columns: examples, order: Order::DepthMajor }
+            Columns { values, slabs: 1, depth, columns: examples, order: AxisOrder::DepthMajor }
         }
     }
 }

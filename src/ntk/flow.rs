@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use faer::{MatMut, MatRef};
 use rayon::prelude::*;
-use widthwise_probes::ntk::{Grouping, Plan, whole_registers};
+use widthwise_probes::ntk::{BlockPlan, Grouping, whole_registers};
 use widthwise_tensors::Number;
 
 /// Columns that one thread pulls back at once, at most.
@@ -23,7 +23,7 @@ pub(super) struct ColumnOrder {
 
 /// Columns next to each other that share an output, of examples next to each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Run {
+pub(super) struct ColumnRun {
     /// The columns, counted from the start of a chunk.
     pub(super) columns: Range<usize>,
     /// The first example.
@@ -33,7 +33,7 @@ pub(super) struct Run {
 }
 
 impl ColumnOrder {
-    pub(super) fn new(plan: &Plan, grouping: &Grouping) -> Self {
+    pub(super) fn new(plan: &BlockPlan, grouping: &Grouping) -> Self {
         Self { outputs: plan.wanted().len(), grouping: *grouping, keeps_outputs: plan.keeps_outputs() }
     }
 
@@ -71,13 +71,13 @@ impl ColumnOrder {
     }
 
     /// The runs in a range of columns.
-    pub(super) fn runs(&self, range: Range<usize>) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
+    pub(super) fn runs(&self, range: Range<usize>) -> Vec<ColumnRun> {
+        let mut runs: Vec<ColumnRun> = Vec::new();
         for column in range.clone() {
             let ((example, output), at) = (self.place(column), column - range.start);
             match runs.last_mut() {
                 Some(run) if run.output == output && run.example + run.columns.len() == example => run.columns.end += 1,
-                _ => runs.push(Run { columns: at..at + 1, example, output }),
+                _ => runs.push(ColumnRun { columns: at..at + 1, example, output }),
             }
         }
         runs
@@ -114,7 +114,7 @@ impl<T: Number> Flow<T> {
     }
 
     /// One feature of the columns of `runs`; not for [`Flow::Each`].
-    pub(super) fn fill(&self, order: &ColumnOrder, runs: &[Run], feature: usize, row: &mut [T]) {
+    pub(super) fn fill(&self, order: &ColumnOrder, runs: &[ColumnRun], feature: usize, row: &mut [T]) {
         for run in runs {
             let row = &mut row[run.columns.clone()];
             match self {
@@ -183,7 +183,7 @@ impl<T: Number> Flow<T> {
 }
 
 /// Multiplies the columns of a row with the numbers of their examples.
-pub(super) fn multiply_runs<T: Number>(runs: &[Run], slopes: &[T], row: &mut [T]) {
+pub(super) fn multiply_runs<T: Number>(runs: &[ColumnRun], slopes: &[T], row: &mut [T]) {
     for run in runs {
         let slopes = &slopes[run.example..run.example + run.columns.len()];
         row[run.columns.clone()].iter_mut().zip(slopes).for_each(|(value, slope)| *value *= *slope);
@@ -191,7 +191,7 @@ pub(super) fn multiply_runs<T: Number>(runs: &[Run], slopes: &[T], row: &mut [T]
 }
 
 /// The same for a chunk of a matrix whose rows are features.
-pub(super) fn multiply_chunk<T: Number>(runs: &[Run], slopes: MatRef<'_, T>, mut chunk: MatMut<'_, T>) {
+pub(super) fn multiply_chunk<T: Number>(runs: &[ColumnRun], slopes: MatRef<'_, T>, mut chunk: MatMut<'_, T>) {
     for run in runs {
         let part = chunk.as_mut().subcols_mut(run.columns.start, run.columns.len());
         let slopes = slopes.subcols(run.example, run.columns.len());
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn runs_cover_every_column_with_its_example_and_output() {
         for output in [NtkOutput::Trace, NtkOutput::Full, NtkOutput::Logit(1)] {
-            let plan = Plan { output, outputs: 3, rows: 37, columns: 37 };
+            let plan = BlockPlan { output, outputs: 3, rows: 37, columns: 37 };
             let order = ColumnOrder::new(&plan, &plan.grouping(37));
             for start in (0..order.columns()).step_by(order.chunk()) {
                 let range = start..(start + order.chunk()).min(order.columns());

@@ -7,14 +7,14 @@ use burn::tensor::Tensor;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
-use widthwise_probes::ntk::{Columns, Grouping, Share};
+use widthwise_probes::ntk::{Columns, Grouping, LayerTerm};
 use widthwise_tensors::Number;
-use widthwise_theory::{InputShape, Layer, Operation};
+use widthwise_theory::architecture::{InputShape, Layer, Operation};
 
 use super::BlockMaker;
-use super::canvas::Canvas;
 use super::flat::{ImageEnd, span};
 use super::flow::{ColumnOrder, Flow};
+use super::padded_image::PaddedImage;
 use super::route::{Route, low};
 use crate::network::slope;
 
@@ -30,26 +30,26 @@ struct Convolution<T> {
 }
 
 /// What is kept of a layer.
-struct Kept<T> {
+struct KeptLayer<T> {
     gradients: Vec<T>,
     sums: Vec<T>,
 }
 
 /// Where the gradients and the sums of every column of a layer go, whichever thread makes them.
-type Places<'a, T> = [Vec<Mutex<&'a mut [T]>>; 2];
+type ColumnSlots<'a, T> = [Vec<Mutex<&'a mut [T]>>; 2];
 
 /// The images of one block.
 pub(super) struct ImageShares<'a, T> {
     pub(super) maker: &'a BlockMaker<'a, T>,
     pub(super) route: &'a Route,
-    pub(super) canvas: &'a Canvas,
+    pub(super) padded_image: &'a PaddedImage,
     pub(super) states: &'a [Tensor<2>],
     pub(super) grouping: &'a Grouping,
 }
 
 impl<T: Number> ImageShares<'_, T> {
     /// Fills in the shares of all convolutions.
-    pub(super) fn pull_back(&self, ends: &[ImageEnd<T>], shares: &mut [Option<Share<T>>]) {
+    pub(super) fn pull_back(&self, ends: &[ImageEnd<T>], shares: &mut [Option<LayerTerm<T>>]) {
         let nodes = self.maker.network.nodes();
         let order = ColumnOrder::new(&self.maker.plan, self.grouping);
         let convolutions: Vec<Option<Convolution<T>>> = (0..nodes.len()).map(|index| self.convolution(index)).collect();
@@ -58,7 +58,7 @@ impl<T: Number> ImageShares<'_, T> {
         let columns = |index: usize| {
             if factored == Some(index) && !order.keeps_outputs() { order.examples() } else { order.columns() }
         };
-        let mut kept: Vec<Kept<T>> = Vec::new();
+        let mut kept: Vec<KeptLayer<T>> = Vec::new();
         for (index, convolution) in convolutions.iter().enumerate() {
             let (gradients, sums) = convolution.as_ref().map_or((0, 0), |convolution| {
                 let has_bias = self.maker.network.parameters[convolution.number].bias.is_some();
@@ -67,11 +67,11 @@ impl<T: Number> ImageShares<'_, T> {
                     if has_bias { columns(index) * convolution.to.channels } else { 0 },
                 )
             });
-            kept.push(Kept { gradients: vec![T::default(); gradients], sums: vec![T::default(); sums] });
+            kept.push(KeptLayer { gradients: vec![T::default(); gradients], sums: vec![T::default(); sums] });
         }
         let states: Vec<Vec<T>> = self.host_states();
         let slopes: Vec<Vec<T>> = (0..nodes.len()).map(|index| self.slopes(index)).collect();
-        let places: Vec<Places<'_, T>> = kept
+        let places: Vec<ColumnSlots<'_, T>> = kept
             .iter_mut()
             .zip(&convolutions)
             .map(|(kept, convolution)| {
@@ -84,10 +84,10 @@ impl<T: Number> ImageShares<'_, T> {
             .collect();
         (0..order.examples()).into_par_iter().with_max_len(1).for_each(|example| {
             let draw = |state: usize, image: &[T]| {
-                let (shape, mut canvas) = (self.maker.network.shape(state), Vec::new());
+                let (shape, mut padded_image) = (self.maker.network.shape(state), Vec::new());
                 let features = shape.features();
-                self.canvas.draw(shape, &image[example * features..(example + 1) * features], &mut canvas);
-                canvas
+                self.padded_image.draw(shape, &image[example * features..(example + 1) * features], &mut padded_image);
+                padded_image
             };
             let example = Example {
                 shares: self,
@@ -124,7 +124,7 @@ impl<T: Number> ImageShares<'_, T> {
             };
             let sums = (!kept.sums.is_empty()).then(|| share(kept.sums, convolution.to.channels));
             let gradients = share(kept.gradients, convolution.gradient_length());
-            shares[convolution.number] = Some(Share::Gradients { gradients, sums });
+            shares[convolution.number] = Some(LayerTerm::Gradients { gradients, sums });
         }
     }
 
@@ -206,12 +206,12 @@ struct Example<'a, 'b, T> {
     states: Vec<Vec<T>>,
     slopes: Vec<Vec<T>>,
     example: usize,
-    places: &'a [Places<'b, T>],
+    places: &'a [ColumnSlots<'b, T>],
 }
 
 impl<T: Number> Example<'_, '_, T> {
-    fn canvas(&self) -> &Canvas {
-        self.shares.canvas
+    fn padded_image(&self) -> &PaddedImage {
+        self.shares.padded_image
     }
 
     /// Where what is kept of a layer's column goes: gradients, or sums.
@@ -225,10 +225,10 @@ impl<T: Number> Example<'_, '_, T> {
     fn start(&self, end: &ImageEnd<T>, output: usize) -> Vec<T> {
         let shape = self.shares.maker.network.shape(end.state);
         let positions = shape.height * shape.width;
-        let mut canvas = vec![T::default(); self.canvas().cells * shape.channels];
+        let mut padded_image = vec![T::default(); self.padded_image().cells * shape.channels];
         let share = if end.is_pooled { T::of(1.0 / positions as f64) } else { T::of(1.0) };
         for y in 0..shape.height {
-            let row = &mut canvas[self.canvas().row(y) * shape.channels..][..shape.width * shape.channels];
+            let row = &mut padded_image[self.padded_image().row(y) * shape.channels..][..shape.width * shape.channels];
             for (x, cell) in row.chunks_exact_mut(shape.channels).enumerate() {
                 for (channel, value) in cell.iter_mut().enumerate() {
                     let feature = if end.is_pooled { channel } else { channel * positions + y * shape.width + x };
@@ -236,7 +236,7 @@ impl<T: Number> Example<'_, '_, T> {
                 }
             }
         }
-        canvas
+        padded_image
     }
 
     fn pull_back(&self, output: usize, ends: &[ImageEnd<T>], factored: Option<usize>) {
@@ -282,12 +282,15 @@ impl<T: Number> Example<'_, '_, T> {
     /// `sum_p a_p d_p^T`, `[k_h, k_w, C, n]`.
     fn contract(&self, convolution: &Convolution<T>, input: &[T], cotangent: &[T], into: &mut [T]) {
         let (channels, units) = (convolution.from.channels, convolution.to.channels);
-        let canvas = self.canvas();
-        let length = canvas.length(convolution.to);
+        let padded_image = self.padded_image();
+        let length = padded_image.length(convolution.to);
         let window = convolution.filter[1] * channels;
-        let d = MatRef::from_row_major_slice(&cotangent[canvas.origin * units..][..length * units], length, units);
+        let d =
+            MatRef::from_row_major_slice(&cotangent[padded_image.origin * units..][..length * units], length, units);
         for (i, into) in into.chunks_exact_mut(window * units).enumerate() {
-            let start = canvas.origin + i * canvas.pitch - convolution.low[0] * canvas.pitch - convolution.low[1];
+            let start = padded_image.origin + i * padded_image.pitch
+                - convolution.low[0] * padded_image.pitch
+                - convolution.low[1];
             let rows = &input[start * channels..];
             let a = MatRef::from_column_major_slice_with_stride(rows, window, length, channels);
             let into = MatMut::from_column_major_slice_mut(into, units, window);
@@ -298,14 +301,14 @@ impl<T: Number> Example<'_, '_, T> {
     /// Cotangents at the input of a convolution.
     fn pull(&self, convolution: &Convolution<T>, cotangent: &[T]) -> Vec<T> {
         let (channels, units) = (convolution.from.channels, convolution.to.channels);
-        let canvas = self.canvas();
-        let length = canvas.length(convolution.from);
+        let padded_image = self.padded_image();
+        let length = padded_image.length(convolution.from);
         let window = convolution.filter[1] * units;
-        let mut pulled = vec![T::default(); canvas.cells * channels];
-        let inside = span(canvas.origin * channels, length * channels);
+        let mut pulled = vec![T::default(); padded_image.cells * channels];
+        let inside = span(padded_image.origin * channels, length * channels);
         for (i, weights) in convolution.adjoint.iter().enumerate() {
-            let back = i * canvas.pitch + convolution.filter[1] - 1;
-            let start = canvas.origin + convolution.low[0] * canvas.pitch + convolution.low[1] - back;
+            let back = i * padded_image.pitch + convolution.filter[1] - 1;
+            let start = padded_image.origin + convolution.low[0] * padded_image.pitch + convolution.low[1] - back;
             let rows = &cotangent[start * units..];
             let d = MatRef::from_column_major_slice_with_stride(rows, window, length, units).transpose();
             let weights = MatRef::from_row_major_slice(weights, window, channels);
@@ -313,7 +316,7 @@ impl<T: Number> Example<'_, '_, T> {
             let accumulate = if i == 0 { Accum::Replace } else { Accum::Add };
             matmul(into, accumulate, d, weights, T::of(1.0), Par::Seq);
         }
-        canvas.clear_gaps(convolution.from, &mut pulled);
+        padded_image.clear_gaps(convolution.from, &mut pulled);
         pulled
     }
 
@@ -324,9 +327,9 @@ impl<T: Number> Example<'_, '_, T> {
         let nodes = self.shares.maker.network.nodes();
         let shape = convolution.to;
         let share = T::of(1.0 / (shape.height * shape.width) as f64);
-        let mut slopes = vec![T::default(); self.canvas().cells * shape.channels];
+        let mut slopes = vec![T::default(); self.padded_image().cells * shape.channels];
         for y in 0..shape.height {
-            slopes[self.canvas().row(y) * shape.channels..][..shape.width * shape.channels].fill(share);
+            slopes[self.padded_image().row(y) * shape.channels..][..shape.width * shape.channels].fill(share);
         }
         let mut state = end.state;
         while state != index + 1 {
@@ -377,8 +380,8 @@ fn add<T: Number>(waiting: &mut Option<Vec<T>>, cotangent: Vec<T>) {
 }
 
 /// Adds up all cells.
-fn sum_cells<T: Number>(canvas: &[T], sums: &mut [T]) {
-    for cell in canvas.chunks_exact(sums.len()) {
+fn sum_cells<T: Number>(padded_image: &[T], sums: &mut [T]) {
+    for cell in padded_image.chunks_exact(sums.len()) {
         sums.iter_mut().zip(cell).for_each(|(sum, value)| *sum += *value);
     }
 }

@@ -1,11 +1,11 @@
-//! The kernel of a network's examples with themselves, on the road that suits its device.
+//! The kernel of a network's examples with themselves, on the implementation that suits its device.
 
 use std::ops::Range;
 
 use burn::tensor::{DType, Device};
 use faer::Mat;
 use widthwise_probes::Observed;
-use widthwise_probes::ntk::{Contraction, NtkOutput, Plan, block_kernel, contraction, empirical_ntk_by_layer};
+use widthwise_probes::ntk::{BlockPlan, Contraction, NtkOutput, block_kernel, contraction, empirical_ntk_by_layer};
 use widthwise_tensors::Number;
 
 use super::BlockMaker;
@@ -40,7 +40,7 @@ pub(crate) fn total(by_layer: &[Mat<f64>]) -> Mat<f64> {
 fn of_blocks<T: Number>(observation: &Observation<'_>, room: usize) -> Vec<Mat<f64>> {
     let (network, batch, n) = (observation.network(), observation.batch(), observation.examples());
     let outputs = network.weight_layers().last().map_or(0, |readout| readout.width);
-    let plan = Plan { output: NtkOutput::Trace, outputs, rows: n, columns: n };
+    let plan = BlockPlan { output: NtkOutput::Trace, outputs, rows: n, columns: n };
     let maker = BlockMaker::<T>::new(network, plan);
     let fitting = room / (numbers_per_example(network, &plan) * size_of::<T>()).max(1);
     let most = if fitting >= n { n.max(1) } else { (fitting / 2).max(1) };
@@ -76,7 +76,7 @@ fn of_blocks<T: Number>(observation: &Observation<'_>, room: usize) -> Vec<Mat<f
 }
 
 /// At most this many numbers of an example are in a block.
-fn numbers_per_example(network: &Network, plan: &Plan) -> usize {
+fn numbers_per_example(network: &Network, plan: &BlockPlan) -> usize {
     let numbers = |number: usize| {
         let geometry = geometry(network, number);
         let (fan_in, positions, derivatives) = (geometry.fan_in, geometry.positions, plan.outputs * geometry.units);
@@ -91,7 +91,7 @@ fn numbers_per_example(network: &Network, plan: &Plan) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use widthwise_theory::{InputShape, UpdateRule};
+    use widthwise_theory::architecture::{InputShape, UpdateRule};
 
     use super::*;
     use crate::config::{ConvolutionConfig, Family, NetworkConfig};
@@ -113,7 +113,7 @@ mod tests {
             let network = Network::new(&architecture, UpdateRule::Linear, 1, 0, &Device::flex(), DType::F64).unwrap();
             let features = shape.features();
             let batch = network.batch(&(0..7 * features).map(|i| (1.3 * i as f64).sin()).collect::<Vec<_>>());
-            let plan = Plan { output: NtkOutput::Trace, outputs: 3, rows: 7, columns: 7 };
+            let plan = BlockPlan { output: NtkOutput::Trace, outputs: 3, rows: 7, columns: 7 };
             let example = numbers_per_example(&network, &plan) * size_of::<f64>();
             let observation = Observation::new(&network, &batch);
             let whole = of_blocks::<f64>(&observation, ROOM);
@@ -140,7 +140,7 @@ mod tests {
             let architecture = build_architecture(&config, shape, 3, None).unwrap();
             let network = Network::new(&architecture, UpdateRule::Linear, 1, 0, &Device::flex(), DType::F64).unwrap();
             let batch = network.batch(&vec![0.5; 4 * shape.features()]);
-            let plan = Plan { output: NtkOutput::Trace, outputs: 3, rows: 4, columns: 4 };
+            let plan = BlockPlan { output: NtkOutput::Trace, outputs: 3, rows: 4, columns: 4 };
             let block = BlockMaker::<f64>::new(&network, plan).block(&batch);
             assert!(block.bytes() <= 4 * numbers_per_example(&network, &plan) * size_of::<f64>(), "{family:?}");
         }

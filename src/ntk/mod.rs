@@ -4,18 +4,18 @@
 //! matrix product. Here they are done in pieces that stay in cache, slopes of activations applied to a piece before it leaves.
 //! Networks with other layers go through the pullbacks of [`Observation`], which are the oracle of what is here.
 
-mod canvas;
 mod flat;
 mod flow;
 mod image;
 mod kernel;
+mod padded_image;
 mod route;
 
 use burn::tensor::Tensor;
 use widthwise_probes::Observed;
-use widthwise_probes::ntk::{Columns, ExampleBlock, LayerShare, Plan, Share, gather};
+use widthwise_probes::ntk::{BlockPlan, Columns, ExampleBlock, LayerShare, LayerTerm, gather};
 use widthwise_tensors::Number;
-use widthwise_theory::{Layer, Operation};
+use widthwise_theory::architecture::{Layer, Operation};
 
 use crate::network::{Batch, Network};
 use crate::observation::Observation;
@@ -27,7 +27,7 @@ use route::Route;
 /// Rows of weights that are taken to the host at once.
 const ROWS: usize = 1024;
 
-/// As [`Number::pull`], with no copy of all beside the result.
+/// As [`Number::pull`], with no copy of all besides the result.
 fn pull_by_rows<T: Number>(weight: &Tensor<2>) -> Vec<T> {
     let [rows, columns] = weight.dims();
     let mut values = Vec::with_capacity(rows * columns);
@@ -40,7 +40,7 @@ fn pull_by_rows<T: Number>(weight: &Tensor<2>) -> Vec<T> {
 /// A network with its weights in host memory, ready to make blocks.
 pub struct BlockMaker<'a, T> {
     network: &'a Network,
-    plan: Plan,
+    plan: BlockPlan,
     /// Weights of every layer that is pulled back; none where pullbacks go through tensors.
     weights: Vec<Vec<T>>,
     route: Option<Route>,
@@ -48,7 +48,7 @@ pub struct BlockMaker<'a, T> {
 
 impl<'a, T: Number> BlockMaker<'a, T> {
     /// Prepares a network for the kernel of `plan`.
-    pub fn new(network: &'a Network, plan: Plan) -> Self {
+    pub fn new(network: &'a Network, plan: BlockPlan) -> Self {
         let route = Route::of(network, &plan);
         let layers = network.weight_layers().iter().zip(&network.parameters);
         let weights =
@@ -62,8 +62,8 @@ impl<'a, T: Number> BlockMaker<'a, T> {
         Self { network, plan, weights, route }
     }
 
-    /// Bytes of the weights that [`BlockMaker::new`] holds beside the network.
-    pub fn weight_bytes(network: &Network, plan: &Plan) -> usize {
+    /// Bytes of the weights that [`BlockMaker::new`] holds next to the network.
+    pub fn weight_bytes(network: &Network, plan: &BlockPlan) -> usize {
         let Some(route) = Route::of(network, plan) else { return 0 };
         let is_pulled_back = |index: usize| route.has_weights[network.nodes()[index].inputs[0]];
         let layers = network.weight_layers().iter().filter(|layer| is_pulled_back(layer.index));
@@ -76,7 +76,7 @@ impl<'a, T: Number> BlockMaker<'a, T> {
     }
 
     /// The plan.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &BlockPlan {
         &self.plan
     }
 
@@ -90,14 +90,14 @@ impl<'a, T: Number> BlockMaker<'a, T> {
         let Some(route) = &self.route else { return gather(observation, &self.plan) };
         let states = observation.states();
         let grouping = self.plan.grouping(observation.examples());
-        let mut shares: Vec<Option<Share<T>>> = self.network.weight_layers().iter().map(|_| None).collect();
+        let mut shares: Vec<Option<LayerTerm<T>>> = self.network.weight_layers().iter().map(|_| None).collect();
         let ends = flat::pull_back(self, route, states, &grouping, &mut shares);
-        if let Some(canvas) = &route.canvas {
-            ImageShares { maker: self, route, canvas, states, grouping: &grouping }.pull_back(&ends, &mut shares);
+        if let Some(padded_image) = &route.padded_image {
+            ImageShares { maker: self, route, padded_image, states, grouping: &grouping }.pull_back(&ends, &mut shares);
         }
         let layers = shares.into_iter().enumerate().map(|(index, share)| {
             let geometry = observation.geometry(index + 1);
-            let mean = if matches!(share, Some(Share::Readout { .. })) { 1.0 } else { self.plan.mean() };
+            let mean = if matches!(share, Some(LayerTerm::Readout { .. })) { 1.0 } else { self.plan.mean() };
             let Some(share) = share else { unreachable!("every weight layer reaches the readout") };
             LayerShare { weight: geometry.weight_tangent * mean, bias: geometry.bias_tangent * mean, share }
         });

@@ -1,9 +1,9 @@
 //! Which networks can be pulled back in host memory, and which of their states are images there.
 
-use widthwise_probes::ntk::{Contraction, Plan, contraction};
-use widthwise_theory::{InputShape, Layer, Operation, Padding};
+use widthwise_probes::ntk::{BlockPlan, Contraction, contraction};
+use widthwise_theory::architecture::{InputShape, Layer, Operation, Padding};
 
-use super::canvas::Canvas;
+use super::padded_image::PaddedImage;
 use crate::network::Network;
 use crate::observation::geometry;
 
@@ -16,19 +16,19 @@ pub(super) struct Route {
     /// For every state, how many nodes read it.
     pub(super) readers: Vec<usize>,
     /// The frame of images, if there are convolutions.
-    pub(super) canvas: Option<Canvas>,
+    pub(super) padded_image: Option<PaddedImage>,
 }
 
 impl Route {
     /// `None` if a layer of the network is not known here, or is contracted by pairs of positions.
-    pub(super) fn of(network: &Network, plan: &Plan) -> Option<Self> {
+    pub(super) fn of(network: &Network, plan: &BlockPlan) -> Option<Self> {
         let nodes = network.nodes();
         let states = nodes.len() + 1;
         let mut route = Self {
             has_weights: vec![false; states],
             is_image: vec![false; states],
             readers: vec![0; states],
-            canvas: None,
+            padded_image: None,
         };
         let mut margins = [0, 0];
         for (index, node) in nodes.iter().enumerate() {
@@ -71,7 +71,7 @@ impl Route {
         let images =
             nodes.iter().zip(&route.is_image[1..]).filter(|(_, is_image)| **is_image).map(|(node, _)| node.shape);
         let (height, width) = images.fold((height, width), |(h, w), image| (h.max(image.height), w.max(image.width)));
-        route.canvas = (!convolutions.is_empty()).then(|| Canvas::new(height, width, margins));
+        route.padded_image = (!convolutions.is_empty()).then(|| PaddedImage::new(height, width, margins));
         Some(route)
     }
 }

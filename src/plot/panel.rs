@@ -2,7 +2,7 @@
 
 use super::palette;
 use super::scale::Scale;
-use super::svg::{Anchor, Font, Shape, Stroke, Svg, small, text_width};
+use super::svg::{Font, Marker, Stroke, Svg, TextAnchor, small, text_width};
 
 /// Something drawn between the axes, in data coordinates.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ pub(crate) enum Mark {
         /// Where.
         at: (f64, f64),
         /// Shape.
-        shape: Shape,
+        shape: Marker,
         /// Radius in pixels.
         radius: f64,
         /// Colour.
@@ -81,7 +81,7 @@ pub(crate) struct Panel {
     pub(crate) title: String,
     /// Below the horizontal axis.
     pub(crate) x_label: String,
-    /// Beside the vertical axis; may be empty.
+    /// Next to the vertical axis; may be empty.
     pub(crate) y_label: String,
     /// Horizontal scale.
     pub(crate) x: Scale,
@@ -140,13 +140,13 @@ impl Panel {
         let (right, bottom) = (area.right(), area.bottom());
         let axis = Stroke::solid(palette::AXIS, 1.0);
         let grid = Stroke::solid(palette::GRID, 1.0);
-        let title = Font { bold: true, ..Font::new(13.5, palette::INK, Anchor::Start) };
+        let title = Font { bold: true, ..Font::new(13.5, palette::INK, TextAnchor::Start) };
         svg.text((area.left, area.top - 11.0), &self.title, title);
         for tick in self.y.ticks() {
             let y = bottom - area.height * tick.position;
             if let Some(label) = &tick.label {
                 svg.line((area.left, y), (right, y), grid);
-                svg.text((area.left - 8.0, y + 4.2), label, small(Anchor::End));
+                svg.text((area.left - 8.0, y + 4.2), label, small(TextAnchor::End));
             }
             let length = if tick.label.is_some() { 4.5 } else { 2.5 };
             svg.line((area.left - length, y), (area.left, y), axis);
@@ -160,7 +160,7 @@ impl Panel {
                 length = 4.5;
                 let half = 0.5 * text_width(label, 12.0);
                 if x - half >= free_from {
-                    svg.text((x, bottom + 18.0), label, small(Anchor::Middle));
+                    svg.text((x, bottom + 18.0), label, small(TextAnchor::Middle));
                     free_from = x + half + 5.0;
                 }
             }
@@ -168,7 +168,7 @@ impl Panel {
         }
         svg.line((area.left, area.top), (area.left, bottom), axis);
         self.draw_base_line(svg, area);
-        let label = Font::new(12.5, palette::INK, Anchor::Middle);
+        let label = Font::new(12.5, palette::INK, TextAnchor::Middle);
         svg.text((area.left + 0.5 * area.width, bottom + 37.0), &self.x_label, label);
         if !self.y_label.is_empty() {
             let at = (area.left - self.left_margin() + 11.0, area.top + 0.5 * area.height);
@@ -226,12 +226,12 @@ impl Panel {
             Mark::Level { y, label } => {
                 let (_, y) = self.to_pixels(area, (0.0, *y));
                 svg.line((area.left, y), (area.right(), y), Stroke::dashed(palette::INK, 1.2));
-                svg.text((area.left + 6.0, y - 5.0), label, small(Anchor::Start));
+                svg.text((area.left + 6.0, y - 5.0), label, small(TextAnchor::Start));
             }
             Mark::Upright { x, label } => {
                 let (x, _) = self.to_pixels(area, (*x, 0.0));
                 svg.line((x, area.top), (x, area.bottom()), Stroke::dashed(palette::INK, 1.2));
-                svg.text((x - 5.0, area.bottom() - 8.0), label, small(Anchor::End));
+                svg.text((x - 5.0, area.bottom() - 8.0), label, small(TextAnchor::End));
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::plot::number::{exponent_of, fixed, power_of_ten};
 pub(crate) struct Tick {
     /// Where, in `0..=1`.
     pub(crate) position: f64,
-    /// What stands beside it.
+    /// What accompanies it.
     pub(crate) label: Option<String>,
 }
 

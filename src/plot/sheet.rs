@@ -2,7 +2,7 @@
 
 use super::palette;
 use super::panel::{Area, Panel};
-use super::svg::{Anchor, Shape, Stroke, Svg, small, text_width};
+use super::svg::{Marker, Stroke, Svg, TextAnchor, small, text_width};
 
 /// The sample that stands before a legend text.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub(crate) enum Sample {
     /// A point.
     Point {
         /// Shape.
-        shape: Shape,
+        shape: Marker,
         /// Colour.
         color: String,
         /// Filled or only outlined.
@@ -21,7 +21,7 @@ pub(crate) enum Sample {
     /// A point on a line.
     PointOnLine {
         /// Shape.
-        shape: Shape,
+        shape: Marker,
         /// Line, and colour of the point.
         stroke: Stroke<'static>,
         /// Filled or only outlined.
@@ -33,23 +33,23 @@ pub(crate) enum Sample {
     Bar(&'static str),
     /// The sequential ramp, with the texts at its ends.
     Ramp {
-        /// Beside the dark end.
+        /// Next to the dark end.
         from: String,
-        /// Beside the light end.
+        /// Next to the light end.
         to: String,
     },
 }
 
 /// One entry of a legend.
 #[derive(Debug, Clone)]
-pub(crate) struct Entry {
+pub(crate) struct LegendEntry {
     /// Drawn first.
     pub(crate) sample: Sample,
     /// Then the text.
     pub(crate) text: String,
 }
 
-impl Entry {
+impl LegendEntry {
     /// An entry.
     pub(crate) fn new(sample: Sample, text: impl Into<String>) -> Self {
         Self { sample, text: text.into() }
@@ -62,7 +62,7 @@ const RAMP: f64 = 120.0;
 const LEGEND_LINE: f64 = 22.0;
 
 /// Draws `panels`, at most `columns` side by side, under `legend`; `label` describes the image to screen readers.
-pub(crate) fn render(panels: &[Panel], columns: usize, legend: &[Entry], label: &str) -> String {
+pub(crate) fn render(panels: &[Panel], columns: usize, legend: &[LegendEntry], label: &str) -> String {
     let columns = columns.min(panels.len()).max(1);
     let (width, height) = match columns {
         1 => (640.0, 300.0),
@@ -90,7 +90,7 @@ pub(crate) fn render(panels: &[Panel], columns: usize, legend: &[Entry], label: 
 }
 
 /// Draws `legend` from the upper left corner on, wrapped to `width`, and returns where it ends.
-pub(crate) fn draw_legend(svg: &mut Svg, legend: &[Entry], width: f64) -> f64 {
+pub(crate) fn draw_legend(svg: &mut Svg, legend: &[LegendEntry], width: f64) -> f64 {
     let (mut x, mut y) = (EDGE, 26.0);
     for entry in legend {
         let size = entry_width(entry);
@@ -104,7 +104,7 @@ pub(crate) fn draw_legend(svg: &mut Svg, legend: &[Entry], width: f64) -> f64 {
     if legend.is_empty() { 0.0 } else { y + 6.0 }
 }
 
-fn entry_width(entry: &Entry) -> f64 {
+fn entry_width(entry: &LegendEntry) -> f64 {
     let text = text_width(&entry.text, 12.0);
     match &entry.sample {
         Sample::Ramp { from, to } => text + text_width(from, 12.0) + text_width(to, 12.0) + RAMP + 24.0,
@@ -112,7 +112,7 @@ fn entry_width(entry: &Entry) -> f64 {
     }
 }
 
-fn draw_entry(svg: &mut Svg, entry: &Entry, (x, baseline): (f64, f64)) {
+fn draw_entry(svg: &mut Svg, entry: &LegendEntry, (x, baseline): (f64, f64)) {
     let y = baseline - 4.0;
     let middle = (x + 0.5 * SAMPLE, y);
     let mut text_at = x + SAMPLE + 7.0;
@@ -133,9 +133,9 @@ fn draw_entry(svg: &mut Svg, entry: &Entry, (x, baseline): (f64, f64)) {
         }
         Sample::Ramp { from, to } => {
             // Unlike the others its text comes first: "step 0 [ramp] 1000".
-            svg.text((x, baseline), &entry.text, small(Anchor::Start));
+            svg.text((x, baseline), &entry.text, small(TextAnchor::Start));
             let mut at = x + text_width(&entry.text, 12.0) + 6.0;
-            svg.text((at, baseline), from, small(Anchor::Start));
+            svg.text((at, baseline), from, small(TextAnchor::Start));
             // Cells begin on whole pixels, or their seams show.
             at = (at + text_width(from, 12.0) + 6.0).round();
             let cells = 40;
@@ -144,12 +144,12 @@ fn draw_entry(svg: &mut Svg, entry: &Entry, (x, baseline): (f64, f64)) {
                 let color = palette::ramp(f64::from(index) / f64::from(cells - 1));
                 svg.rect((at + cell * f64::from(index), y - 6.0), (cell, 12.0), &color, 1.0);
             }
-            svg.text((at + RAMP + 6.0, baseline), to, small(Anchor::Start));
+            svg.text((at + RAMP + 6.0, baseline), to, small(TextAnchor::Start));
             text_at = f64::NAN;
         }
     }
     if text_at.is_finite() {
-        svg.text((text_at, baseline), &entry.text, small(Anchor::Start));
+        svg.text((text_at, baseline), &entry.text, small(TextAnchor::Start));
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn long_legends_wrap() {
-        let entry = Entry::new(Sample::Band(palette::BLUE), "a text of some length");
+        let entry = LegendEntry::new(Sample::Band(palette::BLUE), "a text of some length");
         let mut svg = Svg::default();
         let one = draw_legend(&mut svg, std::slice::from_ref(&entry), 640.0);
         let many = draw_legend(&mut svg, &vec![entry; 10], 640.0);

@@ -31,7 +31,7 @@ impl<'a> Stroke<'a> {
 
 /// Shape of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum Marker {
     Circle,
     Square,
     Diamond,
@@ -40,7 +40,7 @@ pub(crate) enum Shape {
     Cross,
 }
 
-impl Shape {
+impl Marker {
     /// Shape of the `index`-th category; they repeat after five.
     pub(crate) fn category(index: usize) -> Self {
         [Self::Circle, Self::Square, Self::Up, Self::Diamond, Self::Down][index % 5]
@@ -49,7 +49,7 @@ impl Shape {
 
 /// Which end of a text lies at its position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Anchor {
+pub(crate) enum TextAnchor {
     Start,
     Middle,
     End,
@@ -61,14 +61,14 @@ pub(crate) struct Font<'a> {
     pub(crate) size: f64,
     pub(crate) bold: bool,
     pub(crate) color: &'a str,
-    pub(crate) anchor: Anchor,
+    pub(crate) anchor: TextAnchor,
     /// Turned to read upwards.
     pub(crate) upwards: bool,
 }
 
 impl<'a> Font<'a> {
     /// Plain text of `size` pixels.
-    pub(crate) fn new(size: f64, color: &'a str, anchor: Anchor) -> Self {
+    pub(crate) fn new(size: f64, color: &'a str, anchor: TextAnchor) -> Self {
         Self { size, bold: false, color, anchor, upwards: false }
     }
 }
@@ -138,9 +138,9 @@ impl Svg {
     pub(crate) fn text(&mut self, at: (f64, f64), content: &str, font: Font<'_>) {
         let (x, y) = (pixel(at.0), pixel(at.1));
         let anchor = match font.anchor {
-            Anchor::Start => "start",
-            Anchor::Middle => "middle",
-            Anchor::End => "end",
+            TextAnchor::Start => "start",
+            TextAnchor::Middle => "middle",
+            TextAnchor::End => "end",
         };
         let weight = if font.bold { " font-weight=\"600\"" } else { "" };
         let turn = if font.upwards { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
@@ -156,7 +156,7 @@ impl Svg {
     pub(crate) fn point(
         &mut self,
         at: (f64, f64),
-        shape: Shape,
+        shape: Marker,
         radius: f64,
         color: &str,
         filled: bool,
@@ -165,7 +165,7 @@ impl Svg {
         let (x, y) = at;
         let fill = if filled { color } else { "#ffffff" };
         // Filled points get a white rim, so that neighbours stay apart where they touch.
-        let (rim, width) = if filled && shape != Shape::Cross { ("#ffffff", 0.8) } else { (color, 1.7) };
+        let (rim, width) = if filled && shape != Marker::Cross { ("#ffffff", 0.8) } else { (color, 1.7) };
         let paint = format!("fill=\"{fill}\" stroke=\"{rim}\" stroke-width=\"{width}\"");
         let r = radius;
         let path = |points: &[(f64, f64)]| {
@@ -173,12 +173,12 @@ impl Svg {
             format!("<polygon points=\"{}\" {paint}", pairs(&moved))
         };
         let element = match shape {
-            Shape::Circle => format!("<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {paint}", pixel(x), pixel(y), pixel(r)),
-            Shape::Square => path(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),
-            Shape::Diamond => path(&[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)]),
-            Shape::Up => path(&[(0.0, -1.2), (1.15, 0.85), (-1.15, 0.85)]),
-            Shape::Down => path(&[(0.0, 1.2), (1.15, -0.85), (-1.15, -0.85)]),
-            Shape::Cross => {
+            Marker::Circle => format!("<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {paint}", pixel(x), pixel(y), pixel(r)),
+            Marker::Square => path(&[(-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)]),
+            Marker::Diamond => path(&[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)]),
+            Marker::Up => path(&[(0.0, -1.2), (1.15, 0.85), (-1.15, 0.85)]),
+            Marker::Down => path(&[(0.0, 1.2), (1.15, -0.85), (-1.15, -0.85)]),
+            Marker::Cross => {
                 let (a, b, c, d) = (pixel(x - r), pixel(x + r), pixel(y - r), pixel(y + r));
                 format!(
                     "<path d=\"M{a} {c}L{b} {d}M{a} {d}L{b} {c}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"2.2\""
@@ -224,7 +224,7 @@ fn stroke_attributes(stroke: Stroke<'_>) -> String {
 }
 
 /// Font of tick labels and legends.
-pub(crate) fn small(anchor: Anchor) -> Font<'static> {
+pub(crate) fn small(anchor: TextAnchor) -> Font<'static> {
     Font::new(12.0, palette::AXIS, anchor)
 }
 
@@ -238,11 +238,11 @@ mod tests {
         svg.line((0.0, 0.0), (1.0, 1.0), Stroke::dashed("#000", 1.0).faded(0.5));
         svg.polyline(&[(0.0, 0.001), (1.0, 2.0)], Stroke::solid("#000", 1.0));
         svg.polygon(&[(0.0, 0.0), (1.0, 2.0), (3.0, 1.0)], "#000", 0.2);
-        svg.text((1.0, 2.0), "a < b & \"c\"", small(Anchor::End));
+        svg.text((1.0, 2.0), "a < b & \"c\"", small(TextAnchor::End));
         for index in 0..5 {
-            svg.point((1.0, 2.0), Shape::category(index), 3.0, "#000", index % 2 == 0, "z < 4");
+            svg.point((1.0, 2.0), Marker::category(index), 3.0, "#000", index % 2 == 0, "z < 4");
         }
-        svg.point((1.0, 2.0), Shape::Cross, 3.0, "#000", true, "z & 4");
+        svg.point((1.0, 2.0), Marker::Cross, 3.0, "#000", true, "z & 4");
         let text = svg.finish(10.0, 20.5, "<label>");
         let document = roxmltree::Document::parse(&text).unwrap();
         assert_eq!(document.root_element().attribute("aria-label"), Some("<label>"));

@@ -1,16 +1,16 @@
-//! Negative controls: theory misled on purpose, to see that the comparison notices.
+//! Negative controls: theory altered on purpose, to see that the comparison notices.
 
-use widthwise_theory::Architecture;
+use widthwise_theory::architecture::Architecture;
 
 use crate::config::ControlConfig;
 
 /// Whether a negative control changes anything about the theory of `architecture`.
-pub(crate) fn spoils(control: &ControlConfig, architecture: &Architecture) -> bool {
+pub(crate) fn has_control(control: &ControlConfig, architecture: &Architecture) -> bool {
     control.nngp_for_ntk || control.time_factor != 1.0 || controlled(architecture, control) != *architecture
 }
 
 /// The step that theory is asked for in place of `step`: another one under a control of time.
-pub(crate) fn spoilt_time(control: &ControlConfig, step: u64) -> u64 {
+pub(crate) fn control_step(control: &ControlConfig, step: u64) -> u64 {
     (step as f64 * control.time_factor).round() as u64
 }
 

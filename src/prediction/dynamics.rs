@@ -7,10 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use faer::{Mat, MatRef};
 use widthwise_datasets::Prepared;
-use widthwise_theory::{
-    BatchLoss, GeneralLossProblem, KernelDynamics, Kernels, MinibatchRun, MinibatchTraining, OutputLoss,
-    Parameterization, StepRule, TheoryError, Training, descend_general_loss,
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::Parameterization;
+use widthwise_theory::dynamics::{
+    BatchLoss, GeneralLossProblem, KernelDynamics, MinibatchRun, MinibatchTraining, OutputLoss, StepRule, Training,
+    descend_general_loss,
 };
+use widthwise_theory::kernel::Kernels;
 
 use crate::config::{Anchor, Experiment, Loss, Optimizer};
 use crate::objective::examples_per_unit;
@@ -74,7 +77,7 @@ pub(crate) fn closed_form(rule: StepRule, learning_rate: f64, steps: u64) -> Tra
 }
 
 /// How the curve is found.
-enum Method {
+enum LossMethod {
     /// Mode by mode.
     Modes(Box<KernelDynamics>),
     /// Batch by batch.
@@ -85,7 +88,7 @@ enum Method {
 
 /// The dynamics of one run.
 pub(super) struct Dynamics {
-    method: Method,
+    method: LossMethod,
     /// `Theta(X, X)` and `Theta(x, X)`, the latter of no rows without a test set.
     ntk: [Mat<f64>; 2],
     targets: [Mat<f64>; 2],
@@ -114,8 +117,8 @@ impl Dynamics {
         let n = prepared.train.n;
         let size = training.batch_size.filter(|size| *size < n);
         let method = match (training.loss, size) {
-            (Loss::CrossEntropy, _) => Method::Softmax,
-            (_, Some(size)) => Method::Batches { size, seed: experiment.run.seed },
+            (Loss::CrossEntropy, _) => LossMethod::Softmax,
+            (_, Some(size)) => LossMethod::Batches { size, seed: experiment.run.seed },
             (_, None) => {
                 let per_unit = examples_per_unit(training.loss, n);
                 let mut modes = KernelDynamics::new(on_train.ntk.as_ref(), on_train.nngp.as_ref())?;
@@ -127,7 +130,7 @@ impl Dynamics {
                     let unused = Mat::zeros(prepared.test.n, prepared.test.n);
                     modes = modes.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), unused.as_ref())?;
                 }
-                Method::Modes(Box::new(modes))
+                LossMethod::Modes(Box::new(modes))
             }
         };
         Ok(Self {
@@ -162,7 +165,7 @@ impl Dynamics {
         let no_tests = Mat::zeros(0, initial.train.ncols());
         let initial_test = if has_test { &initial.test } else { &no_tests };
         match &self.method {
-            Method::Modes(modes) => {
+            LossMethod::Modes(modes) => {
                 let targets = self.targets[0].as_ref();
                 let per_unit = examples_per_unit(self.loss, targets.nrows());
                 for (&step, &time) in steps.iter().zip(&times) {
@@ -174,7 +177,7 @@ impl Dynamics {
                     note(step, train.as_ref(), test.as_ref().map(Mat::as_ref));
                 }
             }
-            Method::Batches { size, seed } => {
+            LossMethod::Batches { size, seed } => {
                 let n = self.targets[0].nrows();
                 let mut batches = Batches::new(*seed, member, n, Some(*size));
                 let loss = match self.loss {
@@ -194,7 +197,7 @@ impl Dynamics {
                     note(step, run.train_outputs(), Some(run.test_outputs()));
                 }
             }
-            Method::Softmax => {
+            LossMethod::Softmax => {
                 let problem = GeneralLossProblem {
                     ntk: self.ntk[0].as_ref(),
                     ntk_test: self.ntk[1].as_ref(),

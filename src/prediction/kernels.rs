@@ -4,13 +4,15 @@ use std::borrow::Cow;
 
 use faer::Mat;
 use widthwise_datasets::Prepared;
-use widthwise_theory::{Architecture, Inputs, Kernels, TheoryError};
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::kernel::{Inputs, Kernels};
 
 use super::control::controlled;
 use super::dynamics::{Dynamics, no_dynamics};
 use crate::config::{Experiment, NetworkConfig};
 use crate::data::input_shape;
-use crate::entries::sound_kernels;
+use crate::entries::finite_kernels;
 
 /// Kernels on the probe examples and the dynamics on all of them, as far as there are any.
 pub(super) struct KernelTheory {
@@ -44,7 +46,7 @@ impl KernelTheory {
             Some(reason) => {
                 let on_probes = predicted(kernels(probe, None))?;
                 if on_probes.is_some() {
-                    remarks.push(format!("no path of the loss: {reason}"));
+                    remarks.push(format!("no loss curve: {reason}"));
                 }
                 (on_probes, None)
             }
@@ -67,7 +69,7 @@ impl KernelTheory {
     }
 }
 
-/// The kernels of infinite width that theory holds against the networks of `experiment`: spoilt by its negative control, where it
+/// The kernels of infinite width that theory holds against the networks of `experiment`: changed by its negative control, where it
 /// asks for one.
 pub(crate) fn infinite_kernels(
     experiment: &Experiment,
@@ -76,7 +78,7 @@ pub(crate) fn infinite_kernels(
     right: Option<&Inputs>,
 ) -> Result<Kernels, TheoryError> {
     let control = &experiment.control;
-    let mut kernels = sound_kernels(&controlled(architecture, control), left, right)?;
+    let mut kernels = finite_kernels(&controlled(architecture, control), left, right)?;
     if control.nngp_for_ntk {
         kernels.ntk = kernels.nngp.clone();
     }

@@ -1,6 +1,9 @@
 //! Kurtosis of the pre-activations of a random network, to first order in one over the width.
 
-use widthwise_theory::{Architecture, Inputs, TheoryError, layer_fluctuations};
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::kernel::Inputs;
+use widthwise_theory::signal::layer_fluctuations;
 
 /// Mean over `probe`, entry `l - 1` of layer `l`.
 pub(super) fn mean_kurtosis(architecture: &Architecture, probe: &Inputs) -> Result<Vec<f64>, TheoryError> {

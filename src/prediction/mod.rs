@@ -17,20 +17,22 @@ use std::sync::OnceLock;
 
 use faer::Mat;
 use widthwise_datasets::Prepared;
-use widthwise_theory::{Architecture, Inputs, Kernels, Parameterization, Scaling, TheoryError, UpdateRule};
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::{Architecture, Parameterization, Scaling, UpdateRule};
+use widthwise_theory::kernel::{Inputs, Kernels};
 
 use crate::config::Experiment;
 use crate::data::{input_shape, probe_examples};
 use crate::quantity::{self, Quantity};
 use crate::training::optimizer::update_rule;
 use control::controlled;
-pub(crate) use control::{spoils, spoilt_time};
+pub(crate) use control::{control_step, has_control};
 pub use dynamics::{InitialOutputs, LossCurve};
 pub(crate) use dynamics::{closed_form, no_dynamics, step_rule};
 use kernels::KernelTheory;
 pub use kernels::initial_covariance;
 pub(crate) use kernels::{infinite_kernels, mean_diagonal, mean_off_diagonal};
-pub use predicted::{Asked, Axis, Predicted};
+pub use predicted::{Axis, Predicted, Query};
 
 /// What is said where an optimizer has other learning-rate factors than gradient descent.
 pub(crate) const OTHER_RATES: &str = "Adam's steps have no tangent kernel: kernels weigh layers with the learning-rate factors that gradient descent has";
@@ -162,7 +164,7 @@ impl<'a> Theory<'a> {
         initial: &InitialOutputs,
         steps: &BTreeSet<u64>,
     ) -> Result<LossCurve, TheoryError> {
-        let time = |step| spoilt_time(&self.experiment.control, step);
+        let time = |step| control_step(&self.experiment.control, step);
         let dynamics = self.kernel_theory()?.dynamics.as_ref();
         Ok(dynamics.map(|dynamics| dynamics.losses(member, initial, steps, time)).transpose()?.unwrap_or_default())
     }
@@ -171,7 +173,7 @@ impl<'a> Theory<'a> {
     ///
     /// # Errors
     /// As [`remarks`](Self::remarks).
-    pub fn predict(&self, asked: Asked<'_>) -> Result<Option<Predicted>, TheoryError> {
+    pub fn predict(&self, asked: Query<'_>) -> Result<Option<Predicted>, TheoryError> {
         if asked.quantity.theory() == quantity::Theory::None {
             return Ok(None);
         }
@@ -184,7 +186,7 @@ impl<'a> Theory<'a> {
 
     fn limit(
         &self,
-        Asked { quantity, layer_from, layer, step, losses }: Asked<'_>,
+        Query { quantity, layer_from, layer, step, losses }: Query<'_>,
     ) -> Result<Option<Predicted>, TheoryError> {
         let limit = |value: f64| Some(Predicted::limit(value));
         let along = |loss: &f64| Predicted::limit(*loss).along_steps();

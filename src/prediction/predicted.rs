@@ -42,7 +42,7 @@ impl Predicted {
 
 /// A measured number that theory is asked about.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct Query<'a> {
     /// What it is.
     pub quantity: Quantity,
     /// Earlier layer of a pair.

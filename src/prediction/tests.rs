@@ -36,7 +36,7 @@ fn every_quantity_is_predicted_as_its_table_says() {
     let initial = InitialOutputs { train: Mat::zeros(6, 1), test: Mat::zeros(3, 1) };
     let losses = theory.losses(0, &initial, &BTreeSet::from([0, 5])).unwrap();
     for &quantity in Quantity::ALL {
-        let asked = Asked { quantity, layer_from: Some(1), layer: Some(2), step: 0, losses: Some(&losses) };
+        let asked = Query { quantity, layer_from: Some(1), layer: Some(2), step: 0, losses: Some(&losses) };
         let predicted = theory.predict(asked).unwrap();
         assert_eq!(predicted.is_some(), quantity.theory() != quantity::Theory::None, "{quantity}");
         let Some(Predicted { order, std_error, axis, .. }) = predicted else { continue };
@@ -48,7 +48,7 @@ fn every_quantity_is_predicted_as_its_table_says() {
         let is_loss = matches!(quantity, Quantity::TrainLoss | Quantity::TestLoss);
         assert_eq!((order, std_error, axis), (expected, None, is_loss.then_some(Axis::Step)), "{quantity}");
         // Of trained networks theory knows losses and the kernel, which stays.
-        let later = theory.predict(Asked { step: 5, ..asked }).unwrap();
+        let later = theory.predict(Query { step: 5, ..asked }).unwrap();
         assert_eq!(later.is_some(), is_loss || quantity.probe() == quantity::Probe::Ntk, "{quantity}");
     }
     assert_eq!(theory.remarks().unwrap(), Vec::<String>::new());

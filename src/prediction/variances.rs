@@ -1,6 +1,8 @@
 //! Mean squared pre-activations at infinite width, before training.
 
-use widthwise_theory::{Architecture, Inputs, TheoryError, preactivation_variances};
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::kernel::{Inputs, preactivation_variances};
 
 /// Mean over `probe`, entry `l - 1` of layer `l`.
 pub(super) fn mean_variances(architecture: &Architecture, probe: &Inputs) -> Result<Vec<f64>, TheoryError> {

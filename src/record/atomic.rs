@@ -1,11 +1,11 @@
-//! Files that are there whole or not at all: written beside their place, flushed to the disk, then renamed.
+//! Files that are there whole or not at all: written next to their place, flushed to the disk, then renamed.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use widthwise_datasets::part::Part;
+use widthwise_datasets::part::PartialFile;
 
 use super::kill_point::kill_point;
 
@@ -31,7 +31,7 @@ pub fn write_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Resul
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let result = (|| {
         // Dropped on any failure, the part is removed.
-        let mut part = Part::create(part_of(path))?;
+        let mut part = PartialFile::create(part_of(path))?;
         content(&mut part)?;
         part.sync()?;
         kill_point(&format!("{name}.before_rename"));

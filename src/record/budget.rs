@@ -31,7 +31,7 @@ pub enum Trajectory {
     NetworkF64,
     /// The network as the run trains it.
     Network,
-    /// The second-order Taylor model, beside the chain.
+    /// The second-order Taylor model, next to the chain.
     Quadratic,
 }
 
@@ -227,14 +227,14 @@ pub(crate) fn read<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
 const SMALLEST_SHARE: f64 = 0.01;
 
 /// The largest part at the last step, a sentence for the training and one for the test examples. A part that is lost in its standard
-/// error over members is named as such, and the largest that is not beside it.
+/// error over members is named as such, and the largest that is not next to it.
 pub fn largest_parts(rows: &[BudgetRow]) -> Vec<String> {
     [(Split::Train, "training examples"), (Split::Test, "test examples")]
         .into_iter()
         .filter_map(|(split, examples)| {
             let last = rows.iter().filter(|row| row.split == split).map(|row| row.step).max()?;
-            let mut parts: Vec<Named<'_>> =
-                rows.iter().filter(|row| row.split == split && row.step == last).filter_map(Named::new).collect();
+            let mut parts: Vec<NamedRow<'_>> =
+                rows.iter().filter(|row| row.split == split && row.step == last).filter_map(NamedRow::new).collect();
             parts.sort_by(|a, b| b.share.total_cmp(&a.share));
             let first = parts.first()?;
             let mut sentence = format!("{examples}, step {last}: {first}");
@@ -250,13 +250,13 @@ pub fn largest_parts(rows: &[BudgetRow]) -> Vec<String> {
 }
 
 /// A row with its part and share.
-struct Named<'a> {
+struct NamedRow<'a> {
     row: &'a BudgetRow,
     part: Part,
     share: f64,
 }
 
-impl<'a> Named<'a> {
+impl<'a> NamedRow<'a> {
     fn new(row: &'a BudgetRow) -> Option<Self> {
         let part = Part::ALL.into_iter().find(|part| part.name() == row.part)?;
         Some(Self { row, part, share: row.absolute_share? })
@@ -268,7 +268,7 @@ impl<'a> Named<'a> {
     }
 }
 
-impl fmt::Display for Named<'_> {
+impl fmt::Display for NamedRow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error = self.row.std_error.map_or_else(String::new, |error| format!(" ± {error:.1e}"));
         write!(

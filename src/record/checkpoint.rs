@@ -16,10 +16,10 @@ use safetensors::{SafeTensors, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use widthwise_theory::Architecture;
+use widthwise_theory::architecture::Architecture;
 
 use super::atomic;
-use crate::network::{Parameters, from_f64};
+use crate::network::{LayerParameters, from_f64};
 
 /// Where a member stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
@@ -41,16 +41,16 @@ pub struct Position {
 }
 
 /// Named sets of parameters: `parameters`, `moment0`, ...
-pub type ParameterSets = Vec<(String, Vec<Parameters>)>;
+pub type ParameterSets = Vec<(String, Vec<LayerParameters>)>;
 
-/// Name of the set with the empirical NTK of the last look.
+/// Name of the set with the empirical NTK of the last snapshot.
 pub const PREVIOUS_NTK: &str = "previous_ntk";
 
 /// A matrix as a set of one, on the host and in f64.
-pub fn of_matrix(matrix: &Mat<f64>) -> Parameters {
+pub fn of_matrix(matrix: &Mat<f64>) -> LayerParameters {
     let values: Vec<f64> = matrix.row_iter().flat_map(|row| row.iter().copied().collect::<Vec<_>>()).collect();
     let weight = from_f64(values, [matrix.nrows(), matrix.ncols()], &Device::flex(), DType::F64);
-    Parameters { weight, bias: None }
+    LayerParameters { weight, bias: None }
 }
 
 /// Longest header of a safetensors file.
@@ -76,8 +76,8 @@ pub fn step_of_weights_file(name: &str) -> Option<u64> {
 ///
 /// # Errors
 /// A failure to write.
-pub fn write(path: &Path, position: &Position, sets: &[(String, &[Parameters])]) -> io::Result<()> {
-    let tensors: Tensors = sets.iter().flat_map(|(set, parameters)| named(set, parameters)).collect();
+pub fn write(path: &Path, position: &Position, sets: &[(String, &[LayerParameters])]) -> io::Result<()> {
+    let tensors: CheckpointTensors = sets.iter().flat_map(|(set, parameters)| named(set, parameters)).collect();
     let position = serde_json::to_string(position)?;
     let digest = digest(&position, tensors.iter().map(|(name, data)| (name.as_str(), data.as_bytes())));
     let metadata = HashMap::from([("position".to_owned(), position), ("sha256".to_owned(), digest)]);
@@ -88,15 +88,15 @@ pub fn write(path: &Path, position: &Position, sets: &[(String, &[Parameters])])
 ///
 /// # Errors
 /// A failure to write.
-pub fn write_weights(path: &Path, architecture: &Architecture, parameters: &[Parameters]) -> io::Result<()> {
+pub fn write_weights(path: &Path, architecture: &Architecture, parameters: &[LayerParameters]) -> io::Result<()> {
     let metadata = HashMap::from([("architecture".to_owned(), serde_json::to_string(architecture)?)]);
     atomic::write(path, &bytes(&named("parameters", parameters), Some(metadata))?)
 }
 
-type Tensors = Vec<(String, TensorData)>;
+type CheckpointTensors = Vec<(String, TensorData)>;
 
-fn named(set: &str, parameters: &[Parameters]) -> Tensors {
-    let mut tensors = Tensors::new();
+fn named(set: &str, parameters: &[LayerParameters]) -> CheckpointTensors {
+    let mut tensors = CheckpointTensors::new();
     for (index, parameter) in parameters.iter().enumerate() {
         tensors.push((format!("{set}.{}.weight", index + 1), parameter.weight.to_data()));
         if let Some(bias) = &parameter.bias {
@@ -107,7 +107,7 @@ fn named(set: &str, parameters: &[Parameters]) -> Tensors {
 }
 
 /// A safetensors file of F32 and F64 tensors.
-pub(super) fn bytes(tensors: &Tensors, metadata: Option<HashMap<String, String>>) -> io::Result<Vec<u8>> {
+pub(super) fn bytes(tensors: &CheckpointTensors, metadata: Option<HashMap<String, String>>) -> io::Result<Vec<u8>> {
     let views: Vec<(&str, TensorView<'_>)> = tensors
         .iter()
         .map(|(name, data)| {
@@ -170,7 +170,7 @@ pub fn read(path: &Path, device: &Device) -> io::Result<(Position, ParameterSets
 
 /// What stands before the tensors of a safetensors file, as far as it matters here.
 #[derive(Deserialize)]
-struct Header {
+struct SafetensorsHeader {
     #[serde(rename = "__metadata__", default)]
     metadata: HashMap<String, String>,
 }
@@ -197,7 +197,7 @@ pub fn read_architecture(path: &Path) -> io::Result<Architecture> {
         io::ErrorKind::UnexpectedEof => damaged(&error),
         kind => io::Error::new(kind, format!("cannot read {}: {error}", path.display())),
     })?;
-    let header: Header = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
+    let header: SafetensorsHeader = serde_json::from_slice(&bytes).map_err(|error| damaged(&error))?;
     let entry = |key: &str| header.metadata.get(key);
     if let Some(text) = entry("position") {
         let position: Position = serde_json::from_str(text).map_err(|error| damaged(&error))?;
@@ -209,7 +209,7 @@ pub fn read_architecture(path: &Path) -> io::Result<Architecture> {
 
 /// All sets of parameters in a file; what is wrong with a tensor that is none.
 fn parameter_sets(file: &SafeTensors<'_>, device: &Device) -> Result<ParameterSets, String> {
-    let mut sets: HashMap<String, Vec<(usize, Parameters)>> = HashMap::new();
+    let mut sets: HashMap<String, Vec<(usize, LayerParameters)>> = HashMap::new();
     let host = Device::flex();
     let tensor = |name: &str, view: &TensorView<'_>| -> Result<Tensor<2>, String> {
         let dtype = match view.dtype() {
@@ -230,7 +230,7 @@ fn parameter_sets(file: &SafeTensors<'_>, device: &Device) -> Result<ParameterSe
         let layer: usize = layer.parse().map_err(|_| format!("tensor {name}"))?;
         let bias = format!("{set}.{layer}.bias");
         let bias = file.tensor(&bias).ok().map(|view| tensor(&bias, &view)).transpose()?;
-        sets.entry((*set).to_owned()).or_default().push((layer, Parameters { weight: tensor(name, view)?, bias }));
+        sets.entry((*set).to_owned()).or_default().push((layer, LayerParameters { weight: tensor(name, view)?, bias }));
     }
     let mut sets: ParameterSets = sets
         .into_iter()
@@ -252,7 +252,8 @@ mod tests {
         let device = Device::flex();
         let weight = Tensor::<2>::from_data([[1.0_f32, -2.5], [0.1, 7.0]], &device);
         let bias = Tensor::<2>::from_data([[3.0_f32, 0.25]], &device);
-        let layers = [Parameters { weight: weight.clone(), bias: Some(bias) }, Parameters { weight, bias: None }];
+        let layers =
+            [LayerParameters { weight: weight.clone(), bias: Some(bias) }, LayerParameters { weight, bias: None }];
         let position = Position { step: 5, results_bytes: 1234, ..Position::default() };
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);

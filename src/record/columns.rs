@@ -9,46 +9,46 @@ use serde::forward_to_deserialize_any;
 pub fn columns<R: for<'de> Deserialize<'de>>() -> &'static [&'static str] {
     let mut fields: &'static [&'static str] = &[];
     // The deserializer of names gives no row.
-    let _: Result<R, Named> = R::deserialize(Fields(&mut fields));
+    let _: Result<R, Stopped> = R::deserialize(FieldNames(&mut fields));
     fields
 }
 
 /// Notes the fields of the struct that is asked for.
-struct Fields<'a>(&'a mut &'static [&'static str]);
+struct FieldNames<'a>(&'a mut &'static [&'static str]);
 
 /// What the attempt ends with.
 #[derive(Debug)]
-struct Named;
+struct Stopped;
 
-impl fmt::Display for Named {
+impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("only names of fields were asked for")
     }
 }
 
-impl std::error::Error for Named {}
+impl std::error::Error for Stopped {}
 
-impl Error for Named {
+impl Error for Stopped {
     fn custom<T: fmt::Display>(_: T) -> Self {
         Self
     }
 }
 
-impl<'de> Deserializer<'de> for Fields<'_> {
-    type Error = Named;
+impl<'de> Deserializer<'de> for FieldNames<'_> {
+    type Error = Stopped;
 
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
         fields: &'static [&'static str],
         _: V,
-    ) -> Result<V::Value, Named> {
+    ) -> Result<V::Value, Stopped> {
         *self.0 = fields;
-        Err(Named)
+        Err(Stopped)
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Named> {
-        Err(Named)
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stopped> {
+        Err(Stopped)
     }
 
     forward_to_deserialize_any! {

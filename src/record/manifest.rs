@@ -56,7 +56,7 @@ impl MemberEnd {
 /// What every version writes and nothing else has.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "only whether they are there matters")]
-struct Identity {
+struct ManifestIdentity {
     schema_version: u32,
     config_hash: String,
     widthwise_version: String,
@@ -65,7 +65,7 @@ struct Identity {
 /// The manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Version of the files beside this one.
+    /// Version of the files next to this one.
     pub schema_version: u32,
     /// Name of the run.
     pub run: String,
@@ -122,7 +122,7 @@ impl Manifest {
     /// # Errors
     /// As [`Manifest::read`].
     pub fn recognize(folder: &Path) -> io::Result<()> {
-        Self::parse::<Identity>(folder).map(drop)
+        Self::parse::<ManifestIdentity>(folder).map(drop)
     }
 
     /// Reads the manifest of `folder`.

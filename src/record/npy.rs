@@ -10,7 +10,7 @@ use faer::Mat;
 use npyz::WriterBuilder;
 
 use super::atomic;
-pub use header::{Header, Number, NumberFamily};
+pub use header::{Header, NumberFamily, NumberFormat};
 
 /// Numbers read at once.
 const AT_ONCE: usize = 1 << 16;
@@ -91,7 +91,7 @@ pub fn read_array(path: &Path) -> io::Result<Array> {
     })?;
     let cannot = |error: io::Error| io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()));
     let mut bytes = Vec::new();
-    let mut place = is_fortran.then(|| ColumnOrder::new(&shape));
+    let mut place = is_fortran.then(|| FortranOrder::new(&shape));
     if is_fortran {
         values.resize(count, 0.0);
     }
@@ -127,14 +127,14 @@ fn refused(path: &Path, what: &str) -> io::Error {
 }
 
 /// Places, with the last dimension running fastest, of values whose first one does.
-struct ColumnOrder<'a> {
+struct FortranOrder<'a> {
     shape: &'a [usize],
     strides: Vec<usize>,
     index: Vec<usize>,
     place: usize,
 }
 
-impl<'a> ColumnOrder<'a> {
+impl<'a> FortranOrder<'a> {
     fn new(shape: &'a [usize]) -> Self {
         let strides = (0..shape.len()).map(|axis| shape[axis + 1..].iter().product()).collect();
         Self { shape, strides, index: vec![0; shape.len()], place: 0 }

@@ -108,11 +108,11 @@ pub(crate) fn counted(count: usize, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::Run;
+    use crate::report::fixture::FixtureRun;
 
     #[test]
     fn paragraph_counts_the_rows_and_names_the_farthest() {
-        let mut records = Run::small().records();
+        let mut records = FixtureRun::small().records();
         records.rows.retain(|r| is_ensemble(r) && r.verdict.is_some_and(|v| v != Verdict::NoPrediction));
         records.rows.truncate(3);
         for (row, verdict) in records.rows.iter_mut().zip([Verdict::Agrees, Verdict::Disagrees, Verdict::Undecided]) {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn far_below_a_bound_is_not_far_from_theory() {
-        let mut records = Run::small().records();
+        let mut records = FixtureRun::small().records();
         for row in &mut records.rows {
             row.z = row.z.map(|_| if Quantity::is_bounded(&row.quantity) { -1000.0 } else { 2.0 });
         }
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn no_claims_is_said_in_words() {
-        let mut records = Run::small().records();
+        let mut records = FixtureRun::small().records();
         records.rows.clear();
         assert!(Claims::of(&records).paragraph().starts_with("No row"));
     }

@@ -12,13 +12,13 @@ use crate::verdict::Verdict;
 
 /// What the made-up run looks like.
 #[derive(Debug, Clone)]
-pub(crate) struct Run {
+pub(crate) struct FixtureRun {
     pub(crate) members: usize,
     pub(crate) steps: Vec<u64>,
     pub(crate) layers: usize,
 }
 
-impl Default for Run {
+impl Default for FixtureRun {
     fn default() -> Self {
         Self { members: 16, steps: vec![0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000], layers: 4 }
     }
@@ -39,18 +39,18 @@ impl Stream {
 }
 
 /// One number: quantity, unit, layers, mean, spread over members, prediction.
-type Number = (&'static str, &'static str, Option<usize>, Option<usize>, f64, f64, Option<f64>);
+type FixtureNumber = (&'static str, &'static str, Option<usize>, Option<usize>, f64, f64, Option<f64>);
 
-impl Run {
+impl FixtureRun {
     /// Two members, three steps, two layers.
     pub(crate) fn small() -> Self {
         Self { members: 2, steps: vec![0, 10, 100], layers: 2 }
     }
 
-    fn numbers(&self, step: u64) -> Vec<Number> {
+    fn numbers(&self, step: u64) -> Vec<FixtureNumber> {
         let t = step as f64;
         let decay = 1.0 / (1.0 + t / 30.0).powf(0.9);
-        let mut numbers: Vec<Number> = vec![
+        let mut numbers: Vec<FixtureNumber> = vec![
             ("train_loss", "", None, None, 0.45 * decay, 0.02 * decay, Some(0.45 * decay * (1.0 + 0.02 * (t / 1e3)))),
             ("test_loss", "", None, None, 0.45 * decay + 0.02, 0.02 * decay + 0.001, Some(0.45 * decay + 0.021)),
             ("ntk_mean_diagonal", "", None, None, 61.2 + 0.0006 * t, 1.4, Some(61.0)),
@@ -124,7 +124,7 @@ impl Run {
         rows
     }
 
-    fn push_number(&self, step: u64, number: Number, stream: &mut Stream, rows: &mut Vec<Row>) {
+    fn push_number(&self, step: u64, number: FixtureNumber, stream: &mut Stream, rows: &mut Vec<Row>) {
         let (quantity, unit, layer_from, layer, mean, spread, predicted) = number;
         let row = |members: String, measured| Row {
             schema_version: SCHEMA_VERSION,

@@ -332,7 +332,7 @@ fn scalar(value: &Value) -> String {
 mod tests {
     use super::*;
     use crate::report::figure::draw_all;
-    use crate::report::fixture::Run;
+    use crate::report::fixture::FixtureRun;
 
     fn page_of(records: &Records) -> String {
         page(records, &draw_all(records))
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn the_page_is_well_formed_and_fetches_nothing() {
-        let html = page_of(&Run::small().records());
+        let html = page_of(&FixtureRun::small().records());
         let document = parse(&html);
         assert!(document.descendants().all(|n| n.tag_name().name() != "script"));
         assert!(document.descendants().all(|n| ["src", "href"].iter().all(|a| n.attribute(*a).is_none())));
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn text_from_the_files_is_escaped() {
-        let html = page_of(&Run::small().records());
+        let html = page_of(&FixtureRun::small().records());
         assert!(!html.contains("<deep>") && html.contains("wide &amp; &lt;deep&gt;"));
         assert!(html.contains("# &lt;b&gt;") && html.contains("Kernels &amp; &lt;means&gt;"));
         assert!(html.contains("<td class=\"value\">member 0, outcome finished, step 100; member 1,"));
@@ -363,7 +363,7 @@ mod tests {
 
     #[test]
     fn every_comparison_of_the_csv_stands_in_the_page() {
-        let records = Run::small().records();
+        let records = FixtureRun::small().records();
         let html = page_of(&records);
         let claims = Claims::of(&records);
         assert!(!claims.rows.is_empty());
@@ -378,7 +378,7 @@ mod tests {
 
     #[test]
     fn unknown_quantities_and_single_members_are_listed() {
-        let mut records = Run::small().records();
+        let mut records = FixtureRun::small().records();
         let mut odd = records.rows[0].clone();
         odd.quantity = "spin<glass>".to_owned();
         odd.members = "1".to_owned();
@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn an_unfinished_or_empty_run_says_so() {
-        let mut records = Run::small().records();
+        let mut records = FixtureRun::small().records();
         assert!(!page_of(&records).contains("Outcome of the run"));
         records.manifest.insert("outcome".to_owned(), Value::String("diverged".to_owned()));
         assert!(page_of(&records).contains("Outcome of the run: diverged."));

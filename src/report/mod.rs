@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::ReportError;
 pub use read::Records;
-pub use table::{Reader, join};
+pub use table::{TableReader, join};
 
 use crate::record::atomic;
 
@@ -85,14 +85,14 @@ fn remove(path: &Path) -> Result<(), ReportError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::Run;
+    use crate::report::fixture::FixtureRun;
 
     #[test]
     fn equal_files_give_equal_bytes_wherever_they_lie() {
         let dirs: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
         let mut bytes = Vec::new();
         for dir in &dirs {
-            Run::small().write(dir.path());
+            FixtureRun::small().write(dir.path());
             let files = write_report(dir.path()).unwrap();
             assert_eq!(files.figures.len(), figure::NAMES.len());
             let read = |path: &PathBuf| fs::read(path).unwrap();
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn figures_that_can_no_longer_be_drawn_are_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let run = Run::small();
+        let run = FixtureRun::small();
         run.write(dir.path());
         let files = write_report(dir.path()).unwrap();
         let kept: Vec<String> =
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_place_that_cannot_be_written_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        Run::small().write(dir.path());
+        FixtureRun::small().write(dir.path());
         fs::write(dir.path().join("figures"), "not a folder").unwrap();
         let message = write_report(dir.path()).unwrap_err().to_string();
         assert!(message.contains("figures: could not create"), "{message}");

@@ -154,12 +154,12 @@ fn cell_error(error: &csv::Error, header: &csv::StringRecord, record: &csv::Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::Run;
+    use crate::report::fixture::FixtureRun;
 
     /// The message of reading a small run whose file `name` has been rewritten by `change`.
     fn message_after(name: &str, change: impl Fn(String) -> String) -> String {
         let dir = tempfile::tempdir().unwrap();
-        Run::small().write(dir.path());
+        FixtureRun::small().write(dir.path());
         let path = dir.path().join(name);
         fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
         Records::read(dir.path()).unwrap_err().to_string()
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let dir = tempfile::tempdir().unwrap();
-        let run = Run::small();
+        let run = FixtureRun::small();
         run.write(dir.path());
         let records = Records::read(dir.path()).unwrap();
         assert_eq!(records.rows, run.rows());
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn columns_are_those_that_are_written() {
-        let run = Run::small();
+        let run = FixtureRun::small();
         let header = |text: String| text.lines().next().unwrap().to_owned();
         assert_eq!(header(run.results_csv()), columns::<Row>().join(","));
         assert_eq!(header(run.training_csv()), columns::<TrainingRow>().join(","));
@@ -205,7 +205,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let message = Records::read(dir.path()).unwrap_err().to_string();
         assert!(message.contains("results.csv: no such file"), "{message}");
-        Run::small().write(dir.path());
+        FixtureRun::small().write(dir.path());
         fs::remove_file(dir.path().join("training.csv")).unwrap();
         fs::remove_file(dir.path().join("config.toml")).unwrap();
         let records = Records::read(dir.path()).unwrap();
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_torn_line_is_named() {
-        let last = format!("training.csv line {}", Run::small().training_csv().lines().count());
+        let last = format!("training.csv line {}", FixtureRun::small().training_csv().lines().count());
         for ending in ["", "\n"] {
             let message = message_after("training.csv", |text| text[..text.len() - 30].to_owned() + ending);
             assert!(message.contains(&last), "{message}");
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn a_run_stopped_before_its_first_row_has_no_rows() {
         let dir = tempfile::tempdir().unwrap();
-        Run::small().write(dir.path());
+        FixtureRun::small().write(dir.path());
         fs::write(dir.path().join("results.csv"), "").unwrap();
         assert!(Records::read(dir.path()).unwrap().rows.is_empty());
     }

@@ -10,10 +10,10 @@ use crate::quantity::Quantity;
 use crate::record::row::Row;
 
 /// What a row is about, apart from the step: quantity, earlier layer, layer.
-pub(crate) type Subject<'a> = (&'a str, Option<usize>, Option<usize>);
+pub(crate) type RowSubject<'a> = (&'a str, Option<usize>, Option<usize>);
 
 /// The subject of `row`.
-pub(crate) fn subject(row: &Row) -> Subject<'_> {
+pub(crate) fn subject(row: &Row) -> RowSubject<'_> {
     (&row.quantity, row.layer_from, row.layer)
 }
 
@@ -72,7 +72,7 @@ impl Records {
 
 /// The rows at the last step of each subject, in the order in which the subjects first appear.
 pub(crate) fn latest<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<&'a Row> {
-    let mut order: BTreeMap<Subject<'a>, usize> = BTreeMap::new();
+    let mut order: BTreeMap<RowSubject<'a>, usize> = BTreeMap::new();
     let mut groups: Vec<Vec<&Row>> = Vec::new();
     for row in rows {
         let index = *order.entry(subject(row)).or_insert(groups.len());
@@ -142,11 +142,11 @@ pub(crate) fn error_sentence<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::Run;
+    use crate::report::fixture::FixtureRun;
 
     #[test]
     fn latest_keeps_one_step_of_each_subject_in_order_of_appearance() {
-        let run = Run::small();
+        let run = FixtureRun::small();
         let rows = run.rows();
         let ensemble: Vec<&Row> = rows.iter().filter(|r| is_ensemble(r)).collect();
         let last = latest(ensemble.iter().copied());
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn in_order_keeps_the_layers_of_a_quantity_together() {
-        let rows = Run::small().rows();
+        let rows = FixtureRun::small().rows();
         let sorted = in_order(rows.iter().collect());
         assert_eq!(sorted.len(), rows.len());
         assert_eq!(sorted[0].quantity, rows[0].quantity);
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn members_come_from_training_csv_or_else_from_results_csv() {
-        let run = Run::small();
+        let run = FixtureRun::small();
         let mut records = run.records();
         let from_training = records.members("train_loss");
         records.training.clear();
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn cells_that_are_not_finite_are_left_out() {
-        let mut records = Run::small().records();
+        let mut records = FixtureRun::small().records();
         for row in &mut records.rows {
             row.measured = Some(f64::NAN);
         }

@@ -14,14 +14,14 @@ use crate::record::row::Row;
 
 /// Who reads the cells of a joined table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
+pub enum TableReader {
     /// A program: text as it is.
     Program,
     /// Perhaps a spreadsheet: text that it would evaluate begins with an apostrophe, and nothing in it moves a terminal.
     Spreadsheet,
 }
 
-impl Reader {
+impl TableReader {
     fn cell(self, text: &str) -> Cow<'_, str> {
         let is_formula =
             || text.trim_start().starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']);
@@ -58,7 +58,7 @@ fn joined_columns() -> Vec<&'static str> {
 /// # Errors
 ///
 /// Those of [`Records::read`] for any of the directories, and a failing writer.
-pub fn join(dirs: &[PathBuf], reader: Reader, out: &mut impl Write) -> Result<usize, ReportError> {
+pub fn join(dirs: &[PathBuf], reader: TableReader, out: &mut impl Write) -> Result<usize, ReportError> {
     let failed = |source| ReportError::Table { source };
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(out);
     writer.write_record(joined_columns()).map_err(failed)?;
@@ -79,7 +79,7 @@ pub fn join(dirs: &[PathBuf], reader: Reader, out: &mut impl Write) -> Result<us
 }
 
 /// The cells of `row` in the joined table.
-fn joined(manifest: [&str; 3], row: &Row, reader: Reader) -> Result<Vec<String>, csv::Error> {
+fn joined(manifest: [&str; 3], row: &Row, reader: TableReader) -> Result<Vec<String>, csv::Error> {
     let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     writer.serialize(row)?;
     let line = writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?;
@@ -93,16 +93,16 @@ fn joined(manifest: [&str; 3], row: &Row, reader: Reader) -> Result<Vec<String>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::Run;
+    use crate::report::fixture::FixtureRun;
 
     #[test]
     fn two_runs_give_the_ends_of_both() {
         let dirs: Vec<_> = (0..2).map(|_| tempfile::tempdir().unwrap()).collect();
-        let run = Run::small();
+        let run = FixtureRun::small();
         dirs.iter().for_each(|d| run.write(d.path()));
         let mut out = Vec::new();
-        let count =
-            join(&dirs.iter().map(|d| d.path().to_owned()).collect::<Vec<_>>(), Reader::Program, &mut out).unwrap();
+        let count = join(&dirs.iter().map(|d| d.path().to_owned()).collect::<Vec<_>>(), TableReader::Program, &mut out)
+            .unwrap();
         let mut reader = csv::Reader::from_reader(out.as_slice());
         assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>(), joined_columns());
         let rows = run.rows();
@@ -115,10 +115,10 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula() {
-        let shown = |text| Reader::Spreadsheet.cell(text).into_owned();
+        let shown = |text| TableReader::Spreadsheet.cell(text).into_owned();
         for text in ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", " =1", "-inf", "-", "\u{ff1d}1"] {
             assert_eq!(shown(text), format!("'{text}"));
-            assert_eq!(Reader::Program.cell(text), text);
+            assert_eq!(TableReader::Program.cell(text), text);
         }
         for text in ["-0.5", "+1e-3", "-7", "0..16", "mnist", "a=b", "", "1e5"] {
             assert_eq!(shown(text), text);
@@ -129,22 +129,23 @@ mod tests {
             quantity: "=1".to_owned(),
             unit: "@x".to_owned(),
             measured: Some(-2.5),
-            ..Run::small().rows()[0].clone()
+            ..FixtureRun::small().rows()[0].clone()
         };
-        let text = joined(["=a", "-b", "+c"], &row, Reader::Spreadsheet).unwrap().join(",");
+        let text = joined(["=a", "-b", "+c"], &row, TableReader::Spreadsheet).unwrap().join(",");
         assert!(text.starts_with("'=a,'-b,'+c,") && text.contains(",'=1,'@x,") && text.contains(",-2.5,"), "{text}");
     }
 
     #[test]
     fn no_runs_give_the_header_alone() {
         let mut out = Vec::new();
-        assert_eq!(join(&[], Reader::Spreadsheet, &mut out).unwrap(), 0);
+        assert_eq!(join(&[], TableReader::Spreadsheet, &mut out).unwrap(), 0);
         assert_eq!(String::from_utf8(out).unwrap().trim_end(), joined_columns().join(","));
     }
 
     #[test]
     fn a_directory_without_run_is_named() {
-        let message = join(&[PathBuf::from("no-such-run")], Reader::Program, &mut Vec::new()).unwrap_err().to_string();
+        let message =
+            join(&[PathBuf::from("no-such-run")], TableReader::Program, &mut Vec::new()).unwrap_err().to_string();
         assert!(message.contains("no-such-run") && message.contains("results.csv"), "{message}");
     }
 }

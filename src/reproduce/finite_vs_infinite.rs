@@ -9,10 +9,10 @@
 use anyhow::{Result, bail};
 use widthwise_statistics::{Deviations, Estimate, jackknife};
 use widthwise_tensors::to_f64;
-use widthwise_theory::Training;
+use widthwise_theory::dynamics::Training;
 
 use super::numbers::NumberRow;
-use super::problem::{Problem, at_step, configured};
+use super::problem::{EnsembleProblem, at_step, configured};
 use super::table::{Expected, TableRow};
 use super::{Findings, LEE_2020, Recipe, Workplace};
 use crate::config::{Checked, LearningRate, Stop};
@@ -20,8 +20,8 @@ use crate::network::{Network, NoTap};
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
-use crate::plot::svg::Shape;
+use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::svg::Marker;
 
 /// The recipe.
 pub(super) struct FiniteVsInfinite;
@@ -29,7 +29,7 @@ pub(super) struct FiniteVsInfinite;
 /// Small and large learning rate in units of the largest stable one.
 const RATES: [f64; 2] = [0.1, 1.5];
 
-/// Coefficient of the penalty `strength/2 |theta|^2` beside the loss `1/2 sum`.
+/// Coefficient of the penalty `strength/2 |theta|^2` next to the loss `1/2 sum`.
 const PENALTY: f64 = 2.0;
 
 const CONFIG: &str = r#"
@@ -70,14 +70,14 @@ jacobian_examples = 4
 
 /// One way of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Variant {
+enum TrainingVariant {
     Small,
     Penalty,
     Large,
     Centred,
 }
 
-impl Variant {
+impl TrainingVariant {
     const ALL: [Self; 4] = [Self::Small, Self::Penalty, Self::Large, Self::Centred];
 
     fn name(self) -> &'static str {
@@ -138,7 +138,7 @@ impl Recipe for FiniteVsInfinite {
             format!("dataset.preprocessing.test={images}"),
         ];
         let base = configured(CONFIG, self.name(), &overrides)?;
-        let draft = Problem::new(&base, place.data_dir)?;
+        let draft = EnsembleProblem::new(&base, place.data_dir)?;
         let dynamics = draft.dynamics()?;
         let critical = draft.critical_rate(&dynamics);
         let flow = Training::Flow { flow_time: RATES[0] * critical * steps as f64 };
@@ -147,12 +147,12 @@ impl Recipe for FiniteVsInfinite {
 
         let mut found = Findings::default();
         let mut outputs = Vec::new();
-        for variant in Variant::ALL {
+        for variant in TrainingVariant::ALL {
             let experiment = variant.of(&base, critical, steps)?;
-            let problem = Problem::new(&experiment, place.data_dir)?;
+            let problem = EnsembleProblem::new(&experiment, place.data_dir)?;
             let test = problem.test_inputs();
-            let look = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
-            let paths = problem.train(place, look)?;
+            let observe = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
+            let paths = problem.train(place, observe)?;
             let last = at_step(&paths, problem.session.last_step)?;
             outputs.push(last.into_iter().cloned().collect::<Vec<_>>());
             found.configs.push((variant.name().to_owned(), experiment));
@@ -163,7 +163,7 @@ impl Recipe for FiniteVsInfinite {
         let distance = |of: &[Vec<f64>]| jackknife(members, |chosen| squared_distance(of, chosen, &mu));
         let single = |of: &[Vec<f64>]| of.iter().map(|f| mean_square(f, &mu)).collect::<Vec<f64>>();
         let mut drawn = Vec::new();
-        for (variant, of) in Variant::ALL.iter().zip(&outputs) {
+        for (variant, of) in TrainingVariant::ALL.iter().zip(&outputs) {
             let (ensemble, network) = (distance(of), Estimate::mean(&single(of)));
             let row = |name: &str, found| NumberRow::mean(variant.name(), width, name, found).over("test");
             found.numbers.push(row("squared_distance_of_ensemble", ensemble));
@@ -178,7 +178,7 @@ impl Recipe for FiniteVsInfinite {
             drawn.push((*variant, ensemble, network));
         }
         for (i, &value) in mu.iter().enumerate() {
-            for (variant, of) in Variant::ALL.iter().zip(&outputs) {
+            for (variant, of) in TrainingVariant::ALL.iter().zip(&outputs) {
                 let values: Vec<f64> = of.iter().map(|f| f[i]).collect();
                 let number = NumberRow::mean(variant.name(), width, "mean_output", Estimate::mean(&values));
                 found.numbers.push(number.on("test", i).predicted(value));
@@ -234,8 +234,8 @@ fn squared_distance(outputs: &[Vec<f64>], chosen: &[usize], mu: &[f64]) -> f64 {
     (0..mu.len()).map(of).sum::<f64>() / mu.len() as f64
 }
 
-fn figure(drawn: &[(Variant, Estimate, Estimate)]) -> Option<String> {
-    let panel = |title: &str, of: fn(&(Variant, Estimate, Estimate)) -> Estimate| {
+fn figure(drawn: &[(TrainingVariant, Estimate, Estimate)]) -> Option<String> {
+    let panel = |title: &str, of: fn(&(TrainingVariant, Estimate, Estimate)) -> Estimate| {
         let (mut marks, mut heights) = (Vec::new(), vec![0.0]);
         for (index, row) in drawn.iter().enumerate() {
             let (found, color) = (of(row), palette::category(index));
@@ -244,7 +244,7 @@ fn figure(drawn: &[(Variant, Estimate, Estimate)]) -> Option<String> {
             marks.push(Mark::VerticalBar { x, low, high, color: color.to_owned() });
             marks.push(Mark::Point {
                 at: (x, found.value),
-                shape: Shape::category(index),
+                shape: Marker::category(index),
                 radius: 5.0,
                 color: color.to_owned(),
                 filled: true,
@@ -262,14 +262,14 @@ fn figure(drawn: &[(Variant, Estimate, Estimate)]) -> Option<String> {
     };
     let panels: Vec<Panel> =
         [panel("Ensemble", |row| row.1), panel("One network", |row| row.2)].into_iter().flatten().collect();
-    let legend: Vec<Entry> = drawn
+    let legend: Vec<LegendEntry> = drawn
         .iter()
         .enumerate()
         .map(|(index, (variant, ..))| {
-            let (shape, color) = (Shape::category(index), palette::category(index).to_owned());
-            Entry::new(Sample::Point { shape, color, filled: true }, variant.words())
+            let (shape, color) = (Marker::category(index), palette::category(index).to_owned());
+            LegendEntry::new(Sample::Point { shape, color, filled: true }, variant.words())
         })
-        .chain([Entry::new(Sample::Bar(palette::AXIS), "standard error over networks")])
+        .chain([LegendEntry::new(Sample::Bar(palette::AXIS), "standard error over networks")])
         .collect();
     Some(render(&panels, 2, &legend, "squared distances from the infinite-width prediction"))
 }

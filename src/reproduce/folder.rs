@@ -124,7 +124,7 @@ pub(super) fn write(folder: &Path, recipe: &dyn Recipe, size: Size, findings: &F
     let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
     let before = RecipeManifest::read(folder)?.map_or_else(Vec::new, |manifest| manifest.files);
     let old: Vec<String> = before.into_iter().filter(|name| !names.contains(name) && is_own(name)).collect();
-    // While they are written they are nobody's results: the same command begins again after a kill or a full disk.
+    // While they are written they are nothing's results: the same command begins again after a kill or a full disk.
     RecipeManifest::new(recipe.name(), None, [names.as_slice(), &old].concat()).write(folder)?;
     for (name, bytes) in &files {
         atomic::write(&folder.join(name), bytes)?;

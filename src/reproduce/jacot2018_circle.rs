@@ -12,13 +12,13 @@ use faer::Mat;
 use widthwise_probes::{empirical_ntk, relative_distance};
 use widthwise_statistics::Estimate;
 use widthwise_statistics::power_law::power_of_estimates;
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Parameterization, kernels,
-};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, InitScheme, InitVariance, InputShape, Layer, Parameterization};
+use widthwise_theory::kernel::{Inputs, kernels};
 
 use super::circle::{REMARK, equal_angles, examples, scattered_angles};
 use super::numbers::NumberRow;
-use super::problem::{Problem, at_rate, at_step, at_width, configured};
+use super::problem::{EnsembleProblem, at_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
 use super::{Findings, JACOT_2018, Recipe, Workplace};
 use crate::network::Network;
@@ -26,14 +26,14 @@ use crate::observation::Observation;
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::Stroke;
 use crate::prediction::mean_diagonal;
 
 /// The recipe.
 pub(super) struct Circle;
 
-/// Angles at which kernels are looked at.
+/// Angles at which kernels are examined.
 const ANGLES: usize = 32;
 
 /// Of these, the number of `gamma = 0`.
@@ -99,8 +99,8 @@ impl Recipe for Circle {
         let (mut distances, mut changes, mut panels) = (Vec::new(), Vec::new(), Vec::new());
         for width in widths {
             let experiment = at_width(&base, width)?;
-            let circle = |experiment| -> Result<Problem<'_>> {
-                let problem = Problem::new(experiment, place.data_dir)?;
+            let circle = |experiment| -> Result<EnsembleProblem<'_>> {
+                let problem = EnsembleProblem::new(experiment, place.data_dir)?;
                 Ok(problem.with_examples(examples(&scattered_angles(16)), examples(&equal_angles(ANGLES))))
             };
             let draft = circle(&experiment)?;
@@ -108,11 +108,11 @@ impl Recipe for Circle {
             let problem = circle(&experiment)?;
             let infinite = problem.kernels(&problem.session.prepared.test, None)?.ntk;
             let inputs = problem.test_inputs();
-            let look = |network: &Network, _| {
+            let observe = |network: &Network, _| {
                 let kernel = empirical_ntk(&Observation::new(network, &network.batch(inputs)));
                 kernel.row_iter().flat_map(|row| row.iter().copied().collect::<Vec<_>>()).collect()
             };
-            let paths = problem.train(place, look)?;
+            let paths = problem.train(place, observe)?;
             let of_values = |values: Vec<&Vec<f64>>| -> Vec<Mat<f64>> {
                 values.iter().map(|values| Mat::from_fn(ANGLES, ANGLES, |i, j| values[ANGLES * i + j])).collect()
             };
@@ -157,7 +157,7 @@ impl Recipe for Circle {
             "Leading order is the power -1/2 for the distance and -1 for the change; two widths, {narrow} and {wide}, with {members} \
              networks each, decide the sign and not the power."
         ));
-        let line = |stroke, text: &str| Entry::new(Sample::Line(stroke), text);
+        let line = |stroke, text: &str| LegendEntry::new(Sample::Line(stroke), text);
         let legend = [
             line(Stroke::solid(palette::BLUE, 1.0).faded(0.6), "before training"),
             line(Stroke::solid(palette::VERMILLION, 1.0).faded(0.6), &format!("after {steps} steps")),

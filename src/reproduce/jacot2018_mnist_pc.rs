@@ -12,7 +12,7 @@ use widthwise_statistics::power_law::power_of_estimates;
 use widthwise_tensors::to_f64;
 
 use super::numbers::NumberRow;
-use super::problem::{Problem, at_rate, at_step, at_width, configured};
+use super::problem::{EnsembleProblem, at_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
 use super::{Findings, JACOT_2018, Recipe, Workplace};
 use crate::config::{Checked, Stop};
@@ -20,7 +20,7 @@ use crate::network::{Network, NoTap};
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::Stroke;
 
 /// The recipe.
@@ -101,16 +101,17 @@ impl Recipe for PrincipalComponent {
             let experiment = at_steps(&at_rate(&at_width(&base, width)?, component.critical_rate)?, component.steps)?;
             let problem = component.problem(&experiment, place)?;
             let data = &problem.session.data;
-            let look = |network: &Network, _| {
-                let Way { along, aside } = way(&to_f64(network.forward(&data.train, &mut NoTap)), &component.vector);
+            let observe = |network: &Network, _| {
+                let Projection { along, aside } =
+                    projection(&to_f64(network.forward(&data.train, &mut NoTap)), &component.vector);
                 vec![along, aside]
             };
-            let paths = problem.train(place, look)?;
+            let paths = problem.train(place, observe)?;
             let mut path = Vec::new();
             for step in problem.steps() {
                 let ways = at_step(&paths, step)?;
-                let still: Vec<f64> = ways.iter().map(|way| 1.0 - way[0] / LENGTH).collect();
-                let aside: Vec<f64> = ways.iter().map(|way| way[1]).collect();
+                let still: Vec<f64> = ways.iter().map(|projection| 1.0 - projection[0] / LENGTH).collect();
+                let aside: Vec<f64> = ways.iter().map(|projection| projection[1]).collect();
                 let theory = component.factor.powf(step as f64);
                 for (name, values, theory) in [("left_of_the_way", &still, theory), ("deviation", &aside, 0.0)] {
                     let number = NumberRow::mean("mnist", width, name, Estimate::mean(values));
@@ -158,8 +159,8 @@ struct Component {
 
 impl Component {
     /// The experiment with `c v` as targets.
-    fn problem<'a>(&self, experiment: &'a Checked, place: &Workplace<'_>) -> Result<Problem<'a>> {
-        let problem = Problem::new(experiment, place.data_dir)?;
+    fn problem<'a>(&self, experiment: &'a Checked, place: &Workplace<'_>) -> Result<EnsembleProblem<'a>> {
+        let problem = EnsembleProblem::new(experiment, place.data_dir)?;
         let (train, test) = (problem.session.prepared.train.clone(), problem.session.prepared.test.clone());
         let targets = self.vector.iter().map(|v| LENGTH * v).collect();
         Ok(problem
@@ -169,12 +170,13 @@ impl Component {
 
 /// Finds the component of the base experiment's images under the infinite-width kernel.
 fn component(base: &Checked, place: &Workplace<'_>) -> Result<Component> {
-    let draft = Problem::new(base, place.data_dir)?;
+    let draft = EnsembleProblem::new(base, place.data_dir)?;
     let kernel = draft.kernels(&draft.session.prepared.train, None)?.ntk;
     let (eigenvalue, vector) = principal_component(&kernel, COMPONENT)?;
     let critical_rate = draft.critical_rate(&draft.dynamics()?);
     let experiment = at_rate(base, critical_rate)?;
-    let rate = Problem::new(&experiment, place.data_dir)?.session.resolve_learning_rate()?;
+    let session = EnsembleProblem::new(&experiment, place.data_dir)?.session;
+    let rate = session.learning_rate(&session.architecture)?;
     let factor = 1.0 - rate * eigenvalue;
     let steps = (LEFT.ln() / factor.ln()).ceil();
     ensure!(
@@ -206,7 +208,7 @@ fn at_steps(experiment: &Checked, steps: u64) -> Result<Checked> {
 
 /// Outputs as a way along a direction and away from it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Way {
+struct Projection {
     /// `<f v>`.
     along: f64,
     /// Root mean square of `f - <f v> v`.
@@ -214,16 +216,16 @@ struct Way {
 }
 
 /// Splits `outputs`; `<v^2> = 1`.
-fn way(outputs: &[f64], v: &[f64]) -> Way {
+fn projection(outputs: &[f64], v: &[f64]) -> Projection {
     let n = v.len() as f64;
     let along = outputs.iter().zip(v).map(|(f, v)| f * v).sum::<f64>() / n;
     let aside = outputs.iter().zip(v).map(|(f, v)| (f - along * v).powi(2)).sum::<f64>() / n;
-    Way { along, aside: aside.sqrt() }
+    Projection { along, aside: aside.sqrt() }
 }
 
-type Drawn = (usize, Vec<(u64, Estimate, Estimate, f64)>);
+type DrawnProjection = (usize, Vec<(u64, Estimate, Estimate, f64)>);
 
-fn figure(drawn: &[Drawn]) -> Option<String> {
+fn figure(drawn: &[DrawnProjection]) -> Option<String> {
     let steps = || drawn.iter().flat_map(|(_, path)| path.iter().map(|row| row.0));
     let panel = |title: &str, of: fn(&(u64, Estimate, Estimate, f64)) -> Estimate, has_theory: bool| {
         let (mut marks, mut heights) = (Vec::new(), Vec::new());
@@ -259,15 +261,15 @@ fn figure(drawn: &[Drawn]) -> Option<String> {
     .into_iter()
     .flatten()
     .collect();
-    let mut legend: Vec<Entry> = drawn
+    let mut legend: Vec<LegendEntry> = drawn
         .iter()
         .enumerate()
         .map(|(index, (width, _))| {
-            Entry::new(Sample::Line(Stroke::solid(palette::category(index), 1.8)), format!("n = {width}"))
+            LegendEntry::new(Sample::Line(Stroke::solid(palette::category(index), 1.8)), format!("n = {width}"))
         })
         .collect();
-    legend.push(Entry::new(Sample::Band(palette::AXIS), "± standard error over networks"));
-    legend.push(Entry::new(Sample::Line(Stroke::dashed(palette::INK, 1.5)), "infinite width"));
+    legend.push(LegendEntry::new(Sample::Band(palette::AXIS), "± standard error over networks"));
+    legend.push(LegendEntry::new(Sample::Line(Stroke::dashed(palette::INK, 1.5)), "infinite width"));
     Some(render(&panels, 2, &legend, "convergence along the second principal component of MNIST"))
 }
 
@@ -293,8 +295,8 @@ mod tests {
     #[test]
     fn a_way_is_split_at_right_angles() {
         let v = [1.0, 1.0, -1.0, -1.0];
-        let found = way(&[3.0, 1.0, -1.0, -3.0], &v);
+        let found = projection(&[3.0, 1.0, -1.0, -3.0], &v);
         // Along 2, and (1, -1, 1, -1) aside.
-        assert_eq!(found, Way { along: 2.0, aside: 1.0 });
+        assert_eq!(found, Projection { along: 2.0, aside: 1.0 });
     }
 }

@@ -8,19 +8,19 @@ use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, Normal};
 use widthwise_statistics::Estimate;
 use widthwise_tensors::to_f64;
-use widthwise_theory::Prediction;
+use widthwise_theory::dynamics::Prediction;
 
 use super::circle::{REMARK, equal_angles, examples, scattered_angles};
 use super::numbers::NumberRow;
-use super::problem::{Problem, at_rate, at_step, at_width, configured};
+use super::problem::{EnsembleProblem, at_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
 use super::{Findings, JACOT_2018, Recipe, Workplace};
 use crate::network::{Network, NoTap};
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
-use crate::plot::svg::{Shape, Stroke};
+use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::svg::{Marker, Stroke};
 
 /// The recipe.
 pub(super) struct Percentiles;
@@ -91,8 +91,8 @@ impl Recipe for Percentiles {
         let mut panels = Vec::new();
         for (index, width) in widths.into_iter().enumerate() {
             let experiment = at_width(&base, width)?;
-            let circle = |experiment| -> Result<Problem<'_>> {
-                let problem = Problem::new(experiment, place.data_dir)?;
+            let circle = |experiment| -> Result<EnsembleProblem<'_>> {
+                let problem = EnsembleProblem::new(experiment, place.data_dir)?;
                 Ok(problem.with_examples(examples(&scattered_angles(4)), examples(&angles)))
             };
             let draft = circle(&experiment)?;
@@ -101,8 +101,8 @@ impl Recipe for Percentiles {
             let problem = circle(&experiment)?;
             let last = problem.session.last_step;
             let test = problem.test_inputs();
-            let look = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
-            let paths = problem.train(place, look)?;
+            let observe = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
+            let paths = problem.train(place, observe)?;
             let outputs = at_step(&paths, last)?;
             let predicted = dynamics.test_prediction(problem.targets().as_ref(), &problem.training(last)?)?;
             let quantiles = SHARES.map(|share| percentile(&predicted, share));
@@ -131,12 +131,15 @@ impl Recipe for Percentiles {
         }
         let drawn = format!("{DRAWN} trained networks");
         let legend = [
-            Entry::new(Sample::Band(palette::BLUE), "infinite width: 10th to 90th percentile"),
-            Entry::new(Sample::Line(Stroke::solid(palette::BLUE, 2.0)), "its median"),
-            Entry::new(Sample::Line(Stroke::dashed(palette::VERMILLION, 1.5)), "the same percentiles of all networks"),
-            Entry::new(Sample::Line(Stroke::solid(palette::AXIS, 0.8).faded(0.5)), drawn),
-            Entry::new(
-                Sample::Point { shape: Shape::Circle, color: palette::INK.to_owned(), filled: true },
+            LegendEntry::new(Sample::Band(palette::BLUE), "infinite width: 10th to 90th percentile"),
+            LegendEntry::new(Sample::Line(Stroke::solid(palette::BLUE, 2.0)), "its median"),
+            LegendEntry::new(
+                Sample::Line(Stroke::dashed(palette::VERMILLION, 1.5)),
+                "the same percentiles of all networks",
+            ),
+            LegendEntry::new(Sample::Line(Stroke::solid(palette::AXIS, 0.8).faded(0.5)), drawn),
+            LegendEntry::new(
+                Sample::Point { shape: Marker::Circle, color: palette::INK.to_owned(), filled: true },
                 "training points",
             ),
         ];
@@ -192,7 +195,7 @@ fn panel(
     angles: &[f64],
     outputs: &[&Vec<f64>],
     [low, middle, high]: &[Vec<f64>; 3],
-    problem: &Problem<'_>,
+    problem: &EnsembleProblem<'_>,
 ) -> Option<Panel> {
     let line = |values: &[f64], stroke| Mark::Line {
         points: angles.iter().copied().zip(values.iter().copied()).collect(),
@@ -209,7 +212,7 @@ fn panel(
     for (x, &target) in train.inputs.chunks_exact(2).zip(&train.targets) {
         marks.push(Mark::Point {
             at: (x[1].atan2(x[0]), target),
-            shape: Shape::Circle,
+            shape: Marker::Circle,
             radius: 4.5,
             color: palette::INK.to_owned(),
             filled: true,

@@ -8,18 +8,18 @@ use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, Normal};
 use widthwise_statistics::Estimate;
 use widthwise_tensors::to_f64;
-use widthwise_theory::Prediction;
+use widthwise_theory::dynamics::Prediction;
 
 use super::numbers::NumberRow;
-use super::problem::{Problem, at_rate, at_step, configured};
+use super::problem::{EnsembleProblem, at_rate, at_step, configured};
 use super::table::{Expected, TableRow};
 use super::{Findings, LEE_2019, Recipe, Workplace};
 use crate::network::{Network, NoTap};
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
-use crate::plot::svg::{Shape, Stroke};
+use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::svg::{Marker, Stroke};
 
 /// The recipe.
 pub(super) struct Ensemble;
@@ -91,13 +91,13 @@ impl Recipe for Ensemble {
             format!("training.stop.steps={steps}"),
         ];
         let draft = configured(CONFIG, self.name(), &overrides)?;
-        let problem = Problem::new(&draft, place.data_dir)?;
+        let problem = EnsembleProblem::new(&draft, place.data_dir)?;
         let dynamics = problem.dynamics()?;
         let experiment = at_rate(&draft, problem.critical_rate(&dynamics))?;
-        let problem = Problem::new(&experiment, place.data_dir)?;
+        let problem = EnsembleProblem::new(&experiment, place.data_dir)?;
         let test = problem.test_inputs();
-        let look = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
-        let paths = problem.train(place, look)?;
+        let observe = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
+        let paths = problem.train(place, observe)?;
 
         let mut found = Findings::default();
         let (mut largest, mut count) = (0.0_f64, 0);
@@ -172,20 +172,20 @@ fn variance_ratios(outputs: &[&Vec<f64>], predicted: &Prediction) -> Vec<f64> {
     outputs.iter().map(of).collect()
 }
 
-type Drawn = (u64, usize, f64, f64, f64, f64);
+type DrawnOutputs = (u64, usize, f64, f64, f64, f64);
 
-fn figure(drawn: &[Drawn], ratios: &[(u64, Estimate)]) -> Option<String> {
+fn figure(drawn: &[DrawnOutputs], ratios: &[(u64, Estimate)]) -> Option<String> {
     let steps: Vec<u64> = ratios.iter().map(|(step, _)| *step).collect();
     let mut marks = Vec::new();
     let mut heights = Vec::new();
     for example in 0..DRAWN {
         let color = palette::category(example);
-        let rows: Vec<&Drawn> = drawn.iter().filter(|row| row.1 == example).collect();
-        let at = |row: &Drawn| row.0 as f64;
+        let rows: Vec<&DrawnOutputs> = drawn.iter().filter(|row| row.1 == example).collect();
+        let at = |row: &DrawnOutputs| row.0 as f64;
         let band: Vec<_> = rows.iter().map(|row| (at(row), row.4 - row.5, row.4 + row.5)).collect();
         heights.extend(band.iter().flat_map(|(_, low, high)| [*low, *high]));
         marks.push(Mark::Band { points: band, color });
-        let mut line = |of: &dyn Fn(&Drawn) -> f64, stroke| {
+        let mut line = |of: &dyn Fn(&DrawnOutputs) -> f64, stroke| {
             let points: Vec<_> = rows.iter().map(|row| (at(row), of(row))).collect();
             heights.extend(points.iter().map(|(_, y)| *y));
             marks.push(Mark::Line { points, stroke });
@@ -211,7 +211,7 @@ fn figure(drawn: &[Drawn], ratios: &[(u64, Estimate)]) -> Option<String> {
         marks.push(Mark::VerticalBar { x, low, high, color: palette::BLUE.to_owned() });
         marks.push(Mark::Point {
             at: (x, ratio.value),
-            shape: Shape::Circle,
+            shape: Marker::Circle,
             radius: 4.0,
             color: palette::BLUE.to_owned(),
             filled: true,
@@ -226,12 +226,12 @@ fn figure(drawn: &[Drawn], ratios: &[(u64, Estimate)]) -> Option<String> {
         y: Scale::linear(heights)?,
         marks,
     };
-    let line = |stroke, text| Entry::new(Sample::Line(stroke), text);
+    let line = |stroke, text| LegendEntry::new(Sample::Line(stroke), text);
     let legend = [
-        Entry::new(Sample::Band(palette::AXIS), "infinite width: mean ± standard deviation"),
+        LegendEntry::new(Sample::Band(palette::AXIS), "infinite width: mean ± standard deviation"),
         line(Stroke::dashed(palette::AXIS, 1.8), "ensemble: mean"),
         line(Stroke::dashed(palette::AXIS, 1.0).faded(0.7), "ensemble: mean ± standard deviation"),
-        Entry::new(Sample::Bar(palette::BLUE), "standard error over networks"),
+        LegendEntry::new(Sample::Bar(palette::BLUE), "standard error over networks"),
     ];
     Some(render(&[outputs, ratio], 2, &legend, "mean and variance of an ensemble while it trains"))
 }

@@ -1,4 +1,4 @@
-//! Lee et al. 2019, a network beside its linearization: five hidden ReLU layers on images of two classes, squared loss. The distance
+//! Lee et al. 2019, a network next to its linearization: five hidden ReLU layers on images of two classes, squared loss. The distance
 //! of the outputs, root mean square over examples, falls with the width.
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use widthwise_statistics::Estimate;
 use widthwise_statistics::power_law::power_of_estimates;
 
 use super::numbers::NumberRow;
-use super::problem::{Problem, at_rate, at_width, configured};
+use super::problem::{EnsembleProblem, at_rate, at_width, configured};
 use super::table::{Expected, TableRow};
 use super::{Findings, LEE_2019, Paused, Recipe, Stages, Workplace};
 use crate::config::Checked;
@@ -18,7 +18,7 @@ use crate::explain::{PointRow, read_points};
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
+use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::Stroke;
 use crate::record::budget::Split;
 use crate::record::manifest::Manifest;
@@ -83,7 +83,7 @@ impl Recipe for Linearization {
     }
 
     fn about(&self) -> &'static str {
-        "Outputs and loss of networks beside those of their linearization, at growing widths: five hidden ReLU layers, two classes"
+        "Outputs and loss of networks next to those of their linearization, at growing widths: five hidden ReLU layers, two classes"
     }
 
     fn paper(&self) -> &'static str {
@@ -110,7 +110,7 @@ impl Recipe for Linearization {
         }
         let base = configured(CONFIG, self.name(), &overrides)?;
         let critical = {
-            let problem = Problem::new(&base, place.data_dir)?;
+            let problem = EnsembleProblem::new(&base, place.data_dir)?;
             problem.critical_rate(&problem.dynamics()?)
         };
         let mut found = Findings::default();
@@ -125,7 +125,8 @@ impl Recipe for Linearization {
             let experiment = at_rate(&at_width(&base, width)?, critical)?;
             let folder = place.work().join(format!("width_{width:05}"));
             train(&experiment, place, &folder)?;
-            let paths = (0..members).map(|member| Beside::read(&folder, member)).collect::<Result<Vec<_>>>()?;
+            let paths =
+                (0..members).map(|member| LinearizationCurve::read(&folder, member)).collect::<Result<Vec<_>>>()?;
             found.numbers.extend(paths.iter().enumerate().flat_map(|(member, path)| path.rows(width, member)));
             drawn.push((width, paths));
             found.configs.push((format!("width_{width:05}"), experiment));
@@ -185,13 +186,13 @@ fn name(split: Split) -> &'static str {
 }
 
 /// Mean of a number of every network.
-fn mean(paths: &[Beside], of: impl Fn(&Beside) -> f64) -> Estimate {
+fn mean(paths: &[LinearizationCurve], of: impl Fn(&LinearizationCurve) -> f64) -> Estimate {
     Estimate::mean(&paths.iter().map(of).collect::<Vec<_>>())
 }
 
 /// A network and its linearization at one step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Look {
+struct CurvePoint {
     step: u64,
     split: Split,
     /// Root mean square of the difference of the outputs.
@@ -202,32 +203,32 @@ struct Look {
     linearized_loss: f64,
 }
 
-/// One network beside its linearization, by step.
-struct Beside(Vec<Look>);
+/// One network next to its linearization, by step.
+struct LinearizationCurve(Vec<CurvePoint>);
 
-impl Beside {
+impl LinearizationCurve {
     fn read(folder: &Path, member: usize) -> Result<Self> {
-        Ok(Self(looks(&read_points(folder, member)?)))
+        Ok(Self(curve_points(&read_points(folder, member)?)))
     }
 
-    fn of(&self, split: Split) -> impl Iterator<Item = &Look> {
-        self.0.iter().filter(move |look| look.split == split)
+    fn of(&self, split: Split) -> impl Iterator<Item = &CurvePoint> {
+        self.0.iter().filter(move |point| point.split == split)
     }
 
-    fn last(&self, split: Split) -> Look {
-        let nothing = Look { step: 0, split, rmse: f64::NAN, network_loss: f64::NAN, linearized_loss: f64::NAN };
+    fn last(&self, split: Split) -> CurvePoint {
+        let nothing = CurvePoint { step: 0, split, rmse: f64::NAN, network_loss: f64::NAN, linearized_loss: f64::NAN };
         self.of(split).last().copied().unwrap_or(nothing)
     }
 
     fn rows(&self, width: usize, member: usize) -> Vec<NumberRow> {
-        let row = |look: &Look, quantity: &str, value| {
-            NumberRow::new("linearization", width, quantity, value).of(member).at(look.step).over(name(look.split))
+        let row = |point: &CurvePoint, quantity: &str, value| {
+            NumberRow::new("linearization", width, quantity, value).of(member).at(point.step).over(name(point.split))
         };
-        let of = |look: &Look| {
+        let of = |point: &CurvePoint| {
             [
-                row(look, "rmse", look.rmse),
-                row(look, "network_loss", look.network_loss),
-                row(look, "linearized_loss", look.linearized_loss),
+                row(point, "rmse", point.rmse),
+                row(point, "network_loss", point.network_loss),
+                row(point, "linearized_loss", point.linearized_loss),
             ]
         };
         self.0.iter().flat_map(of).collect()
@@ -235,14 +236,14 @@ impl Beside {
 }
 
 /// Distances and losses of every step and split, rows of which stand together.
-fn looks(rows: &[PointRow]) -> Vec<Look> {
+fn curve_points(rows: &[PointRow]) -> Vec<CurvePoint> {
     let same = |a: &PointRow, b: &PointRow| (a.step, a.split) == (b.step, b.split);
     rows.chunk_by(same)
         .map(|rows| {
             let average = |of: &dyn Fn(&PointRow) -> Option<f64>| {
                 rows.iter().map(|row| of(row).unwrap_or(f64::NAN)).sum::<f64>() / rows.len() as f64
             };
-            Look {
+            CurvePoint {
                 step: rows[0].step,
                 split: rows[0].split,
                 rmse: average(&|row| Some((row.network? - row.linearized?).powi(2))).sqrt(),
@@ -253,22 +254,22 @@ fn looks(rows: &[PointRow]) -> Vec<Look> {
         .collect()
 }
 
-fn figure(drawn: &[(usize, Vec<Beside>)]) -> Option<String> {
+fn figure(drawn: &[(usize, Vec<LinearizationCurve>)]) -> Option<String> {
     let mut panels = Vec::new();
     for split in [Split::Train, Split::Test] {
         for (what, is_loss) in [("RMSE, network and linearization", false), ("Loss", true)] {
             let (mut marks, mut heights, mut steps) = (Vec::new(), Vec::new(), Vec::new());
             for (index, (_, paths)) in drawn.iter().enumerate() {
                 let color = palette::category(index);
-                let mut line = |of: &dyn Fn(&Look) -> f64, stroke| {
+                let mut line = |of: &dyn Fn(&CurvePoint) -> f64, stroke| {
                     let Some(first) = paths.first() else { return };
                     let points: Vec<(f64, f64)> = first
                         .of(split)
                         .enumerate()
-                        .map(|(at, look)| {
+                        .map(|(at, point)| {
                             let values = paths.iter().filter_map(|path| path.of(split).nth(at)).map(of);
-                            steps.push(look.step);
-                            (look.step as f64, values.sum::<f64>() / paths.len() as f64)
+                            steps.push(point.step);
+                            (point.step as f64, values.sum::<f64>() / paths.len() as f64)
                         })
                         .filter(|(step, value)| is_loss || *step > 0.0 && *value > 0.0)
                         .collect();
@@ -276,10 +277,10 @@ fn figure(drawn: &[(usize, Vec<Beside>)]) -> Option<String> {
                     marks.push(Mark::Line { points, stroke });
                 };
                 if is_loss {
-                    line(&|look| look.network_loss, Stroke::solid(color, 1.8));
-                    line(&|look| look.linearized_loss, Stroke::dashed(color, 1.8));
+                    line(&|point| point.network_loss, Stroke::solid(color, 1.8));
+                    line(&|point| point.linearized_loss, Stroke::dashed(color, 1.8));
                 } else {
-                    line(&|look| look.rmse, Stroke::solid(color, 1.8));
+                    line(&|point| point.rmse, Stroke::solid(color, 1.8));
                 }
             }
             panels.push(Panel {
@@ -292,15 +293,15 @@ fn figure(drawn: &[(usize, Vec<Beside>)]) -> Option<String> {
             });
         }
     }
-    let mut legend: Vec<Entry> = drawn
+    let mut legend: Vec<LegendEntry> = drawn
         .iter()
         .enumerate()
         .map(|(index, (width, _))| {
-            Entry::new(Sample::Line(Stroke::solid(palette::category(index), 1.8)), format!("n = {width}"))
+            LegendEntry::new(Sample::Line(Stroke::solid(palette::category(index), 1.8)), format!("n = {width}"))
         })
         .collect();
-    legend.push(Entry::new(Sample::Line(Stroke::dashed(palette::AXIS, 1.8)), "linearization"));
-    Some(render(&panels, 2, &legend, "networks beside their linearization, means over networks"))
+    legend.push(LegendEntry::new(Sample::Line(Stroke::dashed(palette::AXIS, 1.8)), "linearization"));
+    Some(render(&panels, 2, &legend, "networks next to their linearization, means over networks"))
 }
 
 #[cfg(test)]
@@ -315,14 +316,14 @@ mod tests {
             ..PointRow::new(step, Split::Test, [0, 0], target)
         };
         let rows = [row(0, 1.0, 0.5, Some(0.5)), row(3, 1.0, 0.0, Some(3.0)), row(3, -1.0, 0.0, Some(-4.0))];
-        let found = looks(&rows);
+        let found = curve_points(&rows);
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].rmse, found[0].network_loss), (0.0, 0.125));
         // Root of (9 + 16) / 2; halves of (4 + 9) / 2 and of (1 + 1) / 2.
         let expected =
-            Look { step: 3, split: Split::Test, rmse: 12.5_f64.sqrt(), network_loss: 3.25, linearized_loss: 0.5 };
+            CurvePoint { step: 3, split: Split::Test, rmse: 12.5_f64.sqrt(), network_loss: 3.25, linearized_loss: 0.5 };
         assert_eq!(found[1], expected);
         // A network that has diverged has no distance.
-        assert!(looks(&[row(3, 1.0, 0.0, None)])[0].rmse.is_nan());
+        assert!(curve_points(&[row(3, 1.0, 0.0, None)])[0].rmse.is_nan());
     }
 }

@@ -8,7 +8,7 @@ use super::problem::configured;
 use super::table::TableRow;
 use super::{Findings, LEE_2019, Paused, Recipe, Workplace};
 use crate::ensemble::Ended;
-use crate::ladder::{LadderOptions, LadderOutcome, LadderQuantity, Statistic, ladder_experiment, run_ladder};
+use crate::ladder::{FitStatistic, LadderOptions, LadderOutcome, LadderQuantity, ladder_experiment, run_ladder};
 
 /// The recipe.
 pub(super) struct Widths;
@@ -85,7 +85,7 @@ impl Recipe for Widths {
             LadderOutcome::Judged(report) => report,
         };
         let shown = [LadderQuantity::WeightChange, LadderQuantity::FullNtkRelativeChange];
-        let fits = report.fits.iter().filter(|fit| fit.statistic == Statistic::ExponentOfMean);
+        let fits = report.fits.iter().filter(|fit| fit.statistic == FitStatistic::ExponentOfMean);
         let fits: Vec<_> = fits.filter(|fit| shown.contains(&fit.quantity)).collect();
         let last = fits.iter().filter_map(|fit| fit.layer).max();
         let table = fits.iter().map(|fit| {

@@ -66,7 +66,7 @@ impl NumberRow {
         Self { split: split.to_owned(), ..self }
     }
 
-    /// The same beside what theory says.
+    /// The same next to what theory says.
     pub(super) fn predicted(self, value: f64) -> Self {
         Self { predicted: Some(value).filter(|value| value.is_finite()), ..self }
     }

@@ -11,7 +11,8 @@ use burn::tensor::Device;
 use faer::{Mat, RowRef};
 use rand::Rng;
 use widthwise_datasets::Examples;
-use widthwise_theory::{Inputs, KernelDynamics, Kernels, Training};
+use widthwise_theory::dynamics::{KernelDynamics, Training};
+use widthwise_theory::kernel::{Inputs, Kernels};
 
 use super::{Paused, Workplace};
 use crate::config::{self, Checked, LearningRate, Loss};
@@ -22,14 +23,12 @@ use crate::memory::Bytes;
 use crate::monitor::Stage;
 use crate::need;
 use crate::network::Network;
-use crate::objective::Evaluation;
-use crate::objective::examples_per_unit;
-use crate::prediction::{closed_form, infinite_kernels, initial_covariance, no_dynamics, spoilt_time, step_rule};
+use crate::objective::{Evaluation, examples_per_unit};
+use crate::prediction::{closed_form, control_step, infinite_kernels, initial_covariance, no_dynamics, step_rule};
 use crate::record::npy;
 use crate::session::{self, Session, config_hash, data_hash};
 use crate::signals::StopFlag;
-use crate::training::Outcome;
-use crate::training::{Observer, Trainee, train};
+use crate::training::{Observer, Outcome, Trainee, train};
 
 /// Reads a configuration of a recipe and puts `overrides` on top of it.
 pub(super) fn configured(text: &str, name: &str, overrides: &[String]) -> Result<Checked> {
@@ -53,16 +52,16 @@ pub(super) fn at_rate(experiment: &Checked, critical: f64) -> Result<Checked> {
     Ok(Checked::new(changed)?)
 }
 
-/// What is looked at in one member, by step.
-pub(super) type Looks = Vec<(u64, Vec<f64>)>;
+/// What is examined in one member, by step.
+pub(super) type Observations = Vec<(u64, Vec<f64>)>;
 
 /// An experiment with its examples.
-pub(super) struct Problem<'a> {
+pub(super) struct EnsembleProblem<'a> {
     pub(super) session: Session<'a>,
     seed: u64,
 }
 
-impl<'a> Problem<'a> {
+impl<'a> EnsembleProblem<'a> {
     /// Reads the data of the experiment.
     pub(super) fn new(experiment: &'a Checked, data_dir: Option<&Path>) -> Result<Self> {
         let session = Session::new(experiment, data_dir, session::device(experiment)?)?;
@@ -87,7 +86,7 @@ impl<'a> Problem<'a> {
         &self.session.prepared.test.inputs
     }
 
-    /// Steps that are looked at.
+    /// Steps that are examined.
     pub(super) fn steps(&self) -> Vec<u64> {
         self.session.probe_steps.iter().collect()
     }
@@ -154,10 +153,14 @@ impl<'a> Problem<'a> {
             ),
         };
         let unit = examples_per_unit(training.loss, prepared.train.n);
-        Ok(closed_form(rule, self.session.resolve_learning_rate()? / unit, spoilt_time(&experiment.control, step)))
+        Ok(closed_form(
+            rule,
+            self.session.learning_rate(&self.session.architecture)? / unit,
+            control_step(&experiment.control, step),
+        ))
     }
 
-    /// Trains the members and keeps what `look` makes of each at every step of the schedule, as many numbers every time. A member
+    /// Trains the members and keeps what `observe` makes of each at every step of the schedule, as many numbers every time. A member
     /// that diverges ends early.
     ///
     /// # Errors
@@ -165,15 +168,20 @@ impl<'a> Problem<'a> {
     pub(super) fn train(
         &self,
         place: &Workplace<'_>,
-        look: impl Fn(&Network, u64) -> Vec<f64> + Sync,
-    ) -> Result<Vec<Looks>> {
+        observe: impl Fn(&Network, u64) -> Vec<f64> + Sync,
+    ) -> Result<Vec<Observations>> {
         let session = &self.session;
         let name = format!("{}_{}", session.columns.run, session.columns.width);
         let key = config_hash(&format!("{}{}{}", session.config_text, session.data_hash, session.columns.width));
         let folder = place.work().join(format!("{name}_{}", &key[..16]));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        let members =
-            Members { problem: self, folder, learning_rate: session.resolve_learning_rate()?, look, stop: place.stop };
+        let members = EnsembleMembers {
+            problem: self,
+            folder,
+            learning_rate: session.learning_rate(&session.architecture)?,
+            observe,
+            stop: place.stop,
+        };
         let job = Job { shard: place.shard, stop: place.stop, monitor: place.monitor };
         match job.run(&members, Stage::networks(&name, None))? {
             Ended::Complete => units(&members).map(|unit| members.read(unit)).collect(),
@@ -183,28 +191,28 @@ impl<'a> Problem<'a> {
 }
 
 /// The members of a problem as a study.
-struct Members<'a, F> {
-    problem: &'a Problem<'a>,
+struct EnsembleMembers<'a, F> {
+    problem: &'a EnsembleProblem<'a>,
     folder: PathBuf,
     learning_rate: f64,
-    look: F,
+    observe: F,
     stop: &'a StopFlag,
 }
 
-impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> Members<'_, F> {
+impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> EnsembleMembers<'_, F> {
     /// A matrix whose rows are a step and what was seen there.
     fn path(&self, unit: Unit) -> PathBuf {
         self.folder.join(format!("member_{:03}.npy", unit.member))
     }
 
-    fn read(&self, unit: Unit) -> Result<Looks> {
+    fn read(&self, unit: Unit) -> Result<Observations> {
         let found = npy::read(&self.path(unit))?;
-        let look = |row: RowRef<'_, f64>| (row[0] as u64, row.iter().skip(1).copied().collect());
-        Ok(found.row_iter().map(look).collect())
+        let observe = |row: RowRef<'_, f64>| (row[0] as u64, row.iter().skip(1).copied().collect());
+        Ok(found.row_iter().map(observe).collect())
     }
 }
 
-impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> Study for Members<'_, F> {
+impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> Study for EnsembleMembers<'_, F> {
     type Point = ();
 
     fn points(&self) -> usize {
@@ -230,13 +238,13 @@ impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> Study for Members<'_, F> {
     }
 
     fn train(&self, _: &(), unit: Unit) -> Result<UnitEnd> {
-        let Problem { session, seed } = self.problem;
+        let EnsembleProblem { session, seed } = self.problem;
         let mut trainee = session.trainee(&session.architecture, (*seed, unit.member), self.learning_rate)?;
-        let mut looker = Looker { session, look: &self.look, path: Vec::new(), stop: self.stop };
-        if train(&mut trainee, &session.training_plan(), &mut looker)? == Outcome::Interrupted {
+        let mut recorder = ObservationRecorder { session, observe: &self.observe, path: Vec::new(), stop: self.stop };
+        if train(&mut trainee, &session.training_plan(), &mut recorder)? == Outcome::Interrupted {
             return Ok(UnitEnd::Stopped);
         }
-        let path = looker.path;
+        let path = recorder.path;
         let Some((_, first)) = path.first() else { bail!("a network had no finite loss before its first step") };
         let rows = Mat::from_fn(path.len(), first.len() + 1, |i, j| match j.checked_sub(1) {
             None => path[i].0 as f64,
@@ -251,25 +259,25 @@ impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> Study for Members<'_, F> {
 ///
 /// # Errors
 /// A member has none, because it diverged.
-pub(super) fn at_step(paths: &[Looks], step: u64) -> Result<Vec<&Vec<f64>>> {
-    let of = |path: &'_ Looks| path.iter().position(|(at, _)| *at == step);
+pub(super) fn at_step(paths: &[Observations], step: u64) -> Result<Vec<&Vec<f64>>> {
+    let of = |path: &'_ Observations| path.iter().position(|(at, _)| *at == step);
     let found: Option<Vec<&Vec<f64>>> = paths.iter().map(|path| of(path).map(|index| &path[index].1)).collect();
     found.with_context(|| format!("a network diverged before step {step}"))
 }
 
-/// Keeps what `look` sees.
-struct Looker<'a, F> {
+/// Keeps what `observe` sees.
+struct ObservationRecorder<'a, F> {
     session: &'a Session<'a>,
-    look: &'a F,
-    path: Looks,
+    observe: &'a F,
+    path: Observations,
     stop: &'a StopFlag,
 }
 
-impl<F: Fn(&Network, u64) -> Vec<f64>> Observer for Looker<'_, F> {
+impl<F: Fn(&Network, u64) -> Vec<f64>> Observer for ObservationRecorder<'_, F> {
     fn probe(&mut self, trainee: &Trainee, _: bool) -> Result<Evaluation> {
         let evaluation = evaluate(&trainee.model, &self.session.data, self.session.experiment.training.loss);
         if evaluation.train_loss.is_finite() {
-            self.path.push((trainee.step, (self.look)(&trainee.model, trainee.step)));
+            self.path.push((trainee.step, (self.observe)(&trainee.model, trainee.step)));
         }
         Ok(evaluation)
     }
@@ -303,10 +311,10 @@ examples = 4
 jacobian_examples = 2
 "#;
 
-    fn with<T>(overrides: &[&str], ask: impl FnOnce(&Problem<'_>) -> T) -> T {
+    fn with<T>(overrides: &[&str], ask: impl FnOnce(&EnsembleProblem<'_>) -> T) -> T {
         let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
         let experiment = configured(CONFIG, "small", &overrides).unwrap();
-        ask(&Problem::new(&experiment, None).unwrap())
+        ask(&EnsembleProblem::new(&experiment, None).unwrap())
     }
 
     #[test]
@@ -339,7 +347,7 @@ jacobian_examples = 2
                 (dynamics.spectrum().largest(), problem.critical_rate(&dynamics))
             })
         };
-        // 2 / (lambda + ridge), times eight for a mean; the penalty beside the mean is eight times as strong beside the sum.
+        // 2 / (lambda + ridge), times eight for a mean; the penalty next to the mean is eight times as strong next to the sum.
         let (largest, plain) = rate(&[]);
         assert!((plain - 16.0 / largest).abs() < 1e-12 * plain);
         let (_, penalized) = rate(&["training.l2={strength=0.5, toward=\"init\"}"]);

@@ -92,7 +92,7 @@ impl TableRow {
         self.paper(format!("{text} (recalled)"))
     }
 
-    /// The same row, not judged although theory says something; `reason` stands beside what it says.
+    /// The same row, not judged although theory says something; `reason` accompanies what it says.
     pub(super) fn not_judged(self, reason: &str) -> Self {
         Self { theory: format!("{} ({reason})", self.theory), verdict: None, ..self }
     }

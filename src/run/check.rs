@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::ensemble::{self, Kernels};
+use super::ensemble::{self, KernelSource};
 use super::manifest_of;
 use crate::comparison::claim_of;
 use crate::config::{Checked, ControlConfig, load_recorded};
@@ -45,7 +45,7 @@ pub fn check(folder: &Path) -> Result<CheckReport> {
     Ok(CheckReport { reasons, ..report(rows, &experiment, manifest.outcome) })
 }
 
-/// Compares the members of `folder` once more, with theory misled by `control`. Nothing is written.
+/// Compares the members of `folder` once more, with theory altered by `control`. Nothing is written.
 ///
 /// # Errors
 /// As [`check`], or the data of the run are not to be found.
@@ -63,11 +63,11 @@ pub fn recheck(folder: &Path, control: &ControlConfig, data_dir: Option<&Path>) 
         session.dataset_source
     );
     ensure!(
-        prediction::spoils(control, &session.architecture),
+        prediction::has_control(control, &session.architecture),
         "the control leaves theory as it is: a factor of 1, or no biases to drop; give one that is an error"
     );
     let theory = session.theory(manifest.learning_rate)?;
-    let rows = ensemble::rows(folder, &session, &theory, Kernels::ComparedAgain)?;
+    let rows = ensemble::rows(folder, &session, &theory, KernelSource::ComparedAgain)?;
     Ok(report(rows, &experiment, manifest.outcome))
 }
 

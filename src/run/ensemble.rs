@@ -18,7 +18,7 @@ use super::folder;
 use super::recorder::{against_infinite_width, read_outputs};
 use crate::comparison::{Comparison, judge};
 use crate::measurement::Measured;
-use crate::prediction::{Asked, LossCurve, Theory};
+use crate::prediction::{LossCurve, Query, Theory};
 use crate::quantity::{Quantity, Trust};
 use crate::record::manifest::Manifest;
 use crate::record::npy;
@@ -27,7 +27,7 @@ use crate::session::Session;
 
 /// Where distances from the infinite-width kernel come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kernels {
+pub(super) enum KernelSource {
     /// The rows of the members.
     AsRecorded,
     /// The kernels that the members left at their first and last step, against the theory given.
@@ -35,10 +35,10 @@ pub(super) enum Kernels {
 }
 
 /// What identifies a number: quantity, layers, step.
-type Key = (u64, Quantity, Option<usize>, Option<usize>);
+type NumberKey = (u64, Quantity, Option<usize>, Option<usize>);
 
 /// What every member measured: the member, its number, and how far that is to be trusted where its row says so.
-type Values = BTreeMap<Key, Vec<(usize, f64, Option<Trust>)>>;
+type MemberValues = BTreeMap<NumberKey, Vec<(usize, f64, Option<Trust>)>>;
 
 /// The rows of `results.csv`.
 ///
@@ -51,9 +51,14 @@ pub(super) fn read_rows(folder: &Path) -> Result<Vec<Row>> {
 }
 
 /// All rows of the ensemble of the run in `folder`, judged.
-pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory<'_>, kernels: Kernels) -> Result<Vec<Row>> {
+pub(super) fn rows(
+    folder: &Path,
+    session: &Session<'_>,
+    theory: &Theory<'_>,
+    kernels: KernelSource,
+) -> Result<Vec<Row>> {
     let members = session.experiment.run.members;
-    let mut values = Values::new();
+    let mut values = MemberValues::new();
     for row in read_rows(folder)? {
         // Rows of the ensemble are made anew from those of its members.
         if row.members.contains("..") {
@@ -71,7 +76,7 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory<'_>, ke
         }
         let depends_on_theory =
             matches!(quantity, Quantity::NtkOverlap | Quantity::NtkDistance | Quantity::NtkInfiniteCka);
-        if depends_on_theory && kernels == Kernels::ComparedAgain {
+        if depends_on_theory && kernels == KernelSource::ComparedAgain {
             continue;
         }
         if let Some(measured) = row.measured {
@@ -96,7 +101,7 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory<'_>, ke
     };
     let losses: Vec<LossCurve> = (0..members).map(losses).collect::<Result<_>>()?;
     let last = common_last_step(folder)?;
-    if kernels == Kernels::ComparedAgain {
+    if kernels == KernelSource::ComparedAgain {
         compare_kernels_again(folder, members, theory, last, &mut values)?;
     }
     let learning_rate = Manifest::read(folder)?.learning_rate;
@@ -117,7 +122,7 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory<'_>, ke
         }
         let predict = |member: usize| -> Result<Option<f64>> {
             let (layer_from, losses) = (*from, Some(&losses[member]));
-            let asked = Asked { quantity: *quantity, layer_from, layer: *layer, step: *step, losses };
+            let asked = Query { quantity: *quantity, layer_from, layer: *layer, step: *step, losses };
             Ok(theory.predict(asked)?.map(|predicted| predicted.value))
         };
         let paired: Vec<(f64, Option<f64>)> =
@@ -141,10 +146,10 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory<'_>, ke
         let gaussian = gaussianity(folder, (members, layers), when, session.experiment.run.seed)?;
         for (quantity, layer, number) in gaussian {
             let mut row = template(step, quantity, None, Some(layer));
-            let asked = Asked { quantity, layer_from: None, layer: Some(layer), step, losses: None };
+            let asked = Query { quantity, layer_from: None, layer: Some(layer), step, losses: None };
             row.predicted = theory.predict(asked)?.map(|predicted| predicted.value);
             match number {
-                Number::Moment(moment, level) => {
+                ShapeNumber::Moment(moment, level) => {
                     let value = moment.unbiased();
                     row.measured = Some(value);
                     let jackknife = beyond_round_off(moment.standard_error, value.abs().max(1.0), session.epsilon());
@@ -155,8 +160,8 @@ pub(super) fn rows(folder: &Path, session: &Session<'_>, theory: &Theory<'_>, ke
                     row.z = row.std_error.and_then(|se| Some((value - row.predicted?) / se));
                     row.se_method = row.std_error.map(|_| method.to_owned()).unwrap_or_default();
                 }
-                Number::Distance(distance) => row.measured = Some(distance),
-                Number::Level(NullLevel { mean, spread }) => {
+                ShapeNumber::Distance(distance) => row.measured = Some(distance),
+                ShapeNumber::Level(NullLevel { mean, spread }) => {
                     (row.measured, row.std_error) = (Some(mean), Some(spread));
                     row.se_method = "gaussian_values".to_owned();
                 }
@@ -227,7 +232,7 @@ fn compare_kernels_again(
     members: usize,
     theory: &Theory<'_>,
     last: Option<u64>,
-    values: &mut Values,
+    values: &mut MemberValues,
 ) -> Result<()> {
     let Some(infinite) = theory.kernels()? else { return Ok(()) };
     let size = infinite.ntk.nrows();
@@ -248,7 +253,7 @@ fn compare_kernels_again(
 }
 
 /// A number about the shape of a distribution.
-enum Number {
+enum ShapeNumber {
     /// A moment, whose bias is to be taken off, and the level of Gaussian values where these are so few that its error is no less.
     Moment(Moment, Option<NullLevel>),
     /// A distance, which has no error.
@@ -264,17 +269,17 @@ fn gaussianity(
     (members, layers): (usize, usize),
     when: &str,
     seed: u64,
-) -> Result<Vec<(Quantity, usize, Number)>> {
+) -> Result<Vec<(Quantity, usize, ShapeNumber)>> {
     let mut found = Vec::new();
     moments(folder, (members, layers), when, |quantity, layer, number| found.push((quantity, layer, number)))?;
     // Layers of equal size have one level.
     let mut levels: BTreeMap<usize, Option<NullLevel>> = BTreeMap::new();
     for (layer, distance, values) in pooled_distances(folder, (members, layers), when)? {
-        found.push((Quantity::KsDistance, layer, Number::Distance(distance)));
+        found.push((Quantity::KsDistance, layer, ShapeNumber::Distance(distance)));
         let level = levels.entry(values).or_insert_with(|| {
             null_distance(values, &mut widthwise_datasets::stream(seed, &format!("null.distance.{values}"))).ok()
         });
-        found.extend(level.map(|level| (Quantity::KsDistanceNull, layer, Number::Level(level))));
+        found.extend(level.map(|level| (Quantity::KsDistanceNull, layer, ShapeNumber::Level(level))));
     }
     Ok(found)
 }
@@ -284,7 +289,7 @@ fn moments(
     folder: &Path,
     (members, layers): (usize, usize),
     when: &str,
-    mut put: impl FnMut(Quantity, usize, Number),
+    mut put: impl FnMut(Quantity, usize, ShapeNumber),
 ) -> Result<()> {
     let expected =
         format!("six columns, an input a row: a layer up to {layers}, four power sums and the layer's units");
@@ -326,11 +331,11 @@ fn moments(
             let values = members * units;
             let [skewness, kurtosis] = null_moments(values, about);
             let few = |level: NullLevel| Some(level).filter(|_| values <= FEW_VALUES);
-            put(Quantity::Kurtosis, layer, Number::Moment(moments.kurtosis, few(kurtosis)));
-            put(Quantity::ExcessKurtosis, layer, Number::Moment(moments.excess_kurtosis, few(kurtosis)));
-            put(Quantity::Skewness, layer, Number::Moment(moments.skewness, few(skewness)));
-            put(Quantity::KurtosisNull, layer, Number::Level(kurtosis));
-            put(Quantity::SkewnessNull, layer, Number::Level(skewness));
+            put(Quantity::Kurtosis, layer, ShapeNumber::Moment(moments.kurtosis, few(kurtosis)));
+            put(Quantity::ExcessKurtosis, layer, ShapeNumber::Moment(moments.excess_kurtosis, few(kurtosis)));
+            put(Quantity::Skewness, layer, ShapeNumber::Moment(moments.skewness, few(skewness)));
+            put(Quantity::KurtosisNull, layer, ShapeNumber::Level(kurtosis));
+            put(Quantity::SkewnessNull, layer, ShapeNumber::Level(skewness));
         }
     }
     Ok(())

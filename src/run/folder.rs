@@ -39,7 +39,7 @@ use crate::training::Outcome;
 
 /// What lies in the folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum FolderState {
     /// Nothing of a run, or a run to make from its start.
     Nothing,
     /// A run to continue.
@@ -51,7 +51,7 @@ pub(super) enum Found {
 /// The configuration: without it what is left is a run to make from its start.
 const CONFIG: &str = "config.toml";
 
-/// Files and folders that a run makes beside its manifest, those of earlier versions among them; nothing else is ever removed.
+/// Files and folders that a run makes next to its manifest, those of earlier versions among them; nothing else is ever removed.
 const OURS: [&str; 13] = [
     CONFIG,
     checkpoint::FILE,
@@ -93,7 +93,7 @@ fn is_part(file: &str) -> bool {
 
 /// Makes the folder and locks it, or says what stands in the way. Nothing in it is changed: a run that fails before its
 /// first step leaves an earlier one as it was.
-pub(super) fn open(folder: &Path, options: &RunOptions) -> Result<(Lock, Found)> {
+pub(super) fn open(folder: &Path, options: &RunOptions) -> Result<(Lock, FolderState)> {
     if folder.is_file() {
         bail!("the output {} is a file; give a folder with --output", folder.display());
     }
@@ -120,10 +120,10 @@ pub(super) fn open(folder: &Path, options: &RunOptions) -> Result<(Lock, Found)>
 }
 
 /// What lies there for a process that resumes a run, shares it or replaces it.
-pub(super) fn found(folder: &Path, options: &RunOptions) -> Result<Found> {
+pub(super) fn found(folder: &Path, options: &RunOptions) -> Result<FolderState> {
     let goes_on = options.resume || !options.shard.is_whole();
     if !goes_on || !is_run(folder) {
-        return Ok(Found::Nothing);
+        return Ok(FolderState::Nothing);
     }
     ensure!(
         !folder.join(checkpoint::FILE).is_file(),
@@ -142,9 +142,9 @@ pub(super) fn found(folder: &Path, options: &RunOptions) -> Result<Found> {
     );
     // The configuration goes first and comes last where a run replaces another.
     Ok(match (folder.join(CONFIG).is_file(), is_over(folder)) {
-        (false, _) => Found::Nothing,
-        (true, false) => Found::Begun,
-        (true, true) => Found::Complete,
+        (false, _) => FolderState::Nothing,
+        (true, false) => FolderState::Begun,
+        (true, true) => FolderState::Complete,
     })
 }
 

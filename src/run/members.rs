@@ -12,14 +12,14 @@ use super::folder;
 use super::recorder::Recorder;
 use crate::ensemble::{Job, Study, Unit, UnitEnd};
 use crate::memory::Bytes;
-use crate::network::Parameters;
+use crate::network::LayerParameters;
 use crate::prediction::Theory;
 use crate::record::checkpoint::{self, Position};
 use crate::record::kill_point::kill_point;
 use crate::record::lock::Lock;
 use crate::record::manifest::MemberEnd;
 use crate::session::Session;
-use crate::training::{Outcome, Plan, Trainee, train};
+use crate::training::{Outcome, Trainee, TrainingPlan, train};
 
 /// The members of a run and what they share.
 pub(super) struct Members<'a> {
@@ -28,7 +28,7 @@ pub(super) struct Members<'a> {
     pub(super) session: &'a Session<'a>,
     pub(super) theory: &'a Theory<'a>,
     pub(super) learning_rate: f64,
-    pub(super) plan: Plan<'a>,
+    pub(super) plan: TrainingPlan<'a>,
     pub(super) job: Job<'a>,
 }
 
@@ -133,9 +133,9 @@ fn restore(trainee: &mut Trainee, position: &Position, sets: checkpoint::Paramet
 }
 
 /// Refuses a set of the checkpoint whose tensors are not of the shapes and type of the network's.
-fn expect_fit(name: &str, set: &[Parameters], network: &[Parameters]) -> Result<()> {
+fn expect_fit(name: &str, set: &[LayerParameters], network: &[LayerParameters]) -> Result<()> {
     for (layer, (found, expected)) in (1..).zip(set.iter().zip(network)) {
-        let of = |parameters: &Parameters| {
+        let of = |parameters: &LayerParameters| {
             let form = |tensor: &Tensor<2>| (tensor.dims(), tensor.dtype());
             [Some(form(&parameters.weight)), parameters.bias.as_ref().map(form)]
         };

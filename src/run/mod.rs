@@ -27,14 +27,14 @@ use crate::report::write_report;
 use crate::session::{self, Session};
 use crate::signals::{StepGuard, StopFlag};
 use crate::training::{self, Outcome, deadline};
-use folder::Found;
+use folder::FolderState;
 use members::Members;
 
 pub use check::{CheckReport, check, recheck};
 pub use explain::explain;
-pub use plan::{Plan, plan};
+pub use plan::{DryRun, plan};
 
-/// What the command line says about a run beside its configuration; none of it changes a result.
+/// What the command line says about a run next to its configuration; none of it changes a result.
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
     /// Folder of the results instead of the configured one.
@@ -94,12 +94,12 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         folder::expect_begun(&folder)?;
     }
     let (_lock, found) = folder::open(&folder, options)?;
-    if found != Found::Nothing
+    if found != FolderState::Nothing
         && let Ok(manifest) = Manifest::read(&folder)
     {
         session::expect_same_config(&manifest.config_hash, experiment, &folder)?;
     }
-    if found == Found::Complete {
+    if found == FolderState::Complete {
         let _turn = Lock::turn(&folder)?;
         end(&folder)?;
         monitor.note("this run is complete; nothing to resume");
@@ -112,8 +112,8 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
     monitor.note(&format!("data: {}", session.dataset_source));
     expect_explainable(&session)?;
     let learning_rate = match found {
-        Found::Begun => folder::resumed(&folder, &session)?.learning_rate,
-        _ => session.resolve_learning_rate()?,
+        FolderState::Begun => folder::resumed(&folder, &session)?.learning_rate,
+        _ => session.learning_rate(&session.architecture)?,
     };
     let theory = session.theory(learning_rate)?;
     // This works everything out: members side by side find it there.
@@ -122,7 +122,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         monitor.note(&format!("theory: {remark}"));
     }
     let job = Job { shard: options.shard, stop, monitor };
-    let plan = training::Plan {
+    let plan = training::TrainingPlan {
         checkpoint_every: experiment.run.checkpoint_every,
         deadline: deadline(experiment.training.stop.wall_time_s),
         ..session.training_plan()
@@ -138,8 +138,8 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         // Another process may have begun the run meanwhile.
         let found = folder::found(&folder, options)?;
         match found {
-            Found::Nothing => folder::forget(&folder)?,
-            Found::Begun | Found::Complete => {
+            FolderState::Nothing => folder::forget(&folder)?,
+            FolderState::Begun | FolderState::Complete => {
                 let begun = folder::resumed(&folder, &session)?.learning_rate;
                 ensure!(
                     begun == learning_rate,
@@ -149,9 +149,9 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
                 );
             }
         }
-        if found != Found::Complete {
+        if found != FolderState::Complete {
             manifest(Outcome::Running, Vec::new())?;
-            if found == Found::Nothing {
+            if found == FolderState::Nothing {
                 folder::clear(&folder)?;
             }
             folder::write_resolved(&folder, &session)?;
@@ -184,10 +184,10 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         }
         Ended::Complete => {
             let _turn = Lock::turn(&folder)?;
-            if folder::found(&folder, options)? != Found::Complete {
+            if folder::found(&folder, options)? != FolderState::Complete {
                 monitor.finished();
                 folder::put_together(&folder, members.members())?;
-                let rows = ensemble::rows(&folder, &session, &theory, ensemble::Kernels::AsRecorded)?;
+                let rows = ensemble::rows(&folder, &session, &theory, ensemble::KernelSource::AsRecorded)?;
                 folder::append_results(&folder, &rows)?;
                 let outcomes = outcomes();
                 manifest(overall(&outcomes), outcomes)?;

@@ -8,7 +8,7 @@ use crate::session::{Session, device, parameter_count};
 
 /// The answer of `--dry-run`.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct DryRun {
     /// One sentence a line.
     pub lines: Vec<String>,
 }
@@ -17,7 +17,7 @@ pub struct Plan {
 ///
 /// # Errors
 /// Data that cannot be read, shapes that do not fit.
-pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
+pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<DryRun> {
     let session = Session::new(experiment, options.data_dir.as_deref(), device(experiment)?)?;
     let folder = options.output.clone().unwrap_or_else(|| experiment.run.output_folder());
     let bytes = if experiment.run.precision == Precision::F64 { 8.0 } else { 4.0 };
@@ -47,7 +47,7 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<Plan> {
         };
     let disk = members as f64 * (per_member + 160.0 * rows + kept) + 2.0 * bytes * parameters;
     let mebibytes = |bytes: f64| format!("{:.0} MiB", bytes / 1_048_576.0);
-    Ok(Plan {
+    Ok(DryRun {
         lines: vec![
             format!("data: {}", session.dataset_source),
             format!(

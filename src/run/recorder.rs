@@ -15,9 +15,9 @@ use super::members::Members;
 use crate::config::KeepWeights;
 use crate::entries::Entries;
 use crate::measurement::{InitialWeights, Measured, Past, Snapshot, measure};
-use crate::network::{Network, NoTap, Parameters};
+use crate::network::{LayerParameters, Network, NoTap};
 use crate::objective::Evaluation;
-use crate::prediction::{Asked, InitialOutputs, LossCurve};
+use crate::prediction::{InitialOutputs, LossCurve, Query};
 use crate::quantity::{Probe, Quantity};
 use crate::record::checkpoint::{self, Position};
 use crate::record::csv_file::CsvFile;
@@ -72,7 +72,7 @@ impl<'a> Recorder<'a> {
         run: &'a Members<'a>,
         position: Position,
         trainee: &Trainee,
-        initial_weights: Vec<Parameters>,
+        initial_weights: Vec<LayerParameters>,
         previous_ntk: Option<Mat<f64>>,
     ) -> Result<Self> {
         let folder = folder::member(run.folder, trainee.member);
@@ -138,7 +138,7 @@ impl<'a> Recorder<'a> {
         Ok(remove_file(&self.folder.join(checkpoint::FILE))?)
     }
 
-    fn write_checkpoint(&mut self, sets: &[(String, &[Parameters])]) -> Result<()> {
+    fn write_checkpoint(&mut self, sets: &[(String, &[LayerParameters])]) -> Result<()> {
         self.position.results_bytes = self.results.sync()?;
         self.position.training_bytes = self.training.sync()?;
         Ok(checkpoint::write(&self.folder.join(checkpoint::FILE), &self.position, sets)?)
@@ -172,7 +172,7 @@ impl<'a> Recorder<'a> {
         let unit = self.run.session.unit(quantity);
         let named = (quantity.name(), unit.as_str());
         let losses = self.predicted_losses.as_ref();
-        let asked = Asked { quantity, layer_from: layers.0, layer: layers.1, step, losses };
+        let asked = Query { quantity, layer_from: layers.0, layer: layers.1, step, losses };
         let row = Row {
             measured: measured.value,
             std_error: measured.std_error.map(|(std_error, _)| std_error),
@@ -188,7 +188,7 @@ impl<'a> Recorder<'a> {
     fn predict_losses(&mut self, trainee: &Trainee, initial: &InitialOutputs) -> Result<()> {
         let horizon = trainee.step.saturating_mul(2).max(PREDICTED_AT_ONCE);
         self.predicted_steps = self.run.session.probe_steps.between(trainee.step, horizon).collect();
-        // Time may be up at a step that nobody could foresee.
+        // Time may be up at a step that nothing could foresee.
         self.predicted_steps.insert(trainee.step);
         self.predicted_losses = Some(self.run.theory.losses(trainee.member, initial, &self.predicted_steps)?);
         Ok(())

@@ -52,7 +52,7 @@ impl Console {
         }
     }
 
-    /// A console whose output nobody sees, wherever the tests run.
+    /// A console whose output nothing sees, wherever the tests run.
     #[cfg(test)]
     pub(crate) fn unseen(global: &Global) -> Self {
         Self { is_interactive: false, paints_results: false, paints_errors: false, ..Self::new(global) }
@@ -123,7 +123,7 @@ impl Console {
     }
 }
 
-/// Writes a line to standard error; nobody is left to tell if that fails.
+/// Writes a line to standard error; nothing is left to tell if that fails.
 pub(crate) fn remark(text: impl Display) {
     let _ = writeln!(io::stderr(), "{}", visible(&text.to_string(), false));
 }

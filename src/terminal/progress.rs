@@ -27,13 +27,13 @@ pub(crate) fn monitor(console: &Console) -> Box<dyn Monitor + '_> {
     } else if console.is_interactive {
         Box::new(Bar::new(ProgressDrawTarget::stderr()))
     } else {
-        Box::new(Lines { with_steps: console.is_verbose, state: Mutex::default() })
+        Box::new(StepLines { with_steps: console.is_verbose, state: Mutex::default() })
     }
 }
 
 /// Where a stage is.
 #[derive(Debug, Default)]
-struct State {
+struct StageProgress {
     what: &'static str,
     all: usize,
     done: usize,
@@ -45,7 +45,7 @@ struct State {
     last_event: Option<Instant>,
 }
 
-impl State {
+impl StageProgress {
     fn begin(&mut self, stage: &Stage<'_>) {
         *self = Self { what: stage.what, all: stage.all, done: stage.done, steps: stage.steps, ..Self::default() };
     }
@@ -83,7 +83,7 @@ impl State {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<StageProgress>) -> MutexGuard<'_, StageProgress> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -149,7 +149,7 @@ impl Drop for Parts<'_> {
 /// A bar, and a line below it that says which network is at what.
 struct Bar {
     bar: ProgressBar,
-    state: Mutex<State>,
+    state: Mutex<StageProgress>,
 }
 
 impl Bar {
@@ -212,12 +212,12 @@ impl Monitor for Bar {
 }
 
 /// Remarks, and with `with_steps` a line at every snapshot.
-struct Lines {
+struct StepLines {
     with_steps: bool,
-    state: Mutex<State>,
+    state: Mutex<StageProgress>,
 }
 
-impl Monitor for Lines {
+impl Monitor for StepLines {
     fn note(&self, line: &str) {
         remark(line);
     }
@@ -243,7 +243,7 @@ impl Monitor for Lines {
 /// JSON lines: every snapshot, and steps now and then.
 struct Events<'a> {
     console: &'a Console,
-    state: Mutex<State>,
+    state: Mutex<StageProgress>,
 }
 
 #[derive(Debug, Serialize)]

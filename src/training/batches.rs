@@ -16,7 +16,7 @@ pub struct Batches {
     size: usize,
     epoch: Option<u64>,
     order: Vec<i64>,
-    /// The same beside the data, where a step only cuts its part out: one transfer an epoch.
+    /// The same next to the data, where a step only cuts its part out: one transfer an epoch.
     order_on_device: Option<Tensor<1, Int>>,
 }
 

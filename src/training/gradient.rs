@@ -1,16 +1,16 @@
 //! The loss of a batch and its gradient by Burn's automatic differentiation.
 
 use burn::tensor::Tensor;
-use widthwise_theory::Scaling;
+use widthwise_theory::architecture::Scaling;
 
 use crate::config::Loss;
-use crate::network::{Batch, Network, NoTap, Parameters, TaylorModel};
+use crate::network::{Batch, LayerParameters, Network, NoTap, TaylorModel};
 use crate::objective::{Targets, loss};
 
 /// What can be trained: outputs that depend on parameters.
 pub trait Model {
     /// The parameters.
-    fn parameters(&mut self) -> &mut Vec<Parameters>;
+    fn parameters(&mut self) -> &mut Vec<LayerParameters>;
 
     /// Outputs `[N, O]`.
     fn outputs(&self, batch: &Batch) -> Tensor<2>;
@@ -25,7 +25,7 @@ pub trait Model {
 }
 
 impl Model for Network {
-    fn parameters(&mut self) -> &mut Vec<Parameters> {
+    fn parameters(&mut self) -> &mut Vec<LayerParameters> {
         &mut self.parameters
     }
 
@@ -43,7 +43,7 @@ impl Model for Network {
 }
 
 impl Model for TaylorModel {
-    fn parameters(&mut self) -> &mut Vec<Parameters> {
+    fn parameters(&mut self) -> &mut Vec<LayerParameters> {
         &mut self.parameters
     }
 
@@ -57,7 +57,12 @@ impl Model for TaylorModel {
 }
 
 /// Loss, `[1]` on the device, and the gradient of every parameter. Parameters leave as they came: outside any graph.
-pub fn gradient(model: &mut impl Model, batch: &Batch, targets: &Targets, kind: Loss) -> (Tensor<1>, Vec<Parameters>) {
+pub fn gradient(
+    model: &mut impl Model,
+    batch: &Batch,
+    targets: &Targets,
+    kind: Loss,
+) -> (Tensor<1>, Vec<LayerParameters>) {
     let leaves = model.parameters().iter().map(|p| p.map(|t| t.clone().autodiff().require_grad())).collect();
     let plain = std::mem::replace(model.parameters(), leaves);
     let value = loss(kind, model.outputs(batch), targets);

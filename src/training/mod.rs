@@ -1,7 +1,7 @@
 //! The training loop, on one screen.
 
 pub mod batches;
-mod company;
+mod concurrency;
 mod direct;
 pub mod gradient;
 pub mod optimizer;
@@ -18,7 +18,7 @@ use crate::config::{Anchor, Loss, TrainingConfig};
 use crate::network::{Batch, Network};
 use crate::objective::{Evaluation, Targets};
 use batches::Batches;
-pub use company::beside_others;
+pub use concurrency::sharing_threads;
 use gradient::Model;
 use optimizer::{OptimizerState, Updater};
 pub use outcome::Outcome;
@@ -97,7 +97,7 @@ impl<M: Model> Trainee<M> {
 
 /// What training goes down, and how far: the same for all members of an ensemble.
 #[derive(Clone)]
-pub struct Plan<'a> {
+pub struct TrainingPlan<'a> {
     /// The loss.
     pub loss: Loss,
     /// Training examples.
@@ -154,7 +154,11 @@ pub trait Observer<M = Network> {
 ///
 /// # Errors
 /// What the observer reports.
-pub fn train<M: Model>(trainee: &mut Trainee<M>, plan: &Plan<'_>, observer: &mut impl Observer<M>) -> Result<Outcome> {
+pub fn train<M: Model>(
+    trainee: &mut Trainee<M>,
+    plan: &TrainingPlan<'_>,
+    observer: &mut impl Observer<M>,
+) -> Result<Outcome> {
     let start = trainee.step;
     let mut unread: Vec<Tensor<1>> = Vec::new();
     loop {
@@ -193,7 +197,7 @@ pub fn train<M: Model>(trainee: &mut Trainee<M>, plan: &Plan<'_>, observer: &mut
     }
 }
 
-/// One step down the loss on a batch, on the road that is faster; returns the loss before it, `[1]` on the device. `step` counts from 0.
+/// One step down the loss on a batch, on the path that is faster; returns the loss before it, `[1]` on the device. `step` counts from 0.
 pub fn take_step<M: Model>(
     model: &mut M,
     seen: (&Batch, &Targets, Loss),

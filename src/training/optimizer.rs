@@ -1,10 +1,10 @@
 //! Update rules on the parameters of a network. Every rate is the base rate times the layer's factor.
 
 use burn::tensor::Tensor;
-use widthwise_theory::{Scaling, UpdateRule};
+use widthwise_theory::architecture::{Scaling, UpdateRule};
 
 use crate::config::{Anchor, L2, Optimizer};
-use crate::network::{Parameters, from_f64};
+use crate::network::{LayerParameters, from_f64};
 
 /// Which column of the parameterization table an optimizer reads.
 pub fn update_rule(optimizer: Optimizer) -> UpdateRule {
@@ -27,12 +27,12 @@ pub fn moment_count(optimizer: Optimizer) -> usize {
 #[derive(Debug, Clone)]
 pub struct OptimizerState {
     /// Velocity, or first and second moments.
-    pub moments: Vec<Vec<Parameters>>,
+    pub moments: Vec<Vec<LayerParameters>>,
 }
 
 impl OptimizerState {
     /// Zeros.
-    pub fn new(optimizer: Optimizer, parameters: &[Parameters]) -> Self {
+    pub fn new(optimizer: Optimizer, parameters: &[LayerParameters]) -> Self {
         let zeros = || parameters.iter().map(|p| p.map(Tensor::zeros_like)).collect();
         Self { moments: (0..moment_count(optimizer)).map(|_| zeros()).collect() }
     }
@@ -48,7 +48,7 @@ pub struct Updater {
     /// Penalty.
     pub l2: L2,
     /// Initial parameters, if the penalty pulls to them.
-    pub anchor: Option<Vec<Parameters>>,
+    pub anchor: Option<Vec<LayerParameters>>,
 }
 
 impl Updater {
@@ -56,15 +56,15 @@ impl Updater {
     pub fn update(
         &self,
         step: u64,
-        parameters: &mut [Parameters],
-        gradients: Vec<Parameters>,
+        parameters: &mut [LayerParameters],
+        gradients: Vec<LayerParameters>,
         scalings: &[Scaling],
         state: &mut OptimizerState,
     ) {
         let corrections = self.corrections(step, parameters);
         for (index, (parameter, gradient)) in parameters.iter_mut().zip(gradients).enumerate() {
             let anchor = self.anchor.as_ref().map(|anchor| &anchor[index]);
-            let mut moments: Vec<&mut Parameters> = state.moments.iter_mut().map(|m| &mut m[index]).collect();
+            let mut moments: Vec<&mut LayerParameters> = state.moments.iter_mut().map(|m| &mut m[index]).collect();
             let rate = self.learning_rate * scalings[index].weight_rate;
             let gradient_weight = self.penalized(gradient.weight, &parameter.weight, anchor.map(|a| &a.weight));
             let weights: Vec<&mut Tensor<2>> = moments.iter_mut().map(|m| &mut m.weight).collect();
@@ -80,11 +80,11 @@ impl Updater {
 
     /// `1 - beta^step`, by which Adam divides its moments, `[1, 1]` each; nothing for other rules. As numbers they would be sent to a
     /// GPU with every launch of a kernel that reads them; as tensors they are sent once a step.
-    fn corrections(&self, step: u64, parameters: &[Parameters]) -> Vec<Tensor<2>> {
+    fn corrections(&self, step: u64, parameters: &[LayerParameters]) -> Vec<Tensor<2>> {
         let (Optimizer::Adam { beta1, beta2, .. } | Optimizer::AdamW { beta1, beta2, .. }) = self.optimizer else {
             return Vec::new();
         };
-        let Some(Parameters { weight, .. }) = parameters.first() else { return Vec::new() };
+        let Some(LayerParameters { weight, .. }) = parameters.first() else { return Vec::new() };
         let values = [beta1, beta2].map(|beta| 1.0 - beta.powf(step as f64));
         let both = from_f64(values.to_vec(), [2, 1], &weight.device(), weight.dtype());
         vec![both.clone().narrow(0, 0, 1), both.narrow(0, 1, 1)]

@@ -12,7 +12,7 @@ pub fn last_step(stop: &Stop, steps_per_epoch: u64) -> u64 {
     stop.steps.into_iter().chain(from_epochs).min().unwrap_or(UNBOUNDED)
 }
 
-/// The steps at which probes look, 0 and the last always among them. Every n-th step is worked out, not stored: a schedule of
+/// The steps at which probes measure, 0 and the last always among them. Every n-th step is worked out, not stored: a schedule of
 /// 2^63 steps takes no memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeSteps {
@@ -58,7 +58,7 @@ impl ProbeSteps {
         self
     }
 
-    /// Whether probes look at `step`.
+    /// Whether probes examine `step`.
     pub fn contains(&self, step: u64) -> bool {
         self.is_multiple(step) || self.listed.binary_search(&step).is_ok()
     }

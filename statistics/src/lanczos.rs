@@ -13,7 +13,7 @@ use faer::{Mat, Side};
 /// What is left of a vector below this share of the largest image is rounding: the basis spans an invariant space.
 const ROUNDING: f64 = 1e-12;
 
-/// Steps between two looks at the projected matrix, whose decomposition is not free.
+/// Steps between two decompositions of the projected matrix, whose decomposition is not free.
 const STEPS_PER_CHECK: usize = 4;
 
 /// Products after which a search gives up, in units of the vectors that it may hold.
@@ -156,7 +156,7 @@ impl Lanczos {
     }
 }
 
-/// What to look for.
+/// What to search for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Search {
     /// Rows of the matrix.
@@ -165,7 +165,7 @@ pub struct Search {
     pub count: usize,
     /// Residuals that are small enough, in units of the largest image of a vector of length one.
     pub tolerance: f64,
-    /// Vectors to hold while it is looked for them, where `size` or `count` do not say otherwise.
+    /// Vectors to hold while it is searched for them, where `size` or `count` do not say otherwise.
     pub vectors: usize,
 }
 
@@ -183,7 +183,7 @@ impl Search {
 
 /// What a search found.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct LanczosResult {
     /// The pairs, largest first.
     pub pairs: Vec<Eigenpair>,
     /// Products taken.
@@ -204,7 +204,7 @@ pub fn largest_eigenpairs<E>(
     search: &Search,
     mut random: impl FnMut() -> Vec<f64>,
     mut multiply: impl FnMut(&[f64]) -> Result<Vec<f64>, E>,
-) -> Result<Found, E> {
+) -> Result<LanczosResult, E> {
     let (size, count, room) = (search.size, search.count(), search.room());
     let mut lanczos = Lanczos::new(random());
     let mut products = 0;
@@ -248,7 +248,7 @@ pub fn largest_eigenpairs<E>(
             break false;
         }
     };
-    Ok(Found { pairs: lanczos.largest(count), products, is_complete })
+    Ok(LanczosResult { pairs: lanczos.largest(count), products, is_complete })
 }
 
 /// Takes the parts along orthonormal vectors out of `vector`, twice against rounding; returns them.

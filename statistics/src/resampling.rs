@@ -34,7 +34,7 @@ impl Jackknife {
     }
 }
 
-/// A statistic of all members with the standard error of the jackknife; it is told which members to look at.
+/// A statistic of all members with the standard error of the jackknife; it is told which members to examine.
 pub fn jackknife(members: usize, statistic: impl Fn(&[usize]) -> f64) -> Estimate {
     let all: Vec<usize> = (0..members).collect();
     let without: Vec<f64> = (0..members)

@@ -1,4 +1,4 @@
-//! The two precisions of the host road.
+//! The two precisions of the host path.
 
 use burn::tensor::{DType, Tensor};
 use faer::traits::RealField;

@@ -6,7 +6,7 @@
 //! | [`reference()`] | one is a number as somebody printed it |
 //! | [`sampling`] | one is a mean over random draws |
 //!
-//! or a number with a sentence beside it that derives it.
+//! or a number with a sentence next to it that derives it.
 
 /// Standard errors that a mean of random draws may be off: so many that a fixed seed is not a lucky one.
 pub const STANDARD_ERRORS: f64 = 4.0;

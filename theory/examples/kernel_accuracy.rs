@@ -5,10 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, Layer, Parameterization, TrainedLayers,
-    kernels_when_training,
-};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, InitScheme, InitVariance, InputShape, Layer, Parameterization};
+use widthwise_theory::kernel::{Inputs, TrainedLayers, kernels_when_training};
 
 fn activation(name: &str) -> Option<Activation> {
     let mut words = name.split(':');

@@ -4,10 +4,10 @@
 //! and a Weyl sequence, whose neighbors differ in norm; against as many inputs of 64 features without structure, none of which
 //! come near. A row has seconds of processor time of the calling process, the best of some rounds.
 
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, KernelEngine, Layer, Parameterization,
-    TheoryError, TrainedLayers,
-};
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, InitScheme, InitVariance, InputShape, Layer, Parameterization};
+use widthwise_theory::kernel::{Inputs, KernelEngine, TrainedLayers};
 
 const POINTS: usize = 2000;
 const ROUNDS: usize = 3;

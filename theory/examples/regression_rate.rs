@@ -1,4 +1,4 @@
-//! Rates of large kernel regression on this machine, beside that of one large matrix product in `f32`.
+//! Rates of large kernel regression on this machine, next to that of one large matrix product in `f32`.
 //!
 //!     cargo run --release -p widthwise-theory --example regression_rate -- 4000 8000
 //!

@@ -1,27 +1,28 @@
 //! Infinite-width theory: architectures, kernels, dynamics, criticality and finite-width corrections. f64, no Burn.
 //!
-//! An [`Architecture`] says what the network is; everything else asks a question of it.
+//! An [`Architecture`](architecture::Architecture) says what the network is; everything else asks a question of it.
 //!
 //! | question | answered by |
 //! |---|---|
-//! | covariance and tangent kernel at infinite width | [`kernels`], [`kernels_by_layer`] |
-//! | the same for one pair of Gaussians and one activation | [`Activation::dual_pair`] |
-//! | outputs during and after training with a constant kernel | [`KernelDynamics`] |
-//! | the same, batch by batch | [`MinibatchRun`], [`LinearResponse`] |
-//! | the same with other losses | [`flow_general_loss`], [`descend_general_loss`], [`train_sampled_ensemble`] |
+//! | what the network is | [`architecture`]: layers, gates, parameterizations, powers of the width |
+//! | covariance and tangent kernel at infinite width | [`kernel::kernels`], [`kernel::kernels_by_layer`] |
+//! | the same for one pair of Gaussians and one activation | [`dual`]; [`activation`] lists the functions |
+//! | outputs during and after training with a constant kernel | [`dynamics::KernelDynamics`] |
+//! | the same, batch by batch | [`dynamics::MinibatchRun`], [`dynamics::LinearResponse`] |
+//! | the same with other losses | [`dynamics::flow_general_loss`], [`dynamics::descend_general_loss`], [`dynamics::train_sampled_ensemble`] |
 //! | regression on tens of thousands of examples | [`regression`] |
-//! | the Bayesian posterior | [`gaussian_process_posterior`], [`student_t_posterior`] |
-//! | classifiers of infinite depth | [`InfiniteDepth`] |
-//! | phases, depth scales, critical initializations | [`InitVariance::fixed_point`], [`edge_of_chaos`], [`half_stable_point`] |
-//! | growth of gradients from layer to layer | [`partial_jacobian_norms`] |
+//! | the Bayesian posterior | [`bayes::gaussian_process_posterior`], [`bayes::student_t_posterior`] |
+//! | classifiers of infinite depth | [`infinite_depth::InfiniteDepth`] |
+//! | phases, depth scales, critical initializations | [`signal`]: [`edge_of_chaos`](signal::edge_of_chaos), [`half_stable_point`](signal::half_stable_point) |
+//! | growth of gradients from layer to layer | [`signal::partial_jacobian_norms`] |
+//! | fluctuations and kurtosis at finite width | [`signal::layer_fluctuations`], [`signal::exact_excess_kurtosis`], [`signal::ntk_second_moment`] |
 //! | which convention a kernel from elsewhere follows | [`conventions::explain`] |
-//! | fluctuations and kurtosis at finite width | [`layer_fluctuations`], [`exact_excess_kurtosis`], [`ntk_second_moment`] |
 //!
 //! ```
-//! use widthwise_theory::{
-//!     Activation, Architecture, InitScheme, InitVariance, InputShape, Inputs, KernelDynamics, Layer, Parameterization,
-//!     Training, kernels,
-//! };
+//! use widthwise_theory::activation::Activation;
+//! use widthwise_theory::architecture::{Architecture, InitScheme, InitVariance, InputShape, Layer, Parameterization};
+//! use widthwise_theory::dynamics::{KernelDynamics, Training};
+//! use widthwise_theory::kernel::{Inputs, kernels};
 //!
 //! # fn main() -> Result<(), widthwise_theory::TheoryError> {
 //! let init = InitVariance { sigma_w2: 2.0, sigma_b2: 0.0 };
@@ -49,48 +50,16 @@
 //! # }
 //! ```
 
-mod activation;
-mod architecture;
+pub mod activation;
+pub mod architecture;
+pub mod bayes;
 pub mod conventions;
-mod criticality;
-mod dual;
-mod dynamics;
+pub mod dual;
+pub mod dynamics;
 mod error;
-mod finite_width;
-mod gates;
-mod graph;
-mod infinite_depth;
-mod kernel;
-mod parameterization;
-mod partial_jacobian;
+pub mod infinite_depth;
+pub mod kernel;
 pub mod regression;
-mod scale_invariant;
-mod width_rates;
+pub mod signal;
 
-pub use activation::formula;
-pub use activation::{Activation, Expression, FormulaError, MAX_HERMITE_DEGREE};
-pub use architecture::{Architecture, Branch, InitScheme, InitVariance, InputShape, Layer, Padding, WeightLayer};
-pub use criticality::{FixedPoint, Phase, edge_of_chaos, half_stable_point};
-pub use dual::{Dual, HermiteSeries, Moments, exp_normalized_dual, gaussian_expectation};
-pub use dynamics::{
-    BatchLoss, FlowSteps, GeneralLossFlow, GeneralLossProblem, GeneralLossState, InverseGamma, KernelDynamics,
-    LinearResponse, MinibatchRun, MinibatchTraining, OutputLoss, Posterior, Prediction, PriorSampler, Regularization,
-    SampledMoments, Spectrum, StepRule, StudentPosterior, Training, descend_general_loss, flow_general_loss,
-    gaussian_process_posterior, student_t_posterior, train_sampled_ensemble,
-};
 pub use error::TheoryError;
-pub use finite_width::{LayerFluctuation, layer_fluctuations};
-pub use gates::{GateFunction, Gates};
-pub use graph::{Node, Operation};
-pub use infinite_depth::{DepthKernels, InfiniteDepth, SingularKernel};
-pub use kernel::{
-    BATCH_NORM_HAS_NO_KERNEL, InputValues, Inputs, InputsView, KernelEngine, KernelNumber, KernelTile, Kernels,
-    LayerKernels, MAX_POOLING_HAS_NO_KERNEL, PreparedInputs, SinglePrecisionError, TileScratch, TrainedLayers, kernels,
-    kernels_by_layer, kernels_when_training, preactivation_variances,
-};
-pub use parameterization::{Parameterization, Scaling, TangentScale, UpdateRule};
-pub use partial_jacobian::partial_jacobian_norms;
-pub use scale_invariant::{
-    LogNormalStep, exact_excess_kurtosis, kurtosis_factor, log_variance_step, ntk_second_moment,
-};
-pub use width_rates::WidthRates;

@@ -1,6 +1,6 @@
 //! Damaged formulas: an error in a sentence or a formula, never a panic.
 
-use widthwise_theory::Expression;
+use widthwise_theory::activation::Expression;
 
 #[path = "../../tests/mutator/mod.rs"]
 mod mutator;

@@ -5,7 +5,7 @@
 //! Phi(-separation/2).
 
 use super::{at_least, not_negative, standard_normal};
-use crate::dataset::{Dataset, Inputs, Split};
+use crate::dataset::{Dataset, RawSplit, SplitInputs};
 use crate::error::DataError;
 use crate::shape::ImageShape;
 use crate::stream::stream;
@@ -16,7 +16,7 @@ const NAME: &str = "gaussian-mixture";
 /// Parameters of the Gaussian mixture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Parameters {
+pub struct GaussianMixtureParameters {
     /// Dimension of the inputs, at least the number of classes.
     pub input_dim: usize,
     /// Number of classes, 2 to 256, of equal size up to one example.
@@ -29,7 +29,7 @@ pub struct Parameters {
     pub test: usize,
 }
 
-impl Default for Parameters {
+impl Default for GaussianMixtureParameters {
     fn default() -> Self {
         Self { input_dim: 16, classes: 2, separation: 4.0, train: 4096, test: 1024 }
     }
@@ -39,8 +39,8 @@ impl Default for Parameters {
 ///
 /// # Errors
 /// [`DataError::Parameter`] for a parameter out of range.
-pub fn dataset(parameters: &Parameters, seed: u64) -> Result<Dataset, DataError> {
-    let Parameters { input_dim, classes, separation, train, test } = *parameters;
+pub fn dataset(parameters: &GaussianMixtureParameters, seed: u64) -> Result<Dataset, DataError> {
+    let GaussianMixtureParameters { input_dim, classes, separation, train, test } = *parameters;
     if !(2..=256).contains(&classes) {
         return Err(DataError::Parameter {
             name: NAME,
@@ -67,7 +67,7 @@ pub fn dataset(parameters: &Parameters, seed: u64) -> Result<Dataset, DataError>
 }
 
 /// The means, one row a class.
-fn means(parameters: &Parameters, seed: u64) -> Vec<Vec<f64>> {
+fn means(parameters: &GaussianMixtureParameters, seed: u64) -> Vec<Vec<f64>> {
     let mut rng = stream(seed, "data.gaussian-mixture.means");
     let mut frame: Vec<Vec<f64>> = Vec::with_capacity(parameters.classes);
     while frame.len() < parameters.classes {
@@ -97,27 +97,32 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-fn split(means: &[Vec<f64>], seed: u64, name: &str, count: usize) -> Split {
+fn split(means: &[Vec<f64>], seed: u64, name: &str, count: usize) -> RawSplit {
     let dimension = means[0].len();
     let mut inputs = standard_normal(&mut stream(seed, name), count * dimension);
     let labels: Vec<u8> = (0..count).map(|index| (index % means.len()) as u8).collect();
     for (row, &label) in inputs.chunks_exact_mut(dimension).zip(&labels) {
         row.iter_mut().zip(&means[usize::from(label)]).for_each(|(value, mean)| *value += mean);
     }
-    Split { n: count, inputs: Inputs::Real(inputs), labels, targets: None }
+    RawSplit { n: count, inputs: SplitInputs::Real(inputs), labels, targets: None }
 }
 
 #[cfg(test)]
 mod tests {
     use widthwise_testing::{assert_near, round_off, sampling};
 
-    use super::{Parameters, dataset, dot, means};
-    use crate::dataset::Inputs;
+    use super::{GaussianMixtureParameters, dataset, dot, means};
+    use crate::dataset::SplitInputs;
     use crate::error::DataError;
 
     #[test]
     fn every_two_means_have_the_separation_and_all_sum_to_zero() {
-        let parameters = Parameters { input_dim: 7, classes: 5, separation: 3.0, ..Parameters::default() };
+        let parameters = GaussianMixtureParameters {
+            input_dim: 7,
+            classes: 5,
+            separation: 3.0,
+            ..GaussianMixtureParameters::default()
+        };
         let means = means(&parameters, 1);
         for (index, first) in means.iter().enumerate() {
             for second in &means[..index] {
@@ -132,10 +137,11 @@ mod tests {
 
     #[test]
     fn the_nearest_mean_errs_as_the_normal_distribution_says() {
-        let parameters = Parameters { separation: 2.0, train: 20_000, ..Parameters::default() };
+        let parameters =
+            GaussianMixtureParameters { separation: 2.0, train: 20_000, ..GaussianMixtureParameters::default() };
         let data = dataset(&parameters, 2).unwrap();
         let means = means(&parameters, 2);
-        let Inputs::Real(inputs) = &data.train.inputs else { panic!("synthetic inputs are real") };
+        let SplitInputs::Real(inputs) = &data.train.inputs else { panic!("synthetic inputs are real") };
         let wrong = inputs
             .chunks_exact(parameters.input_dim)
             .zip(&data.train.labels)
@@ -150,11 +156,12 @@ mod tests {
 
     #[test]
     fn bad_parameters_are_named() {
-        let bad = dataset(&Parameters { classes: 1, ..Parameters::default() }, 0);
+        let bad = dataset(&GaussianMixtureParameters { classes: 1, ..GaussianMixtureParameters::default() }, 0);
         assert!(matches!(bad, Err(DataError::Parameter { parameter: "classes", .. })));
-        let bad = dataset(&Parameters { input_dim: 2, classes: 3, ..Parameters::default() }, 0);
+        let bad =
+            dataset(&GaussianMixtureParameters { input_dim: 2, classes: 3, ..GaussianMixtureParameters::default() }, 0);
         assert!(matches!(bad, Err(DataError::Parameter { parameter: "input_dim", .. })));
-        let bad = dataset(&Parameters { separation: -1.0, ..Parameters::default() }, 0);
+        let bad = dataset(&GaussianMixtureParameters { separation: -1.0, ..GaussianMixtureParameters::default() }, 0);
         assert!(matches!(bad, Err(DataError::Parameter { parameter: "separation", .. })));
     }
 }

@@ -6,7 +6,7 @@
 //! Dictionary: d = `input_dim`, m = `teacher_width`.
 
 use super::{at_least, not_negative, standard_normal};
-use crate::dataset::{Dataset, Inputs, Split};
+use crate::dataset::{Dataset, RawSplit, SplitInputs};
 use crate::error::DataError;
 use crate::shape::ImageShape;
 use crate::stream::stream;
@@ -17,7 +17,7 @@ const NAME: &str = "teacher-student";
 /// Parameters of teacher-student data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Parameters {
+pub struct TeacherStudentParameters {
     /// Dimension of the inputs.
     pub input_dim: usize,
     /// Number of hidden units of the teacher.
@@ -30,7 +30,7 @@ pub struct Parameters {
     pub test: usize,
 }
 
-impl Default for Parameters {
+impl Default for TeacherStudentParameters {
     fn default() -> Self {
         Self { input_dim: 16, teacher_width: 8, noise: 0.0, train: 4096, test: 1024 }
     }
@@ -40,8 +40,8 @@ impl Default for Parameters {
 ///
 /// # Errors
 /// [`DataError::Parameter`] for a size of zero or a noise that is negative or not finite.
-pub fn dataset(parameters: &Parameters, seed: u64) -> Result<Dataset, DataError> {
-    let Parameters { input_dim, teacher_width, noise, train, test } = *parameters;
+pub fn dataset(parameters: &TeacherStudentParameters, seed: u64) -> Result<Dataset, DataError> {
+    let TeacherStudentParameters { input_dim, teacher_width, noise, train, test } = *parameters;
     for (parameter, found) in
         [("input_dim", input_dim), ("teacher_width", teacher_width), ("train", train), ("test", test)]
     {
@@ -79,10 +79,10 @@ struct Teacher {
 }
 
 impl Teacher {
-    fn split(&self, seed: u64, name: &str, count: usize) -> Split {
+    fn split(&self, seed: u64, name: &str, count: usize) -> RawSplit {
         let inputs = standard_normal(&mut stream(seed, name), count * self.input_dim);
         let targets = inputs.chunks_exact(self.input_dim).map(|x| self.output(x)).collect();
-        Split { n: count, inputs: Inputs::Real(inputs), labels: Vec::new(), targets: Some(targets) }
+        RawSplit { n: count, inputs: SplitInputs::Real(inputs), labels: Vec::new(), targets: Some(targets) }
     }
 
     fn output(&self, x: &[f64]) -> f64 {
@@ -101,13 +101,14 @@ impl Teacher {
 mod tests {
     use widthwise_testing::{assert_near, sampling};
 
-    use super::{Parameters, dataset};
+    use super::{TeacherStudentParameters, dataset};
     use crate::error::DataError;
 
     #[test]
     fn the_mean_square_target_over_teachers_is_one() {
         // Each teacher and each input gives one draw of f^2, taken once per seed so that the draws are independent.
-        let parameters = Parameters { train: 1, test: 1, teacher_width: 3, ..Parameters::default() };
+        let parameters =
+            TeacherStudentParameters { train: 1, test: 1, teacher_width: 3, ..TeacherStudentParameters::default() };
         let squares: Vec<f64> =
             (0..4000).map(|seed| dataset(&parameters, seed).unwrap().train.targets.unwrap()[0].powi(2)).collect();
         let n = squares.len() as f64;
@@ -118,8 +119,9 @@ mod tests {
 
     #[test]
     fn noise_moves_training_targets_only() {
-        let quiet = dataset(&Parameters::default(), 5).unwrap();
-        let noisy = dataset(&Parameters { noise: 0.5, ..Parameters::default() }, 5).unwrap();
+        let quiet = dataset(&TeacherStudentParameters::default(), 5).unwrap();
+        let noisy =
+            dataset(&TeacherStudentParameters { noise: 0.5, ..TeacherStudentParameters::default() }, 5).unwrap();
         assert_eq!(quiet.test, noisy.test);
         assert_eq!(quiet.train.inputs, noisy.train.inputs);
         let (quiet, noisy) = (quiet.train.targets.unwrap(), noisy.train.targets.unwrap());
@@ -130,9 +132,9 @@ mod tests {
 
     #[test]
     fn bad_parameters_are_named() {
-        let bad = dataset(&Parameters { teacher_width: 0, ..Parameters::default() }, 0);
+        let bad = dataset(&TeacherStudentParameters { teacher_width: 0, ..TeacherStudentParameters::default() }, 0);
         assert!(matches!(bad, Err(DataError::Parameter { parameter: "teacher_width", .. })));
-        let bad = dataset(&Parameters { noise: f64::NAN, ..Parameters::default() }, 0);
+        let bad = dataset(&TeacherStudentParameters { noise: f64::NAN, ..TeacherStudentParameters::default() }, 0);
         assert!(matches!(bad, Err(DataError::Parameter { parameter: "noise", .. })));
     }
 }

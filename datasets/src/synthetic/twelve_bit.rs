@@ -8,7 +8,7 @@
 //! The rule was recovered from the label vector that the authors published and reproduces all 4096 labels; the tests hold
 //! its SHA-256.
 
-use crate::dataset::{Dataset, Inputs, Split};
+use crate::dataset::{Dataset, RawSplit, SplitInputs};
 use crate::shape::ImageShape;
 use crate::stream::stream;
 use rand::seq::SliceRandom;
@@ -82,7 +82,7 @@ pub fn label(pattern: usize) -> u8 {
 
 /// All 4096 patterns in counting order, with inputs 0 and 1.
 #[must_use]
-pub fn all() -> Split {
+pub fn all() -> RawSplit {
     split(&(0..PATTERNS).collect::<Vec<_>>())
 }
 
@@ -105,11 +105,11 @@ pub fn dataset(seed: u64) -> Dataset {
     }
 }
 
-fn split(patterns: &[usize]) -> Split {
+fn split(patterns: &[usize]) -> RawSplit {
     let inputs =
         patterns.iter().flat_map(|&pattern| (0..BITS).map(move |index| f64::from(bit(pattern, index)))).collect();
     let labels = patterns.iter().map(|&pattern| label(pattern)).collect();
-    Split { n: patterns.len(), inputs: Inputs::Real(inputs), labels, targets: None }
+    RawSplit { n: patterns.len(), inputs: SplitInputs::Real(inputs), labels, targets: None }
 }
 
 #[cfg(test)]

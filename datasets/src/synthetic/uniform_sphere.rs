@@ -3,7 +3,7 @@
 //! Class 1 is where the first coordinate is positive.
 
 use super::{at_least, standard_normal};
-use crate::dataset::{Dataset, Inputs, Split};
+use crate::dataset::{Dataset, RawSplit, SplitInputs};
 use crate::error::DataError;
 use crate::shape::ImageShape;
 use crate::stream::stream;
@@ -14,7 +14,7 @@ const NAME: &str = "uniform-sphere";
 /// Parameters of the uniform sphere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Parameters {
+pub struct UniformSphereParameters {
     /// Dimension of the inputs, at least 2.
     pub input_dim: usize,
     /// Number of training examples generated.
@@ -23,7 +23,7 @@ pub struct Parameters {
     pub test: usize,
 }
 
-impl Default for Parameters {
+impl Default for UniformSphereParameters {
     fn default() -> Self {
         Self { input_dim: 16, train: 4096, test: 1024 }
     }
@@ -33,8 +33,8 @@ impl Default for Parameters {
 ///
 /// # Errors
 /// [`DataError::Parameter`] for a dimension below 2 or a size of zero.
-pub fn dataset(parameters: &Parameters, seed: u64) -> Result<Dataset, DataError> {
-    let Parameters { input_dim, train, test } = *parameters;
+pub fn dataset(parameters: &UniformSphereParameters, seed: u64) -> Result<Dataset, DataError> {
+    let UniformSphereParameters { input_dim, train, test } = *parameters;
     at_least(NAME, "input_dim", input_dim, 2)?;
     at_least(NAME, "train", train, 1)?;
     at_least(NAME, "test", test, 1)?;
@@ -49,7 +49,7 @@ pub fn dataset(parameters: &Parameters, seed: u64) -> Result<Dataset, DataError>
     })
 }
 
-fn split(seed: u64, name: &str, count: usize, dimension: usize) -> Split {
+fn split(seed: u64, name: &str, count: usize, dimension: usize) -> RawSplit {
     let mut inputs = standard_normal(&mut stream(seed, name), count * dimension);
     let mut labels = Vec::with_capacity(count);
     for row in inputs.chunks_exact_mut(dimension) {
@@ -57,21 +57,21 @@ fn split(seed: u64, name: &str, count: usize, dimension: usize) -> Split {
         row.iter_mut().for_each(|value| *value /= norm);
         labels.push(u8::from(row[0] > 0.0));
     }
-    Split { n: count, inputs: Inputs::Real(inputs), labels, targets: None }
+    RawSplit { n: count, inputs: SplitInputs::Real(inputs), labels, targets: None }
 }
 
 #[cfg(test)]
 mod tests {
     use widthwise_testing::{assert_near, round_off, sampling};
 
-    use super::{Parameters, dataset};
-    use crate::dataset::Inputs;
+    use super::{UniformSphereParameters, dataset};
+    use crate::dataset::SplitInputs;
 
     #[test]
     fn rows_have_unit_norm_and_the_moments_of_the_sphere() {
-        let parameters = Parameters { input_dim: 5, train: 20_000, ..Parameters::default() };
+        let parameters = UniformSphereParameters { input_dim: 5, train: 20_000, ..UniformSphereParameters::default() };
         let data = dataset(&parameters, 9).unwrap();
-        let Inputs::Real(inputs) = &data.train.inputs else { panic!("synthetic inputs are real") };
+        let SplitInputs::Real(inputs) = &data.train.inputs else { panic!("synthetic inputs are real") };
         let (d, n) = (5.0_f64, data.train.n as f64);
         let (mut second, mut fourth) = (0.0, 0.0);
         for row in inputs.chunks_exact(5) {
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_label_is_the_side_of_the_first_coordinate() {
-        let data = dataset(&Parameters::default(), 9).unwrap();
+        let data = dataset(&UniformSphereParameters::default(), 9).unwrap();
         let mut row = [0.0; 16];
         for index in 0..data.test.n {
             data.test.copy_row(index, &mut row);

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::columns::{Header, consecutive};
+use super::columns::{NameRow, consecutive};
 
 /// What stands between two numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,8 +133,8 @@ pub(super) fn is_remark(line: &str) -> bool {
 
 /// What the first row says about the columns, if it is not an example.
 ///
-/// All names, or names beside column numbers, with nothing or one of pandas' names over an index in front.
-pub(super) fn header_of(row: &[Cow<'_, str>]) -> Option<Header> {
+/// All names, or names next to column numbers, with nothing or one of pandas' names over an index in front.
+pub(super) fn header_of(row: &[Cow<'_, str>]) -> Option<NameRow> {
     let first = row.first()?;
     let has_unnamed_index = row.len() > 1 && (first.is_empty() || *first == "Unnamed: 0");
     let named = if has_unnamed_index { &row[1..] } else { row };
@@ -142,9 +142,9 @@ pub(super) fn header_of(row: &[Cow<'_, str>]) -> Option<Header> {
     let has_name = named.iter().any(|cell| is_name(cell));
     let is_header = match numbers.len() {
         0 => has_name,
-        // Column numbers below an index, or beside the name of a column of labels.
+        // Column numbers below an index, or next to the name of a column of labels.
         count => consecutive(numbers.iter().copied(), 0) && (has_unnamed_index || (has_name && count > 1)),
     };
     let names_an_index = ["index", "id", "level_0"].iter().any(|name| first.eq_ignore_ascii_case(name));
-    is_header.then(|| Header { first: first.clone().into_owned(), has_unnamed_index, names_an_index })
+    is_header.then(|| NameRow { first: first.clone().into_owned(), has_unnamed_index, names_an_index })
 }

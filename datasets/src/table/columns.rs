@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// A first row of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct NameRow {
     /// The first name.
     pub(super) first: String,
     /// Whether the first column has no name, as the index that pandas and R write.

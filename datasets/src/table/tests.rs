@@ -1,6 +1,6 @@
 //! What spreadsheets, pandas, numpy, R and people write.
 
-use super::{Size, Table, read, size};
+use super::{Table, TextSize, read, size};
 
 const X: [f64; 6] = [0.5, -1.0, 2.25, 3.0, 1e-3, 7.0];
 
@@ -77,7 +77,7 @@ fn a_header_of_column_numbers_is_one_where_it_can_be_nothing_else() {
     let ones = vec!["1"; 20].join(",");
     is(&format!("{}\n{ones}\n{ones}\n", wide.join(",")), [2, 20], &[1.0; 40]);
 
-    // Examples: one row, one column, one-hot targets, reals written by hand beside whole numbers.
+    // Examples: one row, one column, one-hot targets, reals written by hand next to whole numbers.
     is("0,1,2\n", [1, 3], &[0.0, 1.0, 2.0]);
     is("0\n0\n1\n", [3, 1], &[0.0, 0.0, 1.0]);
     assert!(rows("0\n0\n1\n").starts_with_numbering && !rows("1\n0\n").starts_with_numbering);
@@ -186,11 +186,11 @@ fn the_size_is_known_before_the_numbers_are_and_never_too_small() {
         ("# a remark\n1 2 3\n", 2, 6),
         ("7", 1, 1),
     ] {
-        assert_eq!(size(text.as_bytes()).unwrap(), Size { rows, numbers }, "{text:?}");
+        assert_eq!(size(text.as_bytes()).unwrap(), TextSize { rows, numbers }, "{text:?}");
         let table = read(text.as_bytes()).unwrap();
         assert!(table.values.len() <= numbers && table.rows <= rows, "{text:?}");
         // A buffer of one byte ends inside every number.
         let slowly = std::io::BufReader::with_capacity(1, text.as_bytes());
-        assert_eq!(size(slowly).unwrap(), Size { rows, numbers }, "{text:?}");
+        assert_eq!(size(slowly).unwrap(), TextSize { rows, numbers }, "{text:?}");
     }
 }

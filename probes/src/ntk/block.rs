@@ -70,7 +70,7 @@ pub fn whole_registers(columns: usize) -> usize {
 
 /// A layer's part of the formula.
 #[derive(Debug, Clone)]
-pub enum Share<T> {
+pub enum LayerTerm<T> {
     /// A readout, whose derivatives are the identity.
     Readout {
         /// Input rows, `F x N`.
@@ -109,7 +109,7 @@ pub struct LayerShare<T> {
     /// Factor `h` of biases; 0 without them.
     pub bias: f64,
     /// The rest.
-    pub share: Share<T>,
+    pub share: LayerTerm<T>,
 }
 
 /// Everything that the kernel of a block of examples with others is made of.
@@ -124,12 +124,12 @@ pub struct ExampleBlock<T> {
 impl<T> ExampleBlock<T> {
     /// Bytes of all numbers.
     pub fn bytes(&self) -> usize {
-        let of = |share: &Share<T>| match share {
-            Share::Readout { rows } => rows.bytes(),
-            Share::Dense { rows, derivatives } | Share::Positions { rows, derivatives, .. } => {
+        let of = |share: &LayerTerm<T>| match share {
+            LayerTerm::Readout { rows } => rows.bytes(),
+            LayerTerm::Dense { rows, derivatives } | LayerTerm::Positions { rows, derivatives, .. } => {
                 rows.bytes() + derivatives.bytes()
             }
-            Share::Gradients { gradients, sums } => gradients.bytes() + sums.as_ref().map_or(0, Columns::bytes),
+            LayerTerm::Gradients { gradients, sums } => gradients.bytes() + sums.as_ref().map_or(0, Columns::bytes),
         };
         self.layers.iter().map(|layer| of(&layer.share)).sum()
     }
@@ -143,16 +143,16 @@ impl<T: Copy> ExampleBlock<T> {
         let at_positions = |columns: &[usize], positions: usize| -> Vec<usize> {
             columns.iter().flat_map(|column| column * positions..(column + 1) * positions).collect()
         };
-        let of = |share: &Share<T>| match share {
-            Share::Readout { rows } => Share::Readout { rows: rows.select(&[x]) },
-            Share::Dense { rows, derivatives } => {
-                Share::Dense { rows: rows.select(&[x]), derivatives: derivatives.select(&own) }
+        let of = |share: &LayerTerm<T>| match share {
+            LayerTerm::Readout { rows } => LayerTerm::Readout { rows: rows.select(&[x]) },
+            LayerTerm::Dense { rows, derivatives } => {
+                LayerTerm::Dense { rows: rows.select(&[x]), derivatives: derivatives.select(&own) }
             }
-            Share::Gradients { gradients, sums } => Share::Gradients {
+            LayerTerm::Gradients { gradients, sums } => LayerTerm::Gradients {
                 gradients: gradients.select(&own),
                 sums: sums.as_ref().map(|sums| sums.select(&own)),
             },
-            Share::Positions { positions, rows, derivatives } => Share::Positions {
+            LayerTerm::Positions { positions, rows, derivatives } => LayerTerm::Positions {
                 positions: *positions,
                 rows: rows.select(&at_positions(&[x], *positions)),
                 derivatives: derivatives.select(&at_positions(&own, *positions)),

@@ -6,7 +6,7 @@ use faer::MatRef;
 
 /// Which index runs fastest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum AxisOrder {
     /// Columns: `value[k][c]`.
     DepthMajor,
     /// Depth: `value[c][k]`.
@@ -25,21 +25,21 @@ pub struct Columns<T> {
     /// Columns of each.
     pub columns: usize,
     /// Which index runs fastest.
-    pub order: Order,
+    pub order: AxisOrder,
 }
 
 impl<T> Columns<T> {
     /// One matrix, column after column.
     pub fn by_column(values: Vec<T>, depth: usize, columns: usize) -> Self {
-        Self { values, slabs: 1, depth, columns, order: Order::ColumnMajor }
+        Self { values, slabs: 1, depth, columns, order: AxisOrder::ColumnMajor }
     }
 
     /// A part of one matrix, `depth x columns`.
     pub fn view(&self, slab: usize, depth: Range<usize>, columns: Range<usize>) -> MatRef<'_, T> {
         let values = &self.values[slab * self.depth * self.columns..(slab + 1) * self.depth * self.columns];
         let whole = match self.order {
-            Order::DepthMajor => MatRef::from_row_major_slice(values, self.depth, self.columns),
-            Order::ColumnMajor => MatRef::from_column_major_slice(values, self.depth, self.columns),
+            AxisOrder::DepthMajor => MatRef::from_row_major_slice(values, self.depth, self.columns),
+            AxisOrder::ColumnMajor => MatRef::from_column_major_slice(values, self.depth, self.columns),
         };
         whole.submatrix(depth.start, columns.start, depth.len(), columns.len())
     }
@@ -58,15 +58,15 @@ impl<T: Copy> Columns<T> {
         for slab in 0..self.slabs {
             for &column in chosen {
                 match self.order {
-                    Order::ColumnMajor => {
+                    AxisOrder::ColumnMajor => {
                         values.extend_from_slice(&self.values[slab * size + column * self.depth..][..self.depth]);
                     }
-                    Order::DepthMajor => {
+                    AxisOrder::DepthMajor => {
                         values.extend((0..self.depth).map(|k| self.values[slab * size + k * self.columns + column]));
                     }
                 }
             }
         }
-        Self { values, slabs: self.slabs, depth: self.depth, columns: chosen.len(), order: Order::ColumnMajor }
+        Self { values, slabs: self.slabs, depth: self.depth, columns: chosen.len(), order: AxisOrder::ColumnMajor }
     }
 }

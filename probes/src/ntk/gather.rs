@@ -5,7 +5,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use super::block::{ExampleBlock, Grouping, LayerShare, Share};
+use super::block::{ExampleBlock, Grouping, LayerShare, LayerTerm};
 use super::columns::Columns;
 use super::output::NtkOutput;
 use crate::observed::{LayerGeometry, Observed};
@@ -13,7 +13,7 @@ use widthwise_tensors::Number;
 
 /// What blocks are made for; all blocks of a kernel share one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Plan {
+pub struct BlockPlan {
     /// The numbers that are wanted.
     pub output: NtkOutput,
     /// Number O of outputs of the network.
@@ -24,7 +24,7 @@ pub struct Plan {
     pub columns: usize,
 }
 
-impl Plan {
+impl BlockPlan {
     /// How many examples a row of the kernel stands for, and in which order.
     pub fn grouping(&self, examples: usize) -> Grouping {
         Grouping::new(examples, self.output.per_example(self.outputs))
@@ -59,7 +59,7 @@ pub enum Contraction {
 }
 
 /// The order that costs fewer multiplications for a whole kernel.
-pub fn contraction(plan: &Plan, geometry: &LayerGeometry) -> Contraction {
+pub fn contraction(plan: &BlockPlan, geometry: &LayerGeometry) -> Contraction {
     let (p, f, u) = (geometry.positions as f64, geometry.fan_in as f64, geometry.units as f64);
     let k = plan.wanted().len() as f64;
     let (n, m) = (plan.rows as f64, plan.columns as f64);
@@ -71,7 +71,7 @@ pub fn contraction(plan: &Plan, geometry: &LayerGeometry) -> Contraction {
 }
 
 /// Everything that the kernel of these examples is made of.
-pub fn gather<T: Number>(network: &impl Observed, plan: &Plan) -> ExampleBlock<T> {
+pub fn gather<T: Number>(network: &impl Observed, plan: &BlockPlan) -> ExampleBlock<T> {
     let grouping = plan.grouping(network.examples());
     let readout = network.layers();
     let pulled = network.pull_back(readout, cotangents(network, plan));
@@ -90,12 +90,12 @@ pub fn gather<T: Number>(network: &impl Observed, plan: &Plan) -> ExampleBlock<T
 
 /// The share of a readout: the derivative of an output with respect to itself is one.
 fn readout_share<T>(geometry: &LayerGeometry, rows: Columns<T>) -> LayerShare<T> {
-    LayerShare { weight: geometry.weight_tangent, bias: geometry.bias_tangent, share: Share::Readout { rows } }
+    LayerShare { weight: geometry.weight_tangent, bias: geometry.bias_tangent, share: LayerTerm::Readout { rows } }
 }
 
 /// The share of a layer from its input rows `[N, P, F]` and the derivatives of the wanted outputs `[K, N, P, n]`.
 fn layer_share<T: Number>(
-    plan: &Plan,
+    plan: &BlockPlan,
     grouping: &Grouping,
     geometry: &LayerGeometry,
     rows: Vec<T>,
@@ -104,9 +104,12 @@ fn layer_share<T: Number>(
     let (n, p, f, u) = (grouping.examples, geometry.positions, geometry.fan_in, geometry.units);
     let (weight, bias) = (geometry.weight_tangent * plan.mean(), geometry.bias_tangent * plan.mean());
     let share = if p == 1 {
-        Share::Dense { rows: Columns::by_column(rows, f, n), derivatives: arranged(plan, grouping, derivatives, u, 1) }
+        LayerTerm::Dense {
+            rows: Columns::by_column(rows, f, n),
+            derivatives: arranged(plan, grouping, derivatives, u, 1),
+        }
     } else if contraction(plan, geometry) == Contraction::Positions {
-        Share::Positions {
+        LayerTerm::Positions {
             positions: p,
             rows: Columns::by_column(rows, f, n * p),
             derivatives: arranged(plan, grouping, derivatives, u, p),
@@ -129,13 +132,19 @@ fn layer_share<T: Number>(
             let into = MatMut::from_column_major_slice_mut(gradient, u, f);
             matmul(into, Accum::Replace, d, a.transpose(), T::of(1.0), Par::Seq);
         });
-        Share::Gradients { gradients: arranged(plan, grouping, gradients, f * u, 1), sums }
+        LayerTerm::Gradients { gradients: arranged(plan, grouping, gradients, f * u, 1), sums }
     };
     LayerShare { weight, bias, share }
 }
 
 /// `[K, N, P, depth]` as columns of depth: a slab an output, or a column an output where those are kept.
-fn arranged<T: Number>(plan: &Plan, grouping: &Grouping, values: Vec<T>, depth: usize, positions: usize) -> Columns<T> {
+fn arranged<T: Number>(
+    plan: &BlockPlan,
+    grouping: &Grouping,
+    values: Vec<T>,
+    depth: usize,
+    positions: usize,
+) -> Columns<T> {
     let n = grouping.examples;
     if !plan.keeps_outputs() {
         let slabs = plan.wanted().len();
@@ -151,7 +160,7 @@ fn arranged<T: Number>(plan: &Plan, grouping: &Grouping, values: Vec<T>, depth: 
 }
 
 /// The wanted rows of the identity at the outputs, `[K, N, 1, O]`.
-fn cotangents(network: &impl Observed, plan: &Plan) -> Tensor<4> {
+fn cotangents(network: &impl Observed, plan: &BlockPlan) -> Tensor<4> {
     let like = network.preactivations(network.layers());
     let identity = Tensor::<2>::eye(plan.outputs, &like.device()).cast(like.dtype());
     let wanted = plan.wanted();

@@ -11,7 +11,7 @@
 //! function per unit of the base learning rate. Jacot, Gabriel and Hongler 2018 (1806.07572); the structured form is that
 //! of Novak, Sohl-Dickstein and Schoenholz 2022 (2206.08720).
 //!
-//! Two roads lead to it. `tensors` stays on the device of the network. The others take what the formula is made of to the
+//! Two implementations compute it. `tensors` stays on the device of the network. The others take what the formula is made of to the
 //! host once ([`ExampleBlock`]) and multiply it there in tiles that stay in cache; they serve CPU devices and kernels larger
 //! than memory.
 
@@ -23,9 +23,9 @@ mod products;
 mod tensors;
 mod tile;
 
-pub use block::{ExampleBlock, Grouping, LayerShare, Share, whole_registers};
-pub use columns::{Columns, Order};
-pub use gather::{Contraction, Plan, contraction, gather};
+pub use block::{ExampleBlock, Grouping, LayerShare, LayerTerm, whole_registers};
+pub use columns::{AxisOrder, Columns};
+pub use gather::{BlockPlan, Contraction, contraction, gather};
 pub use output::NtkOutput;
 pub use products::NtkOperator;
 pub use tensors::{empirical_ntk, empirical_ntk_by_layer, empirical_ntk_full};

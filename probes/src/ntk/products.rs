@@ -17,8 +17,8 @@ use faer::{Accum, Mat, MatMut, Par};
 
 use rayon::prelude::*;
 
-use super::block::{ExampleBlock, Grouping, Share};
-use super::columns::{Columns, Order};
+use super::block::{ExampleBlock, Grouping, LayerTerm};
+use super::columns::{AxisOrder, Columns};
 use widthwise_tensors::Number;
 
 /// Rows of a product that one thread takes at once.
@@ -72,17 +72,17 @@ impl<T: Number> NtkOperator<T> {
 }
 
 impl<T: Number> Gradient<T> {
-    fn zero(share: &Share<T>, grouping: &Grouping) -> Self {
+    fn zero(share: &LayerTerm<T>, grouping: &Grouping) -> Self {
         let make = |slabs: usize, depth: usize, width: usize| Self {
             weights: (0..slabs).map(|_| Mat::zeros(depth, width)).collect(),
             biases: vec![vec![T::default(); depth]; slabs],
         };
         match share {
-            Share::Readout { rows } => make(1, grouping.per_example, rows.depth),
-            Share::Dense { rows, derivatives } | Share::Positions { rows, derivatives, .. } => {
+            LayerTerm::Readout { rows } => make(1, grouping.per_example, rows.depth),
+            LayerTerm::Dense { rows, derivatives } | LayerTerm::Positions { rows, derivatives, .. } => {
                 make(derivatives.slabs, derivatives.depth, rows.depth)
             }
-            Share::Gradients { gradients, sums } => Self {
+            LayerTerm::Gradients { gradients, sums } => Self {
                 weights: (0..gradients.slabs).map(|_| Mat::zeros(gradients.depth, 1)).collect(),
                 biases: sums.as_ref().map_or_else(Vec::new, |sums| vec![vec![T::default(); sums.depth]; sums.slabs]),
             },
@@ -90,20 +90,20 @@ impl<T: Number> Gradient<T> {
     }
 
     /// Adds a block, `vector` in the order of its columns.
-    fn add(&mut self, share: &Share<T>, grouping: &Grouping, vector: &[T]) {
+    fn add(&mut self, share: &LayerTerm<T>, grouping: &Grouping, vector: &[T]) {
         match share {
-            Share::Readout { rows } => {
+            LayerTerm::Readout { rows } => {
                 let chosen = spread(grouping, vector);
                 add_product(self.weights[0].as_mut(), &chosen, rows);
                 for (column, value) in vector.iter().enumerate() {
                     self.biases[0][grouping.place(column).1] += *value;
                 }
             }
-            Share::Dense { rows, derivatives } => self.add_rows(rows, derivatives, grouping, vector, 1),
-            Share::Positions { positions, rows, derivatives } => {
+            LayerTerm::Dense { rows, derivatives } => self.add_rows(rows, derivatives, grouping, vector, 1),
+            LayerTerm::Positions { positions, rows, derivatives } => {
                 self.add_rows(rows, derivatives, grouping, vector, *positions);
             }
-            Share::Gradients { gradients, sums } => {
+            LayerTerm::Gradients { gradients, sums } => {
                 let one = vec![0; gradients.columns];
                 for (slab, weights) in self.weights.iter_mut().enumerate() {
                     let sum = combine(gradients, slab, vector, &one, 1);
@@ -138,22 +138,22 @@ impl<T: Number> Gradient<T> {
     }
 
     /// Adds what the layer has to say of every column.
-    fn contract(&self, share: &Share<T>, grouping: &Grouping, weight: f64, bias: f64, sums: &mut [f64]) {
+    fn contract(&self, share: &LayerTerm<T>, grouping: &Grouping, weight: f64, bias: f64, sums: &mut [f64]) {
         match share {
-            Share::Readout { rows } => {
-                let products = product(&self.weights[0], rows, Order::DepthMajor);
+            LayerTerm::Readout { rows } => {
+                let products = product(&self.weights[0], rows, AxisOrder::DepthMajor);
                 for (column, sum) in sums.iter_mut().enumerate() {
                     let (x, r) = grouping.place(column);
                     *sum += weight * products.values[r * rows.columns + x].wide() + bias * self.biases[0][r].wide();
                 }
             }
-            Share::Dense { rows, derivatives } => {
+            LayerTerm::Dense { rows, derivatives } => {
                 self.contract_rows(rows, derivatives, grouping, [weight, bias], 1, sums);
             }
-            Share::Positions { positions, rows, derivatives } => {
+            LayerTerm::Positions { positions, rows, derivatives } => {
                 self.contract_rows(rows, derivatives, grouping, [weight, bias], *positions, sums);
             }
-            Share::Gradients { gradients, sums: bias_sums } => {
+            LayerTerm::Gradients { gradients, sums: bias_sums } => {
                 let one = vec![0; gradients.columns];
                 for (slab, weights) in self.weights.iter().enumerate() {
                     let values = weights.col(0).iter().copied().collect();
@@ -185,8 +185,8 @@ impl<T: Number> Gradient<T> {
             for k in 0..along.depth {
                 for column in 0..along.columns {
                     let at = match along.order {
-                        Order::DepthMajor => k * along.columns + column,
-                        Order::ColumnMajor => column * along.depth + k,
+                        AxisOrder::DepthMajor => k * along.columns + column,
+                        AxisOrder::ColumnMajor => column * along.depth + k,
                     };
                     along.values[at] = g * along.values[at] + h * self.biases[slab][k];
                 }
@@ -228,13 +228,13 @@ fn combine<T: Number>(columns: &Columns<T>, slab: usize, factors: &[T], of: &[us
     let values = &columns.values[slab * depth * count..(slab + 1) * depth * count];
     let mut sums = vec![T::default(); depth * targets];
     match columns.order {
-        Order::ColumnMajor => {
+        AxisOrder::ColumnMajor => {
             for ((values, factor), &target) in values.chunks_exact(depth).zip(factors).zip(of) {
                 let sums = &mut sums[target * depth..(target + 1) * depth];
                 sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += *value * *factor);
             }
         }
-        Order::DepthMajor => {
+        AxisOrder::DepthMajor => {
             for (values, sums) in values.chunks_exact(count).zip(sums.chunks_exact_mut(targets)) {
                 for ((value, factor), &target) in values.iter().zip(factors).zip(of) {
                     sums[target] += *value * *factor;
@@ -258,14 +258,14 @@ fn add_dots<T: Number>(
     let (depth, count) = (columns.depth, columns.columns);
     let values = &columns.values[slab * depth * count..(slab + 1) * depth * count];
     match columns.order {
-        Order::ColumnMajor => {
+        AxisOrder::ColumnMajor => {
             for (column, values) in values.chunks_exact(depth).enumerate() {
                 let along = &along.values[of[column] * depth..][..depth];
                 let dot: f64 = values.iter().zip(along).map(|(a, b)| (*a * *b).wide()).sum();
                 sums[column / positions] += factor * dot;
             }
         }
-        Order::DepthMajor => {
+        AxisOrder::DepthMajor => {
             for (values, along) in values.chunks_exact(count).zip(along.values.chunks_exact(along.columns)) {
                 for (column, value) in values.iter().enumerate() {
                     sums[column / positions] += factor * (*value * along[of[column]]).wide();
@@ -285,12 +285,12 @@ fn add_product<T: Number>(into: MatMut<'_, T>, left: &Columns<T>, right: &Column
 }
 
 /// `left right`, in the given order.
-fn product<T: Number>(left: &Mat<T>, right: &Columns<T>, order: Order) -> Columns<T> {
+fn product<T: Number>(left: &Mat<T>, right: &Columns<T>, order: AxisOrder) -> Columns<T> {
     let (depth, count) = (left.nrows(), right.columns);
     let mut values = vec![T::default(); depth * count];
     let into = match order {
-        Order::DepthMajor => MatMut::from_row_major_slice_mut(&mut values, depth, count),
-        Order::ColumnMajor => MatMut::from_column_major_slice_mut(&mut values, depth, count),
+        AxisOrder::DepthMajor => MatMut::from_row_major_slice_mut(&mut values, depth, count),
+        AxisOrder::ColumnMajor => MatMut::from_column_major_slice_mut(&mut values, depth, count),
     };
     in_chunks(into, |rows, chunk| {
         let lhs = left.as_ref().subrows(rows.start, rows.len());

@@ -1,4 +1,4 @@
-//! The kernel in tensors, on the device of the network: the road of GPUs, and an oracle of the others.
+//! The kernel in tensors, on the device of the network: the path of GPUs, and an oracle of the others.
 
 use burn::tensor::Tensor;
 use faer::Mat;
@@ -41,7 +41,7 @@ pub fn empirical_ntk_by_layer(left: &impl Observed, right: Option<&impl Observed
     let rows = sides(left, output);
     let columns = right.map(|right| sides(right, output));
     let outputs = left.geometry(left.layers()).units;
-    let share = |(index, row): (usize, &Side)| {
+    let share = |(index, row): (usize, &LayerSide)| {
         let geometry = left.geometry(index + 1);
         let column = columns.as_ref().map_or(row, |columns| &columns[index]);
         let mut kernel = to_matrix(layer_kernel(row, column, &geometry));
@@ -58,24 +58,24 @@ pub fn empirical_ntk_by_layer(left: &impl Observed, right: Option<&impl Observed
 
 /// What one layer of one set of examples has to say: input rows `[N, P, F]` and derivatives `[K, N, P, n]` that are summed over
 /// the leading axis.
-struct Side {
+struct LayerSide {
     rows: Tensor<3>,
     derivatives: Tensor<4>,
 }
 
-fn sides(network: &impl Observed, output: NtkOutput) -> Vec<Side> {
+fn sides(network: &impl Observed, output: NtkOutput) -> Vec<LayerSide> {
     let outputs = network.geometry(network.layers()).units;
     let side = |(index, pulled): (usize, Tensor<4>)| {
         let rows = network.rows(index + 1);
         let [k, n, positions, units] = pulled.dims();
         match output {
-            NtkOutput::Trace => Side { rows, derivatives: pulled },
-            NtkOutput::Logit(output) => Side { rows, derivatives: pulled.narrow(0, output, 1) },
+            NtkOutput::Trace => LayerSide { rows, derivatives: pulled },
+            NtkOutput::Logit(output) => LayerSide { rows, derivatives: pulled.narrow(0, output, 1) },
             NtkOutput::Full | NtkOutput::Diagonal => {
-                // Every output becomes an example of its own: [O, N, P, n] -> [N O, P, n] beside rows repeated O times.
+                // Every output becomes an example of its own: [O, N, P, n] -> [N O, P, n] next to rows repeated O times.
                 let fan_in = rows.dims()[2];
                 let rows = rows.unsqueeze_dim::<4>(1).repeat_dim(1, outputs).reshape([n * outputs, positions, fan_in]);
-                Side { rows, derivatives: pulled.swap_dims(0, 1).reshape([1, n * k, positions, units]) }
+                LayerSide { rows, derivatives: pulled.swap_dims(0, 1).reshape([1, n * k, positions, units]) }
             }
         }
     };
@@ -83,12 +83,12 @@ fn sides(network: &impl Observed, output: NtkOutput) -> Vec<Side> {
 }
 
 /// One layer's share: the order of contraction is the cheaper one.
-fn layer_kernel(left: &Side, right: &Side, geometry: &LayerGeometry) -> Tensor<2> {
+fn layer_kernel(left: &LayerSide, right: &LayerSide, geometry: &LayerGeometry) -> Tensor<2> {
     let [k, n, positions, units] = left.derivatives.dims();
     let fan_in = geometry.fan_in;
     let m = right.derivatives.dims()[1];
     let weights = if positions == 1 {
-        let of = |side: &Side, n: usize| side.rows.clone().reshape([n, fan_in]);
+        let of = |side: &LayerSide, n: usize| side.rows.clone().reshape([n, fan_in]);
         product(of(left, n), of(right, m))
             * product(
                 example_major(left.derivatives.clone(), [n, k * units]),
@@ -96,7 +96,7 @@ fn layer_kernel(left: &Side, right: &Side, geometry: &LayerGeometry) -> Tensor<2
             )
     } else if contracts_positions_first([n, m], k, positions, fan_in, units) {
         // Per-example gradients of one layer: G^k(x) = sum_p a_p(x) d_p^k(x)^T.
-        let of = |side: &Side, n: usize| {
+        let of = |side: &LayerSide, n: usize| {
             let by_example = side.derivatives.clone().permute([1, 2, 0, 3]).reshape([n, positions, k * units]);
             side.rows.clone().swap_dims(1, 2).matmul(by_example).reshape([n, fan_in * k * units])
         };
@@ -106,7 +106,7 @@ fn layer_kernel(left: &Side, right: &Side, geometry: &LayerGeometry) -> Tensor<2
     };
     let mut kernel = weights.mul_scalar(geometry.weight_tangent);
     if geometry.bias_tangent > 0.0 {
-        let of = |side: &Side, n: usize| example_major(side.derivatives.clone().sum_dim(2), [n, k * units]);
+        let of = |side: &LayerSide, n: usize| example_major(side.derivatives.clone().sum_dim(2), [n, k * units]);
         kernel = kernel + product(of(left, n), of(right, m)).mul_scalar(geometry.bias_tangent);
     }
     kernel
@@ -121,8 +121,8 @@ fn contracts_positions_first([n, m]: [usize; 2], k: usize, positions: usize, fan
 }
 
 /// `sum_{p p'} (a_p . a_p')(d_p . d_p')`, one row of examples at a time so that only `P x M P` numbers are held.
-fn position_pairs(left: &Side, right: &Side) -> Tensor<2> {
-    let flat = |side: &Side| {
+fn position_pairs(left: &LayerSide, right: &LayerSide) -> Tensor<2> {
+    let flat = |side: &LayerSide| {
         let [k, n, positions, units] = side.derivatives.dims();
         let by_example = side.derivatives.clone().permute([1, 2, 0, 3]).reshape([n * positions, k * units]);
         (side.rows.clone().reshape([n * positions, side.rows.dims()[2]]), by_example)

@@ -12,7 +12,7 @@ use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, Par};
 use rayon::prelude::*;
 
-use super::block::{ExampleBlock, LayerShare, Share};
+use super::block::{ExampleBlock, LayerShare, LayerTerm};
 use super::columns::Columns;
 use widthwise_tensors::Number;
 
@@ -26,7 +26,7 @@ const PIECE: usize = 16;
 
 /// Room for one thread.
 #[derive(Default)]
-struct Scratch<T> {
+struct TileBuffers<T> {
     total: Vec<T>,
     layer: Vec<T>,
     products: Vec<T>,
@@ -57,9 +57,14 @@ pub fn block_kernel<T: Number, E: Number>(left: &ExampleBlock<T>, right: Option<
         .collect();
     let tiles: Vec<(usize, usize)> =
         (0..above.len()).flat_map(|i| (if is_symmetric { i } else { 0 }..across.len()).map(move |j| (i, j))).collect();
-    tiles.into_par_iter().with_max_len(1).for_each_init(Scratch::default, |scratch, (i, j)| {
-        let place =
-            Place { rows: above[i].clone(), columns: across[j].clone(), per_example, width, is_mirrored: is_symmetric };
+    tiles.into_par_iter().with_max_len(1).for_each_init(TileBuffers::default, |scratch, (i, j)| {
+        let place = TileOrigin {
+            rows: above[i].clone(),
+            columns: across[j].clone(),
+            per_example,
+            width,
+            is_mirrored: is_symmetric,
+        };
         let mut ordered: Vec<E> = Vec::new();
         let mut store = |matrix: usize, values: &[T]| {
             let strip = |index: usize| strips[matrix][index].lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,12 +74,13 @@ pub fn block_kernel<T: Number, E: Number>(left: &ExampleBlock<T>, right: Option<
                 place.mirror(&ordered, &mut strip(j));
             }
         };
-        let Scratch { total, layer, products, gram } = scratch;
+        let TileBuffers { total, layer, products, gram } = scratch;
         let size = place.rows.len() * place.columns.len() * per_example * per_example;
         total.clear();
         total.resize(size, T::default());
         for (index, shares) in left.layers.iter().zip(&right.layers).enumerate() {
-            let shape = if is_symmetric && i == j && per_example == 1 { Shape::Upper } else { Shape::Whole };
+            let shape =
+                if is_symmetric && i == j && per_example == 1 { WantedEntries::Upper } else { WantedEntries::Whole };
             let mut tile = Tile { rows: &place.rows, columns: &place.columns, per_example, shape, products, gram };
             if by_layer {
                 layer.clear();
@@ -108,7 +114,7 @@ pub fn block_diagonal<T: Number>(block: &ExampleBlock<T>, by_layer: bool) -> Vec
 }
 
 /// Where a tile stands in the kernel.
-struct Place {
+struct TileOrigin {
     rows: Range<usize>,
     columns: Range<usize>,
     per_example: usize,
@@ -116,7 +122,7 @@ struct Place {
     is_mirrored: bool,
 }
 
-impl Place {
+impl TileOrigin {
     /// From the order of the two groups to that of examples.
     fn order<T: Number, E: Number>(&self, values: &[T], ordered: &mut Vec<E>) {
         let (r, e, f) = (self.per_example, self.rows.len(), self.columns.len());
@@ -164,7 +170,7 @@ impl Place {
 
 /// Which entries of a product are wanted; the others hold anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+enum WantedEntries {
     /// All.
     Whole,
     /// Those on and above the diagonal.
@@ -176,7 +182,7 @@ struct Tile<'a, T> {
     rows: &'a Range<usize>,
     columns: &'a Range<usize>,
     per_example: usize,
-    shape: Shape,
+    shape: WantedEntries,
     products: &'a mut Vec<T>,
     gram: &'a mut Vec<T>,
 }
@@ -189,7 +195,7 @@ impl<T: Number> Tile<'_, T> {
         let (above, across) = (self.rows.start * r..self.rows.end * r, self.columns.start * r..self.columns.end * r);
         let (weight, bias) = (T::of(left.weight), T::of(left.bias));
         match (&left.share, &right.share) {
-            (Share::Readout { rows: a }, Share::Readout { rows: b }) => {
+            (LayerTerm::Readout { rows: a }, LayerTerm::Readout { rows: b }) => {
                 scaled_gram((a, self.rows), (b, self.columns), self.shape, weight, bias, self.products, self.gram);
                 for o in 0..r {
                     for i in 0..e {
@@ -198,7 +204,7 @@ impl<T: Number> Tile<'_, T> {
                     }
                 }
             }
-            (Share::Dense { rows: a, derivatives: d }, Share::Dense { rows: b, derivatives: c }) => {
+            (LayerTerm::Dense { rows: a, derivatives: d }, LayerTerm::Dense { rows: b, derivatives: c }) => {
                 scaled_gram((a, self.rows), (b, self.columns), self.shape, weight, bias, self.products, self.gram);
                 let gram = &*self.gram;
                 products((d, &above), (c, &across), self.shape, self.products, |products| {
@@ -212,7 +218,7 @@ impl<T: Number> Tile<'_, T> {
                     }
                 });
             }
-            (Share::Gradients { gradients: d, sums: s }, Share::Gradients { gradients: c, sums: t }) => {
+            (LayerTerm::Gradients { gradients: d, sums: s }, LayerTerm::Gradients { gradients: c, sums: t }) => {
                 products((d, &above), (c, &across), self.shape, self.products, |products| {
                     add_scaled(total, products, weight)
                 });
@@ -223,8 +229,8 @@ impl<T: Number> Tile<'_, T> {
                 }
             }
             (
-                Share::Positions { positions, rows: a, derivatives: d },
-                Share::Positions { rows: b, derivatives: c, .. },
+                LayerTerm::Positions { positions, rows: a, derivatives: d },
+                LayerTerm::Positions { rows: b, derivatives: c, .. },
             ) => self.add_pairs(*positions, (a, d), (b, c), weight, bias, total),
             _ => unreachable!("the layers of one network in blocks of one plan"),
         }
@@ -251,7 +257,7 @@ impl<T: Number> Tile<'_, T> {
                     scaled_gram(
                         (a, &shifted(&p, x)),
                         (b, &shifted(&q, y)),
-                        Shape::Whole,
+                        WantedEntries::Whole,
                         weight,
                         bias,
                         self.products,
@@ -264,7 +270,7 @@ impl<T: Number> Tile<'_, T> {
                         products(
                             (d, &shifted(&p, above)),
                             (c, &shifted(&q, across)),
-                            Shape::Whole,
+                            WantedEntries::Whole,
                             self.products,
                             |products| {
                                 for (products, gram) in products.chunks_exact(q.len()).zip(gram.chunks_exact(q.len())) {
@@ -285,7 +291,7 @@ impl<T: Number> Tile<'_, T> {
 fn scaled_gram<T: Number>(
     left: (&Columns<T>, &Range<usize>),
     right: (&Columns<T>, &Range<usize>),
-    shape: Shape,
+    shape: WantedEntries,
     weight: T,
     bias: T,
     room: &mut Vec<T>,
@@ -300,7 +306,7 @@ fn scaled_gram<T: Number>(
 fn products<T: Number>(
     (left, rows): (&Columns<T>, &Range<usize>),
     (right, columns): (&Columns<T>, &Range<usize>),
-    shape: Shape,
+    shape: WantedEntries,
     room: &mut Vec<T>,
     mut take: impl FnMut(&[T]),
 ) {
@@ -318,8 +324,8 @@ fn products<T: Number>(
             let rhs = left.view(slab, depth.clone(), rows.clone());
             let into = MatMut::from_column_major_slice_mut(&mut *room, width, height);
             match shape {
-                Shape::Whole => matmul(into, accumulate, lhs, rhs, T::of(1.0), Par::Seq),
-                Shape::Upper => triangular::matmul(
+                WantedEntries::Whole => matmul(into, accumulate, lhs, rhs, T::of(1.0), Par::Seq),
+                WantedEntries::Upper => triangular::matmul(
                     into,
                     // Of the transpose, which is what is stored by columns.
                     BlockStructure::TriangularLower,

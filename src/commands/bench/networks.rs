@@ -4,7 +4,8 @@ use burn::tensor::Tensor;
 use widthwise::config::GatesConfig;
 use widthwise::network::{Batch, Network, draw_gates, from_f64};
 use widthwise::objective::Targets;
-use widthwise_theory::{Activation, Architecture, InputShape, Layer, Padding};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, InputShape, Layer, Padding};
 
 use super::{DENSE_INIT, FEATURES, IMAGE, architecture};
 

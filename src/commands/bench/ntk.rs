@@ -1,4 +1,4 @@
-//! `widthwise bench ntk`: empirical tangent kernels, in f32, beside the speed of a large matrix product in the same run.
+//! `widthwise bench ntk`: empirical tangent kernels, in f32, next to the speed of a large matrix product in the same run.
 //!
 //! Counted are the operations of the structured formula, additions and multiplications each as one, with `N` examples and `O`
 //! outputs, for a layer of `n` units, fan-in `F` and `P` positions:
@@ -26,8 +26,9 @@ use widthwise::memory::peak_resident;
 use widthwise::network::Network;
 use widthwise::ntk::BlockMaker;
 use widthwise::observation::Observation;
-use widthwise_probes::ntk::{NtkOutput, Plan, block_kernel, empirical_ntk, empirical_ntk_full};
-use widthwise_theory::{Activation, Architecture, UpdateRule};
+use widthwise_probes::ntk::{BlockPlan, NtkOutput, block_kernel, empirical_ntk, empirical_ntk_full};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, UpdateRule};
 
 use super::networks::{OUTPUTS, cnn, inputs, mlp};
 use super::peak::{Peak, peak, processor_s};
@@ -38,7 +39,7 @@ use crate::terminal::columns::{Align, columns, number};
 use crate::terminal::console::Console;
 
 /// One kernel.
-struct Case {
+struct NtkCase {
     name: String,
     architecture: Architecture,
     examples: usize,
@@ -46,7 +47,7 @@ struct Case {
 }
 
 #[derive(Debug, Serialize)]
-struct Timing {
+struct NtkTiming {
     event: &'static str,
     case: String,
     examples: usize,
@@ -65,13 +66,13 @@ struct Timing {
     peak_bytes: Option<u64>,
 }
 
-fn cases() -> Vec<Case> {
+fn cases() -> Vec<NtkCase> {
     let relu = || Some(Activation::Relu);
     let mut cases = Vec::new();
     let mut add = |name: &str, architecture: Architecture, sizes: &[usize]| {
         for &examples in sizes {
             for (output, what) in [(NtkOutput::Trace, "trace"), (NtkOutput::Full, "full")] {
-                cases.push(Case {
+                cases.push(NtkCase {
                     name: format!("{name}_n{examples}_{what}"),
                     architecture: architecture.clone(),
                     examples,
@@ -87,7 +88,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// Operations counted and performed, in units of 1e9.
-fn operations(case: &Case) -> Result<[f64; 2]> {
+fn operations(case: &NtkCase) -> Result<[f64; 2]> {
     let layers = case.architecture.weight_layers()?;
     let (n, o) = (case.examples as f64, OUTPUTS as f64);
     let across = if case.output == NtkOutput::Full { n * n * o * o } else { n * n * o };
@@ -157,12 +158,12 @@ pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCas
     Ok(Exit::Done)
 }
 
-fn time(case: &Case, repeats: usize, peak: Peak, device: &Device) -> Result<Timing> {
+fn time(case: &NtkCase, repeats: usize, peak: Peak, device: &Device) -> Result<NtkTiming> {
     // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
     let _ = fs::write("/proc/self/clear_refs", "5");
     let network = Network::new(&case.architecture, UpdateRule::Linear, 1, 0, device, DType::F32)?;
     let batch = network.batch(&inputs(&network, case.examples, 0));
-    let plan = Plan { output: case.output, outputs: OUTPUTS, rows: case.examples, columns: case.examples };
+    let plan = BlockPlan { output: case.output, outputs: OUTPUTS, rows: case.examples, columns: case.examples };
     let mut kernel = [Vec::<f32>::new()];
     let mut run = || -> Result<(f64, Option<f64>)> {
         let (start, before) = (Instant::now(), processor_s());
@@ -191,7 +192,7 @@ fn time(case: &Case, repeats: usize, peak: Peak, device: &Device) -> Result<Timi
     seconds.sort_by(f64::total_cmp);
     let median_s = seconds[seconds.len() / 2];
     let [gflop, performed_gflop] = operations(case)?;
-    Ok(Timing {
+    Ok(NtkTiming {
         event: "bench",
         case: case.name.clone(),
         examples: case.examples,
@@ -209,7 +210,7 @@ fn time(case: &Case, repeats: usize, peak: Peak, device: &Device) -> Result<Timi
     })
 }
 
-/// The kernel in tensors, the road of every device but flex; it ends in host memory.
+/// The kernel in tensors, the path of every device but flex; it ends in host memory.
 fn on_device(observation: &Observation<'_>, output: NtkOutput) -> Mat<f64> {
     if output == NtkOutput::Full { empirical_ntk_full(observation) } else { empirical_ntk(observation) }
 }

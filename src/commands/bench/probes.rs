@@ -14,7 +14,7 @@ use faer::Mat;
 use serde::Serialize;
 use widthwise::config::{Anchor, L2, Loss, Optimizer, ProbesConfig};
 use widthwise::data::Data;
-use widthwise::measurement::{InitialWeights, Measurement, Past, Piece};
+use widthwise::measurement::{InitialWeights, Measurement, Past, SharedPiece};
 use widthwise::network::{Batch, Network};
 use widthwise::objective::Targets;
 use widthwise::observation::Observation;
@@ -24,7 +24,8 @@ use widthwise::training::schedule::ProbeSteps;
 use widthwise::training::take_step;
 use widthwise_probes::ntk::empirical_ntk;
 use widthwise_tensors::{to_f64, to_matrix};
-use widthwise_theory::{Activation, Architecture, UpdateRule};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, UpdateRule};
 
 use super::networks::{OUTPUTS, cnn, examples, gated, mlp};
 use super::{PATIENCE_S, chosen};
@@ -45,31 +46,31 @@ const ROUND_S: f64 = 0.2;
 
 /// What is timed by itself: the pieces that probes share before the first that reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Shared(Piece),
+enum TimedPart {
+    Shared(SharedPiece),
     Of(Probe),
 }
 
-const PARTS: [Part; 12] = [
-    Part::Of(Probe::Evaluation),
-    Part::Shared(Piece::ForwardPass),
-    Part::Of(Probe::Nngp),
-    Part::Shared(Piece::Ntk),
-    Part::Of(Probe::Ntk),
-    Part::Of(Probe::GradientCovariance),
-    Part::Of(Probe::WeightDistance),
-    Part::Of(Probe::PartialJacobian),
-    Part::Of(Probe::PreactivationVariance),
-    Part::Of(Probe::InformationBinning),
-    Part::Of(Probe::InformationKde),
-    Part::Of(Probe::Gaussianity),
+const PARTS: [TimedPart; 12] = [
+    TimedPart::Of(Probe::Evaluation),
+    TimedPart::Shared(SharedPiece::ForwardPass),
+    TimedPart::Of(Probe::Nngp),
+    TimedPart::Shared(SharedPiece::Ntk),
+    TimedPart::Of(Probe::Ntk),
+    TimedPart::Of(Probe::GradientCovariance),
+    TimedPart::Of(Probe::WeightDistance),
+    TimedPart::Of(Probe::PartialJacobian),
+    TimedPart::Of(Probe::PreactivationVariance),
+    TimedPart::Of(Probe::InformationBinning),
+    TimedPart::Of(Probe::InformationKde),
+    TimedPart::Of(Probe::Gaussianity),
 ];
 
-impl Part {
+impl TimedPart {
     fn name(self) -> &'static str {
         match self {
-            Self::Shared(Piece::ForwardPass) => "forward_pass",
-            Self::Shared(Piece::Ntk) => "ntk",
+            Self::Shared(SharedPiece::ForwardPass) => "forward_pass",
+            Self::Shared(SharedPiece::Ntk) => "ntk",
             Self::Of(Probe::Ntk) => "ntk_metrics",
             Self::Of(probe) => probe.name(),
         }
@@ -77,7 +78,7 @@ impl Part {
 }
 
 /// One network.
-struct Case {
+struct ProbeCase {
     name: String,
     architecture: Architecture,
     batch: usize,
@@ -86,7 +87,7 @@ struct Case {
 
 /// What one probe of one network takes.
 #[derive(Debug, Serialize)]
-struct Timing {
+struct ProbeTiming {
     event: &'static str,
     case: String,
     probe: &'static str,
@@ -103,12 +104,14 @@ struct Timing {
     in_steps: f64,
 }
 
-fn cases() -> Vec<Case> {
+fn cases() -> Vec<ProbeCase> {
     let relu = || Some(Activation::Relu);
     let case =
-        |name: String, architecture: Architecture, batch: usize| Case { name, architecture, batch, train: TRAIN };
-    let mut cases =
-        vec![Case { train: BATCH, ..case("default_mlp_784_1024x3_1_b128".to_owned(), mlp(1024, 1, relu()), BATCH) }];
+        |name: String, architecture: Architecture, batch: usize| ProbeCase { name, architecture, batch, train: TRAIN };
+    let mut cases = vec![ProbeCase {
+        train: BATCH,
+        ..case("default_mlp_784_1024x3_1_b128".to_owned(), mlp(1024, 1, relu()), BATCH)
+    }];
     for width in [128, 512, 2048] {
         cases.push(case(format!("mlp_784_{width}x3_10_b128"), mlp(width, OUTPUTS, relu()), BATCH));
     }
@@ -197,7 +200,7 @@ fn data(network: &Network, train: usize, probes: usize) -> Data {
     }
 }
 
-fn time(case: &Case, repeats: usize) -> Result<Vec<Timing>> {
+fn time(case: &ProbeCase, repeats: usize) -> Result<Vec<ProbeTiming>> {
     let (optimizer, kind, config) = (Optimizer::Momentum { beta: 0.9 }, Loss::HalfMean, ProbesConfig::default());
     let l2 = L2 { strength: 0.0, toward: Anchor::Zero };
     let updater = Updater { optimizer, learning_rate: 1e-3, l2, anchor: None };
@@ -225,7 +228,7 @@ fn time(case: &Case, repeats: usize) -> Result<Vec<Timing>> {
     // The first rounds warm caches and threads, and tell how many steps fill one.
     round(&mut network, 1)?;
     let steps = ((ROUND_S / round(&mut network, 2)?).round() as usize).clamp(1, 1000);
-    let names: Vec<&str> = ["step", "snapshot"].into_iter().chain(PARTS.map(Part::name)).collect();
+    let names: Vec<&str> = ["step", "snapshot"].into_iter().chain(PARTS.map(TimedPart::name)).collect();
     let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); names.len() + 1];
     let start = Instant::now();
     for _ in 0..repeats {
@@ -235,12 +238,12 @@ fn time(case: &Case, repeats: usize) -> Result<Vec<Timing>> {
         for (place, part) in (2..).zip(PARTS) {
             let start = Instant::now();
             match part {
-                Part::Shared(piece) => measurement.prepare(piece),
-                Part::Of(probe) => measurement.take(probe)?,
+                TimedPart::Shared(piece) => measurement.prepare(piece),
+                TimedPart::Of(probe) => measurement.take(probe)?,
             }
             let spent = start.elapsed().as_secs_f64();
             seconds[place].push(spent);
-            snapshot += if part == Part::Of(Probe::Gaussianity) { 0.0 } else { spent };
+            snapshot += if part == TimedPart::Of(Probe::Gaussianity) { 0.0 } else { spent };
         }
         seconds[1].push(snapshot);
         let start_tensors = Instant::now();
@@ -254,7 +257,7 @@ fn time(case: &Case, repeats: usize) -> Result<Vec<Timing>> {
     seconds.iter_mut().for_each(|seconds| seconds.sort_by(f64::total_cmp));
     let median = |seconds: &[f64]| seconds[seconds.len() / 2];
     let step = median(&seconds[0]);
-    let timing = |(probe, seconds): (&'static str, &Vec<f64>)| Timing {
+    let timing = |(probe, seconds): (&'static str, &Vec<f64>)| ProbeTiming {
         event: "bench",
         case: case.name.clone(),
         probe,

@@ -1,4 +1,4 @@
-//! `widthwise bench train`: training steps of networks, in f32, beside the speed of a large matrix product in the same run.
+//! `widthwise bench train`: training steps of networks, in f32, next to the speed of a large matrix product in the same run.
 //!
 //! Counted are the products of a step, additions and multiplications each as one, for a layer of `n` units, fan-in `F` and `P` positions
 //! on `B` examples: `2 B P F n` forward, as many for the gradient of the weights, and as many for the pullback through every
@@ -15,8 +15,9 @@ use widthwise::device;
 use widthwise::memory::peak_resident;
 use widthwise::network::Network;
 use widthwise::training::optimizer::{OptimizerState, Updater};
-use widthwise::training::{beside_others, generic_step, take_step};
-use widthwise_theory::{Activation, Architecture, UpdateRule};
+use widthwise::training::{generic_step, sharing_threads, take_step};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, UpdateRule};
 
 use super::chosen;
 use super::networks::{OUTPUTS, cnn, examples, gated, mlp, narrow};
@@ -30,19 +31,19 @@ use crate::terminal::console::Console;
 const ROUND_S: f64 = 0.5;
 
 /// One network, or several that are trained side by side.
-struct Case {
+struct TrainCase {
     name: String,
     architecture: Architecture,
     batch: usize,
     members: usize,
     optimizer: Optimizer,
     loss: Loss,
-    /// Whether to take the steps by automatic differentiation although there is a shorter road.
+    /// Whether to take the steps by automatic differentiation although there is a faster path.
     is_generic: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct Timing {
+struct TrainTiming {
     event: &'static str,
     case: String,
     batch: usize,
@@ -59,8 +60,8 @@ struct Timing {
     threads: usize,
 }
 
-fn cases() -> Vec<Case> {
-    let case = |name: String, architecture: Architecture, batch: usize| Case {
+fn cases() -> Vec<TrainCase> {
+    let case = |name: String, architecture: Architecture, batch: usize| TrainCase {
         name,
         architecture,
         batch,
@@ -75,7 +76,7 @@ fn cases() -> Vec<Case> {
         let name = format!("mlp_784_{width}x3_10_b128");
         cases.push(case(name.clone(), mlp(width, OUTPUTS, relu.clone()), 128));
         if width < 8192 {
-            cases.push(Case {
+            cases.push(TrainCase {
                 is_generic: true,
                 ..case(format!("{name}_generic"), mlp(width, OUTPUTS, relu.clone()), 128)
             });
@@ -84,7 +85,7 @@ fn cases() -> Vec<Case> {
     cases.push(case("cnn_3_64_64_64_gap_10_b64".to_owned(), cnn(64), 64));
     cases.push(case("deep_linear_784_512x3_10_b128".to_owned(), mlp(512, OUTPUTS, None), 128));
     cases.push(case("gated_deep_linear_784_128x3_10_b128".to_owned(), gated(128), 128));
-    cases.push(Case {
+    cases.push(TrainCase {
         members: 32,
         ..case("ensemble32_mlp_784_128x3_10_b128".to_owned(), mlp(128, OUTPUTS, relu), 128)
     });
@@ -92,13 +93,13 @@ fn cases() -> Vec<Case> {
     for members in [1, 4] {
         let name = format!("narrow{members}_12_10_7_5_4_3_2_b512_adam");
         let (optimizer, loss) = (Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }, Loss::CrossEntropy);
-        cases.push(Case { members, optimizer, loss, ..case(name, narrow(), 512) });
+        cases.push(TrainCase { members, optimizer, loss, ..case(name, narrow(), 512) });
     }
     cases
 }
 
 /// Operations of one step of one member, in units of 1e9.
-fn operations(case: &Case) -> Result<f64> {
+fn operations(case: &TrainCase) -> Result<f64> {
     let mut counted = 0.0;
     for layer in case.architecture.weight_layers()? {
         let rows = (case.batch * layer.positions) as f64;
@@ -114,9 +115,9 @@ fn operations(case: &Case) -> Result<f64> {
 /// No such case, or no such device.
 pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCases, console: &Console) -> Result<Exit> {
     let device = device::open(*kind)?;
-    // There is no other road on the other devices.
+    // There is no other path on the other devices.
     let cases = cases().into_iter().filter(|case| *kind == DeviceKind::Flex || !case.is_generic).collect();
-    let chosen = chosen(cases, |case: &Case| &case.name, arguments)?;
+    let chosen = chosen(cases, |case: &TrainCase| &case.name, arguments)?;
     let mut rows =
         vec![["case", "step", "fastest", "slowest", "steps/s", "GFLOP/s", "of peak", "memory"].map(str::to_owned)];
     let peak = peak(&device, console)?.wall;
@@ -150,7 +151,7 @@ pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCas
     Ok(Exit::Done)
 }
 
-fn time(case: &Case, repeats: usize, peak: f64, device: &Device) -> Result<Timing> {
+fn time(case: &TrainCase, repeats: usize, peak: f64, device: &Device) -> Result<TrainTiming> {
     // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let optimizer = case.optimizer;
@@ -176,7 +177,9 @@ fn time(case: &Case, repeats: usize, peak: f64, device: &Device) -> Result<Timin
                 members => members
                     .par_iter_mut()
                     .with_max_len(1)
-                    .map(|(network, state)| beside_others(case.members, || take(network, seen, &updater, step, state)))
+                    .map(|(network, state)| {
+                        sharing_threads(case.members, || take(network, seen, &updater, step, state))
+                    })
                     .collect(),
             };
             last = losses.pop();
@@ -199,7 +202,7 @@ fn time(case: &Case, repeats: usize, peak: f64, device: &Device) -> Result<Timin
     seconds.sort_by(f64::total_cmp);
     let median_s = seconds[seconds.len() / 2];
     let gflop = operations(case)? * case.members as f64;
-    Ok(Timing {
+    Ok(TrainTiming {
         event: "bench",
         case: case.name.clone(),
         batch: case.batch,

@@ -6,8 +6,9 @@ use anyhow::{Result, bail, ensure};
 use faer::Mat;
 use serde::Serialize;
 use widthwise::record::tiles::MatrixFile;
+use widthwise_theory::architecture::Architecture;
 use widthwise_theory::conventions::{Difference, Explanation, KernelKind, KernelQuestion, explain};
-use widthwise_theory::{Architecture, Inputs, TrainedLayers};
+use widthwise_theory::kernel::{Inputs, TrainedLayers};
 
 use super::precision::{spread, subset};
 use super::rows::{self, Signature};
@@ -17,7 +18,7 @@ use crate::terminal::console::Console;
 
 /// Examples on which hypotheses are tried: enough that chance explains nothing.
 const EXAMPLES: usize = 200;
-/// The same where a pair of examples is dear: images, of whose pixels there may be this many pairs.
+/// The same where a pair of examples is expensive: images, of whose pixels there may be this many pairs.
 const FEWEST: usize = 12;
 /// Kernels of these examples that are in memory at once, one a hypothesis.
 const HYPOTHESES: usize = 64;
@@ -53,7 +54,7 @@ pub(super) fn open(asked: &Compared, only: Option<KernelName>) -> Result<Other> 
 }
 
 /// What was computed here.
-pub(super) struct Question<'a> {
+pub(super) struct ComputedKernels<'a> {
     pub(super) architecture: &'a Architecture,
     pub(super) trained: TrainedLayers,
     pub(super) left: &'a Inputs,
@@ -88,7 +89,7 @@ struct ExplanationLine<'a> {
 /// # Errors
 /// A kernel of another size or with entries that are no numbers; a failure to read.
 pub(super) fn report(
-    question: &Question<'_>,
+    question: &ComputedKernels<'_>,
     here: &MatrixFile,
     other: &Other,
     tolerance: f64,
@@ -184,7 +185,7 @@ pub(super) fn read(
 
 /// Hypotheses about architecture and convention, on some of the examples.
 fn conventions(
-    question: &Question<'_>,
+    question: &ComputedKernels<'_>,
     other: &Other,
     is_transposed: bool,
     tolerance: f64,

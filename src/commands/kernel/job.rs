@@ -2,20 +2,21 @@
 
 use anyhow::{Context, Result};
 use widthwise::entries::UnfitKernel;
-use widthwise::record::tiles::{Block, Fingerprint, MatrixFile, Storage, Target, TiledJob};
+use widthwise::record::tiles::{Fingerprint, MatrixFile, MatrixTarget, StoredNumber, TileBlock, TiledJob};
 use widthwise::signals::StopFlag;
-use widthwise_theory::{Architecture, Inputs, TrainedLayers};
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::kernel::{Inputs, TrainedLayers};
 
 use super::continued;
-use super::summary::Sums;
-use crate::commands::blocks::Wanted;
+use super::summary::EntrySums;
+use crate::commands::blocks::WantedKernels;
 use crate::terminal::console::Console;
 use crate::terminal::progress::Parts;
 
 /// How a job ends.
-pub(crate) enum End {
+pub(crate) enum JobEnd {
     /// All tiles are there.
-    Done { matrices: Vec<MatrixFile>, sums: Vec<Sums> },
+    Done { matrices: Vec<MatrixFile>, sums: Vec<EntrySums> },
     /// A signal came.
     Stopped,
 }
@@ -38,14 +39,14 @@ pub(crate) trait TileSource {
     ///
     /// # Errors
     /// A kernel that does not exist.
-    fn compute(&mut self, block: &Block, out: &mut [Vec<f64>]) -> Result<()>;
+    fn compute(&mut self, block: &TileBlock, out: &mut [Vec<f64>]) -> Result<()>;
 }
 
 /// An open job.
 pub(crate) struct Job<'a, S> {
     tiles: Option<TiledJob>,
     source: S,
-    sums: Vec<Sums>,
+    sums: Vec<EntrySums>,
     console: &'a Console,
     done: usize,
     all: usize,
@@ -59,8 +60,8 @@ pub(crate) fn fingerprint(
     architecture: &Architecture,
     left: &Inputs,
     right: Option<&Inputs>,
-    wanted: Wanted,
-    storage: Storage,
+    wanted: WantedKernels,
+    storage: StoredNumber,
     trained: TrainedLayers,
 ) -> Result<Fingerprint> {
     let architecture = serde_json::to_vec(architecture).context("cannot write the architecture down")?;
@@ -84,13 +85,13 @@ impl<'a, S: TileSource> Job<'a, S> {
     ///
     /// # Errors
     /// Another job in the way, a budget too small for the tiles, a failure to read or write.
-    pub(crate) fn open(target: &Target, mut source: S, console: &'a Console) -> Result<Self> {
-        // Before anything is written; an unfinished job may have other tiles, which are looked at again below.
+    pub(crate) fn open(target: &MatrixTarget, mut source: S, console: &'a Console) -> Result<Self> {
+        // Before anything is written; an unfinished job may have other tiles, which are examined again below.
         source.expect(target.grid.tile)?;
         let mut tiles = TiledJob::open(target)?;
         source.expect(tiles.grid().tile)?;
         let all = tiles.blocks().len();
-        let mut sums = vec![Sums::new(all); target.files.len()];
+        let mut sums = vec![EntrySums::new(all); target.files.len()];
         let blocks = tiles.blocks().to_vec();
         let found = tiles.verify(|tile, matrix, values| {
             sums[matrix].add(tile, &blocks[tile], &mut values.iter().copied());
@@ -116,8 +117,8 @@ impl<'a, S: TileSource> Job<'a, S> {
     ///
     /// # Errors
     /// A failure to compute or to write; what was done before stays.
-    pub(crate) fn run(&mut self, stop: &StopFlag) -> Result<End> {
-        let Some(mut tiles) = self.tiles.take() else { return Ok(End::Stopped) };
+    pub(crate) fn run(&mut self, stop: &StopFlag) -> Result<JobEnd> {
+        let Some(mut tiles) = self.tiles.take() else { return Ok(JobEnd::Stopped) };
         if let Err(unfit) = self.expect_finite() {
             tiles.discard()?;
             return Err(unfit.into());
@@ -129,7 +130,7 @@ impl<'a, S: TileSource> Job<'a, S> {
                 continue;
             }
             if stop.is_raised() {
-                return Ok(End::Stopped);
+                return Ok(JobEnd::Stopped);
             }
             let block = tiles.blocks()[tile].clone();
             self.source.compute(&block, &mut out)?;
@@ -151,18 +152,18 @@ impl<'a, S: TileSource> Job<'a, S> {
             return Err(unfit.into());
         }
         let matrices = tiles.finish().with_context(|| self.kept())?;
-        Ok(End::Done { matrices, sums: std::mem::take(&mut self.sums) })
+        Ok(JobEnd::Done { matrices, sums: std::mem::take(&mut self.sums) })
     }
 
     /// Refuses what is stored already if there is an entry that is not finite.
     fn expect_finite(&self) -> Result<(), UnfitKernel> {
-        let expect = |(index, sums): (usize, &Sums)| sums.entries().expect_finite(self.source.name(index));
+        let expect = |(index, sums): (usize, &EntrySums)| sums.entries().expect_finite(self.source.name(index));
         self.sums.iter().enumerate().try_for_each(expect)
     }
 
     /// Refuses matrices that are no kernels.
     fn expect_kernels(&self) -> Result<(), UnfitKernel> {
-        let expect = |(index, sums): (usize, &Sums)| {
+        let expect = |(index, sums): (usize, &EntrySums)| {
             sums.entries().expect_kernel(self.source.name(index), self.source.inputs(index))
         };
         self.sums.iter().enumerate().try_for_each(expect)

@@ -15,26 +15,27 @@ use faer::Mat;
 use serde::Serialize;
 use widthwise::entries::has_nonzero;
 use widthwise::memory::{Bytes, peak_resident};
-use widthwise::record::tiles::{Continued, MatrixFile, Storage};
+use widthwise::record::tiles::{Continued, MatrixFile, StoredNumber};
 use widthwise::signals::StopFlag;
-use widthwise_theory::{Architecture, Inputs, TrainedLayers};
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::kernel::{Inputs, TrainedLayers};
 
 pub(crate) use outputs::{expect_prefix, with_ending};
 
 use super::Exit;
 use super::architecture::{architecture, shape_of, width_dependence};
-use super::blocks::{Blocks, Wanted};
+use super::blocks::{Blocks, WantedKernels};
 use super::budget::Budget;
 use super::inputs::{expected_bytes, read};
-use super::overrides::Reader;
+use super::overrides::ConfigCommand;
 use crate::cli::source::Source;
-use crate::cli::{KernelArguments, KernelName, Precision, Trained};
+use crate::cli::{KernelArguments, KernelName, StoragePrecision, Trained};
 use crate::terminal::console::Console;
-use job::{End, Job};
-use need::Asked;
-use outputs::{CSV_ENTRIES, Files};
-use summary::{Made, Summary};
-use tiling::Tiling;
+use job::{Job, JobEnd};
+use need::KernelRequest;
+use outputs::{CSV_ENTRIES, KernelFiles};
+use summary::{KernelStatistics, Made};
+use tiling::KernelTiling;
 
 /// Reads, computes, writes and prints what the kernels are like.
 ///
@@ -43,11 +44,11 @@ use tiling::Tiling;
 /// kernel.
 pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<Exit> {
     let wanted = wanted(arguments.only);
-    let files = Files::new(&arguments.out, wanted.names())?;
+    let files = KernelFiles::new(&arguments.out, wanted.names())?;
     let compared = arguments.compare.as_ref().map(|asked| compare::open(asked, arguments.only)).transpose()?;
     let budget = Budget::new(arguments.memory);
     let sources: Vec<&Source> = [&arguments.inputs].into_iter().chain(&arguments.right).collect();
-    let reader = Reader::Network { command: "kernel", sources: sources.clone(), draws: false, has_width: false };
+    let reader = ConfigCommand::Network { command: "kernel", sources: sources.clone(), draws: false, has_width: false };
     let (network, seed) = reader.network(&arguments.architecture, &arguments.set)?;
     ensure!(
         !network.centred || arguments.only == Some(KernelName::Ntk),
@@ -57,7 +58,7 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     let data_dir = arguments.data_dir.as_deref();
     let expected = sources.iter().map(|source| expected_bytes(source, data_dir)).sum();
     let (trained, storage) = (trained(arguments.trained), storage(arguments.storage));
-    let asked = Asked { wanted, storage, trained, tile: arguments.tile };
+    let asked = KernelRequest { wanted, storage, trained, tile: arguments.tile };
     let whole = need::whole_of_outlines(arguments, asked, (&network, seed)).unwrap_or_default();
     budget.for_whole(whole).expect(expected, Bytes(0), "the inputs")?;
     let (right, set) = (arguments.right.as_ref(), &arguments.set);
@@ -79,7 +80,7 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     // Different examples may be orthogonal to each other; the kernel of one with itself says whether numbers are lost.
     let is_lost = || is_lost(&architecture, trained, &left, wanted, storage);
     let inputs = if right.is_none() || is_lost()? { left.values.as_slice() } else { &[] };
-    let tiling = Tiling { blocks: &blocks, wanted, storage, budget, held, inputs };
+    let tiling = KernelTiling { blocks: &blocks, wanted, storage, budget, held, inputs };
 
     let stop = StopFlag::on_signals();
     let fingerprint = job::fingerprint(&architecture, &left, right.as_ref(), wanted, storage, trained)?;
@@ -89,7 +90,7 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
         blocks.tile(0..1, 0..1, name, Mat::zeros(1, 1).as_mut())?;
     }
     let mut job = Job::open(&target, tiling, console)?;
-    let End::Done { matrices, sums } = job.run(&stop)? else {
+    let JobEnd::Done { matrices, sums } = job.run(&stop)? else {
         return stopped(job.progress(), console);
     };
     drop(job);
@@ -102,10 +103,12 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
             outputs::write_csv(&files.csv[index], file)?;
         }
         let storage_error = match storage {
-            Storage::F64 => None,
-            Storage::F32 => Some(precision::largest_error(name, file, &architecture, trained, &left, right.as_ref())?),
+            StoredNumber::F64 => None,
+            StoredNumber::F32 => {
+                Some(precision::largest_error(name, file, &architecture, trained, &left, right.as_ref())?)
+            }
         };
-        let summary = Summary::new(name, file, &sums[index], right.is_none(), budget.left(held))?;
+        let summary = KernelStatistics::new(name, file, &sums[index], right.is_none(), budget.left(held))?;
         let csv = with_csv.then_some(files.csv[index].as_path());
         made.push(Made { summary, npy: &files.npy[index], csv, storage_error });
     }
@@ -114,7 +117,7 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     let agrees = match compared {
         Some(other) => {
             let (left, right, room) = (&left, right.as_ref(), budget.left(held));
-            let question = compare::Question { architecture: &architecture, trained, left, right, room };
+            let question = compare::ComputedKernels { architecture: &architecture, trained, left, right, room };
             let index = wanted.names().position(|name| name == other.name()).unwrap_or(0);
             compare::report(&question, &matrices[index], &other, arguments.tolerance, console)?
         }
@@ -129,8 +132,8 @@ fn is_lost(
     architecture: &Architecture,
     trained: TrainedLayers,
     left: &Inputs,
-    wanted: Wanted,
-    storage: Storage,
+    wanted: WantedKernels,
+    storage: StoredNumber,
 ) -> Result<bool> {
     let Some(first) = (0..left.examples()).map(|i| left.example(i)).find(|example| has_nonzero(example)) else {
         return Ok(false);
@@ -151,14 +154,14 @@ pub(super) fn stopped((done, all): (usize, usize), console: &Console) -> Result<
     Ok(Exit::Interrupted)
 }
 
-fn wanted(only: Option<KernelName>) -> Wanted {
-    Wanted { nngp: only != Some(KernelName::Ntk), ntk: only != Some(KernelName::Nngp) }
+fn wanted(only: Option<KernelName>) -> WantedKernels {
+    WantedKernels { nngp: only != Some(KernelName::Ntk), ntk: only != Some(KernelName::Nngp) }
 }
 
-pub(super) fn storage(asked: Precision) -> Storage {
+pub(super) fn storage(asked: StoragePrecision) -> StoredNumber {
     match asked {
-        Precision::F64 => Storage::F64,
-        Precision::F32 => Storage::F32,
+        StoragePrecision::F64 => StoredNumber::F64,
+        StoragePrecision::F32 => StoredNumber::F32,
     }
 }
 

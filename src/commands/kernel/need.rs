@@ -2,25 +2,26 @@
 
 use anyhow::Result;
 use widthwise::config::NetworkConfig;
-use widthwise::record::tiles::Storage;
-use widthwise_theory::{Architecture, Inputs, TrainedLayers};
+use widthwise::record::tiles::StoredNumber;
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::kernel::{Inputs, TrainedLayers};
 
 use super::tiling;
 use crate::cli::KernelArguments;
 use crate::cli::source::Source;
 use crate::commands::architecture::{architecture, shape_of};
-use crate::commands::blocks::{Blocks, Wanted};
+use crate::commands::blocks::{Blocks, WantedKernels};
 use crate::commands::budget::roomy;
-use crate::commands::inputs::{Examples, outline};
+use crate::commands::inputs::{FileExamples, outline};
 
 /// Examples that stand for all of their size.
 const SAMPLE: usize = 4;
 
 /// What is made of the inputs, and how.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked {
-    pub(super) wanted: Wanted,
-    pub(super) storage: Storage,
+pub(super) struct KernelRequest {
+    pub(super) wanted: WantedKernels,
+    pub(super) storage: StoredNumber,
     pub(super) trained: TrainedLayers,
     /// Rows of a tile, where the user says how many.
     pub(super) tile: Option<usize>,
@@ -30,7 +31,12 @@ pub(super) struct Asked {
 ///
 /// # Errors
 /// An architecture without a limit, or inputs that do not fit it.
-pub(super) fn whole(asked: Asked, architecture: &Architecture, inputs: &Inputs, examples: usize) -> Result<u64> {
+pub(super) fn whole(
+    asked: KernelRequest,
+    architecture: &Architecture,
+    inputs: &Inputs,
+    examples: usize,
+) -> Result<u64> {
     let prepared = Blocks::expected_bytes(architecture, asked.trained, inputs, examples)? as u64;
     let few = inputs.examples().min(SAMPLE);
     let few = Inputs::new(inputs.values[..few * inputs.shape.features()].to_vec(), inputs.shape)?;
@@ -42,15 +48,16 @@ pub(super) fn whole(asked: Asked, architecture: &Architecture, inputs: &Inputs, 
 /// As [`whole`], with the inputs and before they are read; nothing where their sizes do not tell.
 pub(super) fn whole_of_outlines(
     arguments: &KernelArguments,
-    asked: Asked,
+    asked: KernelRequest,
     (network, seed): (&NetworkConfig, u64),
 ) -> Option<u64> {
     let sources = || [&arguments.inputs].into_iter().chain(&arguments.right);
     let outlines = sources().map(outline).collect::<Option<Vec<_>>>()?;
-    let named: Vec<(&Source, &Examples)> = sources().zip(&outlines).collect();
+    let named: Vec<(&Source, &FileExamples)> = sources().zip(&outlines).collect();
     let shape = shape_of(arguments.shape, network, &named).ok()?;
     let examples: usize = outlines.iter().map(|outline| outline.rows).sum();
-    let sample = Examples { values: stand_in(SAMPLE * shape.features()), rows: SAMPLE, ..outlines.first()?.clone() };
+    let sample =
+        FileExamples { values: stand_in(SAMPLE * shape.features()), rows: SAMPLE, ..outlines.first()?.clone() };
     let architecture = architecture(network, seed, shape, &sample).ok()?;
     let needed = whole(asked, &architecture, &Inputs::new(sample.values, shape).ok()?, examples).ok()?;
     let held = (examples as u64).saturating_mul(shape.features() as u64).saturating_mul(size_of::<f64>() as u64);

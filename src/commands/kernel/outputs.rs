@@ -17,7 +17,7 @@ const ROWS_AT_ONCE: usize = 16;
 
 /// Where everything goes.
 #[derive(Debug)]
-pub(crate) struct Files {
+pub(crate) struct KernelFiles {
     /// One `.npy` for each kernel that is wanted.
     pub(crate) npy: Vec<PathBuf>,
     /// The same as text.
@@ -48,7 +48,7 @@ pub(crate) fn expect_prefix(prefix: &Path) -> Result<()> {
     Ok(())
 }
 
-impl Files {
+impl KernelFiles {
     /// Tries the places out.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ mod tests {
     use widthwise::record::npy;
 
     use super::*;
-    use crate::commands::blocks::Wanted;
+    use crate::commands::blocks::WantedKernels;
 
     #[test]
     fn csv_reads_back_exactly() {
@@ -116,10 +116,11 @@ mod tests {
     #[test]
     fn a_prefix_must_name_a_file_in_a_folder_that_exists() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Files::new(&folder.path().join("k"), Wanted::BOTH.names()).is_ok());
-        let missing = Files::new(&folder.path().join("no/k"), Wanted::BOTH.names()).unwrap_err().to_string();
+        assert!(KernelFiles::new(&folder.path().join("k"), WantedKernels::BOTH.names()).is_ok());
+        let missing =
+            KernelFiles::new(&folder.path().join("no/k"), WantedKernels::BOTH.names()).unwrap_err().to_string();
         assert!(missing.contains("does not exist"), "{missing}");
-        let nameless = Files::new(Path::new("kernels/"), Wanted::BOTH.names()).unwrap_err().to_string();
+        let nameless = KernelFiles::new(Path::new("kernels/"), WantedKernels::BOTH.names()).unwrap_err().to_string();
         assert!(nameless.contains("kernels/kernel"), "{nameless}");
     }
 }

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 use widthwise::record::tiles::MatrixFile;
-use widthwise_theory::{Architecture, Inputs, TrainedLayers, kernels_when_training};
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::kernel::{Inputs, TrainedLayers, kernels_when_training};
 
-/// Rows, and columns, that are looked at.
+/// Rows, and columns, that are examined.
 pub(super) const SAMPLE: usize = 32;
 
 /// Largest relative error of the kernel called `name` in `file`, on a grid of rows and columns.

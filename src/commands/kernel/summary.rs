@@ -6,7 +6,7 @@ use anyhow::Result;
 use faer::{Mat, Side};
 use serde::Serialize;
 use widthwise::entries::Entries;
-use widthwise::record::tiles::{Block, MatrixFile};
+use widthwise::record::tiles::{MatrixFile, TileBlock};
 
 use super::lanczos::{self, Extremes};
 use crate::terminal::columns::{Align, columns, number};
@@ -24,19 +24,19 @@ pub(crate) fn dense_bytes(size: usize) -> u64 {
 
 /// Sums over the entries of a kernel, tile by tile, so that neither their order nor an interruption changes a bit.
 #[derive(Debug, Clone)]
-pub(crate) struct Sums {
+pub(crate) struct EntrySums {
     tiles: Vec<[f64; 2]>,
     entries: Entries,
 }
 
-impl Sums {
+impl EntrySums {
     /// Nothing yet of `tiles` tiles.
     pub(crate) fn new(tiles: usize) -> Self {
         Self { tiles: vec![[0.0; 2]; tiles], entries: Entries::default() }
     }
 
     /// Takes note of a tile, whose `values` stand row by row.
-    pub(crate) fn add(&mut self, tile: usize, block: &Block, values: &mut dyn Iterator<Item = f64>) {
+    pub(crate) fn add(&mut self, tile: usize, block: &TileBlock, values: &mut dyn Iterator<Item = f64>) {
         let width = block.columns.len();
         let (mut sum, mut diagonal) = (0.0, 0.0);
         for (at, value) in values.enumerate() {
@@ -62,7 +62,7 @@ impl Sums {
 
 /// What a kernel is like. Eigenvalues and diagonal are those of a symmetric kernel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Summary {
+pub(crate) struct KernelStatistics {
     kernel: String,
     rows: usize,
     columns: usize,
@@ -77,12 +77,18 @@ pub(crate) struct Summary {
     eigenvalues: &'static str,
 }
 
-impl Summary {
+impl KernelStatistics {
     /// Reads what is needed from `file`; `room` bytes of memory may be used.
     ///
     /// # Errors
     /// A failure to read.
-    pub(crate) fn new(kernel: &str, file: &MatrixFile, sums: &Sums, is_symmetric: bool, room: u64) -> Result<Self> {
+    pub(crate) fn new(
+        kernel: &str,
+        file: &MatrixFile,
+        sums: &EntrySums,
+        is_symmetric: bool,
+        room: u64,
+    ) -> Result<Self> {
         let (rows, columns) = (file.rows(), file.columns());
         let [sum, diagonal] = sums.total();
         let (extremes, eigenvalues) = if !is_symmetric || rows > ITERATIVE {
@@ -180,7 +186,7 @@ fn all_eigenvalues(file: &MatrixFile) -> Result<Option<Extremes>> {
 struct KernelLine<'a> {
     event: &'static str,
     #[serde(flatten)]
-    summary: &'a Summary,
+    summary: &'a KernelStatistics,
     csv: Option<&'a Path>,
     npy: &'a Path,
     /// Largest relative error of single precision found, where that was asked for.
@@ -189,7 +195,7 @@ struct KernelLine<'a> {
 
 /// A kernel with its files.
 pub(crate) struct Made<'a> {
-    pub(crate) summary: Summary,
+    pub(crate) summary: KernelStatistics,
     pub(crate) npy: &'a Path,
     pub(crate) csv: Option<&'a Path>,
     pub(crate) storage_error: Option<f64>,
@@ -226,19 +232,19 @@ mod tests {
 
     use super::*;
 
-    fn summary_of(matrix: &Mat<f64>, is_symmetric: bool, room: u64) -> Summary {
+    fn summary_of(matrix: &Mat<f64>, is_symmetric: bool, room: u64) -> KernelStatistics {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("k.npy");
         npy::write(&path, matrix).unwrap();
         let file = MatrixFile::open(&path, false).unwrap();
         let grid = Grid { rows: matrix.nrows(), columns: matrix.ncols(), tile: 2, is_symmetric };
         let blocks = grid.blocks();
-        let mut sums = Sums::new(blocks.len());
+        let mut sums = EntrySums::new(blocks.len());
         for (tile, block) in blocks.iter().enumerate() {
             let mut values = block.rows.clone().flat_map(|i| block.columns.clone().map(move |j| matrix[(i, j)]));
             sums.add(tile, block, &mut values);
         }
-        Summary::new("ntk", &file, &sums, is_symmetric, room).unwrap()
+        KernelStatistics::new("ntk", &file, &sums, is_symmetric, room).unwrap()
     }
 
     #[test]

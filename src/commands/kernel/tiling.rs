@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use widthwise::memory::Bytes;
-use widthwise::record::tiles::{Block, Fingerprint, Grid, Storage, Target};
+use widthwise::record::tiles::{Fingerprint, Grid, MatrixTarget, StoredNumber, TileBlock};
 
 use super::job::TileSource;
-use super::outputs::Files;
-use crate::commands::blocks::{Blocks, Wanted};
+use super::outputs::KernelFiles;
+use crate::commands::blocks::{Blocks, WantedKernels};
 use crate::commands::budget::{Budget, VARIATION};
 
 /// Sizes to choose from, best first.
@@ -20,10 +20,10 @@ const LARGEST_OF_IMAGES: usize = 32;
 
 /// All that the size of a tile depends on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tiling<'a> {
+pub(super) struct KernelTiling<'a> {
     pub(super) blocks: &'a Blocks<'a>,
-    pub(super) wanted: Wanted,
-    pub(super) storage: Storage,
+    pub(super) wanted: WantedKernels,
+    pub(super) storage: StoredNumber,
     pub(super) budget: Budget,
     /// Large arrays that are there already.
     pub(super) held: Bytes,
@@ -32,13 +32,13 @@ pub(super) struct Tiling<'a> {
 }
 
 /// Bytes at work on tiles of `tile` rows: their numbers, the bytes of one and of its mirror, and what threads need.
-pub(super) fn bytes(blocks: &Blocks<'_>, wanted: Wanted, storage: Storage, tile: usize) -> u64 {
+pub(super) fn bytes(blocks: &Blocks<'_>, wanted: WantedKernels, storage: StoredNumber, tile: usize) -> u64 {
     let entries = tile * tile;
     let numbers = wanted.count() * entries * size_of::<f64>();
     (numbers + 2 * entries * storage.bytes() + blocks.scratch_bytes()) as u64
 }
 
-impl Tiling<'_> {
+impl KernelTiling<'_> {
     /// As [`bytes`] of this job.
     fn bytes(&self, tile: usize) -> u64 {
         bytes(self.blocks, self.wanted, self.storage, tile)
@@ -50,12 +50,12 @@ impl Tiling<'_> {
     /// A budget that is too small.
     pub(super) fn target(
         &self,
-        files: &Files,
+        files: &KernelFiles,
         fingerprint: Fingerprint,
         asked: Option<usize>,
         restart: bool,
         is_symmetric: bool,
-    ) -> Result<Target> {
+    ) -> Result<MatrixTarget> {
         let (rows, columns) = self.blocks.size();
         let most = rows.max(columns);
         let most = if self.blocks.is_image() { most.min(LARGEST_OF_IMAGES) } else { most };
@@ -64,7 +64,7 @@ impl Tiling<'_> {
         let fits = |size: &usize| *size <= most.next_multiple_of(32) && self.bytes((*size).min(most)) <= room;
         let found = SIZES.into_iter().find(fits).unwrap_or(SMALLEST);
         let tile = asked.unwrap_or(found).min(rows.max(columns)).max(1);
-        Ok(Target {
+        Ok(MatrixTarget {
             files: files.npy.clone(),
             journal: files.journal.clone(),
             grid: Grid { rows, columns, tile, is_symmetric },
@@ -76,9 +76,9 @@ impl Tiling<'_> {
     }
 }
 
-impl TileSource for Tiling<'_> {
+impl TileSource for KernelTiling<'_> {
     fn expect(&mut self, tile: usize) -> Result<()> {
-        self.budget.expect(self.bytes(tile), self.held, &format!("tiles of {tile} rows beside the inputs"))
+        self.budget.expect(self.bytes(tile), self.held, &format!("tiles of {tile} rows besides the inputs"))
     }
 
     fn name(&self, matrix: usize) -> String {
@@ -89,7 +89,7 @@ impl TileSource for Tiling<'_> {
         self.inputs
     }
 
-    fn compute(&mut self, block: &Block, out: &mut [Vec<f64>]) -> Result<()> {
+    fn compute(&mut self, block: &TileBlock, out: &mut [Vec<f64>]) -> Result<()> {
         Ok(self.blocks.compute(block.rows.clone(), block.columns.clone(), self.wanted, out)?)
     }
 }

@@ -11,8 +11,8 @@ use widthwise::entries::Entries;
 use widthwise::memory::Bytes;
 use widthwise::record::{atomic, npy};
 use widthwise::signals::StopFlag;
-use widthwise_probes::ntk::Plan;
-use widthwise_statistics::lanczos::{Eigenpair, Found, Search, largest_eigenpairs};
+use widthwise_probes::ntk::BlockPlan;
+use widthwise_statistics::lanczos::{Eigenpair, LanczosResult, Search, largest_eigenpairs};
 use widthwise_tensors::Number;
 
 use super::source::BlockSource;
@@ -92,7 +92,7 @@ pub(super) fn execute<T: Number>(
     };
     let found = largest_eigenpairs(&search, start, multiply);
     drop(progress);
-    let Found { mut pairs, products, is_complete } = match found {
+    let LanczosResult { mut pairs, products, is_complete } = match found {
         Ok(found) => found,
         Err(Halt::Failed(error)) => return Err(error),
         Err(Halt::Stopped) => {
@@ -128,14 +128,14 @@ enum Halt {
     Failed(anyhow::Error),
 }
 
-/// What is looked for; tolerances depend on the precision.
-fn search(plan: &Plan, count: usize) -> Search {
+/// What is searched for; tolerances depend on the precision.
+fn search(plan: &BlockPlan, count: usize) -> Search {
     let size = plan.rows * plan.output.per_example(plan.outputs);
     Search { size, count, tolerance: 0.0, vectors: STEPS }
 }
 
 /// Bytes of the vectors that are held: the basis and the result, and that again as it is written.
-pub(super) fn basis_bytes(plan: &Plan, count: usize) -> u64 {
+pub(super) fn basis_bytes(plan: &BlockPlan, count: usize) -> u64 {
     let search = search(plan, count);
     let vectors = (search.room() + 2 * search.count()) as u64;
     (8 * search.size as u64).saturating_mul(vectors)

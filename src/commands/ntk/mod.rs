@@ -12,27 +12,27 @@ use widthwise::network::Network;
 use widthwise::ntk::BlockMaker;
 use widthwise::record::tiles::Fingerprint;
 use widthwise::signals::StopFlag;
-use widthwise_probes::ntk::{NtkOutput, Plan};
+use widthwise_probes::ntk::{BlockPlan, NtkOutput};
 use widthwise_tensors::Number;
 use widthwise_tensors::to_f64;
 
 use super::Exit;
 use super::budget::Budget;
-use super::inputs::{Examples, expected_bytes, read};
-use super::kernel::job::{End, Job};
-use super::kernel::outputs::{CSV_ENTRIES, Files, write_csv};
-use super::kernel::summary::{Made, Summary, print};
+use super::inputs::{FileExamples, expected_bytes, read};
+use super::kernel::job::{Job, JobEnd};
+use super::kernel::outputs::{CSV_ENTRIES, KernelFiles, write_csv};
+use super::kernel::summary::{KernelStatistics, Made, print};
 use super::kernel::{expect_prefix, print_memory, stopped, storage};
 use crate::cli::source::Source;
-use crate::cli::{NtkArguments, Precision};
+use crate::cli::{NtkArguments, StoragePrecision};
 use crate::terminal::console::Console;
 use source::{BlockSource, Side};
-use subject::Subject;
-use tiling::Tiling;
+use subject::UnsetNetwork;
+use tiling::NtkTiling;
 
-/// Bytes of inputs that do not matter beside the program itself.
+/// Bytes of inputs that do not matter besides the program itself.
 const SMALL: u64 = 8 << 20;
-/// Rows of weights that are looked at together.
+/// Rows of weights that are examined together.
 const ROWS: usize = 1024;
 
 /// Reads, computes, writes and prints what the kernel is like.
@@ -41,8 +41,8 @@ const ROWS: usize = 1024;
 /// A network, inputs or outputs that are refused, or a budget that is too small.
 pub(crate) fn execute(arguments: &NtkArguments, console: &Console) -> Result<Exit> {
     match arguments.precision {
-        Precision::F32 => compute::<f32>(arguments, console),
-        Precision::F64 => compute::<f64>(arguments, console),
+        StoragePrecision::F32 => compute::<f32>(arguments, console),
+        StoragePrecision::F64 => compute::<f64>(arguments, console),
     }
 }
 
@@ -65,7 +65,7 @@ fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exi
     let left = read(&arguments.inputs, right, data_dir, set, console)?;
     let right = right.map(|source| read(source, Some(&arguments.inputs), data_dir, set, console)).transpose()?;
     let examples: Vec<_> = sources.iter().copied().zip([&left].into_iter().chain(&right)).collect();
-    let subject = Subject::new(arguments, &examples)?;
+    let subject = UnsetNetwork::new(arguments, &examples)?;
     let outputs = subject.architecture().outputs()?;
     if let NtkOutput::Logit(logit) = output {
         ensure!(
@@ -75,7 +75,7 @@ fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exi
         );
     }
     let held = Bytes::of(8 * (left.values.len() + right.as_ref().map_or(0, |right| right.values.len())));
-    let plan = Plan { output, outputs, rows: left.rows, columns: right.as_ref().unwrap_or(&left).rows };
+    let plan = BlockPlan { output, outputs, rows: left.rows, columns: right.as_ref().unwrap_or(&left).rows };
     // Nothing large is made before it is known to fit, and a refusal names what does for all that follows.
     let budget = budget.for_whole(need::whole::<T>(arguments, &subject, &plan)?);
     let what = format!("a network of {} parameters", widthwise::need::parameters(subject.architecture()));
@@ -93,12 +93,12 @@ fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exi
     }
 
     let names = names(&network, arguments.per_layer);
-    let files = Files::new(&arguments.out, &names)?;
-    let tiling = Tiling::new(blocks, names.len(), storage(arguments.storage), budget, held);
+    let files = KernelFiles::new(&arguments.out, &names)?;
+    let tiling = NtkTiling::new(blocks, names.len(), storage(arguments.storage), budget, held);
     let fingerprint = fingerprint(arguments, &network, &left, right.as_ref());
     let target = tiling.target(&files, fingerprint, arguments.tile, arguments.restart)?;
     let mut job = Job::open(&target, tiling, console)?;
-    let End::Done { matrices, sums } = job.run(&stop)? else { return stopped(job.progress(), console) };
+    let JobEnd::Done { matrices, sums } = job.run(&stop)? else { return stopped(job.progress(), console) };
     drop(job);
 
     let with_csv = arguments.csv || matrices[0].rows() * matrices[0].columns() <= CSV_ENTRIES;
@@ -108,7 +108,7 @@ fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exi
         if with_csv {
             write_csv(&files.csv[index], file)?;
         }
-        let summary = Summary::new(&names[index], file, &sums[index], is_symmetric, budget.left(held))?;
+        let summary = KernelStatistics::new(&names[index], file, &sums[index], is_symmetric, budget.left(held))?;
         let csv = with_csv.then_some(files.csv[index].as_path());
         made.push(Made { summary, npy: &files.npy[index], csv, storage_error: None });
     }
@@ -117,7 +117,7 @@ fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exi
     Ok(Exit::Done)
 }
 
-fn side(examples: &Examples) -> Side<'_> {
+fn side(examples: &FileExamples) -> Side<'_> {
     Side { values: &examples.values, features: examples.columns }
 }
 
@@ -128,7 +128,12 @@ fn names(network: &Network, per_layer: bool) -> Vec<String> {
 }
 
 /// What is computed, so that nothing else is taken for it.
-fn fingerprint(arguments: &NtkArguments, network: &Network, left: &Examples, right: Option<&Examples>) -> Fingerprint {
+fn fingerprint(
+    arguments: &NtkArguments,
+    network: &Network,
+    left: &FileExamples,
+    right: Option<&FileExamples>,
+) -> Fingerprint {
     // Probes see parameters through what a network does with them; gains and rates are those of the architecture.
     let architecture = serde_json::to_vec(network.architecture()).unwrap_or_default();
     let weights = network.parameters.iter().flat_map(|parameters| {
@@ -150,6 +155,6 @@ fn fingerprint(arguments: &NtkArguments, network: &Network, left: &Examples, rig
     fingerprint
         .with("output", &format!("{:?}", arguments.output.0))
         .with("layers", if arguments.per_layer { "each" } else { "sum" })
-        .with("precision", if arguments.precision == Precision::F32 { "f32" } else { "f64" })
+        .with("precision", if arguments.precision == StoragePrecision::F32 { "f32" } else { "f64" })
         .with("storage", storage(arguments.storage).name())
 }

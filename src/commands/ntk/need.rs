@@ -1,11 +1,12 @@
 //! What the whole job needs at most, from sizes alone: so that a refusal names a budget that is enough.
 
 use widthwise::need;
-use widthwise_probes::ntk::Plan;
+use widthwise_probes::ntk::BlockPlan;
 use widthwise_tensors::Number;
-use widthwise_theory::{Architecture, TheoryError};
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::Architecture;
 
-use super::subject::Subject;
+use super::subject::UnsetNetwork;
 use super::{eigen, tiling};
 use crate::cli::NtkArguments;
 use crate::commands::budget::roomy;
@@ -16,7 +17,11 @@ use crate::commands::kernel::storage;
 ///
 /// # Errors
 /// Shapes that do not fit.
-pub(super) fn whole<T: Number>(arguments: &NtkArguments, subject: &Subject, plan: &Plan) -> Result<u64, TheoryError> {
+pub(super) fn whole<T: Number>(
+    arguments: &NtkArguments,
+    subject: &UnsetNetwork,
+    plan: &BlockPlan,
+) -> Result<u64, TheoryError> {
     let job = job::<T>(arguments, subject.architecture(), plan)?;
     let held = need::network(subject.architecture(), size_of::<T>())?.0.saturating_add(job);
     Ok(roomy(held.max(subject.bytes::<T>()?)))
@@ -29,7 +34,7 @@ pub(super) fn whole<T: Number>(arguments: &NtkArguments, subject: &Subject, plan
 pub(super) fn job<T: Number>(
     arguments: &NtkArguments,
     architecture: &Architecture,
-    plan: &Plan,
+    plan: &BlockPlan,
 ) -> Result<u64, TheoryError> {
     let number = size_of::<T>();
     let [block, work] =
@@ -59,8 +64,8 @@ pub(super) fn whole_of_outlines<T: Number>(arguments: &NtkArguments) -> Option<u
     let sources = || [&arguments.inputs].into_iter().chain(&arguments.right);
     let outlines = sources().map(outline).collect::<Option<Vec<_>>>()?;
     let named: Vec<_> = sources().zip(&outlines).collect();
-    let subject = Subject::new(arguments, &named).ok()?;
+    let subject = UnsetNetwork::new(arguments, &named).ok()?;
     let outputs = subject.architecture().outputs().ok()?;
     let [rows, columns] = [outlines.first()?, outlines.last()?].map(|outline| outline.rows);
-    whole::<T>(arguments, &subject, &Plan { output: arguments.output.0, outputs, rows, columns }).ok()
+    whole::<T>(arguments, &subject, &BlockPlan { output: arguments.output.0, outputs, rows, columns }).ok()
 }

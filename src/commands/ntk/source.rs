@@ -7,8 +7,8 @@ use std::rc::Rc;
 use anyhow::Result;
 use widthwise::network::{Batch, Network};
 use widthwise::ntk::BlockMaker;
-use widthwise::record::tiles::Storage;
-use widthwise_probes::ntk::{ExampleBlock, NtkOperator, Plan, block_kernel};
+use widthwise::record::tiles::StoredNumber;
+use widthwise_probes::ntk::{BlockPlan, ExampleBlock, NtkOperator, block_kernel};
 use widthwise_tensors::Number;
 
 /// Examples from which the memory of all is estimated.
@@ -33,7 +33,7 @@ impl Side<'_> {
 }
 
 /// Where a block is from: the rows or the columns, and its first example.
-type Key = (bool, usize);
+type BlockKey = (bool, usize);
 
 /// Makes blocks, and keeps as many as there is room for.
 pub(super) struct BlockSource<'a, T> {
@@ -42,14 +42,14 @@ pub(super) struct BlockSource<'a, T> {
     sides: [Side<'a>; 2],
     is_symmetric: bool,
     /// Blocks with the time of their last use.
-    kept: BTreeMap<Key, (u64, Rc<ExampleBlock<T>>)>,
+    kept: BTreeMap<BlockKey, (u64, Rc<ExampleBlock<T>>)>,
     time: u64,
-    /// Blocks that may be kept beside each other, at least two.
+    /// Blocks that may be kept at the same time, at least two.
     room: usize,
 }
 
 impl<'a, T: Number> BlockSource<'a, T> {
-    pub(super) fn new(network: &'a Network, plan: Plan, sides: [Side<'a>; 2], is_symmetric: bool) -> Self {
+    pub(super) fn new(network: &'a Network, plan: BlockPlan, sides: [Side<'a>; 2], is_symmetric: bool) -> Self {
         let maker = BlockMaker::new(network, plan);
         Self { maker, network, sides, is_symmetric, kept: BTreeMap::new(), time: 0, room: 2 }
     }
@@ -71,7 +71,7 @@ impl<'a, T: Number> BlockSource<'a, T> {
         [block, at_work]
     }
 
-    /// Numbers of an example that are pulled back at once beside those that stay.
+    /// Numbers of an example that are pulled back at once besides those that stay.
     fn pulled(&self) -> usize {
         let layers = self.network.weight_layers();
         let outputs = self.maker.plan().wanted().len();
@@ -92,7 +92,7 @@ impl<'a, T: Number> BlockSource<'a, T> {
 
     /// Whether the whole kernel may be zero without numbers being lost: different examples may have orthogonal gradients where
     /// the kernel of the first few with themselves is not zero as it is stored.
-    pub(super) fn may_vanish(&self, storage: Storage) -> bool {
+    pub(super) fn may_vanish(&self, storage: StoredNumber) -> bool {
         if self.is_symmetric {
             return false;
         }
@@ -109,7 +109,7 @@ impl<'a, T: Number> BlockSource<'a, T> {
         weights * self.plan().wanted().len()
     }
 
-    pub(super) fn plan(&self) -> &Plan {
+    pub(super) fn plan(&self) -> &BlockPlan {
         self.maker.plan()
     }
 
@@ -163,7 +163,7 @@ impl<'a, T: Number> BlockSource<'a, T> {
 
     /// The kept block whose next use is farthest away: rows that are done, or else what was used last, which comes again only
     /// with the next rows.
-    fn least(&self, rows: usize) -> Option<Key> {
+    fn least(&self, rows: usize) -> Option<BlockKey> {
         let done = self.kept.keys().find(|(is_column, start)| !is_column && *start < rows);
         let others = self.kept.iter().filter(|(key, _)| **key != (false, rows));
         done.or_else(|| others.max_by_key(|(_, (used, _))| *used).map(|(key, _)| key)).copied()

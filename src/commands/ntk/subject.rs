@@ -9,35 +9,36 @@ use widthwise::network::Network;
 use widthwise::record::checkpoint;
 use widthwise::record::weights::Weights;
 use widthwise_tensors::Number;
-use widthwise_theory::{Architecture, InputShape, TheoryError, UpdateRule};
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::{Architecture, InputShape, UpdateRule};
 
 use crate::cli::NtkArguments;
 use crate::cli::source::Source;
 use crate::commands::architecture::{architecture_with, shape_of};
-use crate::commands::inputs::Examples;
-use crate::commands::overrides::Reader;
+use crate::commands::inputs::FileExamples;
+use crate::commands::overrides::ConfigCommand;
 
 /// A network before its parameters are there.
-pub(super) struct Subject {
+pub(super) struct UnsetNetwork {
     architecture: Architecture,
     member: usize,
-    origin: Origin,
+    origin: ParameterOrigin,
 }
 
 /// Where parameters come from.
-enum Origin {
+enum ParameterOrigin {
     /// A file of so many bytes.
     File(PathBuf, u64),
     /// The stream of a seed.
     Seed(u64),
 }
 
-impl Subject {
+impl UnsetNetwork {
     /// Finds out which network it is.
     ///
     /// # Errors
     /// No network there, one that does not fit the examples, or options that belong to the other kind.
-    pub(super) fn new(arguments: &NtkArguments, examples: &[(&Source, &Examples)]) -> Result<Self> {
+    pub(super) fn new(arguments: &NtkArguments, examples: &[(&Source, &FileExamples)]) -> Result<Self> {
         let (path, member) = (&arguments.network, arguments.member);
         if path.is_dir() || path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors")) {
             ensure!(
@@ -52,16 +53,17 @@ impl Subject {
             let architecture = checkpoint::read_architecture(&file)?;
             expect_columns(architecture.input, examples)?;
             let bytes = std::fs::metadata(&file).map_or(0, |metadata| metadata.len());
-            return Ok(Self { architecture, member, origin: Origin::File(file, bytes) });
+            return Ok(Self { architecture, member, origin: ParameterOrigin::File(file, bytes) });
         }
         let sources = examples.iter().map(|(source, _)| *source).collect();
-        let reader = Reader::Network { command: "ntk", sources, draws: arguments.seed.is_none(), has_width: false };
+        let reader =
+            ConfigCommand::Network { command: "ntk", sources, draws: arguments.seed.is_none(), has_width: false };
         let (network, seed) = reader.network(path, &arguments.set)?;
         let shape = shape_of(arguments.shape, &network, examples)?;
         let (_, left) = examples[0];
         let outputs = arguments.outputs.or(left.targets.as_ref().map(|targets| targets.outputs)).unwrap_or(1);
         let architecture = architecture_with(&network, seed, shape, left, outputs)?;
-        Ok(Self { architecture, member, origin: Origin::Seed(arguments.seed.unwrap_or(seed)) })
+        Ok(Self { architecture, member, origin: ParameterOrigin::Seed(arguments.seed.unwrap_or(seed)) })
     }
 
     /// Its architecture.
@@ -76,12 +78,12 @@ impl Subject {
     pub(super) fn bytes<T: Number>(&self) -> Result<u64, TheoryError> {
         match &self.origin {
             // The file with a copy of its tensors; these and their numbers in f64; the numbers and the network, layer by layer.
-            Origin::File(_, bytes) => {
+            ParameterOrigin::File(_, bytes) => {
                 let numbers = need::parameters(&self.architecture).saturating_mul(8);
                 let made = numbers.saturating_add(need::drawing(&self.architecture, size_of::<T>())?.0);
                 Ok(made.max(bytes.saturating_add(numbers)).max(bytes.saturating_mul(2)))
             }
-            Origin::Seed(_) => Ok(need::drawing(&self.architecture, size_of::<T>())?.0),
+            ParameterOrigin::Seed(_) => Ok(need::drawing(&self.architecture, size_of::<T>())?.0),
         }
     }
 
@@ -91,11 +93,11 @@ impl Subject {
     /// Weights that are damaged.
     pub(super) fn network(self, dtype: DType) -> Result<Network> {
         match self.origin {
-            Origin::File(file, _) => {
+            ParameterOrigin::File(file, _) => {
                 let network = Weights::read(&file)?.network(UpdateRule::Linear, &Device::flex(), dtype);
                 network.with_context(|| file.display().to_string())
             }
-            Origin::Seed(seed) => {
+            ParameterOrigin::Seed(seed) => {
                 let rule = UpdateRule::Linear;
                 Ok(Network::new(&self.architecture, rule, seed, self.member, &Device::flex(), dtype)?)
             }
@@ -103,7 +105,7 @@ impl Subject {
     }
 }
 
-fn expect_columns(shape: InputShape, examples: &[(&Source, &Examples)]) -> Result<()> {
+fn expect_columns(shape: InputShape, examples: &[(&Source, &FileExamples)]) -> Result<()> {
     for (source, examples) in examples {
         let (found, features) = (examples.columns, shape.features());
         ensure!(found == features, "{source} has {found} columns, but the network reads {features}");

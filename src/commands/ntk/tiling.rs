@@ -4,27 +4,27 @@ use std::ops::Range;
 
 use anyhow::Result;
 use widthwise::memory::Bytes;
-use widthwise::record::tiles::{Block, Fingerprint, Grid, Storage, Target};
-use widthwise_probes::ntk::{NtkOutput, Plan, block_diagonal, block_kernel};
+use widthwise::record::tiles::{Fingerprint, Grid, MatrixTarget, StoredNumber, TileBlock};
+use widthwise_probes::ntk::{BlockPlan, NtkOutput, block_diagonal, block_kernel};
 use widthwise_tensors::Number;
 
 use super::source::BlockSource;
 use crate::commands::budget::Budget;
 use crate::commands::kernel::job::TileSource;
-use crate::commands::kernel::outputs::Files;
+use crate::commands::kernel::outputs::KernelFiles;
 
 /// Examples of a tile to choose from, best first.
 const SIZES: [usize; 14] = [1024, 768, 512, 384, 256, 192, 128, 96, 64, 32, 16, 8, 4, 2];
 /// Rows of a tile at most: a stop waits for its end.
 const MOST_ROWS: usize = 5120;
-/// Bytes that a thread needs beside the result: tiles that it works on and what products pack.
+/// Bytes that a thread needs besides the result: tiles that it works on and what products pack.
 const THREAD: usize = 12 << 20;
 
 /// Everything that tiles are made of.
-pub(super) struct Tiling<'a, T> {
+pub(super) struct NtkTiling<'a, T> {
     blocks: BlockSource<'a, T>,
     matrices: usize,
-    storage: Storage,
+    storage: StoredNumber,
     budget: Budget,
     /// Large arrays that are there already.
     held: Bytes,
@@ -35,11 +35,11 @@ pub(super) struct Tiling<'a, T> {
     inputs: &'a [f64],
 }
 
-impl<'a, T: Number> Tiling<'a, T> {
+impl<'a, T: Number> NtkTiling<'a, T> {
     pub(super) fn new(
         blocks: BlockSource<'a, T>,
         matrices: usize,
-        storage: Storage,
+        storage: StoredNumber,
         budget: Budget,
         held: Bytes,
     ) -> Self {
@@ -54,7 +54,7 @@ impl<'a, T: Number> Tiling<'a, T> {
         self.blocks.plan().output == NtkOutput::Diagonal
     }
 
-    /// Bytes at work on tiles of `examples` examples beside the blocks.
+    /// Bytes at work on tiles of `examples` examples besides the blocks.
     fn work(&self, examples: usize) -> usize {
         let tiles = tile_bytes(self.blocks.plan(), self.matrices, self.storage, examples);
         tiles as usize + examples * self.example[1]
@@ -81,11 +81,11 @@ impl<'a, T: Number> Tiling<'a, T> {
     /// A budget that is too small.
     pub(super) fn target(
         &self,
-        files: &Files,
+        files: &KernelFiles,
         fingerprint: Fingerprint,
         asked: Option<usize>,
         restart: bool,
-    ) -> Result<Target> {
+    ) -> Result<MatrixTarget> {
         let plan = *self.blocks.plan();
         let most = plan.rows.max(plan.columns);
         let room = self.budget.left(self.held);
@@ -100,7 +100,7 @@ impl<'a, T: Number> Tiling<'a, T> {
         } else {
             (plan.rows * own, plan.columns * own, examples * own)
         };
-        Ok(Target {
+        Ok(MatrixTarget {
             files: files.npy.clone(),
             journal: files.journal.clone(),
             grid: Grid { rows, columns, tile, is_symmetric: self.blocks.is_symmetric() && !self.is_diagonal() },
@@ -117,7 +117,7 @@ impl<'a, T: Number> Tiling<'a, T> {
 }
 
 /// Bytes of the numbers of tiles of `examples` examples, and of what threads need.
-pub(super) fn tile_bytes(plan: &Plan, matrices: usize, storage: Storage, examples: usize) -> u64 {
+pub(super) fn tile_bytes(plan: &BlockPlan, matrices: usize, storage: StoredNumber, examples: usize) -> u64 {
     let is_diagonal = plan.output == NtkOutput::Diagonal;
     let per_example = plan.output.per_example(plan.outputs);
     let rows = examples * per_example;
@@ -127,13 +127,13 @@ pub(super) fn tile_bytes(plan: &Plan, matrices: usize, storage: Storage, example
     (numbers + 2 * entries * storage.bytes() + rayon::current_num_threads() * THREAD) as u64
 }
 
-impl<T: Number> TileSource for Tiling<'_, T> {
+impl<T: Number> TileSource for NtkTiling<'_, T> {
     fn expect(&mut self, tile: usize) -> Result<()> {
         let examples = self.examples(tile);
         self.budget.expect(
             self.bytes(examples),
             self.held,
-            &format!("tiles of {examples} examples beside the inputs"),
+            &format!("tiles of {examples} examples besides the inputs"),
         )?;
         let block = (examples * self.example[0]).max(1) as u64;
         let room = self.budget.left(self.held).saturating_sub(self.work(examples) as u64);
@@ -154,7 +154,7 @@ impl<T: Number> TileSource for Tiling<'_, T> {
         if matrix + 1 == self.matrices { self.inputs } else { &[] }
     }
 
-    fn compute(&mut self, block: &Block, out: &mut [Vec<f64>]) -> Result<()> {
+    fn compute(&mut self, block: &TileBlock, out: &mut [Vec<f64>]) -> Result<()> {
         if self.is_diagonal() {
             let found = block_diagonal(&*self.blocks.block(false, block.rows.clone(), block.rows.start), out.len() > 1);
             for (out, found) in out.iter_mut().zip(found) {

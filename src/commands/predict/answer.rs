@@ -7,12 +7,12 @@ use serde::Serialize;
 /// Training or test examples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Half {
+pub(super) enum PredictedSplit {
     Train,
     Test,
 }
 
-impl Half {
+impl PredictedSplit {
     /// The word in tables.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -24,8 +24,8 @@ impl Half {
 
 /// Outputs on one half of the data at one time.
 #[derive(Debug, Clone)]
-pub(super) struct Outputs {
-    pub(super) half: Half,
+pub(super) struct PredictedOutputs {
+    pub(super) half: PredictedSplit,
     /// Flow time or steps, infinite for the limit; `None` for a posterior.
     pub(super) time: Option<f64>,
     /// `examples x outputs`.
@@ -36,10 +36,10 @@ pub(super) struct Outputs {
     pub(super) covariance: Option<Mat<f64>>,
 }
 
-impl Outputs {
+impl PredictedOutputs {
     /// With a covariance that all outputs share; `keep` says whether it is wanted whole.
     pub(super) fn with_covariance(
-        half: Half,
+        half: PredictedSplit,
         time: Option<f64>,
         mean: Mat<f64>,
         covariance: Mat<f64>,
@@ -100,7 +100,7 @@ impl Report {
 /// A prediction.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
-    pub(super) outputs: Vec<Outputs>,
+    pub(super) outputs: Vec<PredictedOutputs>,
     pub(super) report: Report,
 }
 
@@ -110,7 +110,7 @@ impl Answer {
     /// # Errors
     /// One sentence with the first example.
     pub(super) fn expect_finite(&self) -> Result<()> {
-        for Outputs { half, time, mean, .. } in &self.outputs {
+        for PredictedOutputs { half, time, mean, .. } in &self.outputs {
             let found = (0..mean.nrows())
                 .find_map(|i| (0..mean.ncols()).map(|j| mean[(i, j)]).find(|v| !v.is_finite()).zip(Some(i)));
             if let Some((value, example)) = found {

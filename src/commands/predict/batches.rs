@@ -3,9 +3,9 @@
 use anyhow::{Result, ensure};
 use faer::MatRef;
 use widthwise::training::batches::Batches;
-use widthwise_theory::{BatchLoss, LinearResponse, MinibatchTraining, Prediction, Spectrum};
+use widthwise_theory::dynamics::{BatchLoss, LinearResponse, MinibatchTraining, Prediction, Spectrum};
 
-use super::answer::{Answer, Half, Outputs, Report};
+use super::answer::{Answer, PredictedOutputs, PredictedSplit, Report};
 use super::dense::Whole;
 use super::question::{Time, rule};
 use crate::cli::PredictArguments;
@@ -46,11 +46,11 @@ pub(super) fn trained(
         }
         let mut push = |half, Prediction { mean, covariance }| {
             let time = Some(time.number());
-            outputs.push(Outputs::with_covariance(half, time, mean, covariance, arguments.covariance));
+            outputs.push(PredictedOutputs::with_covariance(half, time, mean, covariance, arguments.covariance));
         };
-        push(Half::Train, response.train_prediction(prior_train, targets)?);
+        push(PredictedSplit::Train, response.train_prediction(prior_train, targets)?);
         if cross.nrows() > 0 {
-            push(Half::Test, response.test_prediction(cross, prior_train, prior_cross, prior_test, targets)?);
+            push(PredictedSplit::Test, response.test_prediction(cross, prior_train, prior_cross, prior_test, targets)?);
         }
     }
     let spectrum = Spectrum::of(train)?;

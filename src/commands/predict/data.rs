@@ -6,18 +6,18 @@ use anyhow::{Result, bail, ensure};
 use faer::Mat;
 use widthwise_datasets::prepare;
 use widthwise_datasets::preprocessing;
-use widthwise_theory::InputShape;
+use widthwise_theory::architecture::InputShape;
 
 use crate::cli::source::Source;
-use crate::cli::{Loss, PredictArguments};
-use crate::commands::inputs::{Examples, Rows, Targets, read, read_file};
+use crate::cli::{PredictArguments, PredictLoss};
+use crate::commands::inputs::{FileExamples, FileTargets, RowMeaning, read, read_file};
 use crate::terminal::console::Console;
 
 /// One half of the data.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Half {
+pub(super) struct ExampleSet {
     /// `examples x features`, row-major.
-    pub(super) inputs: Examples,
+    pub(super) inputs: FileExamples,
     /// `examples x outputs`; always there for training.
     pub(super) targets: Option<Mat<f64>>,
     /// Classes, if it is about such; empty otherwise.
@@ -26,9 +26,9 @@ pub(super) struct Half {
 
 /// What a prediction is made from.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Data {
-    pub(super) train: Half,
-    pub(super) test: Option<Half>,
+pub(super) struct PredictionData {
+    pub(super) train: ExampleSet,
+    pub(super) test: Option<ExampleSet>,
     pub(super) outputs: usize,
 }
 
@@ -36,11 +36,11 @@ pub(super) struct Data {
 ///
 /// # Errors
 /// A source that is refused, targets that are missing or do not fit.
-pub(super) fn read_all(arguments: &PredictArguments, console: &Console) -> Result<Data> {
-    let half = |source: &Source, other: Option<&Source>, targets: Option<&Path>| -> Result<Half> {
+pub(super) fn read_all(arguments: &PredictArguments, console: &Console) -> Result<PredictionData> {
+    let half = |source: &Source, other: Option<&Source>, targets: Option<&Path>| -> Result<ExampleSet> {
         let mut inputs = read(source, other, arguments.data_dir.as_deref(), &arguments.set, console)?;
         let own = inputs.targets.take();
-        let file = targets.map(|path| read_file(path, Rows::Targets)).transpose()?;
+        let file = targets.map(|path| read_file(path, RowMeaning::Targets)).transpose()?;
         if let (Some(path), Some(file)) = (targets, &file) {
             expect_one_row_each(path, file, source, &inputs)?;
             file.remark(&path.display().to_string(), console);
@@ -49,7 +49,7 @@ pub(super) fn read_all(arguments: &PredictArguments, console: &Console) -> Resul
         let targets = given.or(own);
         let labels = targets.as_ref().map_or_else(Vec::new, |targets| targets.labels.clone());
         let targets = targets.map(|targets| matrix(&for_loss(targets, arguments.loss)));
-        Ok(Half { inputs, targets, labels })
+        Ok(ExampleSet { inputs, targets, labels })
     };
     let train = half(&arguments.train, arguments.test.as_ref(), arguments.targets.as_deref())?;
     let test =
@@ -63,16 +63,16 @@ pub(super) fn read_all(arguments: &PredictArguments, console: &Console) -> Resul
         ensure!(found == outputs, "test targets have {found} columns, training targets {outputs}; give as many");
     }
     check(targets, arguments.loss)?;
-    Ok(Data { outputs, train, test })
+    Ok(PredictionData { outputs, train, test })
 }
 
-fn matrix(targets: &Targets) -> Mat<f64> {
+fn matrix(targets: &FileTargets) -> Mat<f64> {
     let outputs = targets.outputs;
     Mat::from_fn(targets.values.len() / outputs, outputs, |i, o| targets.values[i * outputs + o])
 }
 
 /// As many rows of targets as there are examples.
-fn expect_one_row_each(path: &Path, targets: &Examples, source: &Source, inputs: &Examples) -> Result<()> {
+fn expect_one_row_each(path: &Path, targets: &FileExamples, source: &Source, inputs: &FileExamples) -> Result<()> {
     let (found, expected) = (targets.rows, inputs.rows);
     let hint = if found == expected + 1 && targets.starts_with_numbering {
         "; is the first row, 0, a header of column numbers (pandas writes it)? leave it out with to_csv(..., header=False)"
@@ -90,9 +90,9 @@ fn expect_one_row_each(path: &Path, targets: &Examples, source: &Source, inputs:
 }
 
 /// Rows of numbers, or with `classes` one class a row, which becomes a centred one-hot row.
-fn targets_of(path: &Path, file: Examples, classes: Option<usize>) -> Result<Targets> {
-    let Examples { values, rows, columns, .. } = file;
-    let Some(classes) = classes else { return Ok(Targets { values, outputs: columns, labels: Vec::new() }) };
+fn targets_of(path: &Path, file: FileExamples, classes: Option<usize>) -> Result<FileTargets> {
+    let FileExamples { values, rows, columns, .. } = file;
+    let Some(classes) = classes else { return Ok(FileTargets { values, outputs: columns, labels: Vec::new() }) };
     ensure!(columns == 1, "{} has {columns} columns, but --classes says that each row is one class", path.display());
     let mut labels = Vec::with_capacity(rows);
     for (row, value) in values.iter().enumerate() {
@@ -106,38 +106,38 @@ fn targets_of(path: &Path, file: Examples, classes: Option<usize>) -> Result<Tar
         );
         labels.push(*value as u8);
     }
-    let values = prepare::targets(&labels, classes, preprocessing::Targets::OneHotCentred);
-    Ok(Targets { values, outputs: classes, labels })
+    let values = prepare::targets(&labels, classes, preprocessing::TargetForm::OneHotCentred);
+    Ok(FileTargets { values, outputs: classes, labels })
 }
 
 /// Probabilities where the loss wants such and classes are known.
-fn for_loss(targets: Targets, loss: Loss) -> Targets {
+fn for_loss(targets: FileTargets, loss: PredictLoss) -> FileTargets {
     match loss {
-        Loss::CrossEntropy if !targets.labels.is_empty() && targets.outputs > 1 => {
-            let form = preprocessing::Targets::OneHot;
-            Targets { values: prepare::targets(&targets.labels, targets.outputs, form), ..targets }
+        PredictLoss::CrossEntropy if !targets.labels.is_empty() && targets.outputs > 1 => {
+            let form = preprocessing::TargetForm::OneHot;
+            FileTargets { values: prepare::targets(&targets.labels, targets.outputs, form), ..targets }
         }
-        Loss::Logistic if !targets.labels.is_empty() => {
+        PredictLoss::Logistic if !targets.labels.is_empty() => {
             // One output is +-1 by class, several are one-hot: either way the larger value is the class.
             let values = targets.values.iter().map(|value| f64::from(u8::from(*value > 0.0))).collect();
-            Targets { values, ..targets }
+            FileTargets { values, ..targets }
         }
         _ => targets,
     }
 }
 
-fn check(targets: &Mat<f64>, loss: Loss) -> Result<()> {
+fn check(targets: &Mat<f64>, loss: PredictLoss) -> Result<()> {
     let values = || targets.col_iter().flat_map(|column| column.iter().copied().collect::<Vec<_>>());
     let allowed = match loss {
-        Loss::CrossEntropy if targets.ncols() < 2 => bail!(
+        PredictLoss::CrossEntropy if targets.ncols() < 2 => bail!(
             "--loss cross-entropy needs at least 2 outputs, but targets have 1; use --loss logistic, or --classes N for a file \
              of classes"
         ),
-        Loss::CrossEntropy | Loss::Logistic => {
+        PredictLoss::CrossEntropy | PredictLoss::Logistic => {
             values().find(|value| !(0.0..=1.0).contains(value)).map(|v| (v, "0 to 1"))
         }
-        Loss::SquaredHinge => values().find(|value| value.abs() != 1.0).map(|v| (v, "-1 or 1")),
-        Loss::Mse | Loss::Huber => None,
+        PredictLoss::SquaredHinge => values().find(|value| value.abs() != 1.0).map(|v| (v, "-1 or 1")),
+        PredictLoss::Mse | PredictLoss::Huber => None,
     };
     match allowed {
         Some((found, range)) => bail!("a target is {found}, but --loss {} wants {range}", loss.name()),
@@ -146,17 +146,21 @@ fn check(targets: &Mat<f64>, loss: Loss) -> Result<()> {
 }
 
 /// Examples with shape, one after the other.
-pub(super) fn joined(train: &Examples, test: Option<&Examples>, shape: InputShape) -> widthwise_theory::Inputs {
+pub(super) fn joined(
+    train: &FileExamples,
+    test: Option<&FileExamples>,
+    shape: InputShape,
+) -> widthwise_theory::kernel::Inputs {
     let values = train.values.iter().chain(test.iter().flat_map(|test| &test.values)).copied().collect();
-    widthwise_theory::Inputs { values, shape }
+    widthwise_theory::kernel::Inputs { values, shape }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read_targets(path: &Path, classes: Option<usize>) -> Result<Targets> {
-        targets_of(path, read_file(path, Rows::Targets)?, classes)
+    fn read_targets(path: &Path, classes: Option<usize>) -> Result<FileTargets> {
+        targets_of(path, read_file(path, RowMeaning::Targets)?, classes)
     }
 
     #[test]
@@ -167,7 +171,7 @@ mod tests {
         let targets = read_targets(&path, Some(4)).unwrap();
         assert_eq!((targets.outputs, &*targets.labels), (4, &[0, 2, 1][..]));
         assert_eq!(targets.values[..4], [0.75, -0.25, -0.25, -0.25]);
-        let one_hot = matrix(&for_loss(targets, Loss::CrossEntropy));
+        let one_hot = matrix(&for_loss(targets, PredictLoss::CrossEntropy));
         assert_eq!((one_hot[(1, 2)], one_hot[(1, 0)]), (1.0, 0.0));
         for (text, words) in [("0\n4\n", "row 2 is 4"), ("0.5\n", "row 1 is 0.5"), ("1,2\n", "2 columns")] {
             std::fs::write(&path, text).unwrap();
@@ -180,10 +184,10 @@ mod tests {
     #[test]
     fn targets_that_a_loss_does_not_know_are_refused() {
         let half = Mat::from_fn(1, 2, |_, _| 0.5);
-        assert!(check(&half, Loss::CrossEntropy).is_ok() && check(&half, Loss::Mse).is_ok());
-        let message = check(&half, Loss::SquaredHinge).unwrap_err().to_string();
+        assert!(check(&half, PredictLoss::CrossEntropy).is_ok() && check(&half, PredictLoss::Mse).is_ok());
+        let message = check(&half, PredictLoss::SquaredHinge).unwrap_err().to_string();
         assert!(message.contains("a target is 0.5, but --loss squared-hinge wants -1 or 1"), "{message}");
-        let message = check(&Mat::from_fn(1, 1, |_, _| 0.5), Loss::CrossEntropy).unwrap_err().to_string();
+        let message = check(&Mat::from_fn(1, 1, |_, _| 0.5), PredictLoss::CrossEntropy).unwrap_err().to_string();
         assert!(message.contains("at least 2 outputs"), "{message}");
     }
 }

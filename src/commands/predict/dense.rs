@@ -7,13 +7,13 @@ use faer::{Mat, MatRef};
 use widthwise::config::NetworkConfig;
 use widthwise::entries::{Entries, UnfitKernel};
 use widthwise::prediction::initial_covariance;
-use widthwise_theory::{
-    InverseGamma, KernelDynamics, Kernels, Prediction, Regularization, gaussian_process_posterior, student_t_posterior,
-};
+use widthwise_theory::bayes::{InverseGamma, Regularization, gaussian_process_posterior, student_t_posterior};
+use widthwise_theory::dynamics::{KernelDynamics, Prediction};
+use widthwise_theory::kernel::Kernels;
 
-use super::answer::{Answer, Half, Outputs, Report};
+use super::answer::{Answer, PredictedOutputs, PredictedSplit, Report};
 use super::question::{Time, training};
-use crate::cli::{Method, PredictArguments};
+use crate::cli::{PredictArguments, PredictMethod};
 
 /// Kernels of all examples, training ones first.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl Whole<'_> {
 
     /// The covariance of outputs before training: readouts alone, and networks with a frozen random function, have that of the
     /// kernel that trains them. Centred networks start at zero.
-    pub(super) fn prior(&self, method: Method) -> Cow<'_, Mat<f64>> {
-        let covariance = if method == Method::Ntk { &self.kernels.nngp } else { self.of(method).0 };
+    pub(super) fn prior(&self, method: PredictMethod) -> Cow<'_, Mat<f64>> {
+        let covariance = if method == PredictMethod::Ntk { &self.kernels.nngp } else { self.of(method).0 };
         initial_covariance(self.network, covariance)
     }
 
@@ -41,7 +41,7 @@ impl Whole<'_> {
     ///
     /// # Errors
     /// One sentence.
-    pub(super) fn expect_kernels(&self, method: Method, inputs: &[f64]) -> Result<(), UnfitKernel> {
+    pub(super) fn expect_kernels(&self, method: PredictMethod, inputs: &[f64]) -> Result<(), UnfitKernel> {
         let (kernel, name) = self.of(method);
         Entries::of(kernel).expect_kernel(format_args!("the {name} kernel"), inputs)?;
         let (prior, name) = (Entries::of(&self.prior(method)), "the kernel of outputs before training");
@@ -50,23 +50,25 @@ impl Whole<'_> {
     }
 
     /// The kernel that a method is about, by name.
-    pub(super) fn of(&self, method: Method) -> (&Mat<f64>, &'static str) {
+    pub(super) fn of(&self, method: PredictMethod) -> (&Mat<f64>, &'static str) {
         match method {
-            Method::Nngp | Method::StudentT | Method::InfiniteDepth => (&self.kernels.nngp, "nngp"),
-            Method::Ntk | Method::NtkGp => (&self.kernels.ntk, "ntk"),
+            PredictMethod::Nngp | PredictMethod::StudentT | PredictMethod::InfiniteDepth => {
+                (&self.kernels.nngp, "nngp")
+            }
+            PredictMethod::Ntk | PredictMethod::NtkGp => (&self.kernels.ntk, "ntk"),
         }
     }
 }
 
-fn halves(prediction: Prediction, train: usize, keep: bool) -> Vec<Outputs> {
+fn halves(prediction: Prediction, train: usize, keep: bool) -> Vec<PredictedOutputs> {
     let all = prediction.mean.nrows();
     let part = |half, rows: std::ops::Range<usize>| {
         let mean = prediction.mean.subrows(rows.start, rows.len()).to_owned();
         let covariance = prediction.covariance.submatrix(rows.start, rows.start, rows.len(), rows.len()).to_owned();
-        Outputs::with_covariance(half, None, mean, covariance, keep)
+        PredictedOutputs::with_covariance(half, None, mean, covariance, keep)
     };
-    let test = (all > train).then(|| part(Half::Test, train..all));
-    [part(Half::Train, 0..train)].into_iter().chain(test).collect()
+    let test = (all > train).then(|| part(PredictedSplit::Test, train..all));
+    [part(PredictedSplit::Train, 0..train)].into_iter().chain(test).collect()
 }
 
 /// The posterior of a Gaussian or Student-t process, on training and test examples.
@@ -81,7 +83,7 @@ pub(super) fn posterior(whole: &Whole<'_>, targets: MatRef<'_, f64>, arguments: 
     let unsolvable = "the kernel is not positive definite: repeated examples, or too many for its rank; give a --noise, or a \
                       --jitter such as 1e-10 of its mean diagonal";
     let mut report = Report { solver: "direct", kernel: name, ..Report::default() };
-    let (prediction, spectrum) = if arguments.method == Method::StudentT {
+    let (prediction, spectrum) = if arguments.method == PredictMethod::StudentT {
         let prior = InverseGamma { shape: arguments.prior_shape, scale: arguments.prior_scale };
         let posterior = student_t_posterior(train, cross, kernel.as_ref(), targets, prior, regularization);
         let posterior = posterior.context(unsolvable)?;
@@ -130,11 +132,11 @@ pub(super) fn trained(
         let training = training(arguments, time);
         let mut push = |half, Prediction { mean, covariance }| {
             let time = Some(time.number());
-            outputs.push(Outputs::with_covariance(half, time, mean, covariance, arguments.covariance));
+            outputs.push(PredictedOutputs::with_covariance(half, time, mean, covariance, arguments.covariance));
         };
-        push(Half::Train, dynamics.train_prediction(targets, &training)?);
+        push(PredictedSplit::Train, dynamics.train_prediction(targets, &training)?);
         if has_test {
-            push(Half::Test, dynamics.test_prediction(targets, &training)?);
+            push(PredictedSplit::Test, dynamics.test_prediction(targets, &training)?);
         }
     }
     let spectrum = dynamics.spectrum();

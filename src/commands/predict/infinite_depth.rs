@@ -3,9 +3,10 @@
 use anyhow::{Result, ensure};
 use faer::{Mat, MatRef};
 use widthwise::config::{Family, NetworkConfig};
-use widthwise_theory::{InfiniteDepth, Inputs};
+use widthwise_theory::infinite_depth::InfiniteDepth;
+use widthwise_theory::kernel::Inputs;
 
-use super::answer::{Answer, Half, Outputs, Report};
+use super::answer::{Answer, PredictedOutputs, PredictedSplit, Report};
 
 /// Scores of every class; the network's activation alone decides, inputs are taken at length one.
 ///
@@ -46,10 +47,10 @@ pub(super) fn classify(
     });
     let (known, unknown) = unit.as_ref().split_at_row(train);
     let mut outputs = Vec::new();
-    for (half, part) in [(Half::Train, known), (Half::Test, unknown)] {
+    for (half, part) in [(PredictedSplit::Train, known), (PredictedSplit::Test, unknown)] {
         if part.nrows() > 0 {
             let mean = classifier.classify(known, targets, part)?;
-            outputs.push(Outputs { half, time: None, mean, variance: None, covariance: None });
+            outputs.push(PredictedOutputs { half, time: None, mean, variance: None, covariance: None });
         }
     }
     let report = Report { solver: "none", kernel: "infinite_depth", eigenvalues: "none", remarks, ..Report::default() };

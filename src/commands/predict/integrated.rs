@@ -3,15 +3,16 @@
 use anyhow::Result;
 use faer::{Mat, MatRef};
 use rand_distr::{Distribution, StandardNormal};
-use widthwise_theory::{
-    FlowSteps, GeneralLossProblem, OutputLoss, PriorSampler, Spectrum, TheoryError, descend_general_loss,
-    flow_general_loss, train_sampled_ensemble,
+use widthwise_theory::TheoryError;
+use widthwise_theory::dynamics::{
+    FlowSteps, GeneralLossProblem, OutputLoss, PriorSampler, Spectrum, descend_general_loss, flow_general_loss,
+    train_sampled_ensemble,
 };
 
-use super::answer::{Answer, Half, Outputs, Report};
+use super::answer::{Answer, PredictedOutputs, PredictedSplit, Report};
 use super::dense::Whole;
 use super::question::{Time, rule};
-use crate::cli::{Optimizer, PredictArguments};
+use crate::cli::{PredictArguments, PredictOptimizer};
 
 /// Allowed error of an output a step of the flow, absolute and relative.
 const FLOW: FlowSteps = FlowSteps::Adaptive { absolute: 1e-8, relative: 1e-8 };
@@ -38,7 +39,7 @@ pub(super) fn integrated(
     // One matrix a time: training examples above test examples.
     let train = |problem: &GeneralLossProblem<'_>| -> Result<(Vec<Mat<f64>>, u64), TheoryError> {
         let gradient = |outputs: MatRef<'_, f64>| loss.gradient(outputs, targets);
-        let (states, taken) = if arguments.optimizer == Optimizer::Flow {
+        let (states, taken) = if arguments.optimizer == PredictOptimizer::Flow {
             let flow = flow_general_loss(problem, &flow_times, FLOW, gradient)?;
             (flow.states, flow.accepted + flow.rejected)
         } else {
@@ -73,13 +74,13 @@ pub(super) fn integrated(
     };
     let mut outputs = Vec::new();
     for ((mean, variance), time) in found.into_iter().zip(times) {
-        for (half, start, count) in [(Half::Train, 0, n), (Half::Test, n, all - n)] {
+        for (half, start, count) in [(PredictedSplit::Train, 0, n), (PredictedSplit::Test, n, all - n)] {
             if count == 0 {
                 continue;
             }
             let rows = |matrix: &Mat<f64>| matrix.subrows(start, count).to_owned();
             let (mean, variance) = (rows(&mean), variance.as_ref().map(rows));
-            outputs.push(Outputs { half, time: Some(time.number()), mean, variance, covariance: None });
+            outputs.push(PredictedOutputs { half, time: Some(time.number()), mean, variance, covariance: None });
         }
     }
     let spectrum = Spectrum::of(kernel.submatrix(0, 0, n, n))?;

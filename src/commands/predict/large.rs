@@ -9,10 +9,12 @@ use faer::{Mat, MatMut, MatRef};
 use rayon::prelude::*;
 use widthwise::entries::Entries;
 use widthwise::memory::Bytes;
-use widthwise_theory::regression::{End, JitterSearch, KernelOperator, KernelStore, RegressionError, RidgeOptions};
+use widthwise_theory::regression::{
+    JitterSearch, KernelOperator, KernelStore, RegressionError, RidgeOptions, StopReason,
+};
 
-use super::answer::{Answer, Half, Outputs, Report};
-use crate::cli::{Method, PredictArguments};
+use super::answer::{Answer, PredictedOutputs, PredictedSplit, Report};
+use crate::cli::{PredictArguments, PredictMethod};
 use crate::commands::blocks::Blocks;
 use crate::commands::budget::Budget;
 use crate::terminal::console::Console;
@@ -130,7 +132,7 @@ pub(super) fn solve(
     };
     let solution = factored.solve(targets, &options, Some(&exact))?;
     let residual = solution.exact_residuals.iter().flatten().copied().fold(0.0, f64::max);
-    if solution.end != End::Converged {
+    if solution.end != StopReason::Converged {
         bail!(
             "conjugate gradients ended with a residual of {residual:.1e} after {} iterations ({:?}), but --tolerance is {:e}; give a \
              larger --noise or --ridge, or a larger --tolerance",
@@ -140,12 +142,12 @@ pub(super) fn solve(
         );
     }
     let mut found = Vec::new();
-    for (half, start, count) in [(Half::Train, 0, train), (Half::Test, train, all - train)] {
+    for (half, start, count) in [(PredictedSplit::Train, 0, train), (PredictedSplit::Test, train, all - train)] {
         if count > 0 {
             let mut mean = Mat::zeros(count, outputs);
             exact.product(start, solution.weights.as_ref(), mean.as_mut())?;
-            let time = (arguments.method == Method::Ntk || !arguments.times.is_empty()).then_some(f64::INFINITY);
-            found.push(Outputs { half, time, mean, variance: None, covariance: None });
+            let time = (arguments.method == PredictMethod::Ntk || !arguments.times.is_empty()).then_some(f64::INFINITY);
+            found.push(PredictedOutputs { half, time, mean, variance: None, covariance: None });
         }
     }
     let mut report = Report {

@@ -16,24 +16,25 @@ use anyhow::{Result, bail};
 use faer::Mat;
 use widthwise::config::NetworkConfig;
 use widthwise::memory::Bytes;
-use widthwise_theory::{Kernels, OutputLoss, TrainedLayers};
+use widthwise_theory::dynamics::OutputLoss;
+use widthwise_theory::kernel::{Kernels, TrainedLayers};
 
 use super::Exit;
 use super::architecture::{architecture, shape_of};
-use super::blocks::{Blocks, Wanted};
+use super::blocks::{Blocks, WantedKernels};
 use super::budget::Budget;
 use super::inputs::expected_bytes;
 use super::kernel::print_memory;
-use super::overrides::Reader;
+use super::overrides::ConfigCommand;
 use crate::cli::source::Source;
-use crate::cli::{Loss, Method, PredictArguments, Solver};
+use crate::cli::{PredictArguments, PredictLoss, PredictMethod, Solver};
 use crate::terminal::console::Console;
 use answer::Answer;
-use data::Data;
+use data::PredictionData;
 use dense::Whole;
 use need::Counts;
-use outputs::{Files, half};
-use question::{Way, expect_centred, iterative, way};
+use outputs::{PredictionFiles, half};
+use question::{Computation, computation, expect_centred, iterative};
 use score::Score;
 
 /// Training examples up to which everything is computed in memory and double precision, unless told otherwise.
@@ -47,17 +48,18 @@ const ROWS_AT_ONCE: usize = 256;
 /// # Errors
 /// Arguments that do not go together, data that are refused, a system that cannot be solved as asked.
 pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result<Exit> {
-    let way = way(arguments)?;
-    let files = Files::new(&arguments.out)?;
+    let computation = computation(arguments)?;
+    let files = PredictionFiles::new(&arguments.out)?;
     let budget = Budget::new(arguments.memory);
     let sources: Vec<&Source> = [&arguments.train].into_iter().chain(&arguments.test).collect();
-    let reader = Reader::Network { command: "predict", sources: sources.clone(), draws: false, has_width: false };
+    let reader =
+        ConfigCommand::Network { command: "predict", sources: sources.clone(), draws: false, has_width: false };
     let (network, seed) = reader.network(&arguments.architecture, &arguments.set)?;
-    expect_centred(&way, arguments, &network)?;
+    expect_centred(&computation, arguments, &network)?;
     let data_dir = arguments.data_dir.as_deref();
     let expected = sources.iter().fold(0, |sum: u64, source| sum.saturating_add(expected_bytes(source, data_dir)));
     let expected = need::reading(arguments, expected);
-    let needed = need::whole_of_outlines(arguments, &way, (&network, seed), expected).unwrap_or_default();
+    let needed = need::whole_of_outlines(arguments, &computation, (&network, seed), expected).unwrap_or_default();
     budget.for_whole(needed).expect(expected, Bytes(0), "the examples")?;
     let data = data::read_all(arguments, console)?;
     let test = data.test.as_ref().map(|test| &test.inputs);
@@ -69,19 +71,19 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
     let (train, all) = (data.train.inputs.rows, inputs.examples());
     let Some(targets) = data.train.targets.as_ref().map(Mat::as_ref) else { bail!("no training targets") };
 
-    let mut answer = if way == Way::InfiniteDepth {
+    let mut answer = if computation == Computation::InfiniteDepth {
         infinite_depth::classify(&network, &inputs, train, targets)?
     } else {
         let architecture = architecture(&network, seed, shape, &data.train.inputs)?;
         let counts = Counts { train, all, outputs: data.outputs };
-        let needed = need::whole(arguments, &way, &architecture, &inputs, counts)?;
+        let needed = need::whole(arguments, &computation, &architecture, &inputs, counts)?;
         let what = format!("{all} examples of {} numbers", shape.features());
         budget.for_whole(needed).expect(need::prepared(&architecture, &inputs, all)?, held, &what)?;
         let blocks = Blocks::new(&architecture, TrainedLayers::All, &inputs, None)?;
-        let dense_bytes = dense_bytes(&way, arguments, train, all, data.outputs);
-        match solver(arguments, &way, train, dense_bytes <= budget.left(held))? {
+        let dense_bytes = dense_bytes(&computation, arguments, train, all, data.outputs);
+        match solver(arguments, &computation, train, dense_bytes <= budget.left(held))? {
             Some(diagonal) => {
-                let name = if arguments.method == Method::Nngp { "nngp" } else { "ntk" };
+                let name = if arguments.method == PredictMethod::Nngp { "nngp" } else { "ntk" };
                 large::solve(&blocks, name, targets, diagonal, arguments, (budget, held, &inputs.values), console)?
             }
             None => {
@@ -89,11 +91,15 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
                 console.note(format_args!("computing {all} x {all} kernels"));
                 let whole = whole(&blocks, train, &network)?;
                 whole.expect_kernels(arguments.method, &inputs.values)?;
-                match &way {
-                    Way::Posterior | Way::InfiniteDepth => dense::posterior(&whole, targets, arguments)?,
-                    Way::Trained(times) => dense::trained(&whole, targets, times, arguments)?,
-                    Way::Batches(times, size) => batches::trained(&whole, targets, times, *size, arguments)?,
-                    Way::Integrated(times, loss) => integrated::integrated(&whole, targets, times, *loss, arguments)?,
+                match &computation {
+                    Computation::Posterior | Computation::InfiniteDepth => {
+                        dense::posterior(&whole, targets, arguments)?
+                    }
+                    Computation::Trained(times) => dense::trained(&whole, targets, times, arguments)?,
+                    Computation::Batches(times, size) => batches::trained(&whole, targets, times, *size, arguments)?,
+                    Computation::Integrated(times, loss) => {
+                        integrated::integrated(&whole, targets, times, *loss, arguments)?
+                    }
                 }
             }
         }
@@ -108,14 +114,20 @@ pub(crate) fn execute(arguments: &PredictArguments, console: &Console) -> Result
 }
 
 /// Bytes at work at once when everything is in memory: numbers of matrices as measured, and a little more.
-fn dense_bytes(way: &Way, arguments: &PredictArguments, train: usize, all: usize, outputs: usize) -> u64 {
+fn dense_bytes(
+    computation: &Computation,
+    arguments: &PredictArguments,
+    train: usize,
+    all: usize,
+    outputs: usize,
+) -> u64 {
     let [n, t, whole] = [train, all - train, all].map(|size| size as u64);
     let one_time = n * n + t * t;
-    let (matrices, times) = match way {
-        Way::Posterior | Way::InfiniteDepth => (9 * whole * whole, 1),
-        Way::Trained(times) => (2 * whole * whole + 12 * n * n + 9 * t * t + 4 * n * t, times.len()),
-        Way::Batches(times, _) => (2 * whole * whole + 19 * n * n + 9 * t * t + 4 * n * t, times.len()),
-        Way::Integrated(times, _) => (9 * whole * whole, times.len()),
+    let (matrices, times) = match computation {
+        Computation::Posterior | Computation::InfiniteDepth => (9 * whole * whole, 1),
+        Computation::Trained(times) => (2 * whole * whole + 12 * n * n + 9 * t * t + 4 * n * t, times.len()),
+        Computation::Batches(times, _) => (2 * whole * whole + 19 * n * n + 9 * t * t + 4 * n * t, times.len()),
+        Computation::Integrated(times, _) => (9 * whole * whole, times.len()),
     };
     let times = times as u64;
     let kept = if arguments.covariance { times * one_time } else { 0 };
@@ -124,8 +136,8 @@ fn dense_bytes(way: &Way, arguments: &PredictArguments, train: usize, all: usize
 }
 
 /// What to add to the diagonal for the large-N solver, or `None` for the direct one.
-fn solver(arguments: &PredictArguments, way: &Way, train: usize, fits: bool) -> Result<Option<f64>> {
-    let large = iterative(way, arguments);
+fn solver(arguments: &PredictArguments, computation: &Computation, train: usize, fits: bool) -> Result<Option<f64>> {
+    let large = iterative(computation, arguments);
     match (arguments.solver, large) {
         (Solver::Direct, _) => Ok(None),
         (Solver::Cg, large) => large.map(Some).map_err(anyhow::Error::msg),
@@ -144,7 +156,7 @@ fn whole<'a>(blocks: &Blocks<'_>, train: usize, network: &'a NetworkConfig) -> R
             if columns.is_empty() {
                 continue;
             }
-            blocks.compute(rows.clone(), columns.clone(), Wanted::BOTH, &mut out)?;
+            blocks.compute(rows.clone(), columns.clone(), WantedKernels::BOTH, &mut out)?;
             for (kernel, values) in [&mut kernels.nngp, &mut kernels.ntk].into_iter().zip(&out) {
                 for (at, value) in values.iter().enumerate() {
                     let (i, j) = (rows.start + at / columns.len(), columns.start + at % columns.len());
@@ -157,8 +169,8 @@ fn whole<'a>(blocks: &Blocks<'_>, train: usize, network: &'a NetworkConfig) -> R
     Ok(Whole { kernels, train, network })
 }
 
-fn scores(answer: &Answer, data: &Data, loss: Loss) -> Vec<Score> {
-    let middle = if loss == Loss::Logistic { 0.0 } else { middle(data) };
+fn scores(answer: &Answer, data: &PredictionData, loss: PredictLoss) -> Vec<Score> {
+    let middle = if loss == PredictLoss::Logistic { 0.0 } else { middle(data) };
     let loss = loss.integrated().unwrap_or(OutputLoss::Squared);
     let score = |outputs| {
         let half = half(data, outputs);
@@ -169,7 +181,7 @@ fn scores(answer: &Answer, data: &Data, loss: Loss) -> Vec<Score> {
 }
 
 /// Between the two values of a single output.
-fn middle(data: &Data) -> f64 {
+fn middle(data: &PredictionData) -> f64 {
     let targets = data.train.targets.as_ref();
     let values = || targets.into_iter().flat_map(|targets| targets.col(0).iter().copied().collect::<Vec<_>>());
     let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));

@@ -2,16 +2,17 @@
 
 use anyhow::Result;
 use widthwise::config::NetworkConfig;
-use widthwise_theory::{Architecture, Inputs, TrainedLayers};
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::kernel::{Inputs, TrainedLayers};
 
-use super::question::{Way, iterative};
+use super::question::{Computation, iterative};
 use super::{dense_bytes, large};
 use crate::cli::source::Source;
 use crate::cli::{PredictArguments, Solver};
 use crate::commands::architecture::{architecture, shape_of};
 use crate::commands::blocks::Blocks;
 use crate::commands::budget::roomy;
-use crate::commands::inputs::{Examples, expected_file_bytes, file_size, outline};
+use crate::commands::inputs::{FileExamples, expected_file_bytes, file_size, outline};
 use crate::commands::kernel::need::stand_in;
 
 /// Examples that stand for all of their size.
@@ -40,7 +41,7 @@ pub(super) fn prepared(architecture: &Architecture, inputs: &Inputs, examples: u
 /// As [`prepared`].
 pub(super) fn whole(
     arguments: &PredictArguments,
-    way: &Way,
+    computation: &Computation,
     architecture: &Architecture,
     inputs: &Inputs,
     counts: Counts,
@@ -49,9 +50,9 @@ pub(super) fn whole(
     let few = inputs.examples().min(SAMPLE);
     let few = Inputs::new(inputs.values[..few * inputs.shape.features()].to_vec(), inputs.shape)?;
     let blocks = Blocks::new(architecture, TrainedLayers::All, &few, None)?;
-    let dense = dense_bytes(way, arguments, train, all, outputs);
+    let dense = dense_bytes(computation, arguments, train, all, outputs);
     let iterated = large::bytes(&blocks, train, all, outputs);
-    let solved = match (arguments.solver, iterative(way, arguments)) {
+    let solved = match (arguments.solver, iterative(computation, arguments)) {
         (Solver::Direct, _) | (_, Err(_)) => dense,
         (Solver::Cg, Ok(_)) => iterated,
         (Solver::Auto, Ok(_)) => iterated.min(dense),
@@ -69,20 +70,20 @@ pub(super) fn reading(arguments: &PredictArguments, inputs: u64) -> u64 {
 /// As [`whole`], with `reading` bytes of examples and before they are read; nothing where their sizes do not tell.
 pub(super) fn whole_of_outlines(
     arguments: &PredictArguments,
-    way: &Way,
+    computation: &Computation,
     (network, seed): (&NetworkConfig, u64),
     reading: u64,
 ) -> Option<u64> {
     let sources = || [&arguments.train].into_iter().chain(&arguments.test);
     let outlines = sources().map(outline).collect::<Option<Vec<_>>>()?;
-    let named: Vec<(&Source, &Examples)> = sources().zip(&outlines).collect();
+    let named: Vec<(&Source, &FileExamples)> = sources().zip(&outlines).collect();
     let shape = shape_of(arguments.shape, network, &named).ok()?;
     let train = outlines.first()?;
     let of_file = arguments.targets.as_deref().and_then(file_size).map(|[_, columns]| columns);
     let outputs = arguments.classes.or(of_file).or(train.targets.as_ref().map(|targets| targets.outputs))?;
     let counts = Counts { train: train.rows, all: outlines.iter().map(|outline| outline.rows).sum(), outputs };
-    let sample = Examples { values: stand_in(SAMPLE * shape.features()), rows: SAMPLE, ..train.clone() };
+    let sample = FileExamples { values: stand_in(SAMPLE * shape.features()), rows: SAMPLE, ..train.clone() };
     let architecture = architecture(network, seed, shape, &sample).ok()?;
     let inputs = Inputs::new(sample.values, shape).ok()?;
-    Some(reading.saturating_add(whole(arguments, way, &architecture, &inputs, counts).ok()?))
+    Some(reading.saturating_add(whole(arguments, computation, &architecture, &inputs, counts).ok()?))
 }

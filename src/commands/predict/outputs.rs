@@ -7,8 +7,8 @@ use anyhow::Result;
 use serde::Serialize;
 use widthwise::record::{atomic, npy};
 
-use super::answer::{Answer, Outputs, Report};
-use super::data::{Data, Half as HalfData};
+use super::answer::{Answer, PredictedOutputs, Report};
+use super::data::{ExampleSet, PredictionData};
 use super::score::Score;
 use crate::cli::PredictArguments;
 use crate::commands::kernel::{expect_prefix, with_ending};
@@ -21,13 +21,13 @@ const HEADER: &str = "split,example,output,time,mean,variance,target";
 
 /// Where everything goes.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct PredictionFiles {
     predictions: PathBuf,
     summary: PathBuf,
     prefix: PathBuf,
 }
 
-impl Files {
+impl PredictionFiles {
     /// Tries the places out.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl Files {
         Ok(files)
     }
 
-    fn covariance(&self, outputs: &Outputs) -> PathBuf {
+    fn covariance(&self, outputs: &PredictedOutputs) -> PathBuf {
         let time = match outputs.time {
             None => String::new(),
             Some(time) => format!(".{time}"),
@@ -55,7 +55,7 @@ impl Files {
 
 /// All of the summary file.
 #[derive(Debug, Serialize)]
-struct Summary<'a> {
+struct PredictionSummary<'a> {
     method: &'a str,
     optimizer: Option<&'a str>,
     learning_rate: Option<f64>,
@@ -81,7 +81,7 @@ struct ScoreLine<'a> {
 struct SummaryLine<'a> {
     event: &'static str,
     #[serde(flatten)]
-    summary: &'a Summary<'a>,
+    summary: &'a PredictionSummary<'a>,
     predictions: &'a Path,
 }
 
@@ -90,9 +90,9 @@ struct SummaryLine<'a> {
 /// # Errors
 /// A failure to write.
 pub(super) fn write(
-    files: &Files,
+    files: &PredictionFiles,
     answer: &Answer,
-    data: &Data,
+    data: &PredictionData,
     scores: &[Score],
     arguments: &PredictArguments,
     console: &Console,
@@ -107,7 +107,7 @@ pub(super) fn write(
         }
     }
     let has_times = answer.outputs.iter().any(|outputs| outputs.time.is_some());
-    let summary = Summary {
+    let summary = PredictionSummary {
         method: arguments.method.name(),
         optimizer: has_times.then(|| arguments.optimizer.name()),
         learning_rate: arguments.learning_rate,
@@ -127,14 +127,14 @@ pub(super) fn write(
 }
 
 /// The half of the data that `outputs` are of.
-pub(super) fn half<'a>(data: &'a Data, outputs: &Outputs) -> Option<&'a HalfData> {
+pub(super) fn half<'a>(data: &'a PredictionData, outputs: &PredictedOutputs) -> Option<&'a ExampleSet> {
     match outputs.half {
-        super::answer::Half::Train => Some(&data.train),
-        super::answer::Half::Test => data.test.as_ref(),
+        super::answer::PredictedSplit::Train => Some(&data.train),
+        super::answer::PredictedSplit::Test => data.test.as_ref(),
     }
 }
 
-fn write_predictions(path: &Path, answer: &Answer, data: &Data) -> Result<()> {
+fn write_predictions(path: &Path, answer: &Answer, data: &PredictionData) -> Result<()> {
     Ok(atomic::write_with(path, |out| {
         let mut out = BufWriter::new(out);
         writeln!(out, "{HEADER}")?;
@@ -155,7 +155,7 @@ fn write_predictions(path: &Path, answer: &Answer, data: &Data) -> Result<()> {
     })?)
 }
 
-fn print(summary: &Summary<'_>, answer: &Answer, files: &Files, console: &Console) -> Result<()> {
+fn print(summary: &PredictionSummary<'_>, answer: &Answer, files: &PredictionFiles, console: &Console) -> Result<()> {
     let heading = ["split", "time", "accuracy", "mse", "loss", "mean_variance", "expected_half_sum"];
     let mut rows = vec![heading.map(str::to_owned)];
     for (score, outputs) in summary.scores.iter().zip(&answer.outputs) {

@@ -2,9 +2,9 @@
 
 use anyhow::{Result, bail, ensure};
 use widthwise::config::NetworkConfig;
-use widthwise_theory::{OutputLoss, StepRule, Training};
+use widthwise_theory::dynamics::{OutputLoss, StepRule, Training};
 
-use crate::cli::{Loss, Method, Optimizer, PredictArguments};
+use crate::cli::{PredictArguments, PredictLoss, PredictMethod, PredictOptimizer};
 
 /// A time of training.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +36,7 @@ impl std::fmt::Display for Time {
 
 /// How the numbers are found.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Way {
+pub(super) enum Computation {
     /// A posterior: no training, or training forever.
     Posterior,
     /// Training with squared loss, in closed form.
@@ -53,24 +53,24 @@ pub(super) enum Way {
 ///
 /// # Errors
 /// One sentence: what does not go together, and what to do.
-pub(super) fn way(arguments: &PredictArguments) -> Result<Way> {
+pub(super) fn computation(arguments: &PredictArguments) -> Result<Computation> {
     let method = arguments.method;
     let name = method.name();
-    let is_trained = method == Method::Ntk || !arguments.times.is_empty() || arguments.loss != Loss::Mse;
+    let is_trained = method == PredictMethod::Ntk || !arguments.times.is_empty() || arguments.loss != PredictLoss::Mse;
     let mut times: Vec<f64> = arguments.times.clone();
     times.sort_by(f64::total_cmp);
     times.dedup();
     let times: Vec<Time> =
         times.into_iter().map(|time| if time.is_finite() { Time::At(time) } else { Time::Infinite }).collect();
-    if matches!(method, Method::StudentT | Method::InfiniteDepth) {
+    if matches!(method, PredictMethod::StudentT | PredictMethod::InfiniteDepth) {
         ensure!(
             !is_trained,
             "--method {name} knows no training; leave --times and --loss out, or use --method nngp, ntk or ntkgp"
         );
-        if method == Method::InfiniteDepth {
+        if method == PredictMethod::InfiniteDepth {
             let given = arguments.noise > 0.0 || arguments.ridge > 0.0 || arguments.jitter > 0.0;
             ensure!(!given, "--method {name} solves no system; leave --noise, --ridge and --jitter out");
-            return Ok(Way::InfiniteDepth);
+            return Ok(Computation::InfiniteDepth);
         }
     }
     if !is_trained {
@@ -79,13 +79,13 @@ pub(super) fn way(arguments: &PredictArguments) -> Result<Way> {
             "--ridge belongs to training; a posterior has --noise (a variance of the targets), which enters in the same place"
         );
         ensure!(
-            arguments.optimizer == Optimizer::Flow && arguments.learning_rate.is_none(),
+            arguments.optimizer == PredictOptimizer::Flow && arguments.learning_rate.is_none(),
             "--method {name} without --times is a posterior and has no optimizer; add --times, for instance --times 10,inf"
         );
-        return Ok(Way::Posterior);
+        return Ok(Computation::Posterior);
     }
     let times = if times.is_empty() { vec![Time::Infinite] } else { times };
-    if arguments.optimizer != Optimizer::Flow {
+    if arguments.optimizer != PredictOptimizer::Flow {
         let optimizer = arguments.optimizer.name();
         ensure!(
             arguments.learning_rate.is_some(),
@@ -99,7 +99,7 @@ pub(super) fn way(arguments: &PredictArguments) -> Result<Way> {
     }
     if let Some(size) = arguments.batch_size {
         let is_known = arguments.optimizer.is_discrete()
-            && arguments.loss == Loss::Mse
+            && arguments.loss == PredictLoss::Mse
             && arguments.noise == 0.0
             && !times.contains(&Time::Infinite);
         ensure!(
@@ -107,9 +107,9 @@ pub(super) fn way(arguments: &PredictArguments) -> Result<Way> {
             "--batch-size is known for --loss mse, a discrete --optimizer, finite --times and no --noise, for instance --optimizer \
              gradient-descent --learning-rate 1e-3 --times 100"
         );
-        return Ok(Way::Batches(times, size));
+        return Ok(Computation::Batches(times, size));
     }
-    let Some(loss) = arguments.loss.integrated() else { return Ok(Way::Trained(times)) };
+    let Some(loss) = arguments.loss.integrated() else { return Ok(Computation::Trained(times)) };
     ensure!(
         !times.contains(&Time::Infinite),
         "--loss {} has no closed form at infinite time; give finite --times, for instance --times 10,100",
@@ -124,7 +124,7 @@ pub(super) fn way(arguments: &PredictArguments) -> Result<Way> {
         "--members {}: variances and their errors need at least 4 members, or 0 for one network that starts at zero",
         arguments.members
     );
-    Ok(Way::Integrated(times, loss))
+    Ok(Computation::Integrated(times, loss))
 }
 
 /// Refuses what a centred network, `f - f_0`, leaves no room for: it starts at zero, so that it is no draw of a random function and all
@@ -132,17 +132,28 @@ pub(super) fn way(arguments: &PredictArguments) -> Result<Way> {
 ///
 /// # Errors
 /// One sentence: what does not go together, and what to do.
-pub(super) fn expect_centred(way: &Way, arguments: &PredictArguments, network: &NetworkConfig) -> Result<()> {
-    let what = match way {
+pub(super) fn expect_centred(
+    computation: &Computation,
+    arguments: &PredictArguments,
+    network: &NetworkConfig,
+) -> Result<()> {
+    let what = match computation {
         _ if !network.centred => return Ok(()),
-        Way::Posterior => format!("--method {} without --times conditions a random function", arguments.method.name()),
-        Way::Integrated(..) if arguments.members > 0 => {
+        Computation::Posterior => {
+            format!("--method {} without --times conditions a random function", arguments.method.name())
+        }
+        Computation::Integrated(..) if arguments.members > 0 => {
             format!("--members {} draws initial outputs", arguments.members)
         }
-        Way::Trained(_) | Way::Batches(..) | Way::Integrated(..) if arguments.method == Method::NtkGp => {
+        Computation::Trained(_) | Computation::Batches(..) | Computation::Integrated(..)
+            if arguments.method == PredictMethod::NtkGp =>
+        {
             "--method ntkgp adds a frozen random function to every network".to_owned()
         }
-        Way::Trained(_) | Way::Batches(..) | Way::Integrated(..) | Way::InfiniteDepth => return Ok(()),
+        Computation::Trained(_)
+        | Computation::Batches(..)
+        | Computation::Integrated(..)
+        | Computation::InfiniteDepth => return Ok(()),
     };
     bail!(
         "{what}, but network.centred = true: outputs f - f_0 are zero before training; use --method ntk without --members, or \
@@ -151,10 +162,10 @@ pub(super) fn expect_centred(way: &Way, arguments: &PredictArguments, network: &
 }
 
 /// What the large-N solver adds to the diagonal for this question, or why it does not know it.
-pub(super) fn iterative(way: &Way, arguments: &PredictArguments) -> Result<f64, String> {
-    match way {
-        Way::Posterior if arguments.method != Method::StudentT => Ok(arguments.noise),
-        Way::Trained(times) if times == &[Time::Infinite] && arguments.optimizer == Optimizer::Flow => {
+pub(super) fn iterative(computation: &Computation, arguments: &PredictArguments) -> Result<f64, String> {
+    match computation {
+        Computation::Posterior if arguments.method != PredictMethod::StudentT => Ok(arguments.noise),
+        Computation::Trained(times) if times == &[Time::Infinite] && arguments.optimizer == PredictOptimizer::Flow => {
             Ok(arguments.ridge)
         }
         _ => Err(
@@ -173,19 +184,19 @@ pub(super) fn training(arguments: &PredictArguments, time: Time) -> Training {
         Time::Infinite => Training::FOREVER,
     };
     match arguments.optimizer {
-        Optimizer::Flow => Training::Flow { flow_time: learning_rate * time.number() },
-        Optimizer::GradientDescent => Training::GradientDescent { learning_rate, steps },
-        Optimizer::Momentum => Training::Momentum { learning_rate, beta: arguments.beta, steps },
-        Optimizer::Nesterov => Training::Nesterov { learning_rate, beta: arguments.beta, steps },
+        PredictOptimizer::Flow => Training::Flow { flow_time: learning_rate * time.number() },
+        PredictOptimizer::GradientDescent => Training::GradientDescent { learning_rate, steps },
+        PredictOptimizer::Momentum => Training::Momentum { learning_rate, beta: arguments.beta, steps },
+        PredictOptimizer::Nesterov => Training::Nesterov { learning_rate, beta: arguments.beta, steps },
     }
 }
 
 /// The rule of a step; gradient descent for the flow, which has none.
 pub(super) fn rule(arguments: &PredictArguments) -> StepRule {
     match arguments.optimizer {
-        Optimizer::Flow | Optimizer::GradientDescent => StepRule::GradientDescent,
-        Optimizer::Momentum => StepRule::Momentum { beta: arguments.beta },
-        Optimizer::Nesterov => StepRule::Nesterov { beta: arguments.beta },
+        PredictOptimizer::Flow | PredictOptimizer::GradientDescent => StepRule::GradientDescent,
+        PredictOptimizer::Momentum => StepRule::Momentum { beta: arguments.beta },
+        PredictOptimizer::Nesterov => StepRule::Nesterov { beta: arguments.beta },
     }
 }
 
@@ -196,25 +207,28 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
 
-    fn ask(rest: &str) -> Result<Way, String> {
+    fn ask(rest: &str) -> Result<Computation, String> {
         let line = format!("widthwise predict net.toml --train x.csv --targets y.csv --out p {rest}");
         let cli = Cli::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?;
         let Command::Predict(arguments) = cli.command else { return Err("another command".to_owned()) };
-        way(&arguments).map_err(|error| error.to_string())
+        computation(&arguments).map_err(|error| error.to_string())
     }
 
     #[test]
     fn questions_are_understood() {
-        assert_eq!(ask("--method nngp --noise 0.1"), Ok(Way::Posterior));
-        assert_eq!(ask("--method student-t"), Ok(Way::Posterior));
-        assert_eq!(ask(""), Ok(Way::Trained(vec![Time::Infinite])));
-        assert_eq!(ask("--times inf,10,0,10"), Ok(Way::Trained(vec![Time::At(0.0), Time::At(10.0), Time::Infinite])));
-        assert_eq!(ask("--method nngp --times 5"), Ok(Way::Trained(vec![Time::At(5.0)])));
-        let softmax = Way::Integrated(vec![Time::At(5.0)], OutputLoss::SoftmaxCrossEntropy);
+        assert_eq!(ask("--method nngp --noise 0.1"), Ok(Computation::Posterior));
+        assert_eq!(ask("--method student-t"), Ok(Computation::Posterior));
+        assert_eq!(ask(""), Ok(Computation::Trained(vec![Time::Infinite])));
+        assert_eq!(
+            ask("--times inf,10,0,10"),
+            Ok(Computation::Trained(vec![Time::At(0.0), Time::At(10.0), Time::Infinite]))
+        );
+        assert_eq!(ask("--method nngp --times 5"), Ok(Computation::Trained(vec![Time::At(5.0)])));
+        let softmax = Computation::Integrated(vec![Time::At(5.0)], OutputLoss::SoftmaxCrossEntropy);
         assert_eq!(ask("--loss cross-entropy --times 5"), Ok(softmax));
         let batches = "--batch-size 5 --optimizer momentum --learning-rate 1 --times 7";
-        assert_eq!(ask(batches), Ok(Way::Batches(vec![Time::At(7.0)], 5)));
-        assert_eq!(ask("--method infinite-depth"), Ok(Way::InfiniteDepth));
+        assert_eq!(ask(batches), Ok(Computation::Batches(vec![Time::At(7.0)], 5)));
+        assert_eq!(ask("--method infinite-depth"), Ok(Computation::InfiniteDepth));
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 use faer::Mat;
 use serde::{Serialize, Serializer};
-use widthwise_theory::OutputLoss;
+use widthwise_theory::dynamics::OutputLoss;
 
-use super::answer::{Half, Outputs};
+use super::answer::{PredictedOutputs, PredictedSplit};
 
 /// One line of the table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Score {
     #[serde(rename = "split")]
-    pub(super) half: Half,
+    pub(super) half: PredictedSplit,
     #[serde(serialize_with = "write_time")]
     pub(super) time: Option<f64>,
     pub(super) examples: usize,
@@ -31,7 +31,7 @@ pub(super) struct Score {
 impl Score {
     /// Of `outputs` against what is known of them; `middle` lies between the two classes of a single output.
     pub(super) fn new(
-        outputs: &Outputs,
+        outputs: &PredictedOutputs,
         targets: Option<&Mat<f64>>,
         labels: &[u8],
         middle: f64,
@@ -86,8 +86,8 @@ mod tests {
     fn scores_are_means_of_what_they_say() {
         let mean = Mat::from_fn(2, 2, |i, j| if i == j { 0.8 } else { 0.1 });
         let targets = Mat::from_fn(2, 2, |i, j| if i == j { 1.0 } else { 0.0 });
-        let outputs = Outputs {
-            half: Half::Test,
+        let outputs = PredictedOutputs {
+            half: PredictedSplit::Test,
             time: Some(f64::INFINITY),
             variance: Some(Mat::from_fn(2, 2, |_, _| 0.5)),
             mean,

@@ -1,6 +1,6 @@
 //! Keys that nothing reads in view of the others: what is written there has no effect, so that it was meant for something else.
 
-use widthwise_theory::InitScheme;
+use widthwise_theory::architecture::InitScheme;
 
 use super::super::experiment::Experiment;
 use super::super::layer::{ConvolutionLayerConfig, FunctionConfig, LayerConfig};
@@ -13,11 +13,11 @@ pub(in crate::config) struct Idle {
     pub(in crate::config) key: &'static str,
     /// Why, and what to do.
     pub(in crate::config) reason: String,
-    /// Whether it only details what a switch beside it turns off, which a file may do without taking the details out.
+    /// Whether it only details what a switch next to it turns off, which a file may do without taking the details out.
     pub(in crate::config) is_detail: bool,
 }
 
-/// Keys whose switch stands beside them.
+/// Keys whose switch accompanies them.
 const DETAILS: [&str; 4] =
     ["training.l2.toward", "probes.information_bins", "probes.information_noise", "explain.forecast_tolerance"];
 

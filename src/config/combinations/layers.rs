@@ -1,7 +1,7 @@
 //! Follows the input through a list of layers, to say which layer does not fit what comes to it.
 
 use widthwise_datasets::ImageShape;
-use widthwise_theory::Padding;
+use widthwise_theory::architecture::Padding;
 
 use super::super::layer::{BranchConfig, LayerConfig, PoolingConfig};
 use super::super::network::NetworkConfig;
@@ -17,7 +17,7 @@ pub(super) fn conflicts(network: &NetworkConfig, input: ImageShape, found: &mut 
         let reason = "it has no weights besides the readout's; add a dense, gated_dense or convolution layer";
         return found.add("network.layers", &[], reason);
     }
-    let input = State { shape: input, has_positions: true };
+    let input = LayerState { shape: input, has_positions: true };
     if let Err(Misfit { key, reason }) = after(network, layers, "network.layers", input) {
         found.add(key, OTHERS, reason);
     }
@@ -25,13 +25,13 @@ pub(super) fn conflicts(network: &NetworkConfig, input: ImageShape, found: &mut 
 
 /// What a layer reads or makes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct State {
+struct LayerState {
     shape: ImageShape,
     /// Whether the shape is one of an image, not the units of a dense layer in a row.
     has_positions: bool,
 }
 
-impl State {
+impl LayerState {
     fn units(number: usize) -> Self {
         Self { shape: ImageShape::flat(number), has_positions: false }
     }
@@ -58,14 +58,19 @@ struct Misfit {
 }
 
 /// What the layers at `path` make of `state`.
-fn after(network: &NetworkConfig, layers: &[LayerConfig], path: &str, state: State) -> Result<State, Misfit> {
+fn after(network: &NetworkConfig, layers: &[LayerConfig], path: &str, state: LayerState) -> Result<LayerState, Misfit> {
     layers
         .iter()
         .enumerate()
         .try_fold(state, |state, (index, layer)| after_layer(network, layer, &element(path, index), state))
 }
 
-fn after_layer(network: &NetworkConfig, layer: &LayerConfig, key: &str, state: State) -> Result<State, Misfit> {
+fn after_layer(
+    network: &NetworkConfig,
+    layer: &LayerConfig,
+    key: &str,
+    state: LayerState,
+) -> Result<LayerState, Misfit> {
     let misfit = |reason: String| Err(Misfit { key: key.to_owned(), reason });
     let window = |size: [usize; 2], stride: [usize; 2], padding: Padding| {
         if !state.has_positions {
@@ -77,7 +82,7 @@ fn after_layer(network: &NetworkConfig, layer: &LayerConfig, key: &str, state: S
         }
         match after_window(state.image(), size, stride, padding) {
             Some([height, width]) => {
-                Ok(State { shape: ImageShape { height, width, ..state.shape }, has_positions: true })
+                Ok(LayerState { shape: ImageShape { height, width, ..state.shape }, has_positions: true })
             }
             None if let Some(reason) = more_than_the_window(size, padding) => misfit(reason),
             None => misfit(format!(
@@ -91,7 +96,7 @@ fn after_layer(network: &NetworkConfig, layer: &LayerConfig, key: &str, state: S
     };
     match layer {
         LayerConfig::Dense(config) | LayerConfig::GatedDense(config) => {
-            Ok(State::units(config.width.unwrap_or(network.width)))
+            Ok(LayerState::units(config.width.unwrap_or(network.width)))
         }
         LayerConfig::Convolution(config) => {
             let default = &network.convolution;
@@ -101,7 +106,7 @@ fn after_layer(network: &NetworkConfig, layer: &LayerConfig, key: &str, state: S
                 config.padding.unwrap_or(default.padding),
             )?;
             let channels = config.width.unwrap_or(network.width);
-            Ok(State { shape: ImageShape { channels, ..next.shape }, ..next })
+            Ok(LayerState { shape: ImageShape { channels, ..next.shape }, ..next })
         }
         LayerConfig::AveragePool(PoolingConfig { window: size, stride, padding })
         | LayerConfig::SumPool(PoolingConfig { window: size, stride, padding }) => {
@@ -111,8 +116,8 @@ fn after_layer(network: &NetworkConfig, layer: &LayerConfig, key: &str, state: S
             "its input is {}, which have no positions to average over; put it before flatten and dense layers",
             state.name()
         )),
-        LayerConfig::GlobalAveragePool {} => Ok(State::units(state.shape.channels)),
-        LayerConfig::Flatten {} => Ok(State::units(state.shape.len())),
+        LayerConfig::GlobalAveragePool {} => Ok(LayerState::units(state.shape.channels)),
+        LayerConfig::Flatten {} => Ok(LayerState::units(state.shape.len())),
         // A vector is normalized over all its units, an image over the channels of each position.
         LayerConfig::LayerNorm(_)
             if state.shape.channels == 1 && (!state.shape.is_flat() || state.shape.len() == 1) =>
@@ -146,10 +151,10 @@ fn after_branches(
     network: &NetworkConfig,
     branches: &[BranchConfig],
     key: &str,
-    state: State,
-) -> Result<State, Misfit> {
+    state: LayerState,
+) -> Result<LayerState, Misfit> {
     let list = join(key, "branches");
-    let mut first: Option<State> = None;
+    let mut first: Option<LayerState> = None;
     for (index, branch) in branches.iter().enumerate() {
         let end = after(network, &branch.layers, &join(&element(&list, index), "layers"), state)?;
         match first {

@@ -1,14 +1,14 @@
 //! What a network must be to fit itself and the data.
 
 use widthwise_datasets::ImageShape;
-use widthwise_theory::{InitScheme, Padding, Parameterization};
+use widthwise_theory::architecture::{InitScheme, Padding, Parameterization};
 
 use super::super::experiment::Experiment;
 use super::super::network::{ConvolutionConfig, Family, GateKind, NetworkConfig};
-use super::{Conflicts, Data, layers};
+use super::{Conflicts, DatasetFacts, layers};
 
 /// Conflicts of the network with itself and with the data.
-pub(super) fn conflicts(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+pub(super) fn conflicts(experiment: &Experiment, data: &DatasetFacts, found: &mut Conflicts) {
     let network = &experiment.network;
     if network.init == InitScheme::Pytorch && network.parameterization != Parameterization::Standard {
         found.add(
@@ -29,7 +29,7 @@ pub(super) fn conflicts(experiment: &Experiment, data: &Data, found: &mut Confli
     }
 }
 
-/// What only some families read and nobody writes by chance: ignored, it would be another network than the one meant.
+/// What only some families read and nothing writes by chance: ignored, it would be another network than the one meant.
 fn keys_of_other_families(network: &NetworkConfig, found: &mut Conflicts) {
     const FAMILY: &[&str] = &["network.family"];
     if network.family == Family::Layers {
@@ -57,7 +57,7 @@ fn keys_of_other_families(network: &NetworkConfig, found: &mut Conflicts) {
 }
 
 /// Follows the image through the hidden layers.
-fn convolutions(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+fn convolutions(experiment: &Experiment, data: &DatasetFacts, found: &mut Conflicts) {
     const OTHERS: &[&str] = &["network.convolution", "network.depth", "network.widths", "dataset"];
     let ConvolutionConfig { filter_size, stride, padding, pool, .. } = &experiment.network.convolution;
     let ImageShape { height, width, .. } = data.input_shape(experiment);
@@ -119,7 +119,7 @@ pub(super) fn more_than_the_window(size: [usize; 2], padding: Padding) -> Option
     })
 }
 
-fn gates(experiment: &Experiment, data: &Data, found: &mut Conflicts) {
+fn gates(experiment: &Experiment, data: &DatasetFacts, found: &mut Conflicts) {
     let gates = &experiment.network.gates;
     match (gates.kind, experiment.dataset.preprocessing.permuted_tasks) {
         (GateKind::Task, None) => found.add(

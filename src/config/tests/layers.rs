@@ -1,6 +1,6 @@
 //! Lists of layers, from text to values and back.
 
-use widthwise_theory::Padding;
+use widthwise_theory::architecture::Padding;
 
 use super::*;
 

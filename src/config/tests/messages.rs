@@ -60,7 +60,7 @@ fn a_key_or_value_refused_on_its_own() {
         ),
         (
             &["training.learning_rate=0.1"][..],
-            "training.learning_rate = 0.1 (--set), but it must be one of { absolute = ... }, { critical = ... }",
+            "training.learning_rate = 0.1 (--set), but it must be one of { absolute = ... }, { critical = ... }, { critical_empirical = ... }",
         ),
         (
             &["training.optimizer=momentun"][..],
@@ -226,7 +226,7 @@ fn values_that_do_not_go_together() {
         ),
         (
             &["training.stop.loss=0.1", "probes.schedule=ends"][..],
-            r#"training.stop.loss = 0.1 (--set), but the loss is looked at on probe steps and probes.schedule = "ends" has none in between; set probes.schedule.every, or training.stop.steps"#,
+            r#"training.stop.loss = 0.1 (--set), but the loss is examined on probe steps and probes.schedule = "ends" has none in between; set probes.schedule.every, or training.stop.steps"#,
         ),
         (
             &["dataset.preprocessing.train=100000"][..],

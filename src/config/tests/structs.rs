@@ -200,10 +200,10 @@ fn a_value_of_another_type_is_refused_by_its_key() {
             panic!("{key} = [[true]]")
         };
         let is_about_key =
-            |problem: &Problem| problem.key == format!("{key}[0]") || values::is_within(&key, &problem.key);
+            |problem: &ConfigProblem| problem.key == format!("{key}[0]") || values::is_within(&key, &problem.key);
         // A parameter of a data set lacks the name of its data set.
         let is_parameter =
-            |problem: &Problem| key.starts_with("dataset.source.") && problem.key == "dataset.source.name";
+            |problem: &ConfigProblem| key.starts_with("dataset.source.") && problem.key == "dataset.source.name";
         assert!(problems.iter().any(|problem| is_about_key(problem) || is_parameter(problem)), "{key}: {problems:?}");
     }
 }

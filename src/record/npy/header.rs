@@ -18,7 +18,7 @@ pub struct Header {
     /// Product of the dimensions.
     pub count: usize,
     /// Kind of the numbers.
-    pub number: Number,
+    pub number: NumberFormat,
     /// Whether the first dimension runs fastest.
     pub is_fortran: bool,
     /// Bytes before the first number.
@@ -60,7 +60,7 @@ impl Header {
             return Err("the header has too many brackets".to_owned());
         }
         let header = NpyHeader::from_reader(bytes.as_slice()).map_err(|error| error.to_string())?;
-        let number = Number::of(&header.dtype())?;
+        let number = NumberFormat::of(&header.dtype())?;
         let too_large =
             || format!("the header claims {} numbers but the file has {length} bytes", times(header.shape()));
         let shape: Option<Vec<usize>> = header.shape().iter().map(|&size| usize::try_from(size).ok()).collect();
@@ -97,7 +97,7 @@ fn depth(text: &[u8]) -> usize {
 
 /// How a number is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Number {
+pub struct NumberFormat {
     /// Family.
     pub family: NumberFamily,
     /// Bytes of one.
@@ -119,7 +119,7 @@ pub enum NumberFamily {
     Float,
 }
 
-impl Number {
+impl NumberFormat {
     fn of(dtype: &DType) -> Result<Self, String> {
         let refuse = || Err(format!("found values of the kind {}", dtype.descr()));
         let DType::Plain(name) = dtype else { return refuse() };

@@ -17,7 +17,7 @@ pub struct Grid {
 
 /// The place of a tile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Block {
+pub struct TileBlock {
     /// Rows of the matrix.
     pub rows: Range<usize>,
     /// Columns of the matrix.
@@ -26,7 +26,7 @@ pub struct Block {
     pub is_mirrored: bool,
 }
 
-impl Block {
+impl TileBlock {
     /// Number of entries.
     pub fn entries(&self) -> usize {
         self.rows.len() * self.columns.len()
@@ -40,7 +40,7 @@ impl Block {
 
 impl Grid {
     /// All tiles in the order of their numbers.
-    pub fn blocks(&self) -> Vec<Block> {
+    pub fn blocks(&self) -> Vec<TileBlock> {
         let cut = |size: usize| {
             (0..size).step_by(self.tile.max(1)).map(move |start| start..(start + self.tile.max(1)).min(size))
         };
@@ -48,7 +48,7 @@ impl Grid {
         for rows in cut(self.rows) {
             for columns in cut(self.columns).filter(|columns| !self.is_symmetric || columns.start >= rows.start) {
                 let is_mirrored = self.is_symmetric && columns.start > rows.start;
-                blocks.push(Block { rows: rows.clone(), columns, is_mirrored });
+                blocks.push(TileBlock { rows: rows.clone(), columns, is_mirrored });
             }
         }
         blocks

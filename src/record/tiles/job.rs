@@ -4,14 +4,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::grid::{Block, Grid};
+use super::grid::{Grid, TileBlock};
 use super::journal::{Fingerprint, Finished, Journal, checksum};
-use super::matrix_file::{MatrixFile, Storage};
+use super::matrix_file::{MatrixFile, StoredNumber};
 use crate::record::kill_point::kill_point;
 
 /// What a job is to make.
 #[derive(Debug, Clone)]
-pub struct Target {
+pub struct MatrixTarget {
     /// Files of the matrices.
     pub files: Vec<PathBuf>,
     /// The journal, which is there while the job is not done.
@@ -21,7 +21,7 @@ pub struct Target {
     /// Whether the tiles must be those of `grid`, since the user asked for them.
     pub keep_tile: bool,
     /// Numbers in the files.
-    pub storage: Storage,
+    pub storage: StoredNumber,
     /// What is computed.
     pub fingerprint: Fingerprint,
     /// Whether to forget an unfinished job.
@@ -42,7 +42,7 @@ pub struct Continued {
 pub struct TiledJob {
     files: Vec<(MatrixFile, PathBuf)>,
     journal: Journal,
-    blocks: Vec<Block>,
+    blocks: Vec<TileBlock>,
     grid: Grid,
     finished: Finished,
     is_new: bool,
@@ -55,7 +55,7 @@ impl TiledJob {
     ///
     /// # Errors
     /// Another process at work, an unfinished job of another kind, or a failure to write.
-    pub fn open(target: &Target) -> io::Result<Self> {
+    pub fn open(target: &MatrixTarget) -> io::Result<Self> {
         let (mut journal, found) = Journal::open(&target.journal)?;
         let mut grid = target.grid;
         let mut finished = Finished::new();
@@ -114,7 +114,7 @@ impl TiledJob {
     }
 
     /// All tiles.
-    pub fn blocks(&self) -> &[Block] {
+    pub fn blocks(&self) -> &[TileBlock] {
         &self.blocks
     }
 
@@ -253,7 +253,7 @@ fn part(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn fits(file: &MatrixFile, grid: &Grid, storage: Storage) -> bool {
+fn fits(file: &MatrixFile, grid: &Grid, storage: StoredNumber) -> bool {
     (file.rows(), file.columns(), file.storage()) == (grid.rows, grid.columns, storage)
 }
 
@@ -268,20 +268,20 @@ mod tests {
 
     const GRID: Grid = Grid { rows: 5, columns: 5, tile: 2, is_symmetric: true };
 
-    fn target(folder: &Path) -> Target {
-        Target {
+    fn target(folder: &Path) -> MatrixTarget {
+        MatrixTarget {
             files: ["a.npy", "b.npy"].map(|name| folder.join(name)).to_vec(),
             journal: folder.join("journal"),
             grid: GRID,
             keep_tile: false,
-            storage: Storage::F64,
+            storage: StoredNumber::F64,
             fingerprint: Fingerprint::default().with("inputs", "x"),
             restart: false,
         }
     }
 
     /// `(i + 1)(j + 1) factor`.
-    fn values(block: &Block, factor: f64) -> Vec<f64> {
+    fn values(block: &TileBlock, factor: f64) -> Vec<f64> {
         let entry = |i: usize, j: usize| ((i + 1) * (j + 1)) as f64 * factor;
         block.rows.clone().flat_map(|i| block.columns.clone().map(move |j| entry(i, j))).collect()
     }
@@ -306,7 +306,7 @@ mod tests {
         drop(job);
         assert!(!target.files[0].exists());
         // Another tile would do as well, but the job keeps the one that it has.
-        let other = Target { grid: Grid { tile: 3, ..GRID }, ..target.clone() };
+        let other = MatrixTarget { grid: Grid { tile: 3, ..GRID }, ..target.clone() };
         let mut job = TiledJob::open(&other).unwrap();
         assert_eq!(job.grid().tile, 2);
         let mut sum = 0.0;
@@ -353,13 +353,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let first = target(folder.path());
         go_on(&mut TiledJob::open(&first).unwrap(), 2);
-        let other = Target { fingerprint: Fingerprint::default().with("inputs", "y"), ..first.clone() };
+        let other = MatrixTarget { fingerprint: Fingerprint::default().with("inputs", "y"), ..first.clone() };
         let message = TiledJob::open(&other).unwrap_err().to_string();
         assert!(message.contains("differs in inputs") && message.contains("--restart"), "{message}");
-        let cut = Target { grid: Grid { tile: 3, ..GRID }, keep_tile: true, ..first.clone() };
+        let cut = MatrixTarget { grid: Grid { tile: 3, ..GRID }, keep_tile: true, ..first.clone() };
         let message = TiledJob::open(&cut).unwrap_err().to_string();
         assert!(message.contains("tile (there 2, here 3)"), "{message}");
-        let mut job = TiledJob::open(&Target { restart: true, ..other }).unwrap();
+        let mut job = TiledJob::open(&MatrixTarget { restart: true, ..other }).unwrap();
         assert_eq!(job.verify(|_, _, _| true).unwrap(), None);
         assert_eq!(go_on(&mut job, 9), 6);
     }

@@ -80,7 +80,7 @@ pub(super) struct Journal {
 
 /// What was found in a journal.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct JournalContents {
     /// Names and values of the fingerprint.
     pub(super) values: Vec<(String, String)>,
     /// Rows of a tile.
@@ -89,7 +89,7 @@ pub(super) struct Found {
     pub(super) finished: Finished,
 }
 
-impl Found {
+impl JournalContents {
     /// Names of values that differ from those of `fingerprint`.
     pub(super) fn differences(&self, fingerprint: &Fingerprint) -> Vec<String> {
         let ours = |name: &str| fingerprint.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
@@ -105,7 +105,7 @@ impl Journal {
     ///
     /// # Errors
     /// Another process holds it, it cannot be read, or it is no journal.
-    pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Found>)> {
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Option<JournalContents>)> {
         let file = open_own(OpenOptions::new().read(true).write(true).create(true).truncate(false), path);
         let mut file = file.map_err(|error| at(path, &error))?;
         match file.try_lock() {
@@ -185,14 +185,14 @@ impl Journal {
 }
 
 /// A journal as read; the inner `None` is one without its beginning, the outer one is no journal.
-fn read(text: &str) -> Option<Option<Found>> {
+fn read(text: &str) -> Option<Option<JournalContents>> {
     let mut lines = text.lines();
     match lines.next() {
         None => return Some(None),
         Some(TITLE) => {}
         Some(_) => return None,
     }
-    let mut found = Found { values: Vec::new(), tile: 0, finished: Finished::new() };
+    let mut found = JournalContents { values: Vec::new(), tile: 0, finished: Finished::new() };
     loop {
         match lines.next() {
             // Killed within the beginning, before any tile.

@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 use widthwise_datasets::part::open_own;
 
 use super::super::kill_point::kill_point;
-use super::super::npy::{Header, Number, NumberFamily};
+use super::super::npy::{Header, NumberFamily, NumberFormat};
 
 /// Numbers as they are stored, little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Storage {
+pub enum StoredNumber {
     /// Double precision.
     F64,
     /// Single precision.
     F32,
 }
 
-impl Storage {
+impl StoredNumber {
     /// Bytes of a number.
     pub fn bytes(self) -> usize {
         match self {
@@ -70,7 +70,7 @@ pub struct MatrixFile {
     path: PathBuf,
     rows: usize,
     columns: usize,
-    storage: Storage,
+    storage: StoredNumber,
     is_fortran: bool,
     data: u64,
 }
@@ -80,7 +80,7 @@ impl MatrixFile {
     ///
     /// # Errors
     /// A failure to write, with the path in its message.
-    pub fn create(path: &Path, rows: usize, columns: usize, storage: Storage) -> io::Result<Self> {
+    pub fn create(path: &Path, rows: usize, columns: usize, storage: StoredNumber) -> io::Result<Self> {
         let make = || {
             // Removed first: a link in its place is not written through.
             match fs::remove_file(path) {
@@ -123,8 +123,8 @@ impl MatrixFile {
             other => return Err(refuse(format!("found {} dimensions", other.len()))),
         };
         let storage = match number {
-            Number { family: NumberFamily::Float, bytes: 8, is_big_endian: false } => Storage::F64,
-            Number { family: NumberFamily::Float, bytes: 4, is_big_endian: false } => Storage::F32,
+            NumberFormat { family: NumberFamily::Float, bytes: 8, is_big_endian: false } => StoredNumber::F64,
+            NumberFormat { family: NumberFamily::Float, bytes: 4, is_big_endian: false } => StoredNumber::F32,
             _ => return Err(refuse("found numbers of another kind".to_owned())),
         };
         Ok(Self { file, path: path.to_owned(), rows, columns, storage, is_fortran, data: start })
@@ -141,7 +141,7 @@ impl MatrixFile {
     }
 
     /// How numbers are stored.
-    pub fn storage(&self) -> Storage {
+    pub fn storage(&self) -> StoredNumber {
         self.storage
     }
 
@@ -229,7 +229,7 @@ impl MatrixFile {
 }
 
 /// Version 1.0, padded so that the numbers start at a multiple of 64.
-fn header(rows: usize, columns: usize, storage: Storage) -> Vec<u8> {
+fn header(rows: usize, columns: usize, storage: StoredNumber) -> Vec<u8> {
     let descr = storage.descr();
     let mut text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({rows}, {columns}), }}");
     let before = 10;
@@ -286,11 +286,11 @@ mod tests {
         let whole = folder.path().join("whole.npy");
         npy::write(&whole, &Mat::from_fn(5, 4, entry)).unwrap();
         let path = folder.path().join("tiles.npy");
-        let file = MatrixFile::create(&path, 5, 4, Storage::F64).unwrap();
+        let file = MatrixFile::create(&path, 5, 4, StoredNumber::F64).unwrap();
         let mut bytes = Vec::new();
         for (rows, columns) in [(0..3, 0..2), (0..3, 2..4), (3..5, 0..2), (3..5, 2..4)] {
             let values = rows.clone().flat_map(|i| columns.clone().map(move |j| entry(i, j)));
-            Storage::F64.encode(values, &mut bytes);
+            StoredNumber::F64.encode(values, &mut bytes);
             file.write_block(rows, columns, &bytes).unwrap();
         }
         assert_eq!(npy::read(&path).unwrap(), npy::read(&whole).unwrap());
@@ -303,9 +303,9 @@ mod tests {
     fn single_precision_and_column_order_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("single.npy");
-        let file = MatrixFile::create(&path, 2, 2, Storage::F32).unwrap();
+        let file = MatrixFile::create(&path, 2, 2, StoredNumber::F32).unwrap();
         let mut bytes = Vec::new();
-        Storage::F32.encode([1.0, 0.1, 2.0, 3.0].into_iter(), &mut bytes);
+        StoredNumber::F32.encode([1.0, 0.1, 2.0, 3.0].into_iter(), &mut bytes);
         file.write_block(0..2, 0..2, &bytes).unwrap();
         assert_eq!(npy::read(&path).unwrap()[(0, 1)], f64::from(0.1_f32));
         // The same bytes said to be columns.
@@ -323,7 +323,7 @@ mod tests {
     fn what_is_no_matrix_is_refused_in_words() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("k.npy");
-        MatrixFile::create(&path, 2, 2, Storage::F64).unwrap();
+        MatrixFile::create(&path, 2, 2, StoredNumber::F64).unwrap();
         let whole = std::fs::read(&path).unwrap();
         for bytes in [b"".as_slice(), b"not numpy", &whole[..whole.len() - 1]] {
             std::fs::write(&path, bytes).unwrap();

@@ -9,7 +9,7 @@ mod job;
 mod journal;
 mod matrix_file;
 
-pub use grid::{Block, Grid};
-pub use job::{Continued, Target, TiledJob};
+pub use grid::{Grid, TileBlock};
+pub use job::{Continued, MatrixTarget, TiledJob};
 pub use journal::Fingerprint;
-pub use matrix_file::{MatrixFile, Storage};
+pub use matrix_file::{MatrixFile, StoredNumber};

@@ -170,7 +170,7 @@ pub enum WeightsError {
     NoMatch {
         /// The layer, from 1.
         layer: usize,
-        /// What was looked for, what is there, what to do.
+        /// What was searched for, what is there, what to do.
         reason: String,
     },
     /// An architecture whose shapes do not fit.

@@ -6,7 +6,7 @@ use super::torch::Form;
 
 /// A kind of file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum WeightsFormat {
     /// safetensors.
     Safetensors,
     /// What `torch.save` writes, or a pickle.
@@ -22,20 +22,20 @@ const STREAM_MAGIC: [&[u8]; 2] =
     [&[0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19], b"119547037146038801333356"];
 
 /// The kind of a file of `length` bytes that begins with `head`.
-pub(super) fn format_of(head: &[u8], length: u64) -> Format {
+pub(super) fn format_of(head: &[u8], length: u64) -> WeightsFormat {
     let begins = |with: &[u8]| head.starts_with(with);
     let holds =
         |what: &[u8], most: usize| head[..head.len().min(most)].windows(what.len()).any(|window| window == what);
-    let other = |what: &str| Format::Other(what.to_owned());
+    let other = |what: &str| WeightsFormat::Other(what.to_owned());
     if head.is_empty() {
         return other("it is empty");
     }
     if begins(b"PK\x03\x04") || begins(b"PK\x05\x06") {
-        return Format::Torch(Form::Zip);
+        return WeightsFormat::Torch(Form::Zip);
     }
     // The length of a header in JSON, and the header: however long it claims to be, the reader of safetensors says so.
     if head.get(8) == Some(&b'{') && !begins(b"{") {
-        return Format::Safetensors;
+        return WeightsFormat::Safetensors;
     }
     if head.get(257..262) == Some(b"ustar") {
         return other(
@@ -44,7 +44,7 @@ pub(super) fn format_of(head: &[u8], length: u64) -> Format {
         );
     }
     if STREAM_MAGIC.iter().any(|magic| holds(magic, 64)) {
-        return Format::Torch(Form::Stream);
+        return WeightsFormat::Torch(Form::Stream);
     }
     let known: [(&[u8], &str); 9] = [
         (b"\x1f\x8b", "it is packed with gzip; unpack it first"),
@@ -66,15 +66,18 @@ pub(super) fn format_of(head: &[u8], length: u64) -> Format {
     let text = head.iter().position(|byte| !byte.is_ascii_whitespace()).map(|start| head[start]);
     if text == Some(b'{') {
         return if holds(b"\"weight_map\"", head.len()) || length > head.len() as u64 {
-            Format::Index
+            WeightsFormat::Index
         } else {
             other("it is JSON")
         };
     }
     match head[0] {
-        0x80 | b'(' | b']' | b'}' | b'c' => Format::Torch(Form::Pickle),
+        0x80 | b'(' | b']' | b'}' | b'c' => WeightsFormat::Torch(Form::Pickle),
         _ if length < 8 => other("it is too short to hold weights"),
-        _ => Format::Other(format!("it is no file of weights that is known here (it begins with {})", shown(head))),
+        _ => WeightsFormat::Other(format!(
+            "it is no file of weights that is known here (it begins with {})",
+            shown(head)
+        )),
     }
 }
 
@@ -111,7 +114,7 @@ mod tests {
     #[test]
     fn what_a_file_begins_with_says_what_it_is() {
         let other = |head: &[u8], words: &str| match format_of(head, head.len() as u64) {
-            Format::Other(what) => assert!(what.contains(words), "{what}"),
+            WeightsFormat::Other(what) => assert!(what.contains(words), "{what}"),
             found => panic!("{found:?} instead of {words}"),
         };
         other(b"", "empty");
@@ -125,13 +128,13 @@ mod tests {
         other(b"{\"a\": 1}", "JSON");
         other(b"hello world", "begins with \"hello wo\"");
         other(&[vec![0; 257], b"ustar\x00".to_vec()].concat(), "tar archive");
-        assert_eq!(format_of(b"PK\x03\x04....", 8), Format::Torch(Form::Zip));
-        assert_eq!(format_of(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", 16), Format::Torch(Form::Stream));
-        assert_eq!(format_of(b"\x80\x04}\x94.", 5), Format::Torch(Form::Pickle));
+        assert_eq!(format_of(b"PK\x03\x04....", 8), WeightsFormat::Torch(Form::Zip));
+        assert_eq!(format_of(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", 16), WeightsFormat::Torch(Form::Stream));
+        assert_eq!(format_of(b"\x80\x04}\x94.", 5), WeightsFormat::Torch(Form::Pickle));
         // Headers of 128 bytes begin as a pickle does; of a length that no file has they are safetensors all the same.
-        assert_eq!(format_of(b"\x80\0\0\0\0\0\0\0{\"a\"", 200), Format::Safetensors);
-        assert_eq!(format_of(b"\xff\xff\xff\xff\xff\xff\xff\x7f{\"a\"", 20), Format::Safetensors);
-        assert_eq!(format_of(b"{\"metadata\": {}, \"weight_map\": {}}", 34), Format::Index);
+        assert_eq!(format_of(b"\x80\0\0\0\0\0\0\0{\"a\"", 200), WeightsFormat::Safetensors);
+        assert_eq!(format_of(b"\xff\xff\xff\xff\xff\xff\xff\x7f{\"a\"", 20), WeightsFormat::Safetensors);
+        assert_eq!(format_of(b"{\"metadata\": {}, \"weight_map\": {}}", 34), WeightsFormat::Index);
     }
 
     #[test]

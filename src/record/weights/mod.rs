@@ -23,12 +23,12 @@ mod torch;
 use std::path::Path;
 
 use burn::tensor::{DType, Device};
-use widthwise_theory::{Architecture, InitScheme, Layer, Operation, UpdateRule};
+use widthwise_theory::architecture::{Architecture, InitScheme, Layer, Operation, UpdateRule};
 
 pub use error::WeightsError;
 
 use super::checkpoint::{self, write_weights};
-use crate::network::{Network, Parameters, from_f64};
+use crate::network::{LayerParameters, Network, from_f64};
 use tensors::{TensorFile, Tensors, precision};
 
 /// Weights and biases of one layer, row-major in the shapes of the table above.
@@ -98,7 +98,7 @@ impl Weights {
     pub fn read(path: &Path) -> Result<Self, WeightsError> {
         let file = TensorFile::read_own(path)?;
         let architecture = architecture_of(&file, path)?;
-        // Beside the weights a checkpoint holds moments.
+        // Next to the weights a checkpoint holds moments.
         let prefix = if file.metadata.contains_key("position") { "parameters." } else { "" };
         let mut tensors = file.numbers(prefix)?;
         let dtype = precision(&tensors);
@@ -130,8 +130,10 @@ impl Weights {
     /// The weights of `network`.
     pub fn of_network(network: &Network) -> Self {
         let values = |tensor: &burn::tensor::Tensor<2>| widthwise_tensors::to_f64(tensor.clone());
-        let of_layer =
-            |layer: &Parameters| LayerWeights { weight: values(&layer.weight), bias: layer.bias.as_ref().map(values) };
+        let of_layer = |layer: &LayerParameters| LayerWeights {
+            weight: values(&layer.weight),
+            bias: layer.bias.as_ref().map(values),
+        };
         Self {
             architecture: network.architecture().clone(),
             layers: network.parameters.iter().map(of_layer).collect(),
@@ -148,10 +150,10 @@ impl Weights {
         Ok(Network::with_parameters(&self.architecture, rule, parameters, device, dtype)?)
     }
 
-    fn parameters(&self, device: &Device, dtype: DType) -> Result<Vec<Parameters>, WeightsError> {
+    fn parameters(&self, device: &Device, dtype: DType) -> Result<Vec<LayerParameters>, WeightsError> {
         let place = |(layer, shape): (&LayerWeights, LayerShape)| {
             let bias = |bias: &Vec<f64>| from_f64(bias.clone(), [1, shape.units()], device, dtype);
-            Parameters {
+            LayerParameters {
                 weight: from_f64(layer.weight.clone(), shape.weight, device, dtype),
                 bias: layer.bias.as_ref().map(bias),
             }
@@ -181,7 +183,7 @@ fn architecture_of(file: &TensorFile, path: &Path) -> Result<Architecture, Weigh
     if !file.metadata.contains_key("position") {
         return Err(WeightsError::NoArchitecture { path: path.to_owned() });
     }
-    // With a look at its checksum.
+    // With its checksum checked.
     let (position, sets) = checkpoint::read(path, &Device::flex())
         .map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
     match position.architecture {

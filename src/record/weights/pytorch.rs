@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::{DType, TensorData};
-use widthwise_theory::{Architecture, Layer, Operation, Scaling, UpdateRule};
+use widthwise_theory::architecture::{Architecture, Layer, Operation, Scaling, UpdateRule};
 
 use super::tensors::{TensorFile, Tensors, precision};
 use super::tied;
@@ -44,7 +44,7 @@ pub struct Mapping {
 
 /// A state dict that was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Imported {
+pub struct ImportedStateDict {
     /// The weights, in the coordinates of the architecture.
     pub weights: Weights,
     /// Which module each layer took, in the order of the layers.
@@ -67,7 +67,11 @@ struct Module {
 /// A file that cannot be read; modules that are no layers here, such as BatchNorm; layers without a module of their shape,
 /// modules without a layer, biases on one side only; a LayerNorm whose scales are not 1 or whose shifts are not 0; layers that share
 /// weights; modules whose order is not known; windows that may have had another padding.
-pub fn import(path: &Path, architecture: &Architecture, mappings: &[Mapping]) -> Result<Imported, WeightsError> {
+pub fn import(
+    path: &Path,
+    architecture: &Architecture,
+    mappings: &[Mapping],
+) -> Result<ImportedStateDict, WeightsError> {
     let file = TensorFile::read(path)?;
     if file.metadata.contains_key("architecture") && !file.metadata.contains_key("layout") {
         return Err(WeightsError::OwnFile { path: path.to_owned() });
@@ -110,7 +114,7 @@ pub fn import(path: &Path, architecture: &Architecture, mappings: &[Mapping]) ->
     }
     // A quotient of two f32 numbers is no f32 number.
     let dtype = if has_gains { DType::F64 } else { dtype };
-    Ok(Imported { weights: Weights { architecture: architecture.clone(), layers, dtype }, modules, remarks })
+    Ok(ImportedStateDict { weights: Weights { architecture: architecture.clone(), layers, dtype }, modules, remarks })
 }
 
 fn is_running_statistic(name: &str) -> bool {

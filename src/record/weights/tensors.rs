@@ -9,7 +9,7 @@ use burn::tensor::{DType, TensorData};
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
-use super::format::{Format, format_of, shards};
+use super::format::{WeightsFormat, format_of, shards};
 use super::{WeightsError, torch};
 
 /// One tensor.
@@ -67,14 +67,14 @@ impl TensorFile {
     pub(super) fn read(path: &Path) -> Result<Self, WeightsError> {
         let unreadable = |reason: String| WeightsError::Unreadable { path: path.to_owned(), reason };
         match format(path)? {
-            Format::Safetensors => Self::read_safetensors(path),
-            Format::Torch(form) => torch::read(path, form),
-            Format::Index => {
+            WeightsFormat::Safetensors => Self::read_safetensors(path),
+            WeightsFormat::Torch(form) => torch::read(path, form),
+            WeightsFormat::Index => {
                 let text =
                     std::fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
                 Err(unreadable(shards(&text)))
             }
-            Format::Other(what) => Err(unreadable(format!(
+            WeightsFormat::Other(what) => Err(unreadable(format!(
                 "{what}; expected what torch.save(net.state_dict(), ...) writes, or safetensors"
             ))),
         }
@@ -83,10 +83,10 @@ impl TensorFile {
     /// Reads a file that this program wrote.
     pub(super) fn read_own(path: &Path) -> Result<Self, WeightsError> {
         let reason = match format(path)? {
-            Format::Safetensors => return Self::read_safetensors(path),
-            Format::Torch(_) => "it is a pickle or a zip archive, as torch.save writes".to_owned(),
-            Format::Index => "it is JSON".to_owned(),
-            Format::Other(what) => what,
+            WeightsFormat::Safetensors => return Self::read_safetensors(path),
+            WeightsFormat::Torch(_) => "it is a pickle or a zip archive, as torch.save writes".to_owned(),
+            WeightsFormat::Index => "it is JSON".to_owned(),
+            WeightsFormat::Other(what) => what,
         };
         Err(WeightsError::NotOurs { path: path.to_owned(), reason })
     }
@@ -129,7 +129,7 @@ impl TensorFile {
 }
 
 /// What kind of file lies at `path`.
-fn format(path: &Path) -> Result<Format, WeightsError> {
+fn format(path: &Path) -> Result<WeightsFormat, WeightsError> {
     let cannot_read = |source| WeightsError::Read { path: path.to_owned(), source };
     let mut head = Vec::new();
     let file = File::open(path).map_err(cannot_read)?;

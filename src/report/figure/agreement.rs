@@ -7,8 +7,8 @@ use super::super::select::{error_sentence, finite, in_order, subject, tooltip};
 use super::{Figure, sentences};
 use crate::plot::palette;
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, draw_legend};
-use crate::plot::svg::{Anchor, Font, Shape, Stroke, Svg, small, text_width};
+use crate::plot::sheet::{LegendEntry, Sample, draw_legend};
+use crate::plot::svg::{Font, Marker, Stroke, Svg, TextAnchor, small, text_width};
 use crate::quantity::Quantity;
 use crate::record::row::Row;
 use crate::verdict::Verdict;
@@ -22,7 +22,7 @@ const WIDTH: f64 = 920.0;
 const EDGE: f64 = 20.0;
 
 /// Rows that stand on one line.
-struct Line<'a> {
+struct AgreementRow<'a> {
     label: String,
     rows: Vec<&'a Row>,
 }
@@ -55,7 +55,7 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
     })
 }
 
-fn lines<'a>(rows: &[&'a Row]) -> Vec<Line<'a>> {
+fn lines<'a>(rows: &[&'a Row]) -> Vec<AgreementRow<'a>> {
     let rows = in_order(rows.to_vec());
     let merged = rows.chunk_by(|a, b| subject(a) == subject(b)).count() > MOST_LINES;
     let together = |a: &&Row, b: &&Row| if merged { a.quantity == b.quantity } else { subject(a) == subject(b) };
@@ -65,35 +65,35 @@ fn lines<'a>(rows: &[&'a Row]) -> Vec<Line<'a>> {
         rows.sort_by_key(|r| r.step);
         let name =
             if merged { quantity::label(&rows[0].quantity).to_owned() } else { quantity::subject_label(rows[0]) };
-        lines.push(Line { label: name, rows });
+        lines.push(AgreementRow { label: name, rows });
     }
     lines
 }
 
-fn style(verdict: Verdict) -> (Shape, &'static str) {
+fn style(verdict: Verdict) -> (Marker, &'static str) {
     match verdict {
-        Verdict::Agrees => (Shape::Circle, palette::GREEN),
-        Verdict::Disagrees => (Shape::Cross, palette::VERMILLION),
-        Verdict::Undecided => (Shape::Diamond, palette::ORANGE),
-        Verdict::NoPrediction => (Shape::Square, palette::AXIS),
+        Verdict::Agrees => (Marker::Circle, palette::GREEN),
+        Verdict::Disagrees => (Marker::Cross, palette::VERMILLION),
+        Verdict::Undecided => (Marker::Diamond, palette::ORANGE),
+        Verdict::NoPrediction => (Marker::Square, palette::AXIS),
     }
 }
 
-fn image(lines: &[Line<'_>], rows: &[&Row]) -> String {
+fn image(lines: &[AgreementRow<'_>], rows: &[&Row]) -> String {
     let largest = rows.iter().filter_map(|r| finite(r.z)).map(f64::abs).fold(BAND, f64::max);
     let scale = Scale::SignedLog { limit: (1.15 * largest).max(6.0) };
     let mut svg = Svg::default();
-    let legend: Vec<Entry> = [Verdict::Agrees, Verdict::Undecided, Verdict::Disagrees]
+    let legend: Vec<LegendEntry> = [Verdict::Agrees, Verdict::Undecided, Verdict::Disagrees]
         .into_iter()
         .map(|verdict| {
             let (shape, color) = style(verdict);
             let count = rows.iter().filter(|r| r.verdict == Some(verdict)).count();
-            Entry::new(
+            LegendEntry::new(
                 Sample::Point { shape, color: color.to_owned(), filled: true },
                 format!("{} ({count})", word(verdict)),
             )
         })
-        .chain([Entry::new(Sample::Band(palette::GREEN), "|z| ≤ 4")])
+        .chain([LegendEntry::new(Sample::Band(palette::GREEN), "|z| ≤ 4")])
         .collect();
     let top = draw_legend(&mut svg, &legend, WIDTH) + 16.0;
     let bottom = top + LINE * lines.len() as f64;
@@ -106,7 +106,7 @@ fn image(lines: &[Line<'_>], rows: &[&Row]) -> String {
         let zero = tick.label.as_deref() == Some("0");
         svg.line((x, top), (x, bottom), Stroke::solid(if zero { palette::AXIS } else { palette::GRID }, 1.0));
         svg.line((x, bottom), (x, bottom + 4.5), Stroke::solid(palette::AXIS, 1.0));
-        svg.text((x, bottom + 18.0), tick.label.as_deref().unwrap_or_default(), small(Anchor::Middle));
+        svg.text((x, bottom + 18.0), tick.label.as_deref().unwrap_or_default(), small(TextAnchor::Middle));
     }
     for (index, line) in lines.iter().enumerate() {
         let middle = top + LINE * (index as f64 + 0.5);
@@ -114,16 +114,16 @@ fn image(lines: &[Line<'_>], rows: &[&Row]) -> String {
             index > 0 && lines[index - 1].rows.first().map(|r| &r.quantity) == line.rows.first().map(|r| &r.quantity);
         let rule = if same { Stroke::solid(palette::GRID, 0.6) } else { Stroke::solid("#c9d0d8", 1.0) };
         svg.line((EDGE, middle - 0.5 * LINE), (WIDTH - EDGE, middle - 0.5 * LINE), rule);
-        svg.text((left - 12.0, middle + 4.2), &line.label, Font::new(12.0, palette::INK, Anchor::End));
+        svg.text((left - 12.0, middle + 4.2), &line.label, Font::new(12.0, palette::INK, TextAnchor::End));
         draw_line(&mut svg, line, middle, &across);
     }
     svg.line((left, bottom), (left + width, bottom), Stroke::solid(palette::AXIS, 1.0));
-    let label = Font::new(12.5, palette::INK, Anchor::Middle);
+    let label = Font::new(12.5, palette::INK, TextAnchor::Middle);
     svg.text((left + 0.5 * width, bottom + 38.0), "z = (measured − predicted) / standard error", label);
     svg.finish(WIDTH, bottom + 52.0, "z of every comparison with a prediction")
 }
 
-fn draw_line(svg: &mut Svg, line: &Line<'_>, middle: f64, across: &impl Fn(f64) -> f64) {
+fn draw_line(svg: &mut Svg, line: &AgreementRow<'_>, middle: f64, across: &impl Fn(f64) -> f64) {
     let count = line.rows.len();
     for (place, row) in line.rows.iter().enumerate() {
         let Some(z) = finite(row.z) else { continue };

@@ -7,8 +7,8 @@ use crate::plot::number::exact;
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
-use crate::plot::svg::{Shape, Stroke};
+use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::svg::{Marker, Stroke};
 use crate::record::budget::{BudgetRow, Part, Split};
 
 const X_LABEL: &str = "training step (log scale, 0 set apart)";
@@ -22,12 +22,14 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
     if panels.is_empty() {
         return None;
     }
-    let mut legend: Vec<Entry> = Part::ALL
+    let mut legend: Vec<LegendEntry> = Part::ALL
         .iter()
         .enumerate()
-        .map(|(index, part)| Entry::new(Sample::Line(Stroke::solid(palette::category(index), 2.0)), label(part.name())))
+        .map(|(index, part)| {
+            LegendEntry::new(Sample::Line(Stroke::solid(palette::category(index), 2.0)), label(part.name()))
+        })
         .collect();
-    legend.push(Entry::new(Sample::Line(Stroke::dashed(palette::INK, 1.5)), "gap"));
+    legend.push(LegendEntry::new(Sample::Line(Stroke::dashed(palette::INK, 1.5)), "gap"));
     let members = records.budget.iter().map(|row| row.members).max().unwrap_or(0);
     let caption = format!(
         "The gap between the run and infinite width as a chain of trajectories, each part the difference of two neighbours, mean over \
@@ -77,7 +79,7 @@ fn shares(rows: &[&BudgetRow], name: &str) -> Option<Panel> {
             *low += share;
             points.push(Mark::Point {
                 at: (*step as f64, *low),
-                shape: Shape::Circle,
+                shape: Marker::Circle,
                 radius: 2.0,
                 color: color.to_owned(),
                 filled: true,
@@ -121,7 +123,7 @@ fn sizes(rows: &[&BudgetRow], name: &str) -> Option<Panel> {
             }
             marks.push(Mark::Point {
                 at: (at, size),
-                shape: Shape::Circle,
+                shape: Marker::Circle,
                 radius: 2.5,
                 color: color.to_owned(),
                 filled: true,

@@ -25,11 +25,11 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
 mod tests {
     use super::*;
     use crate::plot::palette;
-    use crate::report::fixture::Run;
+    use crate::report::fixture::FixtureRun;
 
     #[test]
     fn what_gaussian_values_come_to_is_drawn_where_it_is_known() {
-        let mut records = Run::small().records();
+        let mut records = FixtureRun::small().records();
         let figure = draw(&records).unwrap();
         assert!(figure.svg.contains(palette::LEVEL) && figure.svg.contains("Gaussian values"));
         assert!(figure.caption.contains("95 % of ensembles"), "{}", figure.caption);

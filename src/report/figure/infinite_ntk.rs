@@ -2,14 +2,14 @@
 
 use super::super::read::Records;
 use super::Figure;
-use super::over_steps::{Axis, figure};
+use super::over_steps::{StepAxis, figure};
 use crate::quantity::Quantity;
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
     let quantities = [
-        (Quantity::NtkOverlap.name(), Axis::Linear),
-        (Quantity::NtkDistance.name(), Axis::Linear),
-        (Quantity::NtkInfiniteCka.name(), Axis::Linear),
+        (Quantity::NtkOverlap.name(), StepAxis::Linear),
+        (Quantity::NtkDistance.name(), StepAxis::Linear),
+        (Quantity::NtkInfiniteCka.name(), StepAxis::Linear),
     ];
     let about = "The empirical NTK Θ against the infinite-width NTK Θ∞: overlap ⟨Θ, Θ∞⟩ / ⟨Θ∞, Θ∞⟩, distance \
                  |Θ − Θ∞| / |Θ∞| in Frobenius norms, and centred alignment (CKA).";

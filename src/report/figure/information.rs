@@ -9,8 +9,8 @@ use super::{Figure, sentences};
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
-use crate::plot::svg::{Shape, Stroke};
+use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::svg::{Marker, Stroke};
 use crate::quantity::Quantity;
 use crate::record::row::Row;
 
@@ -25,10 +25,10 @@ const PLANES: [(&str, &str, &str); 3] = [
 ];
 
 /// Both coordinates of a layer at a step.
-type Pair<'a> = (&'a Row, &'a Row);
+type PlanePoint<'a> = (&'a Row, &'a Row);
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
-    let mut planes: Vec<(&str, Vec<Pair<'_>>)> = Vec::new();
+    let mut planes: Vec<(&str, Vec<PlanePoint<'_>>)> = Vec::new();
     let mut drawn = Vec::new();
     for (title, across, upwards) in PLANES {
         let pairs = pairs(records, across, upwards);
@@ -51,11 +51,11 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
     let mut legend = Vec::new();
     let shown_steps = || all().map(|(x, _)| x.step);
     if let Some((from, to)) = shown_steps().min().zip(shown_steps().max()).filter(|(from, to)| from < to) {
-        legend.push(Entry::new(Sample::Ramp { from: from.to_string(), to: to.to_string() }, "step"));
+        legend.push(LegendEntry::new(Sample::Ramp { from: from.to_string(), to: to.to_string() }, "step"));
     }
     legend.extend(layers.iter().enumerate().map(|(index, layer)| {
-        let sample = Sample::Point { shape: Shape::category(index), color: palette::AXIS.to_owned(), filled: true };
-        Entry::new(sample, format!("layer {layer}"))
+        let sample = Sample::Point { shape: Marker::category(index), color: palette::AXIS.to_owned(), filled: true };
+        LegendEntry::new(sample, format!("layer {layer}"))
     }));
     let rows: Vec<&Row> = all().flat_map(|(x, y)| [x, y]).collect();
     let caption = sentences(&[
@@ -74,9 +74,9 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
 }
 
 /// Rows of both quantities at the same layer and step, by layer and step.
-fn pairs<'a>(records: &'a Records, across: &str, upwards: &str) -> Vec<Pair<'a>> {
+fn pairs<'a>(records: &'a Records, across: &str, upwards: &str) -> Vec<PlanePoint<'a>> {
     let upwards = records.ensemble(upwards);
-    let mut pairs: Vec<Pair<'a>> = records
+    let mut pairs: Vec<PlanePoint<'a>> = records
         .ensemble(across)
         .into_iter()
         .filter(|x| x.layer.is_some())
@@ -92,7 +92,7 @@ fn ceiling(records: &Records, quantity: &str) -> Option<f64> {
 
 fn plane(
     title: &str,
-    pairs: &[Pair<'_>],
+    pairs: &[PlanePoint<'_>],
     layers: &[usize],
     steps: &Scale,
     ceilings: [Option<f64>; 2],
@@ -112,7 +112,7 @@ fn plane(
     marks.extend(ceilings[0].map(|x| Mark::Upright { x, label: "ceiling of I(X;T)".to_owned() }));
     marks.extend(ceilings[1].map(|y| Mark::Level { y, label: "ceiling of I(T;Y)".to_owned() }));
     let trajectories = layers.iter().enumerate().map(|(index, &layer)| {
-        let of_layer: Vec<Pair<'_>> = pairs.iter().copied().filter(|p| p.0.layer == Some(layer)).collect();
+        let of_layer: Vec<PlanePoint<'_>> = pairs.iter().copied().filter(|p| p.0.layer == Some(layer)).collect();
         (index, of_layer)
     });
     for (index, pairs) in trajectories {
@@ -129,7 +129,7 @@ fn plane(
     Some(Panel { title: title.to_owned(), x_label: named("I(X;T)"), y_label: named("I(T;Y)"), x, y, marks })
 }
 
-fn pair_marks((across, upwards): Pair<'_>, index: usize, color: &str) -> Vec<Mark> {
+fn pair_marks((across, upwards): PlanePoint<'_>, index: usize, color: &str) -> Vec<Mark> {
     let (Some(x), Some(y)) = (finite(across.measured), finite(upwards.measured)) else { return Vec::new() };
     let mut marks = Vec::new();
     let color = color.to_owned();
@@ -146,6 +146,6 @@ fn pair_marks((across, upwards): Pair<'_>, index: usize, color: &str) -> Vec<Mar
         color: color.clone(),
     }));
     let tooltip = format!("{}\n{}", tooltip(across), tooltip(upwards).lines().skip(1).collect::<Vec<_>>().join("\n"));
-    marks.push(Mark::Point { at: (x, y), shape: Shape::category(index), radius: 4.2, color, filled: true, tooltip });
+    marks.push(Mark::Point { at: (x, y), shape: Marker::category(index), radius: 4.2, color, filled: true, tooltip });
     marks
 }

@@ -83,12 +83,12 @@ fn sentences(parts: &[&str]) -> String {
 mod tests {
     use super::*;
     use crate::plot::number::exact;
-    use crate::report::fixture::Run;
+    use crate::report::fixture::FixtureRun;
     use crate::report::select::is_ensemble;
 
     #[test]
     fn a_full_run_has_every_figure_and_all_are_well_formed() {
-        let figures = draw_all(&Run::small().records());
+        let figures = draw_all(&FixtureRun::small().records());
         assert_eq!(figures.iter().map(|f| f.name).collect::<Vec<_>>(), NAMES);
         for figure in figures {
             let document = roxmltree::Document::parse(&figure.svg).unwrap();
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn figures_without_data_are_left_out() {
-        let records = Run::small().records();
+        let records = FixtureRun::small().records();
         for dropped in draw_all(&records) {
             let mut rest = records.clone();
             rest.rows.retain(|r| !dropped.quantities.contains(&r.quantity.as_str()));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn numbers_in_figures_are_those_of_the_csv() {
-        let records = Run::small().records();
+        let records = FixtureRun::small().records();
         let in_csv: Vec<String> = records
             .rows
             .iter()
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn another_number_in_the_csv_makes_another_figure() {
-        let records = Run::small().records();
+        let records = FixtureRun::small().records();
         for figure in draw_all(&records) {
             let mut changed = records.clone();
             for row in changed.rows.iter_mut().filter(|r| is_ensemble(r)) {
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn empty_cells_single_steps_and_single_members_do_not_matter() {
-        let mut records = Run::small().records();
+        let mut records = FixtureRun::small().records();
         for (index, row) in records.rows.iter_mut().enumerate() {
             match index % 5 {
                 0 => row.measured = None,

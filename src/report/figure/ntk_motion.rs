@@ -2,16 +2,16 @@
 
 use super::super::read::Records;
 use super::Figure;
-use super::over_steps::{Axis, figure};
+use super::over_steps::{StepAxis, figure};
 use crate::quantity::Quantity;
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
     let quantities = [
-        (Quantity::NtkVelocity.name(), Axis::Log),
-        (Quantity::NtkInitialCka.name(), Axis::Linear),
-        (Quantity::NtkEffectiveRank.name(), Axis::Linear),
-        (Quantity::NtkLabelOverlap.name(), Axis::Linear),
-        (Quantity::GradientCovarianceTrace.name(), Axis::Log),
+        (Quantity::NtkVelocity.name(), StepAxis::Log),
+        (Quantity::NtkInitialCka.name(), StepAxis::Linear),
+        (Quantity::NtkEffectiveRank.name(), StepAxis::Linear),
+        (Quantity::NtkLabelOverlap.name(), StepAxis::Linear),
+        (Quantity::GradientCovarianceTrace.name(), StepAxis::Log),
     ];
     let about = "The empirical neural tangent kernel Θ during training: its relative change a step since it was last measured, its \
                  centred alignment with the initial one, its effective rank (exp of the entropy of its eigenvalues), the share \

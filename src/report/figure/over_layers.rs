@@ -8,8 +8,8 @@ use super::{Figure, sentences};
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
-use crate::plot::svg::{Shape, Stroke};
+use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::svg::{Marker, Stroke};
 use crate::quantity::Quantity;
 use crate::record::row::Row;
 
@@ -85,7 +85,7 @@ pub(super) fn figure(
         steps.iter().enumerate().map(|(index, step)| entry(index, format!("step {step}"))).collect();
     legend.extend(shared_entries(shown.iter().copied()));
     if has_levels {
-        legend.push(Entry::new(Sample::Bar(palette::LEVEL), "Gaussian values"));
+        legend.push(LegendEntry::new(Sample::Bar(palette::LEVEL), "Gaussian values"));
     }
     let is_predicted = shown.iter().any(|row| finite(row.predicted).is_some());
     let marks = if is_predicted {
@@ -142,7 +142,7 @@ fn measured_marks(row: &Row, index: usize, shift: f64) -> Vec<Mark> {
         high: measured + e,
         color: color.clone(),
     });
-    let (shape, tooltip) = (Shape::category(index), tooltip(row));
+    let (shape, tooltip) = (Marker::category(index), tooltip(row));
     let point = Mark::Point { at: (x, measured), shape, radius: 4.0, color, filled: true, tooltip };
     bar.into_iter().chain([point]).collect()
 }
@@ -163,7 +163,7 @@ fn predicted_marks(series: &[Series<'_>], shift: impl Fn(usize) -> f64) -> Vec<M
         let line: Vec<(f64, f64)> = predicted(one).into_iter().map(|(x, y)| (x + side, y)).collect();
         points.extend(line.iter().map(|&at| Mark::Point {
             at,
-            shape: Shape::Diamond,
+            shape: Marker::Diamond,
             radius: if series.len() > 4 { 4.2 } else { 5.6 },
             color: color.to_owned(),
             filled: false,
@@ -178,20 +178,21 @@ fn predicted_marks(series: &[Series<'_>], shift: impl Fn(usize) -> f64) -> Vec<M
 }
 
 /// Legend entry of the series at `index`.
-pub(super) fn entry(index: usize, text: String) -> Entry {
-    let (shape, color) = (Shape::category(index), palette::category(index).to_owned());
-    Entry::new(Sample::Point { shape, color, filled: true }, text)
+pub(super) fn entry(index: usize, text: String) -> LegendEntry {
+    let (shape, color) = (Marker::category(index), palette::category(index).to_owned());
+    LegendEntry::new(Sample::Point { shape, color, filled: true }, text)
 }
 
 /// Legend entries for what all series share.
-pub(super) fn shared_entries<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> Vec<Entry> {
+pub(super) fn shared_entries<'a>(rows: impl Iterator<Item = &'a Row> + Clone) -> Vec<LegendEntry> {
     let mut entries = Vec::new();
     if rows.clone().any(|r| finite(r.std_error).is_some()) {
-        entries.push(Entry::new(Sample::Bar(palette::AXIS), "± 1 standard error"));
+        entries.push(LegendEntry::new(Sample::Bar(palette::AXIS), "± 1 standard error"));
     }
     if rows.clone().any(|r| finite(r.predicted).is_some()) {
         let stroke = Stroke::dashed(palette::INK, 1.3);
-        entries.push(Entry::new(Sample::PointOnLine { shape: Shape::Diamond, stroke, filled: false }, "predicted"));
+        entries
+            .push(LegendEntry::new(Sample::PointOnLine { shape: Marker::Diamond, stroke, filled: false }, "predicted"));
     }
     entries
 }

@@ -7,13 +7,13 @@ use super::{Figure, sentences};
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{Entry, Sample, render};
-use crate::plot::svg::{Shape, Stroke};
+use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::svg::{Marker, Stroke};
 use crate::record::row::Row;
 
 /// Vertical axis of a panel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Axis {
+pub(super) enum StepAxis {
     /// Straight.
     Linear,
     /// Logarithmic if the numbers are positive and span enough.
@@ -39,7 +39,7 @@ pub(super) fn figure(
     name: &'static str,
     title: &'static str,
     about: &str,
-    quantities: &[(&'static str, Axis)],
+    quantities: &[(&'static str, StepAxis)],
 ) -> Option<Figure> {
     let mut shown = Shown::default();
     let mut drawn = Vec::new();
@@ -76,13 +76,13 @@ pub(super) fn figure(
     })
 }
 
-fn panel<'a>(records: &'a Records, quantity: &str, axis: Axis, shown: &mut Shown<'a>) -> Option<Panel> {
+fn panel<'a>(records: &'a Records, quantity: &str, axis: StepAxis, shown: &mut Shown<'a>) -> Option<Panel> {
     let mut rows = records.ensemble(quantity);
     rows.retain(|r| r.layer.is_none() && r.layer_from.is_none());
     let mut members = records.members(quantity);
     let y = match axis {
-        Axis::Linear => Scale::linear(values(&rows, &members, false)),
-        Axis::Log => without_zeros(&mut rows, &mut members, shown),
+        StepAxis::Linear => Scale::linear(values(&rows, &members, false)),
+        StepAxis::Log => without_zeros(&mut rows, &mut members, shown),
     }?;
     let steps = members.iter().flatten().map(|p| p.0).chain(rows.iter().map(|r| r.step));
     let x = Scale::steps(steps)?;
@@ -137,11 +137,11 @@ fn without_zeros<'a>(
     }
 }
 
-/// A thin line, or a small point beside the mean where there is one step only.
+/// A thin line, or a small point next to the mean where there is one step only.
 fn member_mark(curve: &[(u64, f64)]) -> Mark {
     if let [(step, value)] = *curve {
         let (at, color) = ((step as f64 - 0.05, value), palette::SKY.to_owned());
-        return Mark::Point { at, shape: Shape::Circle, radius: 2.6, color, filled: true, tooltip: String::new() };
+        return Mark::Point { at, shape: Marker::Circle, radius: 2.6, color, filled: true, tooltip: String::new() };
     }
     Mark::Line {
         points: curve.iter().map(|p| (p.0 as f64, p.1)).collect(),
@@ -174,7 +174,7 @@ fn ensemble_marks(rows: &[&Row]) -> Vec<Mark> {
         marks.push(Mark::Line { points: mean, stroke: Stroke::solid(palette::BLUE, 1.8) });
     }
     if let [at] = predicted[..] {
-        let (shape, color) = (Shape::Diamond, palette::INK.to_owned());
+        let (shape, color) = (Marker::Diamond, palette::INK.to_owned());
         marks.push(Mark::Point { at, shape, radius: 4.0, color, filled: false, tooltip: String::new() });
     } else if !predicted.is_empty() {
         marks.push(Mark::Line { points: predicted, stroke: Stroke::dashed(palette::INK, 1.6) });
@@ -183,7 +183,7 @@ fn ensemble_marks(rows: &[&Row]) -> Vec<Mark> {
         if let Some(measured) = finite(row.measured) {
             marks.push(Mark::Point {
                 at: (row.step as f64, measured),
-                shape: Shape::Circle,
+                shape: Marker::Circle,
                 radius: 3.4,
                 color: palette::BLUE.to_owned(),
                 filled: true,
@@ -194,40 +194,40 @@ fn ensemble_marks(rows: &[&Row]) -> Vec<Mark> {
     marks
 }
 
-fn legend(shown: &Shown<'_>) -> (Vec<Entry>, String) {
+fn legend(shown: &Shown<'_>) -> (Vec<LegendEntry>, String) {
     let point = |shape, color: &str, filled| Sample::Point { shape, color: color.to_owned(), filled };
     let blue = Stroke::solid(palette::BLUE, 1.8);
     let (member, mean, error, predicted) = if shown.curves {
         (
             (Sample::Line(Stroke::solid(palette::SKY, 1.2)), "thin lines"),
-            Sample::PointOnLine { shape: Shape::Circle, stroke: blue, filled: true },
+            Sample::PointOnLine { shape: Marker::Circle, stroke: blue, filled: true },
             (Sample::Band(palette::BLUE), "band"),
             (Sample::Line(Stroke::dashed(palette::INK, 1.6)), "dashed"),
         )
     } else {
         (
-            (point(Shape::Circle, palette::SKY, true), "small points"),
-            point(Shape::Circle, palette::BLUE, true),
+            (point(Marker::Circle, palette::SKY, true), "small points"),
+            point(Marker::Circle, palette::BLUE, true),
             (Sample::Bar(palette::BLUE), "bar"),
-            (point(Shape::Diamond, palette::INK, false), "diamond"),
+            (point(Marker::Diamond, palette::INK, false), "diamond"),
         )
     };
     let mut entries = Vec::new();
     let mut words = Vec::new();
     if shown.members > 0 {
-        entries.push(Entry::new(member.0, "one member"));
+        entries.push(LegendEntry::new(member.0, "one member"));
         words.push(format!("{}, {}", member.1, counted(shown.members, "member")));
     }
     if let Some(row) = shown.rows.first() {
-        entries.push(Entry::new(mean, "ensemble mean"));
+        entries.push(LegendEntry::new(mean, "ensemble mean"));
         words.push(format!("points, the mean over members {}", row.members));
     }
     if shown.rows.iter().any(|r| finite(r.std_error).is_some()) {
-        entries.push(Entry::new(error.0, "± 1 standard error"));
+        entries.push(LegendEntry::new(error.0, "± 1 standard error"));
         words.push(format!("{}, one standard error either side", error.1));
     }
     if shown.rows.iter().any(|r| finite(r.predicted).is_some()) {
-        entries.push(Entry::new(predicted.0, "predicted"));
+        entries.push(LegendEntry::new(predicted.0, "predicted"));
         words.push(format!("{}, the prediction or the declared bound", predicted.1));
     }
     (entries, format!("{}.", capitalized(&words.join("; "))))
@@ -242,15 +242,15 @@ pub(super) fn capitalized(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::Run;
+    use crate::report::fixture::FixtureRun;
 
     #[test]
     fn a_zero_is_left_off_a_logarithmic_axis_and_the_caption_says_so() {
-        let records = Run { steps: vec![0, 1, 10, 1000], ..Run::small() }.records();
+        let records = FixtureRun { steps: vec![0, 1, 10, 1000], ..FixtureRun::small() }.records();
         let quantity = "ntk_relative_change";
         assert!(records.ensemble(quantity).iter().any(|r| r.measured == Some(0.0)));
         let drawn = |axis| figure(&records, "ntk", "title", "", &[(quantity, axis)]).unwrap();
-        let (log, linear) = (drawn(Axis::Log), drawn(Axis::Linear));
+        let (log, linear) = (drawn(StepAxis::Log), drawn(StepAxis::Linear));
         assert!(log.svg.contains("log scale</text>") && log.caption.contains("exactly zero"));
         assert!(!log.svg.contains("step 0") && linear.svg.contains("step 0"));
         assert!(!linear.caption.contains("exactly zero"));
@@ -258,8 +258,8 @@ mod tests {
 
     #[test]
     fn one_step_is_drawn_as_points() {
-        let records = Run { steps: vec![0], ..Run::small() }.records();
-        let figure = figure(&records, "ntk", "title", "", &[("ntk_mean_diagonal", Axis::Linear)]).unwrap();
+        let records = FixtureRun { steps: vec![0], ..FixtureRun::small() }.records();
+        let figure = figure(&records, "ntk", "title", "", &[("ntk_mean_diagonal", StepAxis::Linear)]).unwrap();
         assert!(!figure.svg.contains("<polyline points=\"\""));
         assert!(figure.caption.contains("Small points, 2 members") && !figure.caption.contains("break"));
     }

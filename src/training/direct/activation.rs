@@ -1,17 +1,17 @@
 //! Activations on slices: those that networks use most by themselves, the others through their tensors.
 
 use pulp::Arch;
-use widthwise_theory::Activation;
+use widthwise_theory::activation::Activation;
 
-use super::fused::Real;
-use super::held::as_tensor;
+use super::fused::UpdateNumber;
+use super::host_parameters::as_tensor;
 use crate::network;
 
 /// What the way back needs of `z`.
 pub(super) enum Slope<T> {
     /// Nothing.
     One,
-    /// Where `phi` is flat: the slope is nought there, and one elsewhere.
+    /// Where `phi` is flat: the slope is zero there, and one elsewhere.
     Flat(Vec<bool>),
     /// `tanh(z)`, whose slope is `1 - tanh(z)^2`.
     Tanh(Vec<T>),
@@ -20,7 +20,7 @@ pub(super) enum Slope<T> {
 }
 
 /// `phi(z)` in the place of `z`.
-pub(super) fn forward<T: Real>(function: &Activation, z: &mut [T], examples: usize) -> Slope<T> {
+pub(super) fn forward<T: UpdateNumber>(function: &Activation, z: &mut [T], examples: usize) -> Slope<T> {
     match function {
         Activation::Identity => Slope::One,
         Activation::Relu => {
@@ -41,7 +41,7 @@ pub(super) fn forward<T: Real>(function: &Activation, z: &mut [T], examples: usi
 }
 
 /// `phi'(z) d` in the place of `d`.
-pub(super) fn backward<T: Real>(function: &Activation, cotangents: &mut [T], slope: Slope<T>, examples: usize) {
+pub(super) fn backward<T: UpdateNumber>(function: &Activation, cotangents: &mut [T], slope: Slope<T>, examples: usize) {
     match slope {
         Slope::One => {}
         Slope::Flat(flat) => Arch::new().dispatch(|| silence(cotangents, &flat)),
@@ -55,7 +55,7 @@ pub(super) fn backward<T: Real>(function: &Activation, cotangents: &mut [T], slo
 
 /// What is no number stays none.
 #[inline(always)]
-fn rectify<T: Real>(z: &mut [T], flat: &mut [bool]) {
+fn rectify<T: UpdateNumber>(z: &mut [T], flat: &mut [bool]) {
     for (z, flat) in z.iter_mut().zip(flat) {
         *flat = *z <= T::ZERO;
         *z = if *flat { T::ZERO } else { *z };
@@ -63,7 +63,7 @@ fn rectify<T: Real>(z: &mut [T], flat: &mut [bool]) {
 }
 
 #[inline(always)]
-fn silence<T: Real>(cotangents: &mut [T], flat: &[bool]) {
+fn silence<T: UpdateNumber>(cotangents: &mut [T], flat: &[bool]) {
     for (c, &flat) in cotangents.iter_mut().zip(flat) {
         *c = if flat { T::ZERO } else { *c };
     }
@@ -71,7 +71,7 @@ fn silence<T: Real>(cotangents: &mut [T], flat: &[bool]) {
 
 /// As its formula has it on tensors, operation by operation.
 #[inline(always)]
-fn flatten<T: Real>(cotangents: &mut [T], outputs: &[T]) {
+fn flatten<T: UpdateNumber>(cotangents: &mut [T], outputs: &[T]) {
     for (c, &y) in cotangents.iter_mut().zip(outputs) {
         *c *= T::of(1.0) - y * y;
     }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn tanh_and_its_slope_are_those_of_tensors_to_the_last_bit() {
-        fn hold<T: Real>() {
+        fn hold<T: UpdateNumber>() {
             let points: Vec<T> = (-400..=400).map(|i| T::of(0.037 * f64::from(i))).collect();
             let mut z = points.clone();
             let slope = forward(&Activation::Tanh, &mut z, 1);

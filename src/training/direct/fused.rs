@@ -14,7 +14,7 @@ use crate::host::lanes::{Lanes, load, store};
 use crate::training::optimizer::Updater;
 
 /// A number with which updates are computed.
-pub(super) trait Real:
+pub(super) trait UpdateNumber:
     Number + Lanes + Element + Pod + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
     /// The exponential.
@@ -27,7 +27,7 @@ pub(super) trait Real:
     fn tanh(self) -> Self;
 }
 
-impl Real for f32 {
+impl UpdateNumber for f32 {
     fn exp(self) -> Self {
         f32::exp(self)
     }
@@ -41,7 +41,7 @@ impl Real for f32 {
     }
 }
 
-impl Real for f64 {
+impl UpdateNumber for f64 {
     fn exp(self) -> Self {
         f64::exp(self)
     }
@@ -63,12 +63,12 @@ pub(super) struct Rule {
     rate: f64,
     /// Penalty toward the origin.
     l2: f64,
-    /// Of Adam's moments, which begin at nought.
+    /// Of Adam's moments, which begin at zero.
     corrections: [f64; 2],
 }
 
 /// Entries of one tensor that are updated together; moments that the optimizer has not are empty.
-pub(super) struct Entries<'a, T> {
+pub(super) struct UpdateSlice<'a, T> {
     pub(super) parameter: &'a mut [T],
     pub(super) first: &'a mut [T],
     pub(super) second: &'a mut [T],
@@ -76,11 +76,11 @@ pub(super) struct Entries<'a, T> {
 
 struct Pass<'a, T> {
     rule: &'a Rule,
-    entries: Entries<'a, T>,
+    entries: UpdateSlice<'a, T>,
     gradient: &'a [T],
 }
 
-impl<T: Real> WithSimd for Pass<'_, T> {
+impl<T: UpdateNumber> WithSimd for Pass<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -100,11 +100,11 @@ impl<T: Real> WithSimd for Pass<'_, T> {
     }
 }
 
-impl<'a, T> Entries<'a, T> {
+impl<'a, T> UpdateSlice<'a, T> {
     /// Those in `range`.
     #[inline(always)]
-    pub(super) fn part(&mut self, range: Range<usize>) -> Entries<'_, T> {
-        Entries {
+    pub(super) fn part(&mut self, range: Range<usize>) -> UpdateSlice<'_, T> {
+        UpdateSlice {
             parameter: &mut self.parameter[range.clone()],
             first: self.first.get_mut(range.clone()).unwrap_or_default(),
             second: self.second.get_mut(range).unwrap_or_default(),
@@ -112,9 +112,9 @@ impl<'a, T> Entries<'a, T> {
     }
 
     /// Cuts them into pieces of `count`, the last one shorter.
-    pub(super) fn chunks(self, count: usize) -> impl Iterator<Item = Entries<'a, T>> {
+    pub(super) fn chunks(self, count: usize) -> impl Iterator<Item = UpdateSlice<'a, T>> {
         let [mut first, mut second] = [self.first, self.second].map(|moment| moment.chunks_mut(count));
-        self.parameter.chunks_mut(count).map(move |parameter| Entries {
+        self.parameter.chunks_mut(count).map(move |parameter| UpdateSlice {
             parameter,
             first: first.next().unwrap_or_default(),
             second: second.next().unwrap_or_default(),
@@ -136,20 +136,20 @@ impl Rule {
     }
 
     /// Moves `entries` down their `gradient`.
-    pub(super) fn update<T: Real>(&self, entries: Entries<'_, T>, gradient: &[T]) {
+    pub(super) fn update<T: UpdateNumber>(&self, entries: UpdateSlice<'_, T>, gradient: &[T]) {
         Arch::new().dispatch(Pass { rule: self, entries, gradient });
     }
 
     /// Moves a row of registers, the last one filled in part where `part` says so.
     #[inline(always)]
-    pub(super) fn row<T: Real, S: Simd, const VECTORS: usize>(
+    pub(super) fn row<T: UpdateNumber, S: Simd, const VECTORS: usize>(
         &self,
         simd: S,
-        entries: Entries<'_, T>,
+        entries: UpdateSlice<'_, T>,
         part: Option<usize>,
         gradient: [T::Vector<S>; VECTORS],
     ) {
-        let Entries { parameter, first, second } = entries;
+        let UpdateSlice { parameter, first, second } = entries;
         let none = [T::splat(simd, T::ZERO); VECTORS];
         let mut parameters = load::<T, S, VECTORS>(simd, parameter, part);
         let mut m = if first.is_empty() { none } else { load::<T, S, VECTORS>(simd, first, part) };
@@ -168,7 +168,7 @@ impl Rule {
 
     /// Parameters and moments after the step. The moments are Adam's; momentum knows the first alone, the velocity.
     #[inline(always)]
-    fn moved<T: Real, S: Simd>(
+    fn moved<T: UpdateNumber, S: Simd>(
         &self,
         simd: S,
         [parameter, m, v]: [T::Vector<S>; 3],
@@ -205,7 +205,7 @@ impl Rule {
 
     /// Kingma and Ba 2015 (1412.6980), algorithm 1: the next moments, and the way that parameters go.
     #[inline(always)]
-    fn adam<T: Real, S: Simd>(
+    fn adam<T: UpdateNumber, S: Simd>(
         &self,
         simd: S,
         [m, v, g]: [T::Vector<S>; 3],
@@ -223,13 +223,13 @@ impl Rule {
 
 /// A constant. A function, for closures may be compiled apart, without the processor's vectors.
 #[inline(always)]
-fn number<T: Real, S: Simd>(simd: S, value: f64) -> T::Vector<S> {
+fn number<T: UpdateNumber, S: Simd>(simd: S, value: f64) -> T::Vector<S> {
     T::splat(simd, T::of(value))
 }
 
 /// `beta old + (1 - beta) new`.
 #[inline(always)]
-fn mixed<T: Real, S: Simd>(simd: S, old: T::Vector<S>, beta: f64, new: T::Vector<S>) -> T::Vector<S> {
+fn mixed<T: UpdateNumber, S: Simd>(simd: S, old: T::Vector<S>, beta: f64, new: T::Vector<S>) -> T::Vector<S> {
     let kept = T::times(simd, old, number::<T, S>(simd, beta));
     T::plus(simd, kept, T::times(simd, new, number::<T, S>(simd, 1.0 - beta)))
 }
@@ -240,11 +240,11 @@ mod tests {
 
     use super::*;
     use crate::config::{Anchor, L2};
-    use crate::network::Parameters;
+    use crate::network::LayerParameters;
     use crate::training::optimizer::{OptimizerState, moment_count};
 
     /// Three steps on slices and on tensors, with gradients and rates without structure.
-    fn both<T: Real + PartialEq + std::fmt::Debug>(optimizer: Optimizer, l2: f64) {
+    fn both<T: UpdateNumber + PartialEq + std::fmt::Debug>(optimizer: Optimizer, l2: f64) {
         let device = Device::flex();
         let values = |seed: usize| -> Vec<T> {
             (0..37).map(|i| T::of((1.0 + (seed * 53 + i * 17) as f64).sin() * 0.7)).collect()
@@ -254,11 +254,11 @@ mod tests {
         };
         let mut parameter = values(1);
         let mut moments = vec![vec![T::of(0.0); 37]; moment_count(optimizer)];
-        let mut on_tensors = vec![Parameters { weight: tensor(&parameter), bias: None }];
+        let mut on_tensors = vec![LayerParameters { weight: tensor(&parameter), bias: None }];
         let mut state = OptimizerState::new(optimizer, &on_tensors);
         let (learning_rate, factor) = (0.013, 1.7);
         let updater = Updater { optimizer, learning_rate, l2: L2 { strength: l2, toward: Anchor::Zero }, anchor: None };
-        let scaling = widthwise_theory::Scaling {
+        let scaling = widthwise_theory::architecture::Scaling {
             weight_gain: 1.0,
             bias_gain: 1.0,
             weight_variance: 1.0,
@@ -271,8 +271,8 @@ mod tests {
             let rule = Rule::new(&updater, factor, step);
             let mut sets = moments.iter_mut().map(Vec::as_mut_slice);
             let (first, second) = (sets.next().unwrap_or_default(), sets.next().unwrap_or_default());
-            rule.update(Entries { parameter: &mut parameter, first, second }, &gradient);
-            let gradients = vec![Parameters { weight: tensor(&gradient), bias: None }];
+            rule.update(UpdateSlice { parameter: &mut parameter, first, second }, &gradient);
+            let gradients = vec![LayerParameters { weight: tensor(&gradient), bias: None }];
             updater.update(step, &mut on_tensors, gradients, &[scaling], &mut state);
             assert_eq!(parameter, T::pull(on_tensors[0].weight.clone()), "{optimizer:?}, penalty {l2}, step {step}");
             for (found, expected) in moments.iter().zip(&state.moments) {

@@ -14,15 +14,15 @@ use std::borrow::Cow;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
-use widthwise_theory::Scaling;
+use widthwise_theory::architecture::Scaling;
 
 use super::activation::{self, Slope};
-use super::fused::{Entries, Real, Rule};
-use super::held::{Held, Taken};
+use super::fused::{Rule, UpdateNumber, UpdateSlice};
+use super::host_parameters::{HostParameters, HostState};
 use super::links::Link;
-use super::rows::{Wanted, turn};
+use super::rows::{BatchTargets, transpose};
 use crate::config::Loss;
-use crate::host::lent::Lent;
+use crate::host::host_view::HostView;
 use crate::network::Batch;
 use crate::objective::Targets;
 use crate::training::optimizer::Updater;
@@ -34,22 +34,22 @@ const ROWS: usize = 256;
 const TILE_COLUMNS: usize = 512;
 
 /// Takes one step; returns the loss before it. Every link is a dense layer or an activation.
-pub(super) fn step<T: Real>(
-    taken: &mut Taken<T>,
+pub(super) fn step<T: UpdateNumber>(
+    host_state: &mut HostState<T>,
     (links, scalings): (&[Link], &[Scaling]),
     batch: &Batch,
     (targets, kind): (&Targets, Loss),
     updater: &Updater,
     step: u64,
 ) -> T {
-    let Taken { layers, moments } = taken;
+    let HostState { layers, moments } = host_state;
     let examples = batch.examples();
 
     // Forward: what each dense layer reads, and what the way back needs of each activation.
-    let lent = Lent::of(&batch.inputs);
+    let host_view = HostView::of(&batch.inputs);
     let mut inputs: Vec<Cow<'_, [T]>> = Vec::new();
     let mut slopes: Vec<Slope<T>> = Vec::new();
-    let mut now = Cow::Borrowed(lent.numbers());
+    let mut now = Cow::Borrowed(host_view.numbers());
     for link in links {
         now = match link {
             Link::Dense(number) => {
@@ -67,7 +67,7 @@ pub(super) fn step<T: Real>(
     }
     let mut now = now.into_owned();
     let columns = now.len() / examples;
-    let losses = turn(kind, &mut now, columns, (&Wanted::of(targets, kind), 0), examples);
+    let losses = transpose(kind, &mut now, columns, (&BatchTargets::of(targets, kind), 0), examples);
     let mut cotangents = now;
 
     // Backward, each layer updated as soon as nothing below needs its old weights.
@@ -77,7 +77,8 @@ pub(super) fn step<T: Real>(
                 let (layer, scaling) = (&mut layers[*number], &scalings[*number]);
                 let below = (*number > 0).then(|| layer.pull_back(&cotangents, examples, scaling));
                 let Some(rows) = inputs.pop() else { unreachable!("one a dense layer") };
-                let mut moments: Vec<&mut Held<T>> = moments.iter_mut().map(|set| &mut set[*number]).collect();
+                let mut moments: Vec<&mut HostParameters<T>> =
+                    moments.iter_mut().map(|set| &mut set[*number]).collect();
                 layer.update(&mut moments, &rows, &cotangents, scaling, updater, step);
                 cotangents = below.unwrap_or_default();
             }
@@ -91,7 +92,7 @@ pub(super) fn step<T: Real>(
     losses.into_iter().fold(T::default(), |total, loss| total + loss)
 }
 
-impl<T: Real> Held<T> {
+impl<T: UpdateNumber> HostParameters<T> {
     fn matrix(&self) -> MatRef<'_, T> {
         MatRef::from_row_major_slice(&self.weight, self.shape[0], self.shape[1])
     }
@@ -134,7 +135,7 @@ impl<T: Real> Held<T> {
     /// Makes the gradient and moves down it.
     fn update(
         &mut self,
-        moments: &mut [&mut Held<T>],
+        moments: &mut [&mut HostParameters<T>],
         rows: &[T],
         cotangents: &[T],
         scaling: &Scaling,
@@ -170,7 +171,7 @@ impl<T: Real> Held<T> {
                     matmul(into, Accum::Replace, rows, cotangents.subcols(start, width), gain, Par::Seq);
                     for (row, gradient) in tile.chunks_exact(width).enumerate() {
                         let place = row * units + start..row * units + start + width;
-                        let entries = Entries {
+                        let entries = UpdateSlice {
                             parameter: &mut weights[place.clone()],
                             first: if first.is_empty() { &mut [] } else { &mut first[place.clone()] },
                             second: if second.is_empty() { &mut [] } else { &mut second[place] },
@@ -189,7 +190,7 @@ impl<T: Real> Held<T> {
             }
             gradient.iter_mut().for_each(|g| *g *= gain);
             let mut sets = moments.iter_mut().map(|set| set.bias.as_deref_mut().unwrap_or_default());
-            let entries = Entries {
+            let entries = UpdateSlice {
                 parameter: bias,
                 first: sets.next().unwrap_or_default(),
                 second: sets.next().unwrap_or_default(),

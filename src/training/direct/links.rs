@@ -1,10 +1,11 @@
 //! A network as a chain of links, each reading what the one before made.
 
 use burn::tensor::Device;
-use widthwise_theory::{Activation, InputShape, Layer, Node, Operation};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{InputShape, Layer, Node, Operation};
 
 use crate::config::Anchor;
-use crate::host::raster::Raster;
+use crate::host::shifted_gemm::ShiftedGemm;
 use crate::network::Network;
 use crate::training::optimizer::Updater;
 
@@ -16,7 +17,7 @@ pub(super) enum Link {
     /// A dense layer on rows that are multiplied by every gate.
     Gated(usize),
     /// A convolution; its images hold the channels of a position side by side, unlike the states of a network.
-    Convolution(usize, Raster),
+    Convolution(usize, ShiftedGemm),
     /// An activation.
     Activation(Activation),
     /// The mean over positions.
@@ -44,7 +45,7 @@ pub(super) fn positions(shape: &InputShape) -> usize {
 
 /// How the numbers of an image lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+enum ImageLayout {
     Channels,
     Positions,
 }
@@ -56,7 +57,7 @@ pub(super) fn links(network: &Network, updater: &Updater) -> Option<Vec<Link>> {
         return None;
     }
     let mut links = Vec::new();
-    let mut layout = Layout::Channels;
+    let mut layout = ImageLayout::Channels;
     let mut number = 0;
     for (index, Node { operation, inputs, shape: _ }) in network.nodes().iter().enumerate() {
         let Operation::Layer(layer) = operation else { return None };
@@ -64,31 +65,31 @@ pub(super) fn links(network: &Network, updater: &Updater) -> Option<Vec<Link>> {
             return None;
         }
         let shape = network.shape(index);
-        let mut lie = |links: &mut Vec<Link>, wanted: Layout| {
+        let mut lie = |links: &mut Vec<Link>, wanted: ImageLayout| {
             if layout != wanted && shape.channels > 1 && positions(&shape) > 1 {
-                let turn = if wanted == Layout::Positions { Link::ToPositions } else { Link::ToChannels };
-                links.push(turn(shape));
+                let transpose = if wanted == ImageLayout::Positions { Link::ToPositions } else { Link::ToChannels };
+                links.push(transpose(shape));
             }
             layout = wanted;
         };
         match layer {
             Layer::Dense { .. } | Layer::GatedDense { .. } => {
-                lie(&mut links, Layout::Channels);
+                lie(&mut links, ImageLayout::Channels);
                 let is_gated = matches!(layer, Layer::GatedDense { .. });
                 links.push(if is_gated { Link::Gated(number) } else { Link::Dense(number) });
                 number += 1;
             }
             Layer::Convolution { .. } => {
-                lie(&mut links, Layout::Positions);
-                links.push(Link::Convolution(number, Raster::new(shape, layer)?));
+                lie(&mut links, ImageLayout::Positions);
+                links.push(Link::Convolution(number, ShiftedGemm::new(shape, layer)?));
                 number += 1;
             }
             Layer::Activation { function } => links.push(Link::Activation(function.clone())),
             Layer::GlobalAveragePool => {
-                lie(&mut links, Layout::Positions);
+                lie(&mut links, ImageLayout::Positions);
                 links.push(Link::Average(shape));
             }
-            Layer::Flatten => lie(&mut links, Layout::Channels),
+            Layer::Flatten => lie(&mut links, ImageLayout::Channels),
             _ => return None,
         }
     }

@@ -1,20 +1,20 @@
 //! One step of training in host memory, for networks that are a chain of layers.
 //!
 //! The same step as [`gradient`](super::gradient::gradient) and [`Updater`](super::optimizer::Updater), which are its oracle, without a graph.
-//! Weights are taken out of their tensors and put back without a copy. Two roads: [`layers`] for wide dense networks, whose weights come
+//! Weights are taken out of their tensors and put back without a copy. Two paths: [`layers`] for wide dense networks, whose weights come
 //! from memory, and [`blocks`] for everything whose weights stay in cache.
 
 mod activation;
-mod bands;
 mod blocks;
-mod first;
+mod first_layer;
 mod fused;
-mod held;
+mod host_parameters;
 mod layers;
 mod links;
 mod rows;
 mod slices;
-mod turning;
+mod transposed_weights;
+mod weight_gradient;
 
 use burn::tensor::{DType, Tensor};
 
@@ -22,8 +22,8 @@ use super::optimizer::{OptimizerState, Updater};
 use crate::config::Loss;
 use crate::network::{Batch, Network};
 use crate::objective::Targets;
-use fused::Real;
-use held::{Taken, as_tensor};
+use fused::UpdateNumber;
+use host_parameters::{HostState, as_tensor};
 use links::Link;
 
 /// Weights of a dense layer from which on its products are worth packing.
@@ -47,7 +47,7 @@ pub(super) fn step(
     }
 }
 
-fn step_of<T: Real>(
+fn step_of<T: UpdateNumber>(
     network: &mut Network,
     links: &[Link],
     (batch, targets, kind): (&Batch, &Targets, Loss),
@@ -56,11 +56,11 @@ fn step_of<T: Real>(
     state: &mut OptimizerState,
 ) -> Tensor<1> {
     let scalings = network.scalings().to_vec();
-    let mut taken = Taken::<T>::take(&mut network.parameters, state);
+    let mut host_state = HostState::<T>::take(&mut network.parameters, state);
     let is_dense = links.iter().all(|link| matches!(link, Link::Dense(_) | Link::Activation(_)));
-    let is_wide = taken.layers.iter().any(|layer| layer.weight.len() >= WIDE);
-    let road = if is_dense && is_wide { layers::step } else { blocks::step };
-    let loss = road(&mut taken, (links, &scalings), batch, (targets, kind), updater, step);
-    taken.give(&mut network.parameters, state);
+    let is_wide = host_state.layers.iter().any(|layer| layer.weight.len() >= WIDE);
+    let method = if is_dense && is_wide { layers::step } else { blocks::step };
+    let loss = method(&mut host_state, (links, &scalings), batch, (targets, kind), updater, step);
+    host_state.give(&mut network.parameters, state);
     as_tensor(vec![loss], 1).reshape([1])
 }

@@ -1,19 +1,19 @@
 //! The losses of single examples on slices: the value, and the derivative with respect to the outputs.
 
-use super::fused::Real;
+use super::fused::UpdateNumber;
 use crate::config::Loss;
 use crate::objective::Targets;
 
 /// Targets of a batch in host memory, as far as the loss reads them.
 #[derive(Debug)]
-pub(super) struct Wanted<T> {
+pub(super) struct BatchTargets<T> {
     /// Regression targets, a row an example.
     values: Vec<T>,
     /// Classes.
     classes: Vec<i64>,
 }
 
-impl<T: Real> Wanted<T> {
+impl<T: UpdateNumber> BatchTargets<T> {
     pub(super) fn of(targets: &Targets, kind: Loss) -> Self {
         match kind {
             Loss::HalfSum | Loss::HalfMean => Self { values: T::pull(targets.values.clone()), classes: Vec::new() },
@@ -29,11 +29,11 @@ impl<T: Real> Wanted<T> {
 ///
 /// # Shapes
 /// `outputs`: those of the examples from `first` on; `columns` numbers each.
-pub(super) fn turn<T: Real>(
+pub(super) fn transpose<T: UpdateNumber>(
     kind: Loss,
     outputs: &mut [T],
     columns: usize,
-    (wanted, first): (&Wanted<T>, usize),
+    (wanted, first): (&BatchTargets<T>, usize),
     batch: usize,
 ) -> Vec<T> {
     let share = T::of(if kind == Loss::HalfSum { 1.0 } else { 1.0 / batch as f64 });
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
     use crate::objective::{loss, output_gradients};
-    use crate::training::direct::held::as_tensor;
+    use crate::training::direct::host_parameters::as_tensor;
 
     #[test]
     fn values_and_derivatives_are_those_of_the_losses_on_tensors() {
@@ -92,10 +92,10 @@ mod tests {
             let slopes = f64::pull(output_gradients(kind, tensor, &targets).div_scalar(share));
             let mut found = outputs.clone();
             // In two pieces, as blocks take them.
-            let wanted = Wanted::of(&targets, kind);
+            let wanted = BatchTargets::of(&targets, kind);
             let (head, rest) = found.split_at_mut(2 * columns);
-            let mut losses = turn(kind, head, columns, (&wanted, 0), examples);
-            losses.extend(turn(kind, rest, columns, (&wanted, 2), examples));
+            let mut losses = transpose(kind, head, columns, (&wanted, 0), examples);
+            losses.extend(transpose(kind, rest, columns, (&wanted, 2), examples));
             assert_eq!(losses.len(), examples);
             let total: f64 = losses.iter().sum();
             assert!((total - expected).abs() <= 20.0 * f64::EPSILON * expected, "{kind:?}: {total} {expected}");

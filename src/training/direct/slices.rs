@@ -1,20 +1,20 @@
-//! What layers do to rows of numbers, beside products.
+//! What layers do to rows of numbers, next to products.
 
 use pulp::Arch;
 
-use super::fused::Real;
-use crate::host::product::{Affine, Product, Run};
+use super::fused::UpdateNumber;
+use crate::host::product::{Affine, Product, TermRun};
 use crate::host::scratch::Scratch;
 
 /// `A B` for row-major factors, written as `affine` says.
-pub(super) fn rows_times<T: Real>(
+pub(super) fn rows_times<T: UpdateNumber>(
     rows: &[T],
     [count, terms]: [usize; 2],
     (right, columns): (&[T], usize),
     affine: Option<Affine<'_, T>>,
 ) -> Scratch<T> {
     let mut result = Scratch::new(count * columns);
-    let runs = [Run { left: rows, right, terms }];
+    let runs = [TermRun { left: rows, right, terms }];
     Product { size: [count, columns], runs: &runs, row: terms, term: 1, right_row: columns }.write(
         &mut result,
         columns,
@@ -24,12 +24,12 @@ pub(super) fn rows_times<T: Real>(
 }
 
 /// Adds rows of the length of `sums`, one after the other.
-pub(super) fn add_rows<T: Real>(sums: &mut [T], rows: &[T]) {
+pub(super) fn add_rows<T: UpdateNumber>(sums: &mut [T], rows: &[T]) {
     Arch::new().dispatch(|| add_each(sums, rows));
 }
 
 #[inline(always)]
-fn add_each<T: Real>(sums: &mut [T], rows: &[T]) {
+fn add_each<T: UpdateNumber>(sums: &mut [T], rows: &[T]) {
     for row in rows.chunks_exact(sums.len()) {
         for (sum, &x) in sums.iter_mut().zip(row) {
             *sum += x;
@@ -38,7 +38,7 @@ fn add_each<T: Real>(sums: &mut [T], rows: &[T]) {
 }
 
 /// Multiplies, unless by one.
-pub(super) fn scale<T: Real>(numbers: &mut [T], gain: f64) {
+pub(super) fn scale<T: UpdateNumber>(numbers: &mut [T], gain: f64) {
     if gain != 1.0 {
         let gain = T::of(gain);
         for x in numbers {
@@ -48,7 +48,7 @@ pub(super) fn scale<T: Real>(numbers: &mut [T], gain: f64) {
 }
 
 /// `N x F` states and `N x M` gate values to rows of `M F` numbers, gate by gate.
-pub(super) fn gated<T: Real>(states: &[T], gates: &[T], examples: usize) -> Scratch<T> {
+pub(super) fn gated<T: UpdateNumber>(states: &[T], gates: &[T], examples: usize) -> Scratch<T> {
     let (features, count) = (states.len() / examples, gates.len() / examples);
     let mut rows = Scratch::new(states.len() * count);
     let each =
@@ -62,7 +62,7 @@ pub(super) fn gated<T: Real>(states: &[T], gates: &[T], examples: usize) -> Scra
 }
 
 /// Adjoint of [`gated`] in the states.
-pub(super) fn ungated<T: Real>(rows: &[T], gates: &[T], examples: usize) -> Scratch<T> {
+pub(super) fn ungated<T: UpdateNumber>(rows: &[T], gates: &[T], examples: usize) -> Scratch<T> {
     let (count, length) = (gates.len() / examples, rows.len() / examples);
     let features = length / count;
     let mut states = Scratch::zeros(examples * features);

@@ -127,7 +127,7 @@ fn averages(sums: &[f64; 4], units: usize) -> Averages {
 }
 
 /// Mean, variance, skewness, kurtosis and pair excess kurtosis.
-type Moments = [f64; 5];
+type MomentVector = [f64; 5];
 
 /// Values, members times units, up to which the bias that is left is not estimated: a jackknife over members has nothing to go by. For
 /// the same reason its error is then none to judge by: few values with a small kurtosis have a small jackknife error too.
@@ -148,7 +148,7 @@ fn null_factors(about: EnsembleMean, values: f64) -> [f64; 2] {
 }
 
 /// The formulas of the file's head for one input and `values` values, with the moments about `mu` expanded in those about zero.
-fn moments_at(averages: &Averages, about: EnsembleMean, values: f64) -> Option<Moments> {
+fn moments_at(averages: &Averages, about: EnsembleMean, values: f64) -> Option<MomentVector> {
     let [z1, z2, z3, z4, z1z1, z2z1, z2z2] = *averages;
     let mu = match about {
         EnsembleMean::Zero => 0.0,
@@ -206,9 +206,9 @@ pub fn ensemble_moments(members: &[MemberMoments], about: EnsembleMean) -> Resul
         });
     }
     let count = members.len() as f64;
-    let mut pooled: Moments = [0.0; 5];
+    let mut pooled: MomentVector = [0.0; 5];
     // Averages over inputs of the moments with one member left out.
-    let mut left_out: Vec<Moments> = vec![[0.0; 5]; members.len()];
+    let mut left_out: Vec<MomentVector> = vec![[0.0; 5]; members.len()];
     for input in 0..inputs {
         let no_variance = GaussianityError::NoVariance { input };
         let of_member: Vec<Averages> = members.iter().map(|m| averages(&m.sums[input], units)).collect();

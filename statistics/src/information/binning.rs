@@ -18,7 +18,7 @@ use rayon::prelude::*;
 
 use super::entropy::{Correction, counts, entropy_of_counts, information_between, run_lengths};
 use super::error::{InformationError, examples_of, one_an_example};
-use super::estimate::{Estimate, EstimateKind};
+use super::estimate::{EstimateKind, InformationEstimate};
 
 /// Seed of the multipliers: fixed, so that equal layers have equal keys in every run.
 const KEY_SEED: u64 = 0x5769_6474_6877_6973;
@@ -176,9 +176,9 @@ impl BinnedLayer {
     }
 
     /// `H(b(T))` in nats, of ceiling `ln n`.
-    pub fn entropy(&self) -> Estimate {
+    pub fn entropy(&self) -> InformationEstimate {
         let value = entropy_of_counts(&self.occupancies(), self.correction);
-        Estimate::of_input(value, self.kind(), (self.examples() as f64).ln())
+        InformationEstimate::of_input(value, self.kind(), (self.examples() as f64).ln())
     }
 
     /// `I(X;b(T))` in nats, of ceiling `H(X)`.
@@ -189,25 +189,25 @@ impl BinnedLayer {
     ///
     /// # Errors
     /// If there is not one id an example.
-    pub fn input_information(&self, input_ids: Option<&[u64]>) -> Result<Estimate, InformationError> {
+    pub fn input_information(&self, input_ids: Option<&[u64]>) -> Result<InformationEstimate, InformationError> {
         let Some(ids) = input_ids else {
             return Ok(self.entropy());
         };
         one_an_example("input ids", self.examples(), ids.len())?;
         let value = information_between(&self.keys, ids, self.correction);
         let ceiling = entropy_of_counts(&counts(ids), Correction::None);
-        Ok(Estimate::of_input(value, self.kind(), ceiling))
+        Ok(InformationEstimate::of_input(value, self.kind(), ceiling))
     }
 
     /// `I(b(T);Y)` in nats, of ceiling `H(Y)`.
     ///
     /// # Errors
     /// If there is not one label an example.
-    pub fn label_information<L: Copy + Ord>(&self, labels: &[L]) -> Result<Estimate, InformationError> {
+    pub fn label_information<L: Copy + Ord>(&self, labels: &[L]) -> Result<InformationEstimate, InformationError> {
         one_an_example("labels", self.examples(), labels.len())?;
         let value = information_between(&self.keys, labels, self.correction);
         let ceiling = entropy_of_counts(&counts(labels), Correction::None);
-        Ok(Estimate::of_label(value, self.kind(), ceiling, self.entropy()))
+        Ok(InformationEstimate::of_label(value, self.kind(), ceiling, self.entropy()))
     }
 
     fn kind(&self) -> EstimateKind {

@@ -20,7 +20,7 @@ pub enum EstimateKind {
 
 /// An information or entropy, in nats.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Estimate {
+pub struct InformationEstimate {
     /// Value in nats.
     pub value: f64,
     /// What the value says.
@@ -35,14 +35,14 @@ pub struct Estimate {
     pub saturated: bool,
 }
 
-impl Estimate {
+impl InformationEstimate {
     /// An entropy or input information, saturated near its ceiling.
     pub(super) fn of_input(value: f64, kind: EstimateKind, ceiling: f64) -> Self {
         Self { value, kind, ceiling, saturated: value > ceiling - SATURATION_MARGIN }
     }
 
     /// A label information, saturated together with the input information `input`.
-    pub(super) fn of_label(value: f64, kind: EstimateKind, ceiling: f64, input: Estimate) -> Self {
+    pub(super) fn of_label(value: f64, kind: EstimateKind, ceiling: f64, input: InformationEstimate) -> Self {
         Self { value, kind, ceiling, saturated: input.saturated }
     }
 

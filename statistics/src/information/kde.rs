@@ -22,7 +22,7 @@ use rayon::prelude::*;
 
 use super::entropy::{Correction, entropy_of_counts, run_lengths};
 use super::error::{InformationError, examples_of, one_an_example};
-use super::estimate::{Estimate, EstimateKind};
+use super::estimate::{EstimateKind, InformationEstimate};
 
 /// Rows of a tile, one task each.
 const TILE_ROWS: usize = 64;
@@ -33,24 +33,24 @@ const TILE_COLUMNS: usize = 512;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KdeInputBounds {
     /// Upper bound.
-    pub upper: Estimate,
+    pub upper: InformationEstimate,
     /// Lower bound.
-    pub lower: Estimate,
+    pub lower: InformationEstimate,
 }
 
 /// Bounds on `I(X;T')` and `I(T';Y)`, in nats.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KdeBounds {
     /// Upper bound on `I(X;T')`.
-    pub input_upper: Estimate,
+    pub input_upper: InformationEstimate,
     /// Lower bound on `I(X;T')`.
-    pub input_lower: Estimate,
+    pub input_lower: InformationEstimate,
     /// `I(T';Y)` as the difference of two upper bounds, the usual curve, and itself no bound.
-    pub label_estimate: Estimate,
+    pub label_estimate: InformationEstimate,
     /// Upper bound on `I(T';Y)`: the upper bound less the lower bounds within labels, at most `H(Y)`.
-    pub label_upper: Estimate,
+    pub label_upper: InformationEstimate,
     /// Lower bound on `I(T';Y)`: the lower bound less the upper bounds within labels, at least 0.
-    pub label_lower: Estimate,
+    pub label_lower: InformationEstimate,
 }
 
 /// Bounds on the information of `layer` about the input under read-out noise of variance `noise_variance` a unit.
@@ -106,18 +106,18 @@ pub fn kde_bounds<L: Copy + Ord>(
     let label_ceiling = entropy_of_counts(&label_counts, Correction::None);
     let within_ceiling = input_ceiling - label_ceiling;
     // Rounding alone can put a value outside its range.
-    let input = |value: f64, kind| Estimate::of_input(value.clamp(0.0, input_ceiling), kind, input_ceiling);
+    let input = |value: f64, kind| InformationEstimate::of_input(value.clamp(0.0, input_ceiling), kind, input_ceiling);
     let input_upper = input(input_ceiling - logarithms.all_upper, EstimateKind::Upper);
     let input_lower = input(input_ceiling - logarithms.all_lower, EstimateKind::Lower);
     let within_upper = within_ceiling - logarithms.label_upper;
     let within_lower = within_ceiling - logarithms.label_lower;
-    let label = |value: f64, kind, input: Estimate| {
-        Estimate::of_label(value.clamp(0.0, label_ceiling), kind, label_ceiling, input)
+    let label = |value: f64, kind, input: InformationEstimate| {
+        InformationEstimate::of_label(value.clamp(0.0, label_ceiling), kind, label_ceiling, input)
     };
     Ok(KdeBounds {
         input_upper,
         input_lower,
-        label_estimate: Estimate {
+        label_estimate: InformationEstimate {
             value: input_upper.value - within_upper,
             ..label(0.0, EstimateKind::Estimate, input_upper)
         },

@@ -24,5 +24,5 @@ mod kde;
 pub use binning::{BinnedLayer, BinningRule};
 pub use entropy::Correction;
 pub use error::InformationError;
-pub use estimate::{Estimate, EstimateKind};
+pub use estimate::{EstimateKind, InformationEstimate};
 pub use kde::{KdeBounds, KdeInputBounds, kde_bounds, kde_input_bounds};

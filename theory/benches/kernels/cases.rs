@@ -1,7 +1,8 @@
 //! What is timed, with the sizes in the names.
 
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
 };
 
 /// One row of the table.

@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use cases::{Case, cases};
 use faer::Mat;
-use widthwise_theory::{Inputs, KernelEngine, KernelTile, TheoryError, TrainedLayers};
+use widthwise_theory::TheoryError;
+use widthwise_theory::kernel::{Inputs, KernelEngine, KernelTile, TrainedLayers};
 
 /// Repetitions at least, and seconds after which no further one begins.
 const LEAST: usize = 3;

@@ -2,7 +2,7 @@
 
 use super::formula::{Formula, input};
 use super::leaky_relu::LeakyRelu;
-use super::member::{Member, Parity, Smoothness};
+use super::member::{ActivationFunction, Parity, Smoothness};
 use crate::dual::Dual;
 use crate::dual::closed_form::Visitor;
 use crate::dual::near::{NearDual, NearPair};
@@ -12,7 +12,7 @@ pub(super) struct Abs;
 
 const SHARED: LeakyRelu = LeakyRelu { slope: -1.0 };
 
-impl Member for Abs {
+impl ActivationFunction for Abs {
     const NAME: &'static str = "abs";
 
     fn value(&self, x: f64) -> f64 {

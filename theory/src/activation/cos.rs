@@ -1,7 +1,7 @@
 //! `phi(x) = cos(w x + p)`, the sum of `cos(p) cos(w x)` and `-sin(p) sin(w x)`: the duals are those of [`sin`](super::sin).
 
 use super::formula::{Formula, constant};
-use super::member::{Member, Parity, Smoothness};
+use super::member::{ActivationFunction, Parity, Smoothness};
 use super::sin::{Sin, Wave};
 use super::wave;
 use crate::dual::closed_form::Visitor;
@@ -24,7 +24,7 @@ impl Cos {
     }
 }
 
-impl Member for Cos {
+impl ActivationFunction for Cos {
     const NAME: &'static str = "cos";
 
     fn value(&self, x: f64) -> f64 {

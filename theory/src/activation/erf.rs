@@ -9,8 +9,8 @@
 use std::f64::consts::{FRAC_1_PI, FRAC_2_PI, FRAC_2_SQRT_PI, PI};
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Parity, Smoothness};
-use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use super::member::{ActivationFunction, Parity, Smoothness};
+use crate::dual::closed_form::{ClosedForm, GaussianPair, Visitor};
 use crate::dual::near::{Legs, NearPair, Norms, TAME};
 use crate::dual::real::Real;
 
@@ -49,7 +49,7 @@ fn log_of_sines(angles: [f64; 2], difference: f64) -> f64 {
 #[derive(Clone, Copy)]
 pub(super) struct ErrorFunction;
 
-impl Member for ErrorFunction {
+impl ActivationFunction for ErrorFunction {
     const NAME: &'static str = "erf";
 
     fn value(&self, x: f64) -> f64 {
@@ -115,7 +115,7 @@ impl Member for ErrorFunction {
 
 impl ClosedForm for ErrorFunction {
     #[inline(always)]
-    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
+    fn dual<T: Real>(&self, pair: GaussianPair<T>) -> [T; 2] {
         let q = pair.doubled_root();
         [T::of(FRAC_2_PI) * (T::of(2.0) * pair.c).slope_angle(q), T::of(4.0 * FRAC_1_PI) / q]
     }

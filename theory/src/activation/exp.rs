@@ -3,15 +3,15 @@
 use std::f64::consts::FRAC_PI_2;
 
 use super::formula::{Formula, input};
-use super::member::{Member, Smoothness};
-use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use super::member::{ActivationFunction, Smoothness};
+use crate::dual::closed_form::{ClosedForm, GaussianPair, Visitor};
 use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
 pub(super) struct Exp;
 
-impl Member for Exp {
+impl ActivationFunction for Exp {
     const NAME: &'static str = "exp";
 
     fn value(&self, x: f64) -> f64 {
@@ -54,7 +54,7 @@ impl Member for Exp {
 
 impl ClosedForm for Exp {
     #[inline(always)]
-    fn dual<T: Real>(&self, Pair { a, c, b, .. }: Pair<T>) -> [T; 2] {
+    fn dual<T: Real>(&self, GaussianPair { a, c, b, .. }: GaussianPair<T>) -> [T; 2] {
         let value = (T::of(0.5) * (a + b) + c).exp();
         [value, value]
     }

@@ -1,4 +1,4 @@
-//! Functions that users write, looked at once: their derivative, their kinks, how finely they must be integrated, and whether they
+//! Functions that users write, examined once: their derivative, their kinks, how finely they must be integrated, and whether they
 //! are a member of [`Activation`](super::Activation) in other words.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::formula::Formula;
 use super::leaky_relu::LeakyRelu;
-use super::member::{Member, Parity, Smoothness, Tails};
+use super::member::{ActivationFunction, Parity, Smoothness, Tails};
 use super::parse::{FormulaError, parse};
 use super::tape::Tape;
 use super::twin::{Scaled, Twin};
@@ -16,7 +16,7 @@ use crate::dual::closed_form::Visitor;
 use crate::dual::near::{NearDual, NearPair, Norms};
 use crate::dual::{Dual, HermiteSeries, Logistic, expectation_in_panels};
 
-/// Kinks are looked for, and values must be finite, on `[-REACH, REACH]`.
+/// Kinks are searched for, and values must be finite, on `[-REACH, REACH]`.
 const REACH: f64 = 100.0;
 /// Points a unit of the search; two kinks or poles between neighbours are not told apart.
 const POINTS: usize = 100;
@@ -26,9 +26,9 @@ const MAX_KINKS: usize = 64;
 const VARIANCES: [f64; 4] = [0.3, 2.0, 16.0, 400.0];
 /// Agreement of two steps that counts as converged, relative.
 const CONVERGED: f64 = 1e-13;
-/// Widest strip of analyticity that is looked for, and how often it is halved.
+/// Widest strip of analyticity that is searched for, and how often it is halved.
 const STRIPS: (f64, i32) = (std::f64::consts::PI, 8);
-/// Where a function that settles must have done so, and how far out it is looked at.
+/// Where a function that settles must have done so, and how far out it is examined.
 const SETTLED: [f64; 2] = [256.0, 1e12];
 /// Variances at which wider and wider pieces are tried, in units of the strip squared.
 const LARGE_VARIANCES: [f64; 3] = [1e4, 1e7, 1e12];
@@ -77,7 +77,7 @@ impl Expression {
         let kinks = kinks(&tape)?;
         let twin = Twin::of(&value, &tape, &kinks);
         let smoothness = match &twin {
-            Some(Twin::Member(activation)) => activation.smoothness(),
+            Some(Twin::Named(activation)) => activation.smoothness(),
             Some(Twin::Line { .. }) => Smoothness::kinked(false),
             None => smoothness(&tape, kinks)?,
         };
@@ -287,7 +287,7 @@ impl From<Expression> for String {
     }
 }
 
-impl Member for &Expression {
+impl ActivationFunction for &Expression {
     const NAME: &'static str = "expression";
 
     fn value(&self, x: f64) -> f64 {
@@ -316,7 +316,7 @@ impl Member for &Expression {
 
     fn near(&self, pair: &NearPair) -> Option<NearDual> {
         match self.analysis.twin.as_ref()? {
-            Twin::Member(activation) => activation.near_in_closed_form(pair),
+            Twin::Named(activation) => activation.near_in_closed_form(pair),
             Twin::Line { scale, slope } => {
                 let NearDual { pair, slope } = LeakyRelu { slope: *slope }.near(pair)?;
                 Some(NearDual { pair: pair.scaled(scale.abs()), slope: scale * scale * slope })
@@ -326,35 +326,35 @@ impl Member for &Expression {
 
     fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
         match self.analysis.twin.as_ref()? {
-            Twin::Member(activation) => activation.descent(pair),
+            Twin::Named(activation) => activation.descent(pair),
             Twin::Line { .. } => None,
         }
     }
 
     fn norms(&self, pair: &NearPair) -> Option<Norms> {
         match self.analysis.twin.as_ref()? {
-            Twin::Member(activation) => activation.norms_in_closed_form(pair),
+            Twin::Named(activation) => activation.norms_in_closed_form(pair),
             Twin::Line { .. } => None,
         }
     }
 
     fn near_slope(&self, pair: &NearPair) -> Option<f64> {
         match self.analysis.twin.as_ref()? {
-            Twin::Member(activation) => activation.near_slope(pair),
+            Twin::Named(activation) => activation.near_slope(pair),
             Twin::Line { .. } => None,
         }
     }
 
     fn visit<V: Visitor>(&self, visitor: V) -> Option<V::Output> {
         match self.analysis.twin.as_ref()? {
-            Twin::Member(activation) => activation.visit(visitor),
+            Twin::Named(activation) => activation.visit(visitor),
             Twin::Line { scale, slope } => LeakyRelu { slope: *slope }.visit(Scaled { visitor, square: scale * scale }),
         }
     }
 
     fn diagonal(&self, q: f64) -> Option<Dual> {
         match self.analysis.twin.as_ref()? {
-            Twin::Member(activation) => activation.short_diagonal(q),
+            Twin::Named(activation) => activation.short_diagonal(q),
             Twin::Line { scale, slope } => {
                 let Dual { value, derivative } = LeakyRelu { slope: *slope }.diagonal(q)?;
                 Some(Dual { value: scale * scale * value, derivative: scale * scale * derivative })
@@ -364,7 +364,7 @@ impl Member for &Expression {
 
     fn mean(&self, q: f64) -> Option<f64> {
         match (self.analysis.twin.as_ref(), self.analysis.parity) {
-            (Some(Twin::Member(activation)), _) => Some(activation.mean(q)),
+            (Some(Twin::Named(activation)), _) => Some(activation.mean(q)),
             (Some(Twin::Line { scale, slope }), _) => LeakyRelu { slope: *slope }.mean(q).map(|mean| scale * mean),
             (None, Parity::Odd) => Some(0.0),
             (None, _) => None,
@@ -373,21 +373,21 @@ impl Member for &Expression {
 
     fn finite_series(&self, q: f64) -> Option<HermiteSeries> {
         match self.analysis.twin.as_ref()? {
-            Twin::Member(activation) => activation.finite_series(q),
+            Twin::Named(activation) => activation.finite_series(q),
             Twin::Line { .. } => None,
         }
     }
 
     fn logistic(&self) -> Option<Logistic> {
         match self.analysis.twin.as_ref()? {
-            Twin::Member(activation) => activation.logistic(),
+            Twin::Named(activation) => activation.logistic(),
             Twin::Line { .. } => None,
         }
     }
 
     fn negative_slope(&self) -> Option<f64> {
         match self.analysis.twin.as_ref()? {
-            Twin::Member(activation) => activation.negative_slope(),
+            Twin::Named(activation) => activation.negative_slope(),
             // Not of the mirror image.
             Twin::Line { slope, .. } => (self.value(1.0) == 1.0).then_some(*slope),
         }

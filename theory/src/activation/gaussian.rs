@@ -7,15 +7,15 @@
 use std::f64::consts::PI;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Parity, Smoothness};
-use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use super::member::{ActivationFunction, Parity, Smoothness};
+use crate::dual::closed_form::{ClosedForm, GaussianPair, Visitor};
 use crate::dual::near::{Legs, NearPair, Norms, TAME};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
 pub(super) struct Gaussian;
 
-impl Member for Gaussian {
+impl ActivationFunction for Gaussian {
     const NAME: &'static str = "gaussian";
 
     fn value(&self, x: f64) -> f64 {
@@ -67,7 +67,7 @@ impl Member for Gaussian {
 
 impl ClosedForm for Gaussian {
     #[inline(always)]
-    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
+    fn dual<T: Real>(&self, pair: GaussianPair<T>) -> [T; 2] {
         let inverse = pair.doubled_root().recip();
         [inverse, T::of(4.0) * pair.c * inverse * inverse * inverse]
     }

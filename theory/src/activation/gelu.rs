@@ -11,9 +11,9 @@
 use std::f64::consts::{FRAC_1_PI, FRAC_1_SQRT_2, FRAC_PI_2, PI, SQRT_2};
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{ActivationFunction, Smoothness};
 use crate::dual::Dual;
-use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::closed_form::{ClosedForm, GaussianPair, Visitor};
 use crate::dual::near::{self, EIGHT, FOUR, NearDual, NearPair, Norms, TAME};
 use crate::dual::real::Real;
 
@@ -89,7 +89,7 @@ fn curvature(roots: [f64; 2]) -> f64 {
 /// `L` large enough for its rounding to be no matter.
 const LARGE: f64 = 1e-3;
 
-impl Member for Gelu {
+impl ActivationFunction for Gelu {
     const NAME: &'static str = "gelu";
 
     fn value(&self, x: f64) -> f64 {
@@ -183,8 +183,8 @@ impl Member for Gelu {
 
 impl ClosedForm for Gelu {
     #[inline(always)]
-    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
-        let Pair { a, c, b, .. } = pair;
+    fn dual<T: Real>(&self, pair: GaussianPair<T>) -> [T; 2] {
+        let GaussianPair { a, c, b, .. } = pair;
         let [one, quarter] = [1.0, 0.25].map(T::of);
         let turn = T::of(0.5 * FRAC_1_PI);
         let p = (one + a) * (one + b);

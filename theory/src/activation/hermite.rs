@@ -5,7 +5,7 @@
 //! Daniely, Frostig and Singer 2016 (1602.05897).
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Parity, Smoothness};
+use super::member::{ActivationFunction, Parity, Smoothness};
 use crate::dual::HermiteSeries;
 
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ fn ratio(degree: u32, m: u32) -> f64 {
     (1..=m).fold(roots, |ratio, i| ratio / (2.0 * f64::from(i)))
 }
 
-impl Member for Hermite {
+impl ActivationFunction for Hermite {
     const NAME: &'static str = "hermite";
 
     fn value(&self, x: f64) -> f64 {

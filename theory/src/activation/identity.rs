@@ -1,15 +1,15 @@
 //! `phi(x) = x`, for linear networks: `V = c`, `Vd = 1`.
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Parity, Smoothness};
-use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use super::member::{ActivationFunction, Parity, Smoothness};
+use crate::dual::closed_form::{ClosedForm, GaussianPair, Visitor};
 use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
 pub(super) struct Identity;
 
-impl Member for Identity {
+impl ActivationFunction for Identity {
     const NAME: &'static str = "identity";
 
     fn value(&self, x: f64) -> f64 {
@@ -47,7 +47,7 @@ impl Member for Identity {
 
 impl ClosedForm for Identity {
     #[inline(always)]
-    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
+    fn dual<T: Real>(&self, pair: GaussianPair<T>) -> [T; 2] {
         [pair.c, T::of(1.0)]
     }
 }

@@ -7,9 +7,9 @@
 use std::f64::consts::{FRAC_2_PI, PI};
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{ActivationFunction, Smoothness};
 use crate::dual::Dual;
-use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::closed_form::{ClosedForm, GaussianPair, Visitor};
 use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
@@ -18,7 +18,7 @@ pub(super) struct LeakyRelu {
     pub(super) slope: f64,
 }
 
-impl Member for LeakyRelu {
+impl ActivationFunction for LeakyRelu {
     const NAME: &'static str = "leaky_relu";
 
     fn value(&self, x: f64) -> f64 {
@@ -91,7 +91,7 @@ struct Kinked {
 
 impl ClosedForm for Kinked {
     #[inline(always)]
-    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
+    fn dual<T: Real>(&self, pair: GaussianPair<T>) -> [T; 2] {
         let r = pair.determinant().sqrt();
         let g = T::of(self.g);
         let derivative = T::of(self.half) - g * r.angle(pair.c, pair.root);
@@ -105,7 +105,7 @@ struct Folded;
 
 impl ClosedForm for Folded {
     #[inline(always)]
-    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
+    fn dual<T: Real>(&self, pair: GaussianPair<T>) -> [T; 2] {
         let r = pair.determinant().sqrt();
         let share = T::of(FRAC_2_PI);
         let derivative = share * pair.c.slope_angle(r);

@@ -8,7 +8,7 @@ use crate::dual::near::{NearDual, NearPair, Norms};
 use crate::dual::{Dual, HermiteSeries, Logistic};
 
 /// One elementwise nonlinearity.
-pub(crate) trait Member {
+pub(crate) trait ActivationFunction {
     /// The name used in configurations and file columns, without parameters.
     const NAME: &'static str;
 
@@ -39,7 +39,7 @@ pub(crate) trait Member {
         None
     }
 
-    /// `Vd` of a pair, free of cancellation, where [`Member::descent`] has no formula.
+    /// `Vd` of a pair, free of cancellation, where [`ActivationFunction::descent`] has no formula.
     fn near_slope(&self, _pair: &NearPair) -> Option<f64> {
         None
     }

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use expression::Expression;
 use formula::Formula;
-pub(crate) use member::{Member, Parity, Smoothness, Tails};
+pub(crate) use member::{ActivationFunction, Parity, Smoothness, Tails};
 pub use parse::FormulaError;
 
 use crate::dual::closed_form::Visitor;
@@ -112,7 +112,7 @@ pub enum Activation {
 /// Beyond this degree a Hermite polynomial of a variance other than 1 loses its digits.
 pub const MAX_HERMITE_DEGREE: u32 = 40;
 
-/// Evaluates an expression of the [`Member`] behind an [`Activation`].
+/// Evaluates an expression of the [`ActivationFunction`] behind an [`Activation`].
 macro_rules! with_member {
     ($activation:expr, $member:ident => $result:expr) => {
         with_member!($activation, $member => $result,
@@ -149,7 +149,7 @@ macro_rules! with_member {
 }
 
 /// The name of a member, from a value of it.
-fn name_of<M: Member>(_member: &M) -> &'static str {
+fn name_of<M: ActivationFunction>(_member: &M) -> &'static str {
     M::NAME
 }
 
@@ -216,22 +216,22 @@ impl Activation {
         with_member!(self, member => member.smoothness())
     }
 
-    /// See [`Member::near`].
+    /// See [`ActivationFunction::near`].
     pub(crate) fn near_in_closed_form(&self, pair: &NearPair) -> Option<NearDual> {
         with_member!(self, member => member.near(pair))
     }
 
-    /// See [`Member::descent`].
+    /// See [`ActivationFunction::descent`].
     pub(crate) fn descent(&self, pair: &NearPair) -> Option<[f64; 2]> {
         with_member!(self, member => member.descent(pair))
     }
 
-    /// See [`Member::norms`].
+    /// See [`ActivationFunction::norms`].
     pub(crate) fn norms_in_closed_form(&self, pair: &NearPair) -> Option<Norms> {
         with_member!(self, member => member.norms(pair))
     }
 
-    /// See [`Member::near_slope`].
+    /// See [`ActivationFunction::near_slope`].
     pub(crate) fn near_slope(&self, pair: &NearPair) -> Option<f64> {
         with_member!(self, member => member.near_slope(pair))
     }
@@ -241,7 +241,7 @@ impl Activation {
         with_member!(self, member => member.visit(visitor))
     }
 
-    /// See [`Member::diagonal`].
+    /// See [`ActivationFunction::diagonal`].
     pub(crate) fn short_diagonal(&self, q: f64) -> Option<Dual> {
         with_member!(self, member => member.diagonal(q))
     }
@@ -251,12 +251,12 @@ impl Activation {
         with_member!(self, member => member.both(x))
     }
 
-    /// See [`Member::parity`].
+    /// See [`ActivationFunction::parity`].
     pub(crate) fn parity(&self) -> Parity {
         with_member!(self, member => member.parity())
     }
 
-    /// See [`Member::logistic`].
+    /// See [`ActivationFunction::logistic`].
     pub(crate) fn logistic(&self) -> Option<Logistic> {
         with_member!(self, member => member.logistic())
     }

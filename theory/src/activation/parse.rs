@@ -48,7 +48,7 @@ pub enum FormulaError {
     /// A function that theory cannot integrate.
     #[error("the function {reason}")]
     Unfit {
-        /// Why, with the range that is looked at.
+        /// Why, with the range that is examined.
         reason: String,
     },
 }

@@ -4,7 +4,7 @@
 //! `V = sum_{j = k, k-2, ...} (k!/(m! 2^m))^2/j! a^m b^m c^j`, `m = (k-j)/2`, and `Vd = k^2 V_{k-1}`.
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Parity, Smoothness};
+use super::member::{ActivationFunction, Parity, Smoothness};
 use crate::dual::HermiteSeries;
 
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ fn horner(coefficients: &[f64]) -> Formula {
     coefficients.iter().rev().fold(constant(0.0), |sum, c| sum * input() + constant(*c))
 }
 
-impl Member for Polynomial<'_> {
+impl ActivationFunction for Polynomial<'_> {
     const NAME: &'static str = "polynomial";
 
     fn value(&self, x: f64) -> f64 {

@@ -6,8 +6,8 @@
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, SQRT_2};
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
-use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use super::member::{ActivationFunction, Smoothness};
+use crate::dual::closed_form::{ClosedForm, GaussianPair, Visitor};
 use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
@@ -22,7 +22,7 @@ impl Rbf {
     }
 }
 
-impl Member for Rbf {
+impl ActivationFunction for Rbf {
     const NAME: &'static str = "rbf";
 
     fn value(&self, x: f64) -> f64 {
@@ -63,7 +63,7 @@ impl Member for Rbf {
 
 impl ClosedForm for Rbf {
     #[inline(always)]
-    fn dual<T: Real>(&self, Pair { a, c, b, .. }: Pair<T>) -> [T; 2] {
+    fn dual<T: Real>(&self, GaussianPair { a, c, b, .. }: GaussianPair<T>) -> [T; 2] {
         let value = (T::of(-self.gamma) * ((a - c) + (b - c))).exp();
         [value, T::of(2.0 * self.gamma) * value]
     }

@@ -2,7 +2,7 @@
 
 use super::formula::{Formula, input};
 use super::leaky_relu::LeakyRelu;
-use super::member::{Member, Smoothness};
+use super::member::{ActivationFunction, Smoothness};
 use crate::dual::Dual;
 use crate::dual::closed_form::Visitor;
 use crate::dual::near::{NearDual, NearPair};
@@ -12,7 +12,7 @@ pub(super) struct Relu;
 
 const SHARED: LeakyRelu = LeakyRelu { slope: 0.0 };
 
-impl Member for Relu {
+impl ActivationFunction for Relu {
     const NAME: &'static str = "relu";
 
     fn value(&self, x: f64) -> f64 {

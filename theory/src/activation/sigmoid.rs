@@ -3,7 +3,7 @@
 use std::f64::consts::PI;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{ActivationFunction, Smoothness};
 use crate::dual::Logistic;
 
 #[derive(Clone, Copy)]
@@ -15,7 +15,7 @@ pub(super) fn sigmoid(x: f64) -> f64 {
     if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
 }
 
-impl Member for Sigmoid {
+impl ActivationFunction for Sigmoid {
     const NAME: &'static str = "sigmoid";
 
     fn value(&self, x: f64) -> f64 {

@@ -7,15 +7,15 @@
 use std::f64::consts::FRAC_2_PI;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Parity, Smoothness};
-use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use super::member::{ActivationFunction, Parity, Smoothness};
+use crate::dual::closed_form::{ClosedForm, GaussianPair, Visitor};
 use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
 #[derive(Clone, Copy)]
 pub(super) struct Sign;
 
-impl Member for Sign {
+impl ActivationFunction for Sign {
     const NAME: &'static str = "sign";
 
     fn value(&self, x: f64) -> f64 {
@@ -58,7 +58,7 @@ impl Member for Sign {
 
 impl ClosedForm for Sign {
     #[inline(always)]
-    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
+    fn dual<T: Real>(&self, pair: GaussianPair<T>) -> [T; 2] {
         let r = pair.determinant().sqrt();
         let least = T::of(T::LEAST_ROOT);
         // At a variance of 0 the sign is 0, as c is.

@@ -3,14 +3,14 @@
 use std::f64::consts::PI;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Smoothness};
+use super::member::{ActivationFunction, Smoothness};
 use super::sigmoid::sigmoid;
 use crate::dual::Logistic;
 
 #[derive(Clone, Copy)]
 pub(super) struct Silu;
 
-impl Member for Silu {
+impl ActivationFunction for Silu {
     const NAME: &'static str = "silu";
 
     fn value(&self, x: f64) -> f64 {

@@ -8,9 +8,9 @@
 use std::f64::consts::FRAC_PI_2;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Parity, Smoothness};
+use super::member::{ActivationFunction, Parity, Smoothness};
 use super::wave;
-use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::closed_form::{ClosedForm, GaussianPair, Visitor};
 use crate::dual::near::{NearDual, NearPair};
 use crate::dual::real::Real;
 
@@ -26,7 +26,7 @@ impl Sin {
     }
 }
 
-impl Member for Sin {
+impl ActivationFunction for Sin {
     const NAME: &'static str = "sin";
 
     fn value(&self, x: f64) -> f64 {
@@ -97,7 +97,7 @@ fn small_sinh<T: Real>(y: T) -> T {
 
 impl ClosedForm for Wave {
     #[inline(always)]
-    fn dual<T: Real>(&self, Pair { a, c, b, .. }: Pair<T>) -> [T; 2] {
+    fn dual<T: Real>(&self, GaussianPair { a, c, b, .. }: GaussianPair<T>) -> [T; 2] {
         let (rate, half) = (T::of(self.rate), T::of(0.5));
         let middle = half * (a + b);
         let e1 = (rate * (c - middle)).exp();

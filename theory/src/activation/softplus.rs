@@ -3,14 +3,14 @@
 use std::f64::consts::PI;
 
 use super::formula::{Elementary, Formula, input};
-use super::member::{Member, Smoothness};
+use super::member::{ActivationFunction, Smoothness};
 use super::sigmoid::sigmoid;
 use crate::dual::Logistic;
 
 #[derive(Clone, Copy)]
 pub(super) struct Softplus;
 
-impl Member for Softplus {
+impl ActivationFunction for Softplus {
     const NAME: &'static str = "softplus";
 
     fn value(&self, x: f64) -> f64 {

@@ -3,13 +3,13 @@
 use std::f64::consts::FRAC_PI_2;
 
 use super::formula::{Formula, constant, input};
-use super::member::{Member, Parity, Smoothness};
+use super::member::{ActivationFunction, Parity, Smoothness};
 use crate::dual::Logistic;
 
 #[derive(Clone, Copy)]
 pub(super) struct Tanh;
 
-impl Member for Tanh {
+impl ActivationFunction for Tanh {
     const NAME: &'static str = "tanh";
 
     fn value(&self, x: f64) -> f64 {

@@ -10,7 +10,7 @@ use super::formula::{Elementary, Formula, FormulaNode};
 const SHORT: usize = 64;
 
 #[derive(Debug, Clone, Copy)]
-enum Operation {
+enum TapeOperation {
     Input,
     Constant(f64),
     Sum(usize, usize),
@@ -22,7 +22,7 @@ enum Operation {
 /// The operations of a formula, arguments before results; the last is the formula.
 #[derive(Debug)]
 pub(super) struct Tape {
-    operations: Vec<Operation>,
+    operations: Vec<TapeOperation>,
 }
 
 impl Tape {
@@ -38,12 +38,14 @@ impl Tape {
             return *index;
         }
         let operation = match formula.operation() {
-            FormulaNode::Input => Operation::Input,
-            FormulaNode::Constant(c) => Operation::Constant(*c),
-            FormulaNode::Sum(left, right) => Operation::Sum(self.push(left, known), self.push(right, known)),
-            FormulaNode::Product(left, right) => Operation::Product(self.push(left, known), self.push(right, known)),
-            FormulaNode::Power(base, exponent) => Operation::Power(self.push(base, known), *exponent as i32),
-            FormulaNode::Apply(function, argument) => Operation::Apply(*function, self.push(argument, known)),
+            FormulaNode::Input => TapeOperation::Input,
+            FormulaNode::Constant(c) => TapeOperation::Constant(*c),
+            FormulaNode::Sum(left, right) => TapeOperation::Sum(self.push(left, known), self.push(right, known)),
+            FormulaNode::Product(left, right) => {
+                TapeOperation::Product(self.push(left, known), self.push(right, known))
+            }
+            FormulaNode::Power(base, exponent) => TapeOperation::Power(self.push(base, known), *exponent as i32),
+            FormulaNode::Apply(function, argument) => TapeOperation::Apply(*function, self.push(argument, known)),
         };
         self.operations.push(operation);
         let index = self.operations.len() - 1;
@@ -64,22 +66,22 @@ impl Tape {
         self.with_numbers(|numbers: &mut [[f64; 2]]| {
             for (index, operation) in self.operations.iter().enumerate() {
                 numbers[index] = match *operation {
-                    Operation::Input => [x, 1.0],
-                    Operation::Constant(c) => [c, 0.0],
-                    Operation::Sum(left, right) => {
+                    TapeOperation::Input => [x, 1.0],
+                    TapeOperation::Constant(c) => [c, 0.0],
+                    TapeOperation::Sum(left, right) => {
                         let ([f, df], [g, dg]) = (numbers[left], numbers[right]);
                         [f + g, df + dg]
                     }
-                    Operation::Product(left, right) => {
+                    TapeOperation::Product(left, right) => {
                         let ([f, df], [g, dg]) = (numbers[left], numbers[right]);
                         [f * g, df * g + f * dg]
                     }
-                    Operation::Power(base, exponent) => {
+                    TapeOperation::Power(base, exponent) => {
                         let [f, df] = numbers[base];
                         let lower = f.powi(exponent - 1);
                         [lower * f, f64::from(exponent) * lower * df]
                     }
-                    Operation::Apply(function, argument) => {
+                    TapeOperation::Apply(function, argument) => {
                         let [u, du] = numbers[argument];
                         [function.evaluate(u), function.slope(u) * du]
                     }
@@ -94,7 +96,7 @@ impl Tape {
         self.with_numbers(|numbers: &mut [f64]| {
             self.fill(x, numbers);
             for operation in &self.operations {
-                if let Operation::Apply(function, argument) = operation
+                if let TapeOperation::Apply(function, argument) = operation
                     && function.has_kink()
                 {
                     visit(i8::from(numbers[*argument] > 0.0) - i8::from(numbers[*argument] < 0.0));
@@ -106,33 +108,33 @@ impl Tape {
     /// Whether the formula is a polynomial between its kinks.
     pub(super) fn is_piecewise_polynomial(&self) -> bool {
         self.operations.iter().all(|operation| match operation {
-            Operation::Apply(function, _) => function.has_kink() || *function == Elementary::Negate,
+            TapeOperation::Apply(function, _) => function.has_kink() || *function == Elementary::Negate,
             _ => true,
         })
     }
 
     /// Whether the formula is a straight line between its kinks, which do not make it jump.
     pub(super) fn is_piecewise_linear(&self) -> bool {
-        let is_constant = |index: usize| matches!(self.operations[index], Operation::Constant(_));
+        let is_constant = |index: usize| matches!(self.operations[index], TapeOperation::Constant(_));
         self.operations.iter().all(|operation| match *operation {
-            Operation::Apply(function, _) => {
+            TapeOperation::Apply(function, _) => {
                 matches!(function, Elementary::Negate | Elementary::Relu | Elementary::Abs)
             }
-            Operation::Product(left, right) => is_constant(left) || is_constant(right),
-            Operation::Power(..) => false,
-            Operation::Input | Operation::Constant(_) | Operation::Sum(..) => true,
+            TapeOperation::Product(left, right) => is_constant(left) || is_constant(right),
+            TapeOperation::Power(..) => false,
+            TapeOperation::Input | TapeOperation::Constant(_) | TapeOperation::Sum(..) => true,
         })
     }
 
     fn fill(&self, x: f64, numbers: &mut [f64]) {
         for (index, operation) in self.operations.iter().enumerate() {
             numbers[index] = match *operation {
-                Operation::Input => x,
-                Operation::Constant(c) => c,
-                Operation::Sum(left, right) => numbers[left] + numbers[right],
-                Operation::Product(left, right) => numbers[left] * numbers[right],
-                Operation::Power(base, exponent) => numbers[base].powi(exponent),
-                Operation::Apply(function, argument) => function.evaluate(numbers[argument]),
+                TapeOperation::Input => x,
+                TapeOperation::Constant(c) => c,
+                TapeOperation::Sum(left, right) => numbers[left] + numbers[right],
+                TapeOperation::Product(left, right) => numbers[left] * numbers[right],
+                TapeOperation::Power(base, exponent) => numbers[base].powi(exponent),
+                TapeOperation::Apply(function, argument) => function.evaluate(numbers[argument]),
             };
         }
     }

@@ -3,14 +3,14 @@
 use super::Activation;
 use super::formula::{Elementary, Formula, FormulaNode};
 use super::tape::Tape;
-use crate::dual::closed_form::{ClosedForm, Pair, Visitor};
+use crate::dual::closed_form::{ClosedForm, GaussianPair, Visitor};
 use crate::dual::real::Real;
 
 /// A member that has the duals of a formula.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Twin {
     /// The same function.
-    Member(Activation),
+    Named(Activation),
     /// `scale` times a leaky rectifier of `x` or `-x`.
     Line {
         /// The factor.
@@ -38,11 +38,11 @@ impl Twin {
             Activation::Sign,
         ];
         if let Some(member) = members.into_iter().find(|member| member.formula() == *value) {
-            return Some(Twin::Member(member));
+            return Some(Twin::Named(member));
         }
         if let FormulaNode::Apply(function @ (Elementary::Sin | Elementary::Cos), argument) = value.operation() {
             let [phase, frequency] = line(argument)?;
-            return Some(Twin::Member(match function {
+            return Some(Twin::Named(match function {
                 Elementary::Sin => Activation::Sin { frequency, phase },
                 _ => Activation::Cos { frequency, phase },
             }));
@@ -101,7 +101,7 @@ impl<V: Visitor> Visitor for Scaled<V> {
 
 impl<F: ClosedForm> ClosedForm for ScaledForm<F> {
     #[inline(always)]
-    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2] {
+    fn dual<T: Real>(&self, pair: GaussianPair<T>) -> [T; 2] {
         let [value, derivative] = self.form.dual(pair);
         [T::of(self.square) * value, T::of(self.square) * derivative]
     }

@@ -10,11 +10,11 @@ use crate::dual::near::{NearDual, NearPair};
 /// What becomes of a pair.
 /// `odd` and `even` are the squares of the factors of `sin(w x)` and `cos(w x)`.
 pub(super) fn near(frequency: f64, odd: f64, even: f64, pair: &NearPair) -> NearDual {
-    let wave = Wave { rate: frequency * frequency, odd, even };
+    let wave = WaveTerm { rate: frequency * frequency, odd, even };
     if pair.sign < 0.0 { wave.opposite(pair) } else { wave.same(pair) }
 }
 
-struct Wave {
+struct WaveTerm {
     rate: f64,
     /// `cos^2(p)`.
     odd: f64,
@@ -22,7 +22,7 @@ struct Wave {
     even: f64,
 }
 
-impl Wave {
+impl WaveTerm {
     /// `V(a, a, a) = [1 - cos(2p) e^{-2ra}]/2`, as a sum of positive terms.
     fn square(&self, root: f64) -> f64 {
         let missing = -(-2.0 * self.rate * root * root).exp_m1();

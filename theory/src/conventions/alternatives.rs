@@ -1,10 +1,9 @@
 //! Other questions that may have been asked elsewhere.
 
 use super::{KernelKind, KernelQuestion};
-use crate::architecture::{Architecture, InitVariance, Layer};
+use crate::architecture::{Architecture, InitVariance, Layer, Parameterization};
 use crate::error::TheoryError;
 use crate::kernel::{Inputs, TrainedLayers};
-use crate::parameterization::Parameterization;
 
 /// A question that differs in one convention.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ impl Known {
     /// The numbers of `question`.
     ///
     /// # Errors
-    /// As [`Architecture::weight_layers`](crate::Architecture::weight_layers).
+    /// As [`Architecture::weight_layers`](crate::architecture::Architecture::weight_layers).
     pub(super) fn new(question: &KernelQuestion) -> Result<Self, TheoryError> {
         let layers = question.architecture.weight_layers()?;
         let mut bases: Vec<(f64, String)> = Vec::new();

@@ -42,7 +42,7 @@ impl KernelQuestion {
     /// The kernel.
     ///
     /// # Errors
-    /// As [`kernels`](crate::kernels).
+    /// As [`kernels`](crate::kernel::kernels).
     pub fn answer(&self) -> Result<Mat<f64>, TheoryError> {
         let kernels = kernels_when_training(&self.architecture, &self.left, self.right.as_ref(), self.trained)?;
         Ok(match self.kind {
@@ -87,7 +87,7 @@ pub struct Explanation {
 }
 
 /// Tries all hypotheses on `other`, likeliest first: those that leave at most `tolerance` (as [`Difference::max`]) by their
-/// complexity, then the others by what they leave. Two mistakes at once are only looked for if no single one explains it.
+/// complexity, then the others by what they leave. Two mistakes at once are only searched for if no single one explains it.
 ///
 /// # Shapes
 /// `other`: examples of `left` in rows, of `right` in columns.

@@ -13,7 +13,7 @@ const INDISTINGUISHABLE: f64 = 16.0;
 
 /// Second moments of a pair of Gaussians.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Pair<T> {
+pub(crate) struct GaussianPair<T> {
     /// Variance of the first.
     pub(crate) a: T,
     /// Covariance.
@@ -24,7 +24,7 @@ pub(crate) struct Pair<T> {
     pub(crate) root: T,
 }
 
-impl<T: Real> Pair<T> {
+impl<T: Real> GaussianPair<T> {
     /// `ab - c^2` as a product, zero where it cannot be told from zero.
     #[inline(always)]
     pub(crate) fn determinant(&self) -> T {
@@ -43,7 +43,7 @@ impl<T: Real> Pair<T> {
 /// A closed form: `[V, Vd]` of a pair.
 pub(crate) trait ClosedForm: Copy {
     /// Both duals.
-    fn dual<T: Real>(&self, pair: Pair<T>) -> [T; 2];
+    fn dual<T: Real>(&self, pair: GaussianPair<T>) -> [T; 2];
 }
 
 /// Something to do with a closed form, whichever it is.
@@ -55,7 +55,7 @@ pub(crate) trait Visitor {
     fn visit(self, form: impl ClosedForm) -> Self::Output;
 }
 
-struct One(Pair<f64>);
+struct One(GaussianPair<f64>);
 
 impl Visitor for One {
     type Output = Dual;
@@ -72,7 +72,7 @@ pub(crate) const SAFE: RangeInclusive<f64> = 1e-140..=1e140;
 /// The closed form, or `None` if `activation` has none.
 pub(super) fn dual(activation: &Activation, a: f64, c: f64, b: f64) -> Option<Dual> {
     let is_safe = |variance: f64| variance == 0.0 || SAFE.contains(&variance);
-    let dual = activation.visit(One(Pair { a, c, b, root: a.sqrt() * b.sqrt() }))?;
+    let dual = activation.visit(One(GaussianPair { a, c, b, root: a.sqrt() * b.sqrt() }))?;
     if (is_safe(a) && is_safe(b)) || !(a.is_finite() && b.is_finite()) {
         return Some(dual);
     }
@@ -82,5 +82,5 @@ pub(super) fn dual(activation: &Activation, a: f64, c: f64, b: f64) -> Option<Du
 
 /// The closed form of a Gaussian of variance `q` with itself.
 pub(super) fn diagonal(activation: &Activation, q: f64) -> Option<Dual> {
-    activation.visit(One(Pair { a: q, c: q, b: q, root: q }))
+    activation.visit(One(GaussianPair { a: q, c: q, b: q, root: q }))
 }

@@ -35,11 +35,11 @@ const FIRST: i32 = -17;
 /// Nodes, a multiple of every vector length; those at the end are negligible.
 const NODES: usize = 32;
 
-type Row = [f64; NODES];
+type NodeRow = [f64; NODES];
 
 /// `K` and the weight of every node.
-static KOLMOGOROV: LazyLock<(Row, Row)> = LazyLock::new(|| {
-    let widths: Row = std::array::from_fn(|i| (STEP * f64::from(FIRST + i as i32)).exp());
+static KOLMOGOROV: LazyLock<(NodeRow, NodeRow)> = LazyLock::new(|| {
+    let widths: NodeRow = std::array::from_fn(|i| (STEP * f64::from(FIRST + i as i32)).exp());
     let weights = widths.map(|width| STEP * width * density(width));
     let sum: f64 = weights.iter().sum();
     (widths, weights.map(|weight| weight / sum))
@@ -74,16 +74,16 @@ pub(crate) enum Logistic {
 }
 
 /// What one variance contributes at every width.
-struct Side {
+struct VarianceTerms {
     /// `sqrt(A)`, `A` and `A'`.
-    root: Row,
-    share: Row,
-    rest: Row,
+    root: NodeRow,
+    share: NodeRow,
+    rest: NodeRow,
     /// `sqrt(q + w^2)`.
-    scale: Row,
+    scale: NodeRow,
 }
 
-impl Side {
+impl VarianceTerms {
     fn new(function: Logistic, q: f64) -> Self {
         let unit = if function == Logistic::Tanh { 1.0 } else { 2.0 };
         let squares = KOLMOGOROV.0.map(|width| (unit * width).powi(2));
@@ -101,7 +101,7 @@ impl Logistic {
     /// Both duals at variances `a` and `b`, correlation `rho` and `gap = 1 - rho^2`.
     pub(crate) fn dual(self, a: f64, b: f64, rho: f64, gap: f64) -> Dual {
         // The same sum to the last bit with the two exchanged.
-        let [left, right] = [a.min(b), a.max(b)].map(|q| Side::new(self, q));
+        let [left, right] = [a.min(b), a.max(b)].map(|q| VarianceTerms::new(self, q));
         let [value, derivative] = Arch::new().dispatch(Average { function: self, left, right, rho, gap });
         Dual { value, derivative }
     }
@@ -125,8 +125,8 @@ impl Logistic {
 
 struct Average {
     function: Logistic,
-    left: Side,
-    right: Side,
+    left: VarianceTerms,
+    right: VarianceTerms,
     rho: f64,
     gap: f64,
 }

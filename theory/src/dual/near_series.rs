@@ -136,7 +136,7 @@ fn differences(rows: &mut [[f64; 2]], first: usize, stride: usize, step: f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Activation;
+    use crate::activation::Activation;
 
     #[test]
     fn norms_of_close_variances_are_those_of_quadrature() {

@@ -1,7 +1,7 @@
 //! Norms of near pairs and what is missing to collinearity in closed form, against 60 digits of mpmath and against quadrature.
 
 use super::near::NearPair;
-use crate::Activation;
+use crate::activation::Activation;
 
 /// A function, both `sqrt(q)`, the difference of the norms of its images and `G` over their product.
 const NORMS: [(Activation, [f64; 2], f64, f64); 27] = [

@@ -4,7 +4,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::closed_form::{ClosedForm, Pair, Visitor};
+use super::closed_form::{ClosedForm, GaussianPair, Visitor};
 use super::real::{Lane, Real};
 use crate::activation::Activation;
 
@@ -19,7 +19,7 @@ pub(crate) struct Variances<'a, A> {
 
 /// The first Gaussians of the pairs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum First<'a, A> {
+pub(crate) enum FirstGaussians<'a, A> {
     /// One for all pairs.
     One {
         /// Its variance.
@@ -50,15 +50,15 @@ impl Stored<f64> for f32 {
     }
 }
 
-struct Rows<'a, A, S> {
-    first: First<'a, A>,
+struct PairRows<'a, A, S> {
+    first: FirstGaussians<'a, A>,
     second: Variances<'a, A>,
     covariance: &'a mut [S],
     tangent: &'a mut [S],
 }
 
 struct Map<'a, A, S, F> {
-    rows: Rows<'a, A, S>,
+    rows: PairRows<'a, A, S>,
     form: F,
 }
 
@@ -101,24 +101,24 @@ arithmetic!(f64);
 arithmetic!(f32);
 
 #[inline(always)]
-fn map<T, A, S, F>(rows: Rows<'_, A, S>, form: F)
+fn map<T, A, S, F>(rows: PairRows<'_, A, S>, form: F)
 where
     T: Real + From<A> + Into<A>,
     A: Copy,
     S: Stored<A>,
     F: ClosedForm,
 {
-    let Rows { first, second, covariance, tangent } = rows;
+    let PairRows { first, second, covariance, tangent } = rows;
     let pairs = covariance.iter_mut().zip(tangent).zip(second.variances.iter().zip(second.roots));
     // Loops and no closures: only what is inlined here is compiled for the instruction set.
     match first {
-        First::One { variance, root } => {
+        FirstGaussians::One { variance, root } => {
             let (a, root_a) = (T::from(variance), T::from(root));
             for ((c, t), (b, root_b)) in pairs {
                 map_one(form, c, t, a, T::from(*b), root_a * T::from(*root_b));
             }
         }
-        First::Each(first) => {
+        FirstGaussians::Each(first) => {
             for (((c, t), (b, root_b)), (a, root_a)) in pairs.zip(first.variances.iter().zip(first.roots)) {
                 map_one(form, c, t, T::from(*a), T::from(*b), T::from(*root_a) * T::from(*root_b));
             }
@@ -133,7 +133,7 @@ where
     S: Stored<A>,
     F: ClosedForm,
 {
-    let [value, derivative] = form.dual(Pair { a, c: T::from((*covariance).load()), b, root });
+    let [value, derivative] = form.dual(GaussianPair { a, c: T::from((*covariance).load()), b, root });
     let passed_on = derivative * T::from((*tangent).load());
     *covariance = S::store(value.into());
     *tangent = S::store(passed_on.into());
@@ -152,7 +152,7 @@ impl<A: Arithmetic, S: Stored<A>, F: ClosedForm> WithSimd for Map<'_, A, S, F> {
     }
 }
 
-impl<A: Arithmetic, S: Stored<A>> Visitor for Rows<'_, A, S> {
+impl<A: Arithmetic, S: Stored<A>> Visitor for PairRows<'_, A, S> {
     type Output = ();
 
     fn visit(self, form: impl ClosedForm) {
@@ -170,7 +170,7 @@ impl Activation {
     /// If the slices differ in length.
     pub(crate) fn dual_slice<A: Arithmetic, S: Stored<A>>(
         &self,
-        first: First<'_, A>,
+        first: FirstGaussians<'_, A>,
         second: Variances<'_, A>,
         covariance: &mut [S],
         tangent: &mut [S],
@@ -178,9 +178,9 @@ impl Activation {
         let count = covariance.len();
         assert_eq!(tangent.len(), count, "one tangent a pair");
         assert_eq!([second.variances.len(), second.roots.len()], [count; 2], "one second Gaussian a pair");
-        if let First::Each(first) = first {
+        if let FirstGaussians::Each(first) = first {
             assert_eq!([first.variances.len(), first.roots.len()], [count; 2], "one first Gaussian a pair");
         }
-        self.visit(Rows { first, second, covariance, tangent }).is_some()
+        self.visit(PairRows { first, second, covariance, tangent }).is_some()
     }
 }

@@ -130,7 +130,7 @@ impl FirstColumn {
     }
 }
 
-struct Rows<'a, S> {
+struct TableRows<'a, S> {
     pair: SeriesPair<'a>,
     first: FirstColumn,
     start: usize,
@@ -138,12 +138,12 @@ struct Rows<'a, S> {
     tangent: &'a mut [S],
 }
 
-impl<S: Stored<f64>> WithSimd for Rows<'_, S> {
+impl<S: Stored<f64>> WithSimd for TableRows<'_, S> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<I: Simd>(self, simd: I) {
-        let Rows { pair: SeriesPair { left, right, terms }, first, start, covariance, tangent } = self;
+        let TableRows { pair: SeriesPair { left, right, terms }, first, start, covariance, tangent } = self;
         let blocks = covariance.chunks_mut(BLOCK).zip(tangent.chunks_mut(BLOCK)).enumerate();
         for (block, (covariance, tangent)) in blocks {
             let (one, column) = (matches!(first, FirstColumn::One(_)), first.of(block * BLOCK));
@@ -178,7 +178,7 @@ impl<S: Stored<f64>> WithSimd for Rows<'_, S> {
                 }
                 let b = (&right.parities[parity][from..], right.stride);
                 if one {
-                    // A series may be empty beside one that is not: such pairs are computed apart.
+                    // A series may be empty next to one that is not: such pairs are computed apart.
                     let slopes = left.series[column].slopes.get(parity..).unwrap_or_default();
                     horner::<I, true>(simd, terms, (slopes, 2), b, &square, sums);
                 } else {
@@ -272,7 +272,7 @@ impl Activation {
                 }
             }
         }
-        Arch::new().dispatch(Rows { pair, first, start, covariance, tangent });
+        Arch::new().dispatch(TableRows { pair, first, start, covariance, tangent });
         for (index, value, passed_on) in apart {
             (covariance[index], tangent[index]) = (S::store(value), S::store(passed_on));
         }

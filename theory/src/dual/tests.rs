@@ -6,13 +6,12 @@ use std::time::Instant;
 use proptest::prelude::*;
 
 use super::Dual;
-use super::closed_form::{ClosedForm, Pair, Visitor};
+use super::closed_form::{ClosedForm, GaussianPair, Visitor};
 use super::near::NearPair;
 use super::real::{Lane, Real};
-use super::slice::{First, Variances};
+use super::slice::{FirstGaussians, Variances};
 use super::table::{FirstColumn, SeriesPair, SeriesTable};
-use crate::Activation;
-use crate::activation::{Expression, Parity};
+use crate::activation::{Activation, Expression, Parity};
 
 fn closed_forms() -> Vec<Activation> {
     vec![
@@ -91,7 +90,7 @@ fn exponentials_end_well() {
 }
 
 /// The closed form with libm, from the same rounded `sqrt(ab)`.
-struct Plain(Pair<f64>);
+struct Plain(GaussianPair<f64>);
 
 impl Visitor for Plain {
     type Output = [f64; 2];
@@ -127,20 +126,20 @@ proptest! {
         let (all_a, all_roots) = (vec![a; b.len()], vec![a.sqrt(); b.len()]);
         for phi in closed_forms() {
             let (mut c, mut t) = (start.clone(), vec![3.0; b.len()]);
-            let first = First::One { variance: a, root: a.sqrt() };
+            let first = FirstGaussians::One { variance: a, root: a.sqrt() };
             prop_assert!(phi.dual_slice(first, second, &mut c, &mut t));
             let (mut each_c, mut each_t) = (start.clone(), vec![3.0; b.len()]);
-            let first = First::Each(Variances { variances: &all_a, roots: &all_roots });
+            let first = FirstGaussians::Each(Variances { variances: &all_a, roots: &all_roots });
             prop_assert!(phi.dual_slice(first, second, &mut each_c, &mut each_t));
             prop_assert_eq!((&c, &t), (&each_c, &each_t));
-            let first = First::One { variance: a as f32, root: a.sqrt() as f32 };
+            let first = FirstGaussians::One { variance: a as f32, root: a.sqrt() as f32 };
             let single = |x: &[f64]| x.iter().map(|x| *x as f32).collect::<Vec<f32>>();
             let (b_single, roots_single) = (single(&b), single(&roots));
             let second_single = Variances { variances: &b_single, roots: &roots_single };
             let (mut c_single, mut t_single) = (single(&start), vec![3.0_f32; b.len()]);
             prop_assert!(phi.dual_slice(first, second_single, &mut c_single, &mut t_single));
             for i in 0..b.len() {
-                let pair = Pair { a, c: start[i], b: b[i], root: a.sqrt() * roots[i] };
+                let pair = GaussianPair { a, c: start[i], b: b[i], root: a.sqrt() * roots[i] };
                 let Some([value, derivative]) = phi.visit(Plain(pair)) else { panic!("{phi:?}") };
                 // A few roundings of the largest intermediate number.
                 let size = 1.0 + a + b[i] + value.abs();
@@ -177,7 +176,7 @@ proptest! {
             };
             let both = [&start, &opposite].map(|start| {
                 let (mut c, mut t) = (start.clone(), vec![1.0; b.len()]);
-                if !phi.dual_slice(First::One { variance: a, root: a.sqrt() }, second, &mut c, &mut t) {
+                if !phi.dual_slice(FirstGaussians::One { variance: a, root: a.sqrt() }, second, &mut c, &mut t) {
                     let (left, right) = (SeriesTable::new(&phi, &[a]), SeriesTable::new(&phi, &b));
                     phi.dual_table(SeriesPair::new(&left, &right), FirstColumn::One(0), 0, &mut c, &mut t);
                 }
@@ -316,8 +315,8 @@ fn nanoseconds_a_pair() {
     let (b_single, roots_single, start_single) = (single(&b), single(&roots), single(&start));
     println!("ns a pair: one by one, f64 row with one first, with each its own, f32 row, f32 stored and f64 computed");
     for phi in closed_forms() {
-        let first = First::One { variance: a, root: a.sqrt() };
-        let first_single = First::One { variance: a as f32, root: a.sqrt() as f32 };
+        let first = FirstGaussians::One { variance: a, root: a.sqrt() };
+        let first_single = FirstGaussians::One { variance: a as f32, root: a.sqrt() as f32 };
         let second = Variances { variances: &b, roots: &roots };
         let second_single = Variances { variances: &b_single, roots: &roots_single };
         let (mut c, mut t, mut s, mut u) = (start.clone(), vec![1.0; PAIRS], start_single.clone(), vec![1.0; PAIRS]);
@@ -328,14 +327,14 @@ fn nanoseconds_a_pair() {
             }
             black_box((&mut c, &mut t));
         });
-        let mut double = |first: First<'_, f64>| {
+        let mut double = |first: FirstGaussians<'_, f64>| {
             time(PAIRS, || {
                 c.copy_from_slice(&start);
                 t.fill(1.0);
                 black_box(phi.dual_slice(first, second, &mut c, &mut t));
             })
         };
-        let (one, each) = (double(first), double(First::Each(second)));
+        let (one, each) = (double(first), double(FirstGaussians::Each(second)));
         let narrow = time(PAIRS, || {
             s.copy_from_slice(&start_single);
             u.fill(1.0);

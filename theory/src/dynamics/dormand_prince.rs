@@ -19,7 +19,7 @@ const E: [f64; 7] =
     [71.0 / 57600.0, 0.0, -71.0 / 16695.0, 71.0 / 1920.0, -17253.0 / 339200.0, 22.0 / 525.0, -1.0 / 40.0];
 
 /// Where a step leads.
-pub(super) struct Step {
+pub(super) struct IntegratorStep {
     /// `u` after the step.
     pub(super) end: Mat<f64>,
     /// `F` there.
@@ -29,7 +29,12 @@ pub(super) struct Step {
 }
 
 /// A step of length `h` from `start`, where `force` is `first`.
-pub(super) fn step(start: &Mat<f64>, first: &Mat<f64>, h: f64, force: impl Fn(&Mat<f64>) -> Mat<f64>) -> Step {
+pub(super) fn step(
+    start: &Mat<f64>,
+    first: &Mat<f64>,
+    h: f64,
+    force: impl Fn(&Mat<f64>) -> Mat<f64>,
+) -> IntegratorStep {
     let mut stages = vec![first.clone()];
     for row in [&A2[..], &A3, &A4, &A5, &A6] {
         let stage = force(&(start + combination(&stages, row, h)));
@@ -38,7 +43,7 @@ pub(super) fn step(start: &Mat<f64>, first: &Mat<f64>, h: f64, force: impl Fn(&M
     let end = start + combination(&stages, &B, h);
     let last = force(&end);
     stages.push(last.clone());
-    Step { end, force: last, error: combination(&stages, &E, h) }
+    IntegratorStep { end, force: last, error: combination(&stages, &E, h) }
 }
 
 fn combination(stages: &[Mat<f64>], weights: &[f64], h: f64) -> Mat<f64> {

@@ -124,7 +124,7 @@ pub struct GeneralLossFlow {
 /// Integrates the flow and returns it at `times` (learning rate times time, ascending, from 0 on).
 ///
 /// `loss_gradient` takes the training outputs, `N x outputs`, to `dL/df`, of the same shape; see
-/// [`OutputLoss::gradient`](crate::OutputLoss::gradient).
+/// [`OutputLoss::gradient`](crate::dynamics::OutputLoss::gradient).
 ///
 /// # Errors
 /// A shape mismatch, or [`TheoryError::NoPrediction`] if times are not ascending, a tolerance is not positive or the flow is too
@@ -154,16 +154,15 @@ pub fn flow_general_loss(
     let mut first = force(&impulse);
     let mut flow = GeneralLossFlow { states: Vec::new(), accepted: 0, rejected: 0, largest_error: 0.0 };
     let mut time = 0.0;
-    for &goal in times {
-        while time < goal {
+    for &end in times {
+        while time < end {
             if flow.accepted + flow.rejected == MAX_STEPS || time + h == time {
                 let steps = flow.accepted + flow.rejected;
-                let reason =
-                    format!("the flow reached time {time:e} of {goal:e} in {steps} steps; allow larger errors");
+                let reason = format!("the flow reached time {time:e} of {end:e} in {steps} steps; allow larger errors");
                 return Err(TheoryError::NoPrediction { reason });
             }
-            let last = time + h * (1.0 + STRETCH) >= goal;
-            let length = if last { goal - time } else { h };
+            let last = time + h * (1.0 + STRETCH) >= end;
+            let length = if last { end - time } else { h };
             let step = dormand_prince::step(&impulse, &first, length, force);
             let error = problem.excess(&step.error, &step.end, 1.0, 0.0);
             let excess = match control {
@@ -171,7 +170,7 @@ pub fn flow_general_loss(
                 FlowSteps::Fixed { .. } => error * 0.0,
             };
             if excess <= 1.0 {
-                time = if last { goal } else { time + length };
+                time = if last { end } else { time + length };
                 (impulse, first) = (step.end, step.force);
                 flow.accepted += 1;
                 flow.largest_error = flow.largest_error.max(error);
@@ -208,15 +207,15 @@ pub fn descend_general_loss(
     let mut velocity = impulse.clone();
     let mut states = Vec::new();
     let mut done = 0;
-    for &goal in steps {
-        if goal < done {
+    for &end in steps {
+        if end < done {
             return Err(TheoryError::NoPrediction { reason: "numbers of steps must be ascending".into() });
         }
-        for _ in done..goal {
+        for _ in done..end {
             let gradient = loss_gradient(problem.outputs(&impulse).as_ref());
             impulse -= rule.displacement(&gradient, &mut velocity) * learning_rate;
         }
-        done = goal;
+        done = end;
         states.push(problem.state(&impulse));
     }
     Ok(states)

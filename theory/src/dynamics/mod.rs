@@ -25,10 +25,8 @@ mod dormand_prince;
 mod general_loss;
 mod loss;
 mod minibatch;
-mod posterior;
 mod sampled;
 mod spectrum;
-mod student_t;
 mod training;
 
 use faer::{Mat, MatRef, Side};
@@ -38,10 +36,8 @@ pub use general_loss::{
 };
 pub use loss::OutputLoss;
 pub use minibatch::{BatchLoss, LinearResponse, MinibatchRun, MinibatchTraining, StepRule};
-pub use posterior::{Posterior, Regularization, gaussian_process_posterior};
 pub use sampled::{PriorSampler, SampledMoments, train_sampled_ensemble};
 pub use spectrum::Spectrum;
-pub use student_t::{InverseGamma, StudentPosterior, student_t_posterior};
 pub use training::Training;
 
 use crate::error::TheoryError;

@@ -98,8 +98,8 @@ impl SampledMoments {
 /// Trains every member from its own initial outputs, in parallel, and returns the moments of what `train` returns: one entry for each of
 /// its matrices (times, say).
 ///
-/// `train` is given the member's problem: [`flow_general_loss`](crate::flow_general_loss) or
-/// [`descend_general_loss`](crate::descend_general_loss) and a choice of their outputs.
+/// `train` is given the member's problem: [`flow_general_loss`](crate::dynamics::flow_general_loss) or
+/// [`descend_general_loss`](crate::dynamics::descend_general_loss) and a choice of their outputs.
 ///
 /// # Shapes
 /// `ntk` `N x N`; `ntk_test` `T x N`; every entry of `initial` `(N + T) x outputs`, training examples first: draws of

@@ -1,13 +1,12 @@
 //! Layers before the first weights: they transform the data and know nothing of widths.
 
-use super::law::{Recipe, is_flat};
+use super::law::{CovarianceGraph, is_flat};
 use super::window::Window;
-use crate::architecture::{InputShape, Layer, Padding};
+use crate::architecture::{InputShape, Layer, Operation, Padding};
 use crate::error::TheoryError;
-use crate::graph::Operation;
 
 /// Fills in the values of one example at all deterministic states, `states[0]` being the input.
-pub(super) fn evaluate(recipe: &Recipe, states: &mut [Vec<f64>]) -> Result<(), TheoryError> {
+pub(super) fn evaluate(recipe: &CovarianceGraph, states: &mut [Vec<f64>]) -> Result<(), TheoryError> {
     for &index in &recipe.deterministic_nodes {
         let node = &recipe.nodes[index];
         let result = match &node.operation {

@@ -2,10 +2,7 @@
 //!
 //! ```
 //! use faer::Mat;
-//! use widthwise_theory::{
-//!     Activation, Architecture, InitScheme, InitVariance, InputShape, InputsView, KernelEngine, KernelTile, Layer,
-//!     Parameterization, TrainedLayers,
-//! };
+//! use widthwise_theory::{activation::Activation, architecture::{Architecture, InitScheme, InitVariance, InputShape, Layer, Parameterization}, kernel::{InputsView, KernelEngine, KernelTile, TrainedLayers}};
 //!
 //! # fn main() -> Result<(), widthwise_theory::TheoryError> {
 //! # let init = InitVariance { sigma_w2: 2.0, sigma_b2: 0.0 };
@@ -47,16 +44,15 @@ use super::inputs::InputsView;
 use super::law::no_prediction;
 use super::near;
 use super::output::{KernelNumber, KernelTile};
-use super::pairs::{self, Examples, PairScratch};
+use super::pairs::{self, PairExamples, PairScratch};
 use super::panel::{PanelScratch, Recursion, Region};
 use super::prepared::{PreparedInputs, Rows, fingerprint};
 use super::profile::{ExampleProfile, Profiles};
 use super::program::Program;
-use super::stages::Road;
-use super::{Kernels, Source, TrainedLayers};
-use crate::architecture::Architecture;
+use super::stages::Method;
+use super::{Kernels, TangentSource, TrainedLayers};
+use crate::architecture::{Architecture, Gates};
 use crate::error::TheoryError;
-use crate::gates::Gates;
 
 /// The kernel recursion of one architecture, compiled. Cheap to share: every method takes `&self`.
 #[derive(Debug)]
@@ -66,7 +62,7 @@ pub struct KernelEngine {
     features: usize,
     gates: Option<Gates>,
     program: Program,
-    road: Road,
+    method: Method,
 }
 
 /// Buffers of one thread, reused from tile to tile; made by [`KernelEngine::scratch`], for any engine.
@@ -94,13 +90,13 @@ impl KernelEngine {
     /// An invalid architecture, or [`TheoryError::NoPrediction`] where no Gaussian limit is at hand, with the reason.
     pub fn new(architecture: &Architecture, trained: TrainedLayers) -> Result<Self, TheoryError> {
         let program = Program::new(architecture, trained)?;
-        let road = Road::new(&program);
+        let method = Method::new(&program);
         Ok(Self {
             number: ENGINES.fetch_add(1, Ordering::Relaxed),
             features: architecture.input.features(),
             gates: architecture.gates.clone().filter(|_| program.gated),
             program,
-            road,
+            method,
         })
     }
 
@@ -110,13 +106,13 @@ impl KernelEngine {
     /// # Errors
     /// As [`KernelEngine::new`].
     pub fn reference(architecture: &Architecture, trained: TrainedLayers) -> Result<Self, TheoryError> {
-        Ok(Self { road: Road::Tensors, ..Self::new(architecture, trained)? })
+        Ok(Self { method: Method::Tensors, ..Self::new(architecture, trained)? })
     }
 
     /// Whether pairs of positions are all carried at once: so for graphs that pool inside a branch, and images that repeat where
-    /// sizes change by no whole factor. The other roads are far faster.
+    /// sizes change by no whole factor. The other methods are far faster.
     pub fn carries_whole_tensors(&self) -> bool {
-        matches!(self.road, Road::Tensors)
+        matches!(self.method, Method::Tensors)
     }
 
     /// Computes, in parallel, what every example needs by itself.
@@ -127,13 +123,13 @@ impl KernelEngine {
     /// # Errors
     /// [`TheoryError::ShapeMismatch`] if the examples have another number of features than the architecture.
     pub fn prepare<'a>(&self, inputs: impl Into<InputsView<'a>>) -> Result<PreparedInputs<'a>, TheoryError> {
-        self.prepare_from(inputs.into(), Source::Parameters)
+        self.prepare_from(inputs.into(), TangentSource::Parameters)
     }
 
     pub(super) fn prepare_from<'a>(
         &self,
         view: InputsView<'a>,
-        source: Source,
+        source: TangentSource,
     ) -> Result<PreparedInputs<'a>, TheoryError> {
         if view.shape().features() != self.features {
             return Err(TheoryError::ShapeMismatch {
@@ -143,7 +139,7 @@ impl KernelEngine {
             });
         }
         // A tangent kernel that does not exist is not tried; tiles that want it are refused.
-        let source = if self.program.tangent_obstacle(source).is_some() { Source::Nothing } else { source };
+        let source = if self.program.tangent_obstacle(source).is_some() { TangentSource::Nothing } else { source };
         let examples = view.examples();
         let borrowed = Rows::borrowed(view);
         let is_parallel = examples < 4 * rayon::current_num_threads();
@@ -152,7 +148,7 @@ impl KernelEngine {
             let rows: Vec<&[f64]> = self.program.sources.iter().map(|s| states[s.state].as_slice()).collect();
             let gate = gates.iter().map(|g| g * g).sum::<f64>() / gates.len().max(1) as f64;
             let gate = if gates.is_empty() { 1.0 } else { gate };
-            let profile = pairs::alone(&self.program, &self.road, &rows, gate, source, scratch, is_parallel);
+            let profile = pairs::alone(&self.program, &self.method, &rows, gate, source, scratch, is_parallel);
             let all = || rows.iter().copied().chain([gates.as_slice()]);
             let found = fingerprint(all(), 1.0);
             let mirrors = self.program.mirror.is_some();
@@ -203,8 +199,8 @@ impl KernelEngine {
     }
 
     fn recursion(&self, tangent: bool, parallel: bool) -> Recursion<'_> {
-        let source = if tangent { Source::Parameters } else { Source::Nothing };
-        Recursion { program: &self.program, road: &self.road, source, parallel }
+        let source = if tangent { TangentSource::Parameters } else { TangentSource::Nothing };
+        Recursion { program: &self.program, method: &self.method, source, parallel }
     }
 
     /// Kernels of the examples `rows` of `left` with the examples `columns` of `right`, on the calling thread.
@@ -304,8 +300,16 @@ impl KernelEngine {
                     row.extend(layers.map(|(layer, kernels)| kernels.map(|x| signs.map_or(x, |s| s[layer] * x))));
                     continue;
                 }
-                let examples = Examples { left: (left, i), right: (columns, j) };
-                pairs::pair(&self.program, &self.road, examples, Source::Parameters, Some(&mut row), scratch, false);
+                let examples = PairExamples { left: (left, i), right: (columns, j) };
+                pairs::pair(
+                    &self.program,
+                    &self.method,
+                    examples,
+                    TangentSource::Parameters,
+                    Some(&mut row),
+                    scratch,
+                    false,
+                );
             }
             row
         };
@@ -318,10 +322,10 @@ impl KernelEngine {
     }
 
     pub(super) fn expect_tangent(&self) -> Result<(), TheoryError> {
-        self.expect_tangent_of(Source::Parameters)
+        self.expect_tangent_of(TangentSource::Parameters)
     }
 
-    pub(super) fn expect_tangent_of(&self, source: Source) -> Result<(), TheoryError> {
+    pub(super) fn expect_tangent_of(&self, source: TangentSource) -> Result<(), TheoryError> {
         self.program.tangent_obstacle(source).map_or(Ok(()), |reason| Err(no_prediction(reason)))
     }
 

@@ -1,7 +1,7 @@
 //! Covariances of pairs on their way through the layers, and the maps that act on them entry by entry.
 
-use super::Source;
-use super::program::Weights;
+use super::TangentSource;
+use super::program::WeightFactors;
 use super::vector;
 
 /// `K` and `Theta` at the same entries. An empty `ntk` stands for zeros: nothing that is trained lies below.
@@ -140,9 +140,9 @@ pub(super) struct Weighing {
 
 impl Weighing {
     /// With `share` turning sums into means.
-    pub(super) fn new(weights: &Weights, share: f64, source: Source) -> Self {
+    pub(super) fn new(weights: &WeightFactors, share: f64, source: TangentSource) -> Self {
         let (scale, sigma_w2, sigma_b2) = (weights.scale, weights.init.sigma_w2 * share, weights.init.sigma_b2);
-        let feeds = source == Source::Parameters && (scale.weight != 0.0 || scale.bias != 0.0);
+        let feeds = source == TangentSource::Parameters && (scale.weight != 0.0 || scale.bias != 0.0);
         Self {
             nngp: scale.signal * sigma_w2,
             nngp_bias: scale.signal * sigma_b2,

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::activation::Activation;
 use crate::dual::HermiteSeries;
-use crate::dual::slice::{First, Variances};
+use crate::dual::slice::{FirstGaussians, Variances};
 use crate::dual::table::{FirstColumn, SeriesPair, SeriesTable};
 
 /// Variances at one activation, one column an example and position, the positions of an example side by side.
@@ -87,8 +87,10 @@ pub(super) fn activate(
     };
     if !right.has_series() {
         let first = match left {
-            Left::One(..) => First::One { variance: gaussians.variances[column], root: gaussians.roots[column] },
-            Left::From(..) => First::Each(gaussians.columns(column, count)),
+            Left::One(..) => {
+                FirstGaussians::One { variance: gaussians.variances[column], root: gaussians.roots[column] }
+            }
+            Left::From(..) => FirstGaussians::Each(gaussians.columns(column, count)),
         };
         return activate_closed(&right.function, first, right.columns(start, count), k, theta, unused);
     }
@@ -116,7 +118,7 @@ pub(super) fn activate_series(
 /// As [`activate`] for a function with a closed form and variances at hand.
 pub(super) fn activate_closed(
     function: &Activation,
-    first: First<'_, f64>,
+    first: FirstGaussians<'_, f64>,
     second: Variances<'_, f64>,
     k: &mut [f64],
     theta: &mut [f64],
@@ -127,7 +129,7 @@ pub(super) fn activate_closed(
     debug_assert!(found, "only for functions with a closed form");
 }
 
-/// `theta`, or as many numbers that nobody reads.
+/// `theta`, or as many numbers that nothing reads.
 fn or_unused<'a>(theta: &'a mut [f64], count: usize, unused: &'a mut Vec<f64>) -> &'a mut [f64] {
     if theta.is_empty() {
         unused.resize(count, 0.0);

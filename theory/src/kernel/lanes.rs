@@ -1,7 +1,7 @@
 //! The lanes of a group of horizontal offset classes: rows of the right example as each lane meets them.
 
 use super::gaussians;
-use super::offsets::{Pair, Start};
+use super::offsets::{ExamplePair, StageInput};
 use super::program::{Instruction, Program, Step};
 use super::stages::{Group, LANES, Sink};
 use super::vector;
@@ -9,13 +9,13 @@ use crate::activation::Activation;
 use crate::dual::table::{FirstColumn, SeriesPair};
 
 /// The horizontal offsets of the lanes at one state.
-pub(super) struct Lanes {
+pub(super) struct OffsetLanes {
     start: usize,
     stride: usize,
     circle: usize,
 }
 
-impl Lanes {
+impl OffsetLanes {
     pub(super) fn new(sink: &Sink, group: &Group, state: usize) -> Self {
         let (circle, stride) = (sink.grid.size(state, 1), sink.grid.stride(state, 1));
         Self { start: group.classes[0] * stride % circle, stride, circle }
@@ -111,13 +111,13 @@ impl RightSide {
         program: &Program,
         instructions: &[Instruction],
         sink: &Sink,
-        start: Start<'_>,
-        pair: &Pair<'_>,
+        start: StageInput<'_>,
+        pair: &ExamplePair<'_>,
     ) -> Self {
         let mut side = Self::default();
         side.gaussians.resize_with(program.activations.len(), Default::default);
         side.norms.resize_with(program.norms.len(), Default::default);
-        if let Start::Images(images) = start {
+        if let StageInput::Images(images) = start {
             side.images = images.iter().map(|image| Circled::new(program, sink, image.0, image.3, 0.0)).collect();
         }
         let (profiles, example) = pair.right;

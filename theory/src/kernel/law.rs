@@ -8,9 +8,8 @@
 //! (Yang 2019, 1902.04760, for the conditioning on what came before).
 
 use crate::activation::Activation;
-use crate::architecture::{Architecture, InputShape, Layer};
+use crate::architecture::{Architecture, InputShape, Layer, Node, Operation};
 use crate::error::TheoryError;
-use crate::graph::{Node, Operation};
 
 /// Why max pooling has no kernel.
 pub const MAX_POOLING_HAS_NO_KERNEL: &str = "max pooling takes the largest of correlated Gaussians over a window; the \
@@ -50,7 +49,7 @@ pub(super) struct Law {
 
 /// The graph with its laws.
 #[derive(Debug)]
-pub(super) struct Recipe {
+pub(super) struct CovarianceGraph {
     pub(super) nodes: Vec<Node>,
     /// Shapes of all states.
     pub(super) shapes: Vec<InputShape>,
@@ -63,7 +62,7 @@ pub(super) struct Recipe {
 const DATA: &str = "they are data, not sums over many weights";
 const SUM: &str = "one of the added branches is not Gaussian";
 
-impl Recipe {
+impl CovarianceGraph {
     pub(super) fn new(architecture: &Architecture) -> Result<Self, TheoryError> {
         let (nodes, shapes) = (architecture.nodes()?, architecture.shapes()?);
         let input = Law {

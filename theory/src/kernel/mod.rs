@@ -1,6 +1,6 @@
 //! Infinite-width kernels of an [`Architecture`]: NNGP `K` and tangent kernel `Theta`, layer by layer.
 //!
-//! For dense layers, with the factors of [`TangentScale`](crate::TangentScale) (all one in the NTK parameterization),
+//! For dense layers, with the factors of [`TangentScale`](crate::architecture::TangentScale) (all one in the NTK parameterization),
 //!
 //! ```text
 //! K^1     = sigma_w2 x.x'/d + sigma_b2
@@ -63,8 +63,8 @@ use crate::error::TheoryError;
 
 /// What feeds the tangent kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Nobody: only `K` is wanted.
+pub(crate) enum TangentSource {
+    /// Nothing: only `K` is wanted.
     Nothing,
     /// The trained parameters: `Theta`.
     Parameters,
@@ -164,7 +164,7 @@ pub fn kernels_by_layer(
 /// # Errors
 /// As [`kernels`].
 pub fn preactivation_variances(architecture: &Architecture, inputs: &Inputs) -> Result<Mat<f64>, TheoryError> {
-    let layers = layers_alone(architecture, inputs, Source::Nothing)?;
+    let layers = layers_alone(architecture, inputs, TangentSource::Nothing)?;
     let weight_layers = architecture.weight_layers()?.len();
     Ok(Mat::from_fn(layers.len(), weight_layers, |i, l| layers[i][l][0]))
 }
@@ -173,7 +173,7 @@ pub fn preactivation_variances(architecture: &Architecture, inputs: &Inputs) -> 
 pub(crate) fn layers_alone(
     architecture: &Architecture,
     inputs: &Inputs,
-    source: Source,
+    source: TangentSource,
 ) -> Result<Vec<Vec<[f64; 2]>>, TheoryError> {
     let engine = KernelEngine::new(architecture, TrainedLayers::All)?;
     engine.expect_tangent_of(source)?;

@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 
-use super::Source;
+use super::TangentSource;
 use super::field::Weighing;
 use super::prepared::PreparedInputs;
 use super::program::{Program, Step};
@@ -23,7 +23,7 @@ const SMOOTH: f64 = 1e-4;
 /// of every layer before, so that this grows with the depth beyond so many layers.
 const KINKED: (f64, f64) = (1e-6, 30.0);
 
-/// Where to look for such pairs.
+/// Where to search for such pairs.
 #[derive(Debug)]
 pub(super) struct Watch {
     /// Of every activation slot the correlation above which a pair counts; `None` where others tell enough.
@@ -72,16 +72,16 @@ impl Watch {
 }
 
 /// The pairs of a block found so far.
-pub(super) struct Found<'a> {
+pub(super) struct NearPairs<'a> {
     pub(super) watch: &'a Watch,
     /// The pair of an example with itself, which is always collinear.
     pub(super) own: Option<usize>,
     pub(super) pairs: &'a RefCell<Vec<usize>>,
 }
 
-impl Found<'_> {
+impl NearPairs<'_> {
     /// Notes the pairs of a row that are near collinear at an activation.
-    pub(super) fn look(&self, slot: usize, covariances: &[f64], root: f64, roots: &[f64]) {
+    pub(super) fn note(&self, slot: usize, covariances: &[f64], root: f64, roots: &[f64]) {
         let Some(limit) = self.watch.limits[slot] else { return };
         let middle = self.own.unwrap_or(covariances.len());
         for range in [0..middle, (middle + 1).min(covariances.len())..covariances.len()] {
@@ -104,7 +104,7 @@ pub(super) fn pair(
     program: &Program,
     left: (&PreparedInputs<'_>, usize),
     right: (&PreparedInputs<'_>, usize),
-    source: Source,
+    source: TangentSource,
     mut layers: Option<&mut Vec<[f64; 2]>>,
 ) -> [f64; 2] {
     // One order for both (x, y) and (y, x): the result is the same number to the last bit.
@@ -166,7 +166,7 @@ pub(super) fn pair(
             }
             Step::Convolution(..) | Step::Pool(..) | Step::GlobalPool => unreachable!("Watch::new knows no such step"),
         }
-        if let (Step::Dense(weights), Source::Preactivations(number)) = (&instruction.step, source)
+        if let (Step::Dense(weights), TangentSource::Preactivations(number)) = (&instruction.step, source)
             && number == weights.number
         {
             theta = 1.0;

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::Source;
+use super::TangentSource;
 use super::field::{Field, Fields};
 use super::lanes::RightSide;
 use super::profile::Profiles;
@@ -20,7 +20,7 @@ const PARTS: usize = 8;
 
 /// What the first states of a stage are made of.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Start<'a> {
+pub(super) enum StageInput<'a> {
     /// Data: for every source state its number, channels, and the images of both examples.
     Images(&'a [(usize, usize, &'a [f64], &'a [f64])]),
     /// What the stage before pooled, `[y, y', x, x']`, as this state.
@@ -28,14 +28,14 @@ pub(super) enum Start<'a> {
 }
 
 /// Two examples, or one with itself.
-pub(super) struct Pair<'a> {
+pub(super) struct ExamplePair<'a> {
     pub(super) left: (&'a Profiles, usize),
     pub(super) right: (&'a Profiles, usize),
     /// Of every activation in series, both tables.
     pub(super) series: Vec<Option<SeriesPair<'a>>>,
     /// For an example with itself: fields at equal positions after every activation and dropout of the stage.
     pub(super) alone: Option<&'a [Field]>,
-    pub(super) source: Source,
+    pub(super) source: TangentSource,
 }
 
 /// Buffers of one thread.
@@ -61,8 +61,8 @@ pub(super) fn run(
     program: &Program,
     instructions: &[Instruction],
     sink: &Sink,
-    start: Start<'_>,
-    pair: &Pair<'_>,
+    start: StageInput<'_>,
+    pair: &ExamplePair<'_>,
     scratch: &mut OffsetScratch,
     parallel: bool,
 ) -> Field {

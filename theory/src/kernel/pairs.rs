@@ -1,17 +1,17 @@
-//! The recursion of one example with itself, and of one pair where pairs of positions count, on whichever road.
+//! The recursion of one example with itself, and of one pair where pairs of positions count, on whichever method.
 
 use std::cell::RefCell;
 
-use super::Source;
+use super::TangentSource;
 use super::field::{Field, Fields};
 use super::means::carry_mean;
-use super::near::{self, Found};
-use super::offsets::{self, OffsetScratch, Start};
-use super::positions::{self, Alone, Block, LeftCopies};
+use super::near::{self, NearPairs};
+use super::offsets::{self, OffsetScratch, StageInput};
+use super::positions::{self, Alone, LeftCopies, PairBlock};
 use super::prepared::PreparedInputs;
 use super::profile::{ExampleProfile, Profiles};
 use super::program::Program;
-use super::stages::{Road, Sink, Stage};
+use super::stages::{KernelStage, Method, Sink};
 use super::tensors::{self, TensorScratch, Who};
 use super::vector;
 
@@ -33,7 +33,7 @@ impl PairScratch {
 
 /// One pair of prepared examples.
 #[derive(Clone, Copy)]
-pub(super) struct Examples<'a> {
+pub(super) struct PairExamples<'a> {
     pub(super) left: (&'a PreparedInputs<'a>, usize),
     pub(super) right: (&'a PreparedInputs<'a>, usize),
 }
@@ -121,35 +121,35 @@ fn on_diagonal(program: &Program, sink: &Sink, pooled: &Field) -> Field {
 /// One example with itself; `rows` are its values at the source states. `parallel` splits the classes of offsets.
 pub(super) fn alone(
     program: &Program,
-    road: &Road,
+    method: &Method,
     rows: &[&[f64]],
     gate: f64,
-    source: Source,
+    source: TangentSource,
     scratch: &mut PairScratch,
     parallel: bool,
 ) -> ExampleProfile {
     let mut alone = Alone { means: start_means(program, rows), ..Alone::default() };
-    match road {
-        Road::Tensors => {
+    match method {
+        Method::Tensors => {
             start_tensors(program, rows, rows, &mut scratch.tensors.fields);
             let layers = tensors::run(program, Who::Alone(&mut alone), gate, source, &mut scratch.tensors);
             alone.profile.layers = layers;
         }
-        Road::Positions => {
+        Method::Positions => {
             start_at_positions(program, rows, rows, &mut scratch.fields);
             positions::run_alone(program, &program.instructions, source, gate, &mut alone, &mut scratch.fields);
         }
-        Road::Offsets(stages) => {
+        Method::Offsets(stages) => {
             start_at_positions(program, rows, rows, &mut scratch.fields);
             let images = images(program, rows, rows);
             let mut pooled = None;
-            for Stage { instructions, sink } in stages {
+            for KernelStage { instructions, sink } in stages {
                 alone.trace.clear();
                 let steps = &program.instructions[instructions.clone()];
                 positions::run_alone(program, steps, source, gate, &mut alone, &mut scratch.fields);
                 let Some(sink) = sink else { break };
                 let profiles = Profiles::new(program, std::slice::from_ref(&alone.profile));
-                let pair = offsets::Pair {
+                let pair = offsets::ExamplePair {
                     left: (&profiles, 0),
                     right: (&profiles, 0),
                     series: series((&profiles, 0), (&profiles, 0), program),
@@ -157,8 +157,8 @@ pub(super) fn alone(
                     source,
                 };
                 let start = match &pooled {
-                    None => Start::Images(&images),
-                    Some((state, pooled)) => Start::Pooled(*state, pooled),
+                    None => StageInput::Images(&images),
+                    Some((state, pooled)) => StageInput::Pooled(*state, pooled),
                 };
                 let found = offsets::run(program, steps, sink, start, &pair, &mut scratch.offsets, parallel);
                 scratch.fields.put(sink.output, on_diagonal(program, sink, &found));
@@ -173,9 +173,9 @@ pub(super) fn alone(
 /// `K` and `Theta` at the readout of two examples, and after every weight layer if `layers` is given.
 pub(super) fn pair(
     program: &Program,
-    road: &Road,
-    examples: Examples<'_>,
-    source: Source,
+    method: &Method,
+    examples: PairExamples<'_>,
+    source: TangentSource,
     mut layers: Option<&mut Vec<[f64; 2]>>,
     scratch: &mut PairScratch,
     parallel: bool,
@@ -200,7 +200,7 @@ pub(super) fn pair(
         _ => 1.0,
     };
     let (left, right) = ((&left.0.profiles, left.1), (&right.0.profiles, right.1));
-    if let Road::Tensors = road {
+    if let Method::Tensors = method {
         start_tensors(program, &left_rows, &right_rows, &mut scratch.tensors.fields);
         let found = tensors::run(program, Who::Pair(left, right), gate, source, &mut scratch.tensors);
         let last = found.last().copied().unwrap_or_default();
@@ -210,26 +210,26 @@ pub(super) fn pair(
         return last;
     }
     start_at_positions(program, &left_rows, &right_rows, &mut scratch.fields);
-    let whole = [Stage { instructions: 0..program.instructions.len(), sink: None }];
-    let stages = if let Road::Offsets(stages) = road { stages } else { &whole[..] };
+    let whole = [KernelStage { instructions: 0..program.instructions.len(), sink: None }];
+    let stages = if let Method::Offsets(stages) = method { stages } else { &whole[..] };
     scratch.copies.set(program, left.0, left.1, 1);
     let mut readout = [0.0; 2];
     let mut pooled: Option<(usize, Field)> = None;
     let (found_near, first_layer) = (RefCell::default(), layers.as_ref().map_or(0, |layers| layers.len()));
     let images = images(program, &left_rows, &right_rows);
-    let offset_pair = offsets::Pair { left, right, series: series(left, right, program), alone: None, source };
-    for Stage { instructions, sink } in stages {
+    let offset_pair = offsets::ExamplePair { left, right, series: series(left, right, program), alone: None, source };
+    for KernelStage { instructions, sink } in stages {
         let steps = &program.instructions[instructions.clone()];
         // At equal positions only where somebody looks.
         if sink.is_none() || layers.is_some() {
-            let block = Block {
+            let block = PairBlock {
                 left: left.0,
                 example: left.1,
                 right: right.0,
                 columns: right.1..right.1 + 1,
                 gates: &[gate],
                 copies: &scratch.copies,
-                near: program.watch.as_ref().map(|watch| Found { watch, own: None, pairs: &found_near }),
+                near: program.watch.as_ref().map(|watch| NearPairs { watch, own: None, pairs: &found_near }),
                 series: &[],
             };
             let note = &mut |_: usize, field: &Field, positions: usize| {
@@ -243,8 +243,8 @@ pub(super) fn pair(
         }
         let Some(sink) = sink else { break };
         let start = match &pooled {
-            None => Start::Images(&images),
-            Some((state, pooled)) => Start::Pooled(*state, pooled),
+            None => StageInput::Images(&images),
+            Some((state, pooled)) => StageInput::Pooled(*state, pooled),
         };
         let found = offsets::run(program, steps, sink, start, &offset_pair, &mut scratch.offsets, parallel);
         scratch.fields.put(sink.output, on_diagonal(program, sink, &found));

@@ -11,16 +11,16 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use pulp::{Arch, Simd, WithSimd};
 
-use super::Source;
+use super::TangentSource;
 use super::field::{Field, Fields};
 use super::gaussians::EXAMPLES_A_TABLE;
-use super::near::{self, Found};
+use super::near::{self, NearPairs};
 use super::output::KernelNumber;
-use super::pairs::{self, Examples, PairScratch};
-use super::positions::{self, Block, LeftCopies};
+use super::pairs::{self, PairExamples, PairScratch};
+use super::positions::{self, LeftCopies, PairBlock};
 use super::prepared::{PreparedInputs, Rows};
 use super::program::Program;
-use super::stages::Road;
+use super::stages::Method;
 
 /// Rows of a panel where equal positions suffice.
 const ROWS: usize = 64;
@@ -84,8 +84,8 @@ impl Region<'_> {
 #[derive(Clone, Copy)]
 pub(super) struct Recursion<'a> {
     pub(super) program: &'a Program,
-    pub(super) road: &'a Road,
-    pub(super) source: Source,
+    pub(super) method: &'a Method,
+    pub(super) source: TangentSource,
     /// Whether offsets of one pair may be split among threads.
     pub(super) parallel: bool,
 }
@@ -93,7 +93,7 @@ pub(super) struct Recursion<'a> {
 impl Recursion<'_> {
     /// Largest panel.
     pub(super) fn panel_size(&self) -> [usize; 2] {
-        if matches!(self.road, Road::Positions) { [ROWS, COLUMNS] } else { [PAIRS, PAIRS] }
+        if matches!(self.method, Method::Positions) { [ROWS, COLUMNS] } else { [PAIRS, PAIRS] }
     }
 
     /// Upper bound on the bytes of the scratch.
@@ -101,10 +101,10 @@ impl Recursion<'_> {
         let largest = self.program.sizes.iter().map(|size| size[0] * size[1]).max().unwrap_or(1);
         // Both kernels of every state, one in the making, and the scratch of a window.
         let fields = 2 * (self.program.sizes.len() + 2) + 1;
-        let pairs = match self.road {
-            Road::Positions => 0,
-            Road::Offsets(stages) => {
-                let pooled = |stage: &super::stages::Stage| match &stage.sink {
+        let pairs = match self.method {
+            Method::Positions => 0,
+            Method::Offsets(stages) => {
+                let pooled = |stage: &super::stages::KernelStage| match &stage.sink {
                     Some(sink) if sink.pairs => self.program.sizes[sink.output].iter().product::<usize>().pow(2),
                     _ => 0,
                 };
@@ -112,7 +112,7 @@ impl Recursion<'_> {
                 let pooled = 6 * stages.iter().map(pooled).max().unwrap_or(0);
                 fields * largest * (super::stages::LANES + 1) + 8 * super::stages::LANES * largest + pooled
             }
-            Road::Tensors => fields * largest * largest,
+            Method::Tensors => fields * largest * largest,
         };
         let block = BLOCK_NUMBERS.max(largest).max(COLUMNS);
         let copies = 2 * block * (self.program.activations.len() + 2 * self.program.norms.len());
@@ -132,18 +132,18 @@ impl Recursion<'_> {
         for part in &mut scratch.parts {
             part.resize(ROWS * STRIDE, 0.0);
         }
-        match self.road {
-            Road::Positions => self.compute_blocks(region, scratch),
-            Road::Offsets(_) | Road::Tensors => {
+        match self.method {
+            Method::Positions => self.compute_blocks(region, scratch),
+            Method::Offsets(_) | Method::Tensors => {
                 for i in region.rows.clone() {
                     for j in region.first_column(i)..region.columns.end {
                         if self.repetition(region, i, j).is_some() {
                             continue;
                         }
-                        let examples = Examples { left: (region.left, i), right: (region.right, j) };
+                        let examples = PairExamples { left: (region.left, i), right: (region.right, j) };
                         let found = pairs::pair(
                             self.program,
-                            self.road,
+                            self.method,
                             examples,
                             self.source,
                             None,
@@ -158,7 +158,7 @@ impl Recursion<'_> {
         }
         for i in region.rows.clone() {
             let first = region.first_column(i);
-            // Hardly ever does a row hold an example twice: look at a whole row at once.
+            // Hardly ever does a row hold an example twice: examine a whole row at once.
             let others = &region.right.orders[first.min(region.columns.end)..region.columns.end];
             let own = region.left.orders[i];
             if !others.iter().fold(false, |found, other| found | (*other == own)) {
@@ -246,8 +246,8 @@ impl Recursion<'_> {
                 }
                 near.borrow_mut().clear();
                 let own = (std::ptr::eq(*left, *right) && (start..stop).contains(&i)).then(|| i - start);
-                let block = Block {
-                    near: program.watch.as_ref().map(|watch| Found { watch, own, pairs: &*near }),
+                let block = PairBlock {
+                    near: program.watch.as_ref().map(|watch| NearPairs { watch, own, pairs: &*near }),
                     left: &left.profiles,
                     example: i,
                     right: &right.profiles,

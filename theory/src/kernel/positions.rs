@@ -5,19 +5,19 @@
 
 use std::ops::Range;
 
-use super::Source;
+use super::TangentSource;
 use super::field::{Field, Fields, NormSide, Weighing, normalize};
 use super::gaussians::{self, EXAMPLES_A_TABLE, Left, activate};
 use super::means::{carry_mean, norm_profile};
-use super::near::Found;
+use super::near::NearPairs;
 use super::profile::{ExampleProfile, Profiles};
 use super::program::{Instruction, Program, Step};
 use super::vector;
-use crate::dual::slice::{First, Variances};
+use crate::dual::slice::{FirstGaussians, Variances};
 use crate::dual::table::{FirstColumn, SeriesPair};
 
 /// Pairs that go through the layers together.
-pub(super) struct Block<'a> {
+pub(super) struct PairBlock<'a> {
     pub(super) left: &'a Profiles,
     pub(super) example: usize,
     pub(super) right: &'a Profiles,
@@ -26,7 +26,7 @@ pub(super) struct Block<'a> {
     pub(super) gates: &'a [f64],
     pub(super) copies: &'a LeftCopies,
     /// Where to note pairs near collinear.
-    pub(super) near: Option<Found<'a>>,
+    pub(super) near: Option<NearPairs<'a>>,
     /// Of every activation in series without positions, the tables that hold the left and the right columns.
     pub(super) series: &'a [Option<SeriesPair<'a>>],
 }
@@ -81,8 +81,8 @@ pub(super) type Note<'a> = &'a mut dyn FnMut(usize, &Field, usize);
 pub(super) fn run(
     program: &Program,
     instructions: &[Instruction],
-    block: &Block<'_>,
-    source: Source,
+    block: &PairBlock<'_>,
+    source: TangentSource,
     fields: &mut Fields,
     note: Note<'_>,
 ) {
@@ -111,14 +111,14 @@ pub(super) fn run(
     }
 }
 
-fn activate_block(program: &Program, block: &Block<'_>, slot: usize, field: &mut Field, unused: &mut Vec<f64>) {
+fn activate_block(program: &Program, block: &PairBlock<'_>, slot: usize, field: &mut Field, unused: &mut Vec<f64>) {
     let (function, size) = &program.activations[slot];
     let (left, right) = (&block.left.activations[slot], &block.right.activations[slot]);
     let (positions, pairs) = (size[0] * size[1], block.columns.len());
     let (k, theta) = (&mut field.nngp, &mut field.ntk);
     let (column, start) = (block.example * positions, block.columns.start * positions);
     if let Some(near) = &block.near {
-        near.look(slot, k, left.roots[column], &right.roots[start..start + pairs]);
+        near.note(slot, k, left.roots[column], &right.roots[start..start + pairs]);
     }
     if let (1, Some(pair)) = (positions, block.series.get(slot).copied().flatten()) {
         let first = FirstColumn::One(block.example % EXAMPLES_A_TABLE);
@@ -137,7 +137,7 @@ fn activate_block(program: &Program, block: &Block<'_>, slot: usize, field: &mut
     }
     let [variances, roots] = &block.copies.activations[slot];
     let count = pairs * positions;
-    let first = First::Each(Variances { variances: &variances[..count], roots: &roots[..count] });
+    let first = FirstGaussians::Each(Variances { variances: &variances[..count], roots: &roots[..count] });
     let columns = start..start + count;
     let second = Variances { variances: &right.variances[columns.clone()], roots: &right.roots[columns] };
     gaussians::activate_closed(function, first, second, k, theta, unused);
@@ -151,7 +151,7 @@ fn linear(
     field: &mut Field,
     pairs: usize,
     gates: &[f64],
-    source: Source,
+    source: TangentSource,
     fields: &mut Fields,
     note: Note<'_>,
 ) {
@@ -174,7 +174,8 @@ fn linear(
             note(weights.number, field, field.nngp.len() / pairs);
         }
         Step::Pool(window, factor) => {
-            let inside = |axis: &super::window::Axis| (0..axis.taps).filter(|&tap| axis.cell(0, tap).is_some()).count();
+            let inside =
+                |axis: &super::window::WindowAxis| (0..axis.taps).filter(|&tap| axis.cell(0, tap).is_some()).count();
             // One cell: every tap on either side reads that one, or nothing.
             let counts = (inside(&window.rows) * inside(&window.columns)) as f64;
             let single = program.sizes[instruction.inputs[0].state] == [1, 1];
@@ -204,18 +205,18 @@ fn linear(
 }
 
 /// Replaces the tangent kernel by that of the preactivations of one layer, if this is it.
-fn feed(source: Source, number: usize, field: &mut Field) {
-    if source == Source::Preactivations(number) {
+fn feed(source: TangentSource, number: usize, field: &mut Field) {
+    if source == TangentSource::Preactivations(number) {
         field.feed_ones();
     }
 }
 
 /// Sends one example through `instructions` with itself, noting its profile. `means` holds the means of the states, and is
-/// empty if nobody needs them; `trace` takes the fields after every step that is special on the diagonal.
+/// empty if nothing needs them; `trace` takes the fields after every step that is special on the diagonal.
 pub(super) fn run_alone(
     program: &Program,
     instructions: &[Instruction],
-    source: Source,
+    source: TangentSource,
     gate: f64,
     alone: &mut Alone,
     fields: &mut Fields,
@@ -264,7 +265,7 @@ pub(super) fn run_alone(
 #[derive(Debug, Default)]
 pub(super) struct Alone {
     pub(super) profile: ExampleProfile,
-    /// Means at all positions of every state, empty where they vanish; no states if nobody needs means.
+    /// Means at all positions of every state, empty where they vanish; no states if nothing needs means.
     pub(super) means: Vec<Vec<f64>>,
     /// Fields after every activation and dropout.
     pub(super) trace: Vec<Field>,

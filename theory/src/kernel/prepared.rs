@@ -68,13 +68,13 @@ impl PreparedInputs<'_> {
 /// Rows of numbers, borrowed or not.
 #[derive(Debug)]
 pub(super) struct Rows<'a> {
-    values: Values<'a>,
+    values: RowValues<'a>,
     /// Numbers in a row.
     pub(super) length: usize,
 }
 
 #[derive(Debug)]
-enum Values<'a> {
+enum RowValues<'a> {
     Single(&'a [f32]),
     Double(Cow<'a, [f64]>),
 }
@@ -82,22 +82,22 @@ enum Values<'a> {
 impl<'a> Rows<'a> {
     pub(super) fn borrowed(view: InputsView<'a>) -> Self {
         let values = match view.values() {
-            InputValues::F64(values) => Values::Double(Cow::Borrowed(values)),
-            InputValues::F32(values) => Values::Single(values),
+            InputValues::F64(values) => RowValues::Double(Cow::Borrowed(values)),
+            InputValues::F32(values) => RowValues::Single(values),
         };
         Self { values, length: view.shape().features() }
     }
 
     pub(super) fn owned(values: Vec<f64>, length: usize) -> Self {
-        Self { values: Values::Double(Cow::Owned(values)), length }
+        Self { values: RowValues::Double(Cow::Owned(values)), length }
     }
 
     /// The rows `range`, in `buffer` where they are not at hand in double precision.
     pub(super) fn rows<'b>(&'b self, range: Range<usize>, buffer: &'b mut Vec<f64>) -> &'b [f64] {
         let cells = range.start * self.length..range.end * self.length;
         match &self.values {
-            Values::Double(values) => &values[cells],
-            Values::Single(values) => {
+            RowValues::Double(values) => &values[cells],
+            RowValues::Single(values) => {
                 buffer.clear();
                 buffer.extend(values[cells].iter().map(|&x| f64::from(x)));
                 buffer
@@ -107,7 +107,7 @@ impl<'a> Rows<'a> {
 
     fn owned_bytes(&self) -> usize {
         match &self.values {
-            Values::Double(Cow::Owned(values)) => 8 * values.len(),
+            RowValues::Double(Cow::Owned(values)) => 8 * values.len(),
             _ => 0,
         }
     }

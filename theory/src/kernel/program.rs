@@ -1,19 +1,19 @@
 //! An architecture compiled for the kernel recursion: what to do to the covariances of a pair of examples, in order.
 
-use super::law::{Recipe, is_flat, no_prediction};
+use super::law::{CovarianceGraph, is_flat, no_prediction};
 use super::mirror;
 use super::near::Watch;
 use super::window::Window;
-use super::{Source, TrainedLayers};
+use super::{TangentSource, TrainedLayers};
 use crate::activation::Activation;
-use crate::architecture::{Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, WeightLayer};
+use crate::architecture::{
+    Architecture, InitScheme, InitVariance, InputShape, Layer, Node, Operation, Padding, TangentScale, WeightLayer,
+};
 use crate::error::TheoryError;
-use crate::graph::{Node, Operation};
-use crate::parameterization::TangentScale;
 
 /// Factors of one weight layer; `K <- signal (sigma_w2 k + sigma_b2)` and so on, as in the [module](super) text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Weights {
+pub(super) struct WeightFactors {
     /// Index into the weight layers: layer number less one.
     pub(super) number: usize,
     pub(super) init: InitVariance,
@@ -21,13 +21,13 @@ pub(super) struct Weights {
     pub(super) gated: bool,
 }
 
-impl Weights {
+impl WeightFactors {
     /// Whether any of its parameters feeds the tangent kernel.
-    fn feeds(&self, source: Source) -> bool {
+    fn feeds(&self, source: TangentSource) -> bool {
         match source {
-            Source::Nothing => false,
-            Source::Parameters => self.scale.weight != 0.0 || self.scale.bias != 0.0,
-            Source::Preactivations(number) => number == self.number,
+            TangentSource::Nothing => false,
+            TangentSource::Parameters => self.scale.weight != 0.0 || self.scale.bias != 0.0,
+            TangentSource::Preactivations(number) => number == self.number,
         }
     }
 }
@@ -36,9 +36,9 @@ impl Weights {
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     /// Mean over positions, then weights.
-    Dense(Weights),
+    Dense(WeightFactors),
     /// Mean over taps, the same on both sides, then weights.
-    Convolution(Weights, Window),
+    Convolution(WeightFactors, Window),
     /// Window sums on both sides, times this factor.
     Pool(Window, f64),
     /// Mean over positions on both sides.
@@ -93,7 +93,7 @@ pub(super) struct SourceState {
 /// The instructions of an architecture from the data on.
 #[derive(Debug)]
 pub(super) struct Program {
-    pub(super) recipe: Recipe,
+    pub(super) recipe: CovarianceGraph,
     pub(super) sources: Vec<SourceState>,
     pub(super) instructions: Vec<Instruction>,
     /// Height and width of every state, `[1, 1]` where only a mean over positions is left.
@@ -124,7 +124,7 @@ impl Program {
                  use \"gaussian\" or \"orthogonal\"",
             ));
         }
-        let recipe = Recipe::new(architecture)?;
+        let recipe = CovarianceGraph::new(architecture)?;
         let mut weights = Vec::new();
         for (layer, scale) in architecture.weight_layers()?.iter().zip(architecture.tangent_scales()?) {
             weights.push((layer.index, checked_weights(layer, scale, trained)?));
@@ -148,13 +148,13 @@ impl Program {
         program.add_instructions(&weights)?;
         program.note_last_uses();
         program.note_pairs();
-        program.no_tangent = program.tangent_obstacle(Source::Parameters);
+        program.no_tangent = program.tangent_obstacle(TangentSource::Parameters);
         program.watch = Watch::new(&program);
         program.mirror = mirror::signs(&program);
         Ok(program)
     }
 
-    fn add_instructions(&mut self, weights: &[(usize, Weights)]) -> Result<(), TheoryError> {
+    fn add_instructions(&mut self, weights: &[(usize, WeightFactors)]) -> Result<(), TheoryError> {
         // The state whose covariances a state has: layers that change nothing add none of their own.
         let mut same: Vec<usize> = (0..self.recipe.laws.len()).collect();
         let nodes = std::mem::take(&mut self.recipe.nodes);
@@ -212,7 +212,7 @@ impl Program {
         node: &Node,
         index: usize,
         inputs: &[usize],
-        weights: Option<Weights>,
+        weights: Option<WeightFactors>,
     ) -> Result<Option<(Step, [usize; 2])>, TheoryError> {
         let size = self.sizes[inputs[0]];
         let layer = match &node.operation {
@@ -300,7 +300,7 @@ impl Program {
     }
 
     /// Why no tangent kernel of `source` reaches the readout: an activation on its way whose derivative has no dual.
-    pub(super) fn tangent_obstacle(&self, source: Source) -> Option<String> {
+    pub(super) fn tangent_obstacle(&self, source: TangentSource) -> Option<String> {
         let mut has_tangent = vec![false; self.sizes.len()];
         for instruction in &self.instructions {
             let reached = instruction.inputs.iter().any(|input| has_tangent[input.state]);
@@ -322,7 +322,11 @@ impl Program {
     }
 }
 
-fn checked_weights(layer: &WeightLayer, scale: TangentScale, trained: TrainedLayers) -> Result<Weights, TheoryError> {
+fn checked_weights(
+    layer: &WeightLayer,
+    scale: TangentScale,
+    trained: TrainedLayers,
+) -> Result<WeightFactors, TheoryError> {
     let (mut scale, init) = (scale, layer.init);
     let positive = init.sigma_w2 > 0.0 && init.sigma_w2.is_finite();
     if !(positive && init.sigma_b2 >= 0.0 && init.sigma_b2.is_finite()) {
@@ -337,5 +341,5 @@ fn checked_weights(layer: &WeightLayer, scale: TangentScale, trained: TrainedLay
         TrainedLayers::ReadoutOnly => (scale.weight, scale.bias) = (0.0, 0.0),
         TrainedLayers::BiasesFrozen => scale.bias = 0.0,
     }
-    Ok(Weights { number: layer.layer - 1, init, scale, gated: false })
+    Ok(WeightFactors { number: layer.layer - 1, init, scale, gated: false })
 }

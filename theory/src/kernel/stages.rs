@@ -10,25 +10,25 @@ use std::ops::Range;
 
 use super::program::{Program, Step};
 use super::vector;
-use super::window::Axis;
+use super::window::WindowAxis;
 
 /// Horizontal offsets that travel side by side, one vector register.
 pub(super) const LANES: usize = 8;
 
 /// Which recursion an architecture takes.
 #[derive(Debug)]
-pub(super) enum Road {
+pub(super) enum Method {
     /// Equal positions suffice.
     Positions,
     /// Offset classes, stage by stage.
-    Offsets(Vec<Stage>),
+    Offsets(Vec<KernelStage>),
     /// All pairs of positions at once, whatever the graph.
     Tensors,
 }
 
 /// Steps up to a pooling layer.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct KernelStage {
     /// The steps that keep offsets.
     pub(super) instructions: Range<usize>,
     /// The pooling step behind them; none after the last.
@@ -46,7 +46,7 @@ pub(super) struct Sink {
     pub(super) output: usize,
     /// Whether what it makes is needed at all pairs of positions.
     pub(super) pairs: bool,
-    pub(super) grid: Grid,
+    pub(super) grid: OffsetGrid,
     /// Vertical classes in use.
     pub(super) rows: Vec<usize>,
     /// Horizontal classes in use, by groups of neighbours.
@@ -55,14 +55,14 @@ pub(super) struct Sink {
 
 /// The circles of one stage.
 #[derive(Debug)]
-pub(super) struct Grid {
+pub(super) struct OffsetGrid {
     /// Sizes at the end of the stage, vertical and horizontal.
     end: [usize; 2],
     /// Of every state: cells at this state a cell at the end; 0 for states of other stages.
     strides: Vec<[usize; 2]>,
 }
 
-impl Grid {
+impl OffsetGrid {
     /// Cells of a state's circle along an axis.
     pub(super) fn size(&self, state: usize, axis: usize) -> usize {
         self.end[axis] * self.strides[state][axis]
@@ -134,16 +134,16 @@ impl ColumnTable {
     }
 }
 
-impl Road {
+impl Method {
     pub(super) fn new(program: &Program) -> Self {
         if !program.needs_pairs.iter().any(|&needed| needed) {
-            return Road::Positions;
+            return Method::Positions;
         }
-        stages(program).map_or(Road::Tensors, Road::Offsets)
+        stages(program).map_or(Method::Tensors, Method::Offsets)
     }
 }
 
-fn stages(program: &Program) -> Option<Vec<Stage>> {
+fn stages(program: &Program) -> Option<Vec<KernelStage>> {
     let mut stages = Vec::new();
     let mut start = 0;
     for (index, instruction) in program.instructions.iter().enumerate() {
@@ -162,10 +162,10 @@ fn stages(program: &Program) -> Option<Vec<Stage>> {
             return None;
         }
         let sink = Sink::new(program, start..index, index)?;
-        stages.push(Stage { instructions: start..index, sink: Some(sink) });
+        stages.push(KernelStage { instructions: start..index, sink: Some(sink) });
         start = index + 1;
     }
-    stages.push(Stage { instructions: start..program.instructions.len(), sink: None });
+    stages.push(KernelStage { instructions: start..program.instructions.len(), sink: None });
     Some(stages)
 }
 
@@ -173,7 +173,7 @@ impl Sink {
     fn new(program: &Program, instructions: Range<usize>, index: usize) -> Option<Self> {
         let pool = &program.instructions[index];
         let (input, output) = (pool.inputs[0].state, pool.output);
-        let grid = Grid::new(program, instructions.clone(), input)?;
+        let grid = OffsetGrid::new(program, instructions.clone(), input)?;
         let pairs = program.needs_pairs[output];
         let size = program.sizes[input];
         let readers = |axis: usize| match &pool.step {
@@ -221,12 +221,12 @@ impl Sink {
 }
 
 /// Windows that read a cell, as often as they do.
-fn readers_of(axis: &Axis, cell: usize) -> Vec<usize> {
+fn readers_of(axis: &WindowAxis, cell: usize) -> Vec<usize> {
     let reads = (0..axis.out).flat_map(|out| (0..axis.taps).map(move |tap| (out, tap)));
     reads.filter(|&(out, tap)| axis.cell(out, tap) == Some(cell)).map(|(out, _)| out).collect()
 }
 
-fn readers(axis: &Axis) -> Vec<Vec<usize>> {
+fn readers(axis: &WindowAxis) -> Vec<Vec<usize>> {
     (0..axis.size).map(|cell| readers_of(axis, cell)).collect()
 }
 
@@ -257,7 +257,7 @@ fn neighbours(classes: &[usize], size: usize) -> Vec<([usize; LANES], [bool; LAN
     groups
 }
 
-impl Grid {
+impl OffsetGrid {
     fn new(program: &Program, instructions: Range<usize>, end: usize) -> Option<Self> {
         let mut strides = vec![[0, 0]; program.sizes.len()];
         strides[end] = [1, 1];
@@ -306,7 +306,7 @@ impl Grid {
     }
 }
 
-fn column_table(program: &Program, grid: &Grid, index: usize, classes: &[usize; LANES]) -> Option<ColumnTable> {
+fn column_table(program: &Program, grid: &OffsetGrid, index: usize, classes: &[usize; LANES]) -> Option<ColumnTable> {
     let instruction = &program.instructions[index];
     let (Step::Convolution(_, window) | Step::Pool(window, _)) = &instruction.step else { return None };
     let axis = &window.columns;

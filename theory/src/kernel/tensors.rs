@@ -1,6 +1,6 @@
 //! The recursion on whole tensors `K[p, p']` of one pair: no shortcut, any graph; slow, and the reference for the others.
 
-use super::Source;
+use super::TangentSource;
 use super::field::{Field, Fields, Weighing};
 use super::gaussians::{self, Left, activate};
 use super::means::{carry_mean, norm_profile};
@@ -54,7 +54,7 @@ pub(super) fn run(
     program: &Program,
     mut who: Who<'_>,
     gate: f64,
-    source: Source,
+    source: TangentSource,
     scratch: &mut TensorScratch,
 ) -> Vec<[f64; 2]> {
     let mut layers = Vec::with_capacity(program.weight_layers);
@@ -116,8 +116,8 @@ pub(super) fn run(
     layers
 }
 
-fn feed_identity(source: Source, number: usize, field: &mut Field) {
-    if source != Source::Preactivations(number) {
+fn feed_identity(source: TangentSource, number: usize, field: &mut Field) {
+    if source != TangentSource::Preactivations(number) {
         return;
     }
     let positions = field.nngp.len().isqrt();

@@ -1,14 +1,14 @@
 //! One vertical class of offsets with a group of horizontal ones on its way through a stage.
 
-use super::Source;
+use super::TangentSource;
 use super::field::{Field, NormSide, Weighing, normalize};
 use super::gaussians;
-use super::lanes::{Lanes, RightSide, SeriesRow};
-use super::offsets::{OffsetScratch, Pair, Start};
+use super::lanes::{OffsetLanes, RightSide, SeriesRow};
+use super::offsets::{ExamplePair, OffsetScratch, StageInput};
 use super::program::{Instruction, Program, Step};
 use super::stages::{Group, LANES, Sink};
 use super::vector;
-use crate::dual::slice::{First, Variances};
+use crate::dual::slice::{FirstGaussians, Variances};
 
 /// One vertical class with one group of horizontal classes on its way through a stage.
 pub(super) struct Unit<'a> {
@@ -17,7 +17,7 @@ pub(super) struct Unit<'a> {
     pub(super) sink: &'a Sink,
     pub(super) class: usize,
     pub(super) group: &'a Group,
-    pub(super) pair: &'a Pair<'a>,
+    pub(super) pair: &'a ExamplePair<'a>,
     pub(super) right: &'a RightSide,
     pub(super) scratch: &'a mut OffsetScratch,
 }
@@ -42,7 +42,7 @@ impl Unit<'_> {
     }
 
     /// Carries the classes through the stage.
-    pub(super) fn run(&mut self, start: Start<'_>) {
+    pub(super) fn run(&mut self, start: StageInput<'_>) {
         self.begin(start);
         let mut index = 0;
         while index < self.instructions.len() {
@@ -50,18 +50,18 @@ impl Unit<'_> {
         }
     }
 
-    fn begin(&mut self, start: Start<'_>) {
+    fn begin(&mut self, start: StageInput<'_>) {
         self.scratch.fields.reset(self.program.sizes.len());
         let longest = self.program.sizes.iter().map(|size| size[1] * LANES).max().unwrap_or(0);
         self.scratch.rows.iter_mut().for_each(|row| row.resize(longest, 0.0));
         match start {
-            Start::Images(images) => {
+            StageInput::Images(images) => {
                 for (image, &(state, channels, left, _)) in images.iter().enumerate() {
                     let field = self.products(image, state, channels, left);
                     self.scratch.fields.put(state, field);
                 }
             }
-            Start::Pooled(state, pooled) => {
+            StageInput::Pooled(state, pooled) => {
                 let field = self.extract(state, pooled);
                 self.scratch.fields.put(state, field);
             }
@@ -74,7 +74,7 @@ impl Unit<'_> {
         let length = self.row_length(state);
         let mut field = self.scratch.fields.sized(height * length, false);
         let share = 1.0 / channels as f64;
-        let lanes = Lanes::new(self.sink, self.group, state);
+        let lanes = OffsetLanes::new(self.sink, self.group, state);
         for (y, other) in self.live_rows(state) {
             let row = &mut field.nngp[y * length..][..length];
             row.fill(0.0);
@@ -118,7 +118,7 @@ impl Unit<'_> {
         let field = match &instruction.step {
             Step::Convolution(weights, window) => {
                 let weighing = Weighing::new(weights, 1.0 / window.cells() as f64, self.pair.source);
-                let feeds_itself = self.pair.source == Source::Preactivations(weights.number);
+                let feeds_itself = self.pair.source == TangentSource::Preactivations(weights.number);
                 if let Some(slot) = self.activation_behind(index).filter(|_| !feeds_itself) {
                     let field = self.filter(index, Some(&weighing), Some(slot));
                     self.scratch.fields.put(self.instructions[index + 1].output, field);
@@ -228,7 +228,7 @@ impl Unit<'_> {
     fn activate_row(&mut self, slot: usize, state: usize, [y, other]: [usize; 2], k: &mut [f64], theta: &mut [f64]) {
         let (function, [height, width]) = &self.program.activations[slot];
         let left = &self.pair.left.0.activations[slot];
-        let lanes = Lanes::new(self.sink, self.group, state);
+        let lanes = OffsetLanes::new(self.sink, self.group, state);
         let OffsetScratch { rows, series_row, unused, .. } = &mut *self.scratch;
         if let Some(series) = self.pair.series[slot] {
             let row = SeriesRow { function, series, left: y * width, right: other * width };
@@ -242,7 +242,7 @@ impl Unit<'_> {
         let [variances, roots] = &self.right.gaussians[slot];
         lanes.spread(variances.row(other), &mut b_row[..length]);
         lanes.spread(roots.row(other), &mut b_roots[..length]);
-        let first = First::Each(Variances { variances: &a_row[..length], roots: &a_roots[..length] });
+        let first = FirstGaussians::Each(Variances { variances: &a_row[..length], roots: &a_roots[..length] });
         let second = Variances { variances: &b_row[..length], roots: &b_roots[..length] };
         gaussians::activate_closed(function, first, second, k, theta, unused);
     }
@@ -252,7 +252,7 @@ impl Unit<'_> {
         let left = self.pair.left.0.norms[slot].side(self.pair.left.1..self.pair.left.1 + 1);
         let [inverse, mean] = &self.right.norms[slot];
         let length = self.row_length(state);
-        let lanes = Lanes::new(self.sink, self.group, state);
+        let lanes = OffsetLanes::new(self.sink, self.group, state);
         for (y, other) in self.live_rows(state) {
             let [a, a_mean, b, b_mean] = &mut self.scratch.rows;
             let columns = |row: usize| row * width..(row + 1) * width;

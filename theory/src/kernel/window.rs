@@ -7,7 +7,7 @@ use crate::architecture::Padding;
 
 /// One axis of a convolution or a pooling window.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Axis {
+pub(crate) struct WindowAxis {
     /// Cells before.
     pub(crate) size: usize,
     /// Cells after.
@@ -26,7 +26,7 @@ pub(crate) struct Axis {
     edges: Vec<(usize, Vec<usize>)>,
 }
 
-impl Axis {
+impl WindowAxis {
     /// Axis `axis` of a window, or `None` if it does not fit.
     pub(crate) fn new(padding: Padding, axis: usize, size: usize, taps: usize, stride: usize) -> Option<Self> {
         let (out, before) = padding.geometry(axis, size, taps, stride)?;
@@ -55,7 +55,7 @@ impl Axis {
         sums.resize(outer * self.out * inner, 0.0);
         let flat = inner == 1 && self.stride == 1 && self.out == self.size && tensor.len() >= self.taps;
         if flat {
-            // All rows at once: what leaks in from neighbouring rows, at the ends of a row, is mended below.
+            // All rows at once: what leaks in from neighbouring rows, at the ends of a row, is repaired below.
             let count = tensor.len() + 1 - self.taps;
             vector::sum_shifts(&mut sums[self.before..self.before + count], tensor, 1, self.taps);
         }
@@ -111,16 +111,16 @@ fn add(target: &mut [f64], source: &[f64]) {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Window {
     /// Vertical.
-    pub(crate) rows: Axis,
+    pub(crate) rows: WindowAxis,
     /// Horizontal.
-    pub(crate) columns: Axis,
+    pub(crate) columns: WindowAxis,
 }
 
 impl Window {
     /// The windows of `taps` cells on an image of `size`, or `None` if they do not fit.
     pub(crate) fn new(padding: Padding, size: [usize; 2], taps: [usize; 2], stride: [usize; 2]) -> Option<Self> {
-        let rows = Axis::new(padding, 0, size[0], taps[0], stride[0])?;
-        Some(Self { rows, columns: Axis::new(padding, 1, size[1], taps[1], stride[1])? })
+        let rows = WindowAxis::new(padding, 0, size[0], taps[0], stride[0])?;
+        Some(Self { rows, columns: WindowAxis::new(padding, 1, size[1], taps[1], stride[1])? })
     }
 
     /// Cells of the window.

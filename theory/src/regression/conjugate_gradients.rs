@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The coefficients are those of a Lanczos process: the eigenvalues of the tridiagonal matrix with
-//! `1/alpha_j + beta_{j-1}/alpha_{j-1}` on its diagonal and `sqrt(beta_j)/alpha_j` beside it are Ritz values of `M^-1 A`.
+//! `1/alpha_j + beta_{j-1}/alpha_{j-1}` on its diagonal and `sqrt(beta_j)/alpha_j` next to it are Ritz values of `M^-1 A`.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ const GAIN: f64 = 0.5;
 
 /// Why a regression stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum StopReason {
     /// Every output met the tolerance.
     Converged,
     /// The iterations were used up.
@@ -75,27 +75,27 @@ pub(super) fn relative_norms(columns: MatRef<'_, f64>, scales: &[f64]) -> Vec<f6
 }
 
 /// One solve, with restarts from the true residual where rounding has parted it from the recurred one.
-pub(super) struct Run<'a> {
+pub(super) struct Solve<'a> {
     kernel: &'a FactoredKernel<'a>,
     ridge: f64,
     max_iterations: usize,
     times: &'a mut PhaseTimes,
     iterations: usize,
-    end: End,
+    end: StopReason,
     ritz: Ritz,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Solve<'a> {
     pub(super) fn new(
         kernel: &'a FactoredKernel<'a>,
         ridge: f64,
         max_iterations: usize,
         times: &'a mut PhaseTimes,
     ) -> Self {
-        Self { kernel, ridge, max_iterations, times, iterations: 0, end: End::Converged, ritz: Ritz::default() }
+        Self { kernel, ridge, max_iterations, times, iterations: 0, end: StopReason::Converged, ritz: Ritz::default() }
     }
 
-    pub(super) fn end(&self) -> End {
+    pub(super) fn end(&self) -> StopReason {
         self.end
     }
 
@@ -119,18 +119,18 @@ impl<'a> Run<'a> {
         // Largest residual in units of its limit; an output whose target is zero has no limit and is solved by zero.
         let excess = |residual: &Mat<f64>| relative_norms(residual.as_ref(), limits).into_iter().fold(0.0, f64::max);
         let mut before = excess(&residual);
-        self.end = End::Converged;
+        self.end = StopReason::Converged;
         while before > 1.0 {
             let stopped = self.iterate(&mut weights, &mut residual, limits);
             residual = self.residual(targets, weights.as_ref());
             let now = excess(&residual);
             self.end = match stopped {
-                _ if now <= 1.0 => End::Converged,
+                _ if now <= 1.0 => StopReason::Converged,
                 Some(end) => end,
-                None if now <= GAIN * before => End::Converged,
-                None => End::Stagnated,
+                None if now <= GAIN * before => StopReason::Converged,
+                None => StopReason::Stagnated,
             };
-            if self.end != End::Converged {
+            if self.end != StopReason::Converged {
                 break;
             }
             before = now;
@@ -139,7 +139,7 @@ impl<'a> Run<'a> {
     }
 
     /// Conjugate gradients from `residual` until all recurred residuals are short; the reason if that did not happen.
-    fn iterate(&mut self, weights: &mut Mat<f64>, residual: &mut Mat<f64>, limits: &[f64]) -> Option<End> {
+    fn iterate(&mut self, weights: &mut Mat<f64>, residual: &mut Mat<f64>, limits: &[f64]) -> Option<StopReason> {
         let mut active: Vec<usize> =
             (0..limits.len()).filter(|&o| residual.col(o).norm_l2() > MARGIN * limits[o]).collect();
         let mut steps: Vec<Vec<(f64, f64)>> = vec![Vec::new(); limits.len()];
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
         let mut stopped = None;
         while !active.is_empty() && stopped.is_none() {
             if self.iterations == self.max_iterations {
-                stopped = Some(End::IterationLimit);
+                stopped = Some(StopReason::IterationLimit);
                 break;
             }
             self.iterations += 1;
@@ -159,7 +159,7 @@ impl<'a> Run<'a> {
             for (a, &o) in active.iter().enumerate() {
                 let curvature: f64 = direction.col(a).transpose() * image.col(a);
                 if !(curvature > 0.0 && products[a] > 0.0) {
-                    stopped = Some(End::Indefinite);
+                    stopped = Some(StopReason::Indefinite);
                     continue;
                 }
                 let alpha = products[a] / curvature;

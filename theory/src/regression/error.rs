@@ -5,7 +5,7 @@ use thiserror::Error;
 use super::cholesky::JitterTry;
 use crate::error::TheoryError;
 
-/// Errors of kernel regression. A run that merely did not converge is an [`End`](super::End), not an error.
+/// Errors of kernel regression. A run that merely did not converge is an [`StopReason`](super::StopReason), not an error.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum RegressionError {

@@ -43,7 +43,7 @@ mod store;
 mod triangles;
 
 pub use cholesky::{FactoredKernel, JitterSearch, JitterTry};
-pub use conjugate_gradients::End;
+pub use conjugate_gradients::StopReason;
 pub use direct::{DirectSolution, solve_directly};
 pub use error::RegressionError;
 pub use ridge::{KernelOperator, PhaseTimes, RidgeOptions, RidgeSolution};

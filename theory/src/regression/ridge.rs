@@ -5,7 +5,7 @@ use std::time::Instant;
 use faer::{Mat, MatMut, MatRef};
 
 use super::cholesky::{FactoredKernel, JitterTry};
-use super::conjugate_gradients::{End, Ritz, Run, relative_norms};
+use super::conjugate_gradients::{Ritz, Solve, StopReason, relative_norms};
 use super::error::{RegressionError, expect_option};
 use super::spectrum::SpectrumEstimate;
 use crate::dynamics::expect_shape;
@@ -70,7 +70,7 @@ pub struct RidgeSolution {
     /// `alpha`, `N x outputs`: predictions are `K(x, X) alpha`.
     pub weights: Mat<f64>,
     /// Why the iteration stopped.
-    pub end: End,
+    pub end: StopReason,
     /// Iterations of the output that took most.
     pub iterations: usize,
     /// `|Y_o - (K + ridge) alpha_o| / |Y_o|` of every output, computed in `f64` with the kernel as stored (0 for targets 0).
@@ -119,7 +119,7 @@ impl FactoredKernel<'_> {
         let mut times = PhaseTimes { cholesky_s: self.seconds(), ..PhaseTimes::default() };
         let scales: Vec<f64> = (0..targets.ncols()).map(|o| targets.col(o).norm_l2()).collect();
         let limits: Vec<f64> = scales.iter().map(|scale| scale * options.tolerance).collect();
-        let mut run = Run::new(self, ridge, options.max_iterations, &mut times);
+        let mut run = Solve::new(self, ridge, options.max_iterations, &mut times);
         let (mut weights, mut residual) = run.solve(targets, &limits);
         let (mut end, mut iterations) = (run.end(), run.iterations());
         let mut ritz: Ritz = run.ritz();
@@ -135,23 +135,23 @@ impl FactoredKernel<'_> {
                 let found = relative_norms(error.as_ref(), &scales);
                 let done = found.iter().all(|residual| *residual <= options.tolerance);
                 exact_residuals = Some(found);
-                if done || refinements == options.max_refinements || end == End::Indefinite {
-                    if !done && end == End::Converged {
-                        end = End::RefinementLimit;
+                if done || refinements == options.max_refinements || end == StopReason::Indefinite {
+                    if !done && end == StopReason::Converged {
+                        end = StopReason::RefinementLimit;
                     }
                     break;
                 }
                 // Half the tolerance leaves room for the difference between the two kernels.
                 let limits: Vec<f64> = limits.iter().map(|limit| 0.5 * limit).collect();
                 let left = options.max_iterations.saturating_sub(iterations);
-                let mut run = Run::new(self, ridge, left, &mut times);
+                let mut run = Solve::new(self, ridge, left, &mut times);
                 let (correction, _) = run.solve(error.as_ref(), &limits);
                 (end, iterations) = (run.end(), iterations + run.iterations());
                 ritz = ritz.join(run.ritz());
                 weights += correction;
                 refinements += 1;
             }
-            residual = Run::new(self, ridge, 0, &mut times).residual(targets, weights.as_ref());
+            residual = Solve::new(self, ridge, 0, &mut times).residual(targets, weights.as_ref());
         }
         let spectrum = if options.estimate_spectrum {
             SpectrumEstimate::measure(self, ridge, &ritz, &mut times)

@@ -1,5 +1,5 @@
 use widthwise_testing::{assert_relative, round_off};
-use widthwise_theory::{Activation, Expression, FormulaError};
+use widthwise_theory::activation::{Activation, Expression, FormulaError};
 
 /// Every activation, with parameters that leave nothing to symmetry.
 pub(crate) fn all() -> Vec<Activation> {

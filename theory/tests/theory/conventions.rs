@@ -1,10 +1,11 @@
 //! Every known difference of convention is found on a kernel that was made with it, and nothing is found where nothing is known.
 
 use faer::Mat;
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, Parameterization};
 use widthwise_theory::conventions::{Explanation, KernelKind, KernelQuestion, explain};
-use widthwise_theory::{
-    Activation, Architecture, Inputs, Parameterization, TheoryError, TrainedLayers, kernels_when_training,
-};
+use widthwise_theory::kernel::{Inputs, TrainedLayers, kernels_when_training};
 
 use crate::networks::{flat_inputs, mlp, numbers, variance};
 

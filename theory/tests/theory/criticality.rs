@@ -1,10 +1,11 @@
 use std::f64::consts::{FRAC_PI_4, PI};
 
 use widthwise_testing::{assert_relative, assert_within, reference, round_off};
-use widthwise_theory::{
-    Activation, GateFunction, Gates, InputShape, Inputs, Layer, Padding, Parameterization, Phase, TheoryError,
-    edge_of_chaos, half_stable_point, partial_jacobian_norms, preactivation_variances,
-};
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{GateFunction, Gates, InputShape, Layer, Padding, Parameterization};
+use widthwise_theory::kernel::{Inputs, preactivation_variances};
+use widthwise_theory::signal::{Phase, edge_of_chaos, half_stable_point, partial_jacobian_norms};
 
 use crate::networks::{activation, convolution, dense, flat_inputs, gated, mlp, network, numbers, variance};
 

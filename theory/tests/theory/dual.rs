@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use widthwise_testing::{assert_relative, assert_within, reference, round_off};
-use widthwise_theory::{Activation, Dual, exp_normalized_dual, gaussian_expectation};
+use widthwise_theory::activation::Activation;
+use widthwise_theory::dual::{Dual, exp_normalized_dual, gaussian_expectation};
 
 use crate::activation::{all, expression, is_kinked};
 

@@ -1,9 +1,11 @@
 use faer::{Mat, mat};
 use widthwise_testing::{assert_relative, assert_within, reference, round_off};
-use widthwise_theory::{
-    Activation, InputShape, Inputs, KernelDynamics, Regularization, TheoryError, TrainedLayers, Training,
-    gaussian_process_posterior, kernels, kernels_when_training,
-};
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::InputShape;
+use widthwise_theory::bayes::{Regularization, gaussian_process_posterior};
+use widthwise_theory::dynamics::{KernelDynamics, Training};
+use widthwise_theory::kernel::{Inputs, TrainedLayers, kernels, kernels_when_training};
 
 use crate::networks::{mlp, numbers, variance};
 

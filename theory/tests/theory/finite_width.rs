@@ -1,7 +1,10 @@
 use widthwise_testing::{assert_relative, assert_within, reference, round_off};
-use widthwise_theory::{
-    Activation, GateFunction, Gates, InputShape, Inputs, Layer, Padding, TheoryError, exact_excess_kurtosis,
-    kurtosis_factor, layer_fluctuations, log_variance_step, ntk_second_moment,
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{GateFunction, Gates, InputShape, Layer, Padding};
+use widthwise_theory::kernel::Inputs;
+use widthwise_theory::signal::{
+    exact_excess_kurtosis, kurtosis_factor, layer_fluctuations, log_variance_step, ntk_second_moment,
 };
 
 use crate::networks::{convolution, dense, flat_inputs, gated, mlp, network, numbers, variance};

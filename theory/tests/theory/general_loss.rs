@@ -5,9 +5,10 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use widthwise_testing::{assert_relative, assert_within, reference, round_off};
-use widthwise_theory::{
+use widthwise_theory::TheoryError;
+use widthwise_theory::dynamics::{
     FlowSteps, GeneralLossFlow, GeneralLossProblem, KernelDynamics, OutputLoss, PriorSampler, SampledMoments, StepRule,
-    TheoryError, Training, descend_general_loss, flow_general_loss, train_sampled_ensemble,
+    Training, descend_general_loss, flow_general_loss, train_sampled_ensemble,
 };
 
 const LOSSES: [OutputLoss; 5] = [
@@ -307,7 +308,7 @@ fn sampled_ensemble_meets_the_closed_form() -> Result<(), TheoryError> {
                     0..4 => (train.mean[(i, o)], train.covariance[(i, i)]),
                     _ => (test.mean[(i - 4, o)], test.covariance[(i - 4, i - 4)]),
                 };
-                // Four and a half standard errors: the largest of 24 numbers is looked at.
+                // Four and a half standard errors: the largest of 24 numbers is examined.
                 let error = moments.mean_standard_error[(i, o)];
                 assert_within(moments.mean[(i, o)], mean, 4.5 * error, "mean");
                 assert_relative(error / (variance / 2000.0).sqrt(), 1.0, 4.5 / (2.0 * 2000_f64).sqrt(), "its error");

@@ -5,7 +5,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use widthwise_testing::{assert_relative, assert_within, reference, round_off};
-use widthwise_theory::{Activation, InfiniteDepth, SingularKernel, TheoryError};
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::infinite_depth::{InfiniteDepth, SingularKernel};
 
 /// `2^{-d/4} he_3 + sqrt(1 - 2^{1-d/2}) he_2 + 2^{-d/4} he_1`, whose exponent is `d`, by its Hermite coefficients.
 fn activation(dimension: f64) -> Activation {

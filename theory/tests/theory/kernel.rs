@@ -1,8 +1,12 @@
 use proptest::prelude::*;
 use widthwise_testing::{assert_relative, assert_within, reference, round_off};
-use widthwise_theory::{
-    Activation, Architecture, GateFunction, Gates, InitScheme, InputShape, Inputs, Layer, Parameterization,
-    TheoryError, TrainedLayers, kernels, kernels_by_layer, kernels_when_training, preactivation_variances,
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, GateFunction, Gates, InitScheme, InputShape, Layer, Parameterization,
+};
+use widthwise_theory::kernel::{
+    Inputs, TrainedLayers, kernels, kernels_by_layer, kernels_when_training, preactivation_variances,
 };
 
 use crate::networks::{

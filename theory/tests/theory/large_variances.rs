@@ -3,7 +3,12 @@
 use std::time::{Duration, Instant};
 
 use widthwise_testing::{assert_relative, assert_within, reference, round_off};
-use widthwise_theory::{Activation, Dual, InfiniteDepth, InputShape, Inputs, TheoryError, kernels};
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::InputShape;
+use widthwise_theory::dual::Dual;
+use widthwise_theory::infinite_depth::InfiniteDepth;
+use widthwise_theory::kernel::{Inputs, kernels};
 
 use crate::activation::expression;
 use crate::networks::{mlp, variance};
@@ -137,7 +142,7 @@ fn kernels_of_raw_features_come_to_an_end() -> Result<(), TheoryError> {
     Ok(())
 }
 
-/// Some examples have a Hermite series, others none: silu and softplus had terms of both parities to look for in an empty one.
+/// Some examples have a Hermite series, others none: silu and softplus had terms of both parities to search for in an empty one.
 #[test]
 fn small_and_huge_examples_stand_in_one_batch() -> Result<(), TheoryError> {
     let rows = [[0.6, -1.4], [640.0, -1420.0], [-0.9, 0.2], [3e-9, 2e-9], [-7e4, 3e5], [2e120, 1e120]];

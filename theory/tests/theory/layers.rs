@@ -1,10 +1,10 @@
 //! Norms, dropout, sums of branches and sum pooling: against formulas written out here, and what is refused and why.
 
 use widthwise_testing::{assert_relative, assert_within, reference, round_off};
-use widthwise_theory::{
-    Activation, Architecture, Branch, InputShape, Inputs, Layer, Padding, TheoryError, TrainedLayers, kernels,
-    kernels_by_layer,
-};
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, Branch, InputShape, Layer, Padding};
+use widthwise_theory::kernel::{Inputs, TrainedLayers, kernels, kernels_by_layer};
 
 use crate::networks::{activation, convolution, dense, flat_inputs, gated, network, numbers, open_gate, variance};
 

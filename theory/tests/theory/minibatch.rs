@@ -5,8 +5,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use widthwise_testing::{assert_relative, assert_within, round_off};
-use widthwise_theory::{
-    BatchLoss, KernelDynamics, LinearResponse, MinibatchRun, MinibatchTraining, StepRule, TheoryError, Training,
+use widthwise_theory::TheoryError;
+use widthwise_theory::dynamics::{
+    BatchLoss, KernelDynamics, LinearResponse, MinibatchRun, MinibatchTraining, StepRule, Training,
 };
 
 const EXAMPLES: usize = 7;

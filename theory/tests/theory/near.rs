@@ -2,9 +2,11 @@
 //! against symmetries that hold to the last bit.
 
 use widthwise_testing::{assert_within, reference, round_off};
-use widthwise_theory::{
-    Activation, Architecture, InputShape, Inputs, KernelEngine, KernelTile, Layer, Padding, TheoryError, TrainedLayers,
-    kernels, kernels_by_layer, kernels_when_training,
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, InputShape, Layer, Padding};
+use widthwise_theory::kernel::{
+    Inputs, KernelEngine, KernelTile, TrainedLayers, kernels, kernels_by_layer, kernels_when_training,
 };
 
 use crate::activation::expression;

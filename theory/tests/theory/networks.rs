@@ -1,9 +1,11 @@
 //! Small architectures and inputs.
 
-use widthwise_theory::{
-    Activation, Architecture, GateFunction, Gates, InitScheme, InitVariance, InputShape, Inputs, Layer, Padding,
-    Parameterization, TheoryError,
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, GateFunction, Gates, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
 };
+use widthwise_theory::kernel::Inputs;
 
 pub(crate) fn variance(sigma_w2: f64, sigma_b2: f64) -> InitVariance {
     InitVariance { sigma_w2, sigma_b2 }

@@ -1,15 +1,16 @@
 //! Kernels with positions: convolutions and pooling.
 
 use widthwise_testing::{assert_relative, round_off};
-use widthwise_theory::{
-    Activation, Architecture, InputShape, Inputs, Layer, Padding, TheoryError, TrainedLayers, kernels, kernels_by_layer,
-};
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, InputShape, Layer, Padding};
+use widthwise_theory::kernel::{Inputs, TrainedLayers, kernels, kernels_by_layer};
 
 use crate::networks::{activation, convolution, dense, mlp, network, numbers, variance};
 
 const INIT: (f64, f64) = (1.7, 0.2);
 
-fn init() -> widthwise_theory::InitVariance {
+fn init() -> widthwise_theory::architecture::InitVariance {
     variance(INIT.0, INIT.1)
 }
 

@@ -6,10 +6,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{ChiSquared, Distribution, Gamma, StandardNormal};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use widthwise_testing::{assert_relative, assert_within, round_off, sampling};
-use widthwise_theory::{
-    InverseGamma, KernelDynamics, Regularization, TheoryError, Training, gaussian_process_posterior,
-    student_t_posterior,
-};
+use widthwise_theory::TheoryError;
+use widthwise_theory::bayes::{InverseGamma, Regularization, gaussian_process_posterior, student_t_posterior};
+use widthwise_theory::dynamics::{KernelDynamics, Training};
 
 /// Two kernels on five training and three test examples; the second exceeds the first by a third one.
 fn kernels() -> [Mat<f64>; 2] {
@@ -180,7 +179,7 @@ fn t_density(t: f64, nu: f64) -> f64 {
 
 #[test]
 fn student_evidence_is_a_chain_of_predictions() -> Result<(), TheoryError> {
-    // p(y_1, ..., y_m) = prod p(y_i | those before), each a t density: two roads to the evidence.
+    // p(y_1, ..., y_m) = prod p(y_i | those before), each a t density: two ways to the evidence.
     let [nngp, _] = kernels();
     let (train, targets) = (parts(&nngp).train, targets());
     let regularization = Regularization::noise(0.1);
@@ -244,7 +243,7 @@ fn readout_variance_agrees_with_importance_sampling_of_the_prior() -> Result<(),
         PRIOR,
         Regularization::default(),
     )?;
-    // beta by another road: the log density of the Gaussian posterior at two scales of the kernel.
+    // beta by another method: the log density of the Gaussian posterior at two scales of the kernel.
     let log_density = |s2: f64| -> Result<f64, TheoryError> {
         let scaled = &train * s2;
         let scaled = scaled.as_ref();

@@ -1,11 +1,14 @@
 //! Requests that have no limit, and the words in which they are refused.
 
 use widthwise_testing::{assert_relative, round_off};
-use widthwise_theory::{
-    Activation, Architecture, BATCH_NORM_HAS_NO_KERNEL, Branch, InputShape, Inputs, KernelEngine, KernelTile, Layer,
-    MAX_POOLING_HAS_NO_KERNEL, TheoryError, TrainedLayers, kernels, kernels_when_training, partial_jacobian_norms,
-    preactivation_variances,
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, Branch, InputShape, Layer};
+use widthwise_theory::kernel::{
+    BATCH_NORM_HAS_NO_KERNEL, Inputs, KernelEngine, KernelTile, MAX_POOLING_HAS_NO_KERNEL, TrainedLayers, kernels,
+    kernels_when_training, preactivation_variances,
 };
+use widthwise_theory::signal::partial_jacobian_norms;
 
 use crate::networks::{activation, dense, flat_inputs, network, numbers, variance};
 

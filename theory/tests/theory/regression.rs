@@ -7,7 +7,7 @@ use rand_distr::{Distribution, StandardNormal};
 use widthwise_testing::{assert_within, round_off};
 use widthwise_theory::TheoryError;
 use widthwise_theory::regression::{
-    End, JitterSearch, KernelOperator, KernelStore, RegressionError, RidgeOptions, solve_directly,
+    JitterSearch, KernelOperator, KernelStore, RegressionError, RidgeOptions, StopReason, solve_directly,
 };
 
 /// Rounding of one number in single precision.
@@ -109,7 +109,7 @@ fn solution_equals_the_double_precision_one_at_condition_number_1e8() -> Result<
         let factored = store.factor(&JitterSearch { start: 1e-6, tries: 1 })?;
         let options = RidgeOptions { ridge, tolerance: 1e-7, ..RidgeOptions::default() };
         let solution = factored.solve(targets.as_ref(), &options, None)?;
-        assert_eq!(solution.end, End::Converged);
+        assert_eq!(solution.end, StopReason::Converged);
         assert!(solution.residuals.iter().all(|residual| *residual <= 1e-7), "{:?}", solution.residuals);
         // The stated residuals are the true ones.
         let mut matrix = kernel.clone();
@@ -174,10 +174,10 @@ fn refinement_reaches_the_solution_of_the_exact_kernel() -> Result<(), Regressio
     let exact = Exact(kernel);
     let stored_only =
         factored.solve(targets.as_ref(), &RidgeOptions { max_refinements: 0, ..options }, Some(&exact))?;
-    assert_eq!((stored_only.end, stored_only.refinements), (End::RefinementLimit, 0));
+    assert_eq!((stored_only.end, stored_only.refinements), (StopReason::RefinementLimit, 0));
     let solution = factored.solve(targets.as_ref(), &options, Some(&exact))?;
     let residuals = solution.exact_residuals.clone().unwrap();
-    assert_eq!(solution.end, End::Converged);
+    assert_eq!(solution.end, StopReason::Converged);
     assert!(solution.refinements > 0 && residuals.iter().all(|residual| *residual <= 1e-11), "{residuals:?}");
     let bound = 2e-11 * largest_column(&targets) / (1e-3 + 1e-4);
     assert_within(largest_column(&(&solution.weights - &oracle.weights)), 0.0, bound, "weights");
@@ -253,22 +253,22 @@ fn every_end_is_told() -> Result<(), RegressionError> {
     let factored = store.factor(&JitterSearch { start: 1e-3, tries: 1 })?;
     let few = RidgeOptions { ridge: 1e-8, max_iterations: 3, ..RidgeOptions::default() };
     let solution = factored.solve(targets.as_ref(), &few, None)?;
-    assert_eq!((solution.end, solution.iterations), (End::IterationLimit, 3));
+    assert_eq!((solution.end, solution.iterations), (StopReason::IterationLimit, 3));
     assert!(solution.residuals.iter().any(|residual| *residual > few.tolerance));
     // No f64 residual is as small as this.
     let impossible = RidgeOptions { ridge: 1e-3, tolerance: 1e-18, ..RidgeOptions::default() };
-    assert_eq!(factored.solve(targets.as_ref(), &impossible, None)?.end, End::Stagnated);
-    // A zero target is solved by zero beside one that is not.
+    assert_eq!(factored.solve(targets.as_ref(), &impossible, None)?.end, StopReason::Stagnated);
+    // A zero target is solved by zero next to one that is not.
     let half = Mat::from_fn(size, 2, |i, o| if o == 0 { 0.0 } else { targets[(i, 0)] });
     let solution = factored.solve(half.as_ref(), &RidgeOptions { ridge: 1e-3, ..few }, None)?;
     assert_eq!((solution.weights.col(0).norm_max(), solution.residuals[0]), (0.0, 0.0));
-    assert_eq!(solution.end, End::Converged);
+    assert_eq!(solution.end, StopReason::Converged);
     // Jitter makes an indefinite kernel factorable, not solvable.
     let mut indefinite = kernel(size, 1e-8);
     (0..size).for_each(|i| indefinite[(i, i)] -= 1e-3);
     let mut store = stored(&indefinite, 64)?;
     let factored = store.factor(&JitterSearch { start: 1e-2, tries: 1 })?;
-    assert_eq!(factored.solve(targets.as_ref(), &RidgeOptions::default(), None)?.end, End::Indefinite);
+    assert_eq!(factored.solve(targets.as_ref(), &RidgeOptions::default(), None)?.end, StopReason::Indefinite);
     Ok(())
 }
 

@@ -4,10 +4,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use widthwise_testing::{assert_within, sampling};
-use widthwise_theory::{
-    Activation, GateFunction, Gates, InitVariance, InputShape, Inputs, Layer, Padding, TheoryError, kernels,
-    layer_fluctuations, partial_jacobian_norms,
-};
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{GateFunction, Gates, InitVariance, InputShape, Layer, Padding};
+use widthwise_theory::kernel::{Inputs, kernels};
+use widthwise_theory::signal::{layer_fluctuations, partial_jacobian_norms};
 
 use crate::networks::{activation, dense, gated, network, numbers, variance};
 

@@ -2,18 +2,18 @@
 
 use faer::Mat;
 use widthwise_testing::{assert_relative, round_off};
-use widthwise_theory::{
-    Activation, Architecture, GateFunction, Gates, InputShape, Inputs, InputsView, KernelEngine, KernelTile, Kernels,
-    Layer, Padding, TheoryError, TrainedLayers, kernels,
-};
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, GateFunction, Gates, InputShape, Layer, Padding};
+use widthwise_theory::kernel::{Inputs, InputsView, KernelEngine, KernelTile, Kernels, TrainedLayers, kernels};
 
 use crate::networks::{activation, convolution, dense, flat_inputs, gated, mlp, network, numbers, variance};
 
-fn init() -> widthwise_theory::InitVariance {
+fn init() -> widthwise_theory::architecture::InitVariance {
     variance(1.7, 0.2)
 }
 
-/// Networks on every road, with how many examples to take.
+/// Networks on every method, with how many examples to take.
 fn cases() -> Vec<(&'static str, Architecture, usize)> {
     let shape = InputShape { channels: 2, height: 5, width: 6 };
     let same = || convolution([3, 3], 1, Padding::Same, init());

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use widthwise_theory::{Activation, InputShape, Inputs, KernelDynamics, Layer, Padding, TheoryError, kernels};
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{InputShape, Layer, Padding};
+use widthwise_theory::dynamics::KernelDynamics;
+use widthwise_theory::kernel::{Inputs, kernels};
 
 use crate::networks::{activation, convolution, dense, mlp, network, numbers, variance};
 

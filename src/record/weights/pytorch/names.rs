@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use widthwise_theory::{Architecture, Layer, Operation};
+use widthwise_theory::architecture::{Architecture, Layer, Operation};
 
 use super::WeightsError;
 

@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 
-use widthwise_theory::{Architecture, InputShape, Layer, Operation, Padding};
+use widthwise_theory::architecture::{Architecture, InputShape, Layer, Operation, Padding};
 
 use super::WeightsError;
 
 /// One convolution or pooling layer.
 #[derive(Debug, Clone, PartialEq)]
-struct Window {
+struct WindowLayer {
     /// In words, with its article.
     name: String,
     is_convolution: bool,
@@ -42,7 +42,7 @@ pub(super) fn expect_known(
     }
 }
 
-fn windows(architecture: &Architecture) -> Result<Vec<Window>, WeightsError> {
+fn windows(architecture: &Architecture) -> Result<Vec<WindowLayer>, WeightsError> {
     let nodes = architecture.nodes()?;
     let mut found = Vec::new();
     let mut number = 0;
@@ -66,12 +66,12 @@ fn windows(architecture: &Architecture) -> Result<Vec<Window>, WeightsError> {
             true => format!("layer {number}, a convolution of {height} x {width},"),
             false => format!("the {} of {height} x {width} before layer {}", layer.name(), number + 1),
         };
-        found.push(Window { name, is_convolution, size, stride, padding, image });
+        found.push(WindowLayer { name, is_convolution, size, stride, padding, image });
     }
     Ok(found)
 }
 
-impl Window {
+impl WindowLayer {
     fn sizes(&self) -> [usize; 2] {
         [self.image.height, self.image.width]
     }
@@ -125,9 +125,9 @@ impl Window {
 mod tests {
     use super::*;
 
-    fn window(is_convolution: bool, side: usize, stride: usize, size: usize, padding: Padding) -> Window {
+    fn window(is_convolution: bool, side: usize, stride: usize, size: usize, padding: Padding) -> WindowLayer {
         let image = InputShape { channels: 1, height: size, width: size };
-        Window { name: String::new(), is_convolution, size: [side; 2], stride: [stride; 2], padding, image }
+        WindowLayer { name: String::new(), is_convolution, size: [side; 2], stride: [stride; 2], padding, image }
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl Container {
                 if skipped != start as u64 || bytes.len() != length {
                     return Err(format!("{name} ends too early"));
                 }
-                // Its checksum is looked at when its end is reached.
+                // Its checksum is examined when its end is reached.
                 if start == 0 {
                     (&mut entry).take(1).read(&mut [0]).map_err(damaged)?;
                 }

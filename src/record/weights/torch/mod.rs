@@ -135,7 +135,7 @@ fn expect_apart(path: &Path, views: &[(String, View)]) -> Result<(), WeightsErro
     Ok(())
 }
 
-/// What a pickle is that has no storages beside it.
+/// What a pickle is that has no storages next to it.
 fn plain_pickle(bytes: &[u8]) -> String {
     let graph = match pickle::Graph::read(bytes) {
         Ok(graph) => graph,

@@ -4,21 +4,21 @@ use std::collections::{HashMap, HashSet};
 
 use super::pickle::{Graph, Id, Value};
 
-/// Dicts inside each other that are looked into.
+/// Dicts inside each other that are entered.
 const DEEPEST: usize = 64;
 
-/// Entries that are looked at.
+/// Entries that are examined.
 const MOST_ENTRIES: usize = 1_000_000;
 
-/// What a checkpoint calls its weights, most telling first; taken where there are other tensors beside them.
+/// What a checkpoint calls its weights, most telling first; taken where there are other tensors next to them.
 const KNOWN: [&str; 6] = ["state_dict", "model_state_dict", "model", "net", "network", "module"];
 
 /// What is said of a file without a model.
-const ONLY_OPTIMIZER: &str = "it holds the state of an optimizer, and no weights beside it";
+const ONLY_OPTIMIZER: &str = "it holds the state of an optimizer, and no weights next to it";
 
 /// The tensors of a state dict.
 #[derive(Debug, Default)]
-pub(super) struct Part {
+pub(super) struct StateDictPart {
     /// Names and places of the tensors, in the order of the state dict.
     pub(super) tensors: Vec<(String, Id)>,
     /// What the user should know.
@@ -29,8 +29,8 @@ pub(super) struct Part {
 ///
 /// # Errors
 /// In words, what the file holds instead.
-pub(super) fn part(graph: &Graph) -> Result<Part, String> {
-    let mut part = Part::default();
+pub(super) fn part(graph: &Graph) -> Result<StateDictPart, String> {
+    let mut part = StateDictPart::default();
     let (mut root, mut keys) = (graph.root, Vec::new());
     let mut omitted = Vec::new();
     for _ in 0..DEEPEST {
@@ -82,7 +82,7 @@ struct Walk<'a> {
     graph: &'a Graph,
     seen: HashSet<String>,
     entries: usize,
-    part: &'a mut Part,
+    part: &'a mut StateDictPart,
     omitted: &'a mut Vec<String>,
 }
 

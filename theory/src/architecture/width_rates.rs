@@ -23,9 +23,8 @@
 //! - The kernel of a random network lies `n^-1/2` from its limit, by the central limit theorem, and with it the network that is
 //!   trained from the one that the limiting kernel describes.
 
-use crate::architecture::Architecture;
+use crate::architecture::{Architecture, Scaling, UpdateRule};
 use crate::error::TheoryError;
-use crate::parameterization::{Scaling, UpdateRule};
 
 /// Exponents within this of each other are one: they come from logarithms of powers of two.
 const SAME: f64 = 1e-9;
@@ -140,8 +139,7 @@ fn rounded(exponent: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::activation::Activation;
-    use crate::architecture::{InitScheme, InitVariance, InputShape, Layer};
-    use crate::parameterization::Parameterization;
+    use crate::architecture::{InitScheme, InitVariance, InputShape, Layer, Parameterization};
 
     const NAMES: [Parameterization; 5] = [
         Parameterization::Standard,

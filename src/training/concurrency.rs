@@ -8,7 +8,7 @@ thread_local! {
 }
 
 /// Does `work` for one of `count` networks that are trained side by side.
-pub fn beside_others<R>(count: usize, work: impl FnOnce() -> R) -> R {
+pub fn sharing_threads<R>(count: usize, work: impl FnOnce() -> R) -> R {
     let before = NETWORKS.replace(count);
     let result = work();
     NETWORKS.set(before);
@@ -34,10 +34,10 @@ mod tests {
     fn shares() {
         let all = 4;
         assert_eq!(threads(), all);
-        beside_others(all, || {
+        sharing_threads(all, || {
             assert_eq!(threads(), 1);
-            assert_eq!(beside_others(3 * all, threads), 1);
-            assert_eq!(beside_others(1, threads), all);
+            assert_eq!(sharing_threads(3 * all, threads), 1);
+            assert_eq!(sharing_threads(1, threads), all);
             assert_eq!(threads(), 1);
         });
         assert_eq!(threads(), all);

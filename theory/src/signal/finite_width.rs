@@ -72,7 +72,7 @@ fn activations_between(architecture: &Architecture) -> Result<Vec<Activation>, T
 /// Trust them while `v_l / K_l^2`, the expansion parameter, is below about 0.3.
 ///
 /// # Errors
-/// As [`kernels`](crate::kernels), and [`TheoryError::NoPrediction`] for convolutions and pooling.
+/// As [`kernels`](crate::kernel::kernels), and [`TheoryError::NoPrediction`] for convolutions and pooling.
 pub fn layer_fluctuations(
     architecture: &Architecture,
     inputs: &Inputs,

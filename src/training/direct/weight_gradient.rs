@@ -5,16 +5,16 @@ use std::hint::black_box;
 
 use pulp::Simd;
 use rayon::prelude::*;
-use widthwise_theory::Scaling;
+use widthwise_theory::architecture::Scaling;
 
-use super::fused::{Entries, Real, Rule};
-use super::held::Taken;
+use super::fused::{Rule, UpdateNumber, UpdateSlice};
+use super::host_parameters::HostState;
 use super::links::Link;
 use super::slices::{add_rows, scale};
 use crate::host::lanes::{load, store};
-use crate::host::product::{Place, Product, Run, Sums, TILE, Target};
-use crate::host::raster::Raster;
-use crate::host::scratch::{Scratch, State};
+use crate::host::product::{Product, Registers, TILE, TermRun, TilePosition, TileSink};
+use crate::host::scratch::{Scratch, StateBuffer};
+use crate::host::shifted_gemm::ShiftedGemm;
 use crate::training::optimizer::Updater;
 
 /// Numbers of a gradient that is made and used up at once.
@@ -23,66 +23,69 @@ const BAND: usize = 1 << 12;
 const LINE: usize = 64;
 
 /// What a block leaves for the update.
-pub(super) struct Block<'a, T: Real> {
+pub(super) struct BlockGradient<'a, T: UpdateNumber> {
     /// What each example adds to the loss.
     pub(super) losses: Vec<T>,
-    pub(super) layers: Vec<Share<'a, T>>,
+    pub(super) layers: Vec<GradientShare<'a, T>>,
 }
 
 /// What a block knows of the gradient of one layer.
-pub(super) struct Share<'a, T: Real> {
+pub(super) struct GradientShare<'a, T: UpdateNumber> {
     /// Groups of rows that a dense layer reads, with their cotangents; none for a convolution.
-    pub(super) groups: Vec<(State<'a, T>, Scratch<T>)>,
+    pub(super) groups: Vec<(StateBuffer<'a, T>, Scratch<T>)>,
     /// Gradient of packed filters; empty for a dense layer.
     pub(super) filters: Vec<T>,
     /// Gradient of the biases, without their gain.
     pub(super) bias: Vec<T>,
 }
 
-impl<T: Real> Default for Share<'_, T> {
+impl<T: UpdateNumber> Default for GradientShare<'_, T> {
     fn default() -> Self {
         Self { groups: Vec::new(), filters: Vec::new(), bias: Vec::new() }
     }
 }
 
 /// Moves every layer down its gradient. Threads share the pieces.
-pub(super) fn update<T: Real>(
-    taken: &mut Taken<T>,
+pub(super) fn update<T: UpdateNumber>(
+    host_state: &mut HostState<T>,
     links: &[&Link],
     scalings: &[Scaling],
-    blocks: &[Block<'_, T>],
+    blocks: &[BlockGradient<'_, T>],
     updater: &Updater,
     step: u64,
 ) {
     let mut pieces = Vec::new();
-    let mut sets = taken.moments.iter_mut();
+    let mut sets = host_state.moments.iter_mut();
     let [mut first, mut second] = [sets.next(), sets.next()].map(|set| set.into_iter().flatten());
-    for (number, layer) in taken.layers.iter_mut().enumerate() {
+    for (number, layer) in host_state.layers.iter_mut().enumerate() {
         let [first, second] = [first.next(), second.next()];
-        let [(first, first_bias), (second, second_bias)] = [first, second].map(|held| match held {
-            Some(held) => (&mut held.weight[..], held.bias.as_deref_mut().unwrap_or_default()),
-            None => Default::default(),
-        });
+        let [(first, first_bias), (second, second_bias)] =
+            [first, second].map(|host_parameters| match host_parameters {
+                Some(host_parameters) => {
+                    (&mut host_parameters.weight[..], host_parameters.bias.as_deref_mut().unwrap_or_default())
+                }
+                None => Default::default(),
+            });
         let scaling = &scalings[number];
         let mut add = |part, entries| {
             let (gain, rate) = match part {
-                Part::Bias => (scaling.bias_gain, scaling.bias_rate),
+                ParameterKind::Bias => (scaling.bias_gain, scaling.bias_rate),
                 _ => (scaling.weight_gain, scaling.weight_rate),
             };
-            pieces.push(Piece { number, part, gain, rule: Rule::new(updater, rate, step), entries });
+            pieces.push(ParameterTile { number, part, gain, rule: Rule::new(updater, rate, step), entries });
         };
-        let entries = Entries { parameter: &mut layer.weight, first, second };
-        if let Link::Convolution(_, raster) = links[number] {
-            add(Part::Filters { raster, units: layer.shape[0] }, entries);
+        let entries = UpdateSlice { parameter: &mut layer.weight, first, second };
+        if let Link::Convolution(_, shifted_gemm) = links[number] {
+            add(ParameterKind::Filters { shifted_gemm, units: layer.shape[0] }, entries);
         } else {
             let [rows, units] = layer.shape;
             let height = (BAND / units).max(1).next_multiple_of(TILE[0]);
             for (at, entries) in entries.chunks(height * units).enumerate() {
-                add(Part::Rows { start: at * height, rows, units }, entries);
+                add(ParameterKind::Rows { start: at * height, rows, units }, entries);
             }
         }
         if let Some(parameter) = &mut layer.bias {
-            add(Part::Bias, Entries { parameter, first: first_bias, second: second_bias });
+            add(ParameterKind::Bias, UpdateSlice { parameter, first: first_bias, second: second_bias });
         }
     }
     // By where they lie in their layer: a thread meets about the same rows at every step.
@@ -91,63 +94,63 @@ pub(super) fn update<T: Real>(
 }
 
 /// Parameters of one layer that are moved together.
-struct Piece<'a, T> {
+struct ParameterTile<'a, T> {
     /// The layer.
     number: usize,
-    part: Part<'a>,
+    part: ParameterKind<'a>,
     /// What the gradient is multiplied by.
     gain: f64,
     rule: Rule,
-    entries: Entries<'a, T>,
+    entries: UpdateSlice<'a, T>,
 }
 
 /// Which parameters of a layer they are.
-enum Part<'a> {
+enum ParameterKind<'a> {
     /// Rows of a dense weight matrix of `rows` rows and `units` columns, from `start` on.
     Rows { start: usize, rows: usize, units: usize },
     /// All filters of a convolution.
-    Filters { raster: &'a Raster, units: usize },
+    Filters { shifted_gemm: &'a ShiftedGemm, units: usize },
     /// All biases.
     Bias,
 }
 
-impl<T: Real> Piece<'_, T> {
+impl<T: UpdateNumber> ParameterTile<'_, T> {
     /// How far down in its layer, in a thousand parts.
     fn place(&self) -> usize {
         match self.part {
-            Part::Rows { start, rows, .. } => 1000 * start / rows,
-            Part::Filters { .. } | Part::Bias => 0,
+            ParameterKind::Rows { start, rows, .. } => 1000 * start / rows,
+            ParameterKind::Filters { .. } | ParameterKind::Bias => 0,
         }
     }
 
-    fn update<'b>(self, blocks: &'b [Block<'_, T>]) {
+    fn update<'b>(self, blocks: &'b [BlockGradient<'_, T>]) {
         let shares = || blocks.iter().map(|block| &block.layers[self.number]);
         let count = self.entries.parameter.len();
         match self.part {
-            Part::Rows { start, rows: term, units } => {
+            ParameterKind::Rows { start, rows: term, units } => {
                 // What the forward pass left behind is near; moments are asked for before the product needs its caches.
                 for moment in [&*self.entries.first, &*self.entries.second] {
                     for at in (0..moment.len()).step_by(LINE / size_of::<T>()) {
                         black_box(moment[at]);
                     }
                 }
-                let run = |(rows, cotangents): &'b (State<'_, T>, Scratch<T>)| Run {
+                let run = |(rows, cotangents): &'b (StateBuffer<'_, T>, Scratch<T>)| TermRun {
                     left: &rows[start..],
                     right: cotangents,
                     terms: cotangents.len() / units,
                 };
-                let runs: Vec<Run<'_, T>> = shares().flat_map(|share| &share.groups).map(run).collect();
+                let runs: Vec<TermRun<'_, T>> = shares().flat_map(|share| &share.groups).map(run).collect();
                 let product = Product { size: [count / units, units], runs: &runs, row: 1, term, right_row: units };
                 product.into(Descent { units, gain: self.gain, rule: self.rule, entries: self.entries });
             }
-            Part::Filters { raster, units } => {
+            ParameterKind::Filters { shifted_gemm, units } => {
                 let mut gradient = vec![T::ZERO; count];
                 shares().for_each(|share| add_rows(&mut gradient, &share.filters));
-                let mut gradient = raster.unpack(&gradient, units);
+                let mut gradient = shifted_gemm.unpack(&gradient, units);
                 scale(&mut gradient, self.gain);
                 self.rule.update(self.entries, &gradient);
             }
-            Part::Bias => {
+            ParameterKind::Bias => {
                 let mut gradient = vec![T::ZERO; count];
                 for share in shares() {
                     add_rows(&mut gradient, &share.bias);
@@ -165,12 +168,16 @@ struct Descent<'a, T> {
     units: usize,
     gain: f64,
     rule: Rule,
-    entries: Entries<'a, T>,
+    entries: UpdateSlice<'a, T>,
 }
 
-impl<T: Real> Target<T> for Descent<'_, T> {
+impl<T: UpdateNumber> TileSink<T> for Descent<'_, T> {
     #[inline(always)]
-    fn begin<S: Simd, const ROWS: usize, const VECTORS: usize>(&self, simd: S, _: Place) -> Sums<T, S, ROWS, VECTORS> {
+    fn begin<S: Simd, const ROWS: usize, const VECTORS: usize>(
+        &self,
+        simd: S,
+        _: TilePosition,
+    ) -> Registers<T, S, ROWS, VECTORS> {
         [[T::splat(simd, T::ZERO); VECTORS]; ROWS]
     }
 
@@ -178,8 +185,8 @@ impl<T: Real> Target<T> for Descent<'_, T> {
     fn take<S: Simd, const ROWS: usize, const VECTORS: usize>(
         &mut self,
         simd: S,
-        place: Place,
-        sums: Sums<T, S, ROWS, VECTORS>,
+        place: TilePosition,
+        sums: Registers<T, S, ROWS, VECTORS>,
     ) {
         let width = place.width::<T, S, VECTORS>();
         // By way of memory: with the branches of the rule below them, sums would not stay in registers while they are added up.

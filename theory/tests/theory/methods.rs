@@ -3,10 +3,13 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use widthwise_testing::{assert_relative, round_off};
-use widthwise_theory::{
-    Activation, Architecture, Branch, InputShape, Inputs, KernelEngine, Layer, Padding, TheoryError, TrainedLayers,
-    kernels, kernels_by_layer, partial_jacobian_norms, preactivation_variances,
+use widthwise_theory::TheoryError;
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{Architecture, Branch, InputShape, Layer, Padding};
+use widthwise_theory::kernel::{
+    Inputs, KernelEngine, TrainedLayers, kernels, kernels_by_layer, preactivation_variances,
 };
+use widthwise_theory::signal::partial_jacobian_norms;
 
 use crate::networks::{activation, convolution, dense, network, numbers, variance};
 
@@ -127,22 +130,22 @@ fn architectures(count: usize, phi: &Activation, explicit: bool) -> Vec<(Archite
 #[test]
 fn every_road_leads_to_the_same_kernels() -> Result<(), TheoryError> {
     let cases = [(Activation::Relu, 150), (Activation::Gelu, 60), (Activation::Tanh, 25)];
-    compare_roads(&cases.map(|(phi, count)| (phi, count, false)), 150)
+    compare_methods(&cases.map(|(phi, count)| (phi, count, false)), 150)
 }
 
 #[test]
 fn every_road_leads_to_the_same_kernels_under_explicit_padding() -> Result<(), TheoryError> {
-    compare_roads(&[(Activation::Relu, 150, true), (Activation::Gelu, 60, true)], 130)
+    compare_methods(&[(Activation::Relu, 150, true), (Activation::Gelu, 60, true)], 130)
 }
 
 /// Kernels by the fast recursions and by the one on whole tensors; at least `least` networks must take a fast one.
-fn compare_roads(cases: &[(Activation, usize, bool)], least: usize) -> Result<(), TheoryError> {
-    let mut roads = [0, 0];
+fn compare_methods(cases: &[(Activation, usize, bool)], least: usize) -> Result<(), TheoryError> {
+    let mut methods = [0, 0];
     for (phi, count, explicit) in cases {
         for (number, (net, inputs)) in architectures(*count, phi, *explicit).into_iter().enumerate() {
             let reference = KernelEngine::reference(&net, TrainedLayers::All)?;
             let fast = KernelEngine::new(&net, TrainedLayers::All)?;
-            roads[usize::from(fast.carries_whole_tensors())] += 1;
+            methods[usize::from(fast.carries_whole_tensors())] += 1;
             let expected = reference.kernels(&reference.prepare(&inputs)?, None)?;
             let found = fast.kernels(&fast.prepare(&inputs)?, None)?;
             let what = format!("{} network {number}: {net:?}", phi.name());
@@ -152,7 +155,7 @@ fn compare_roads(cases: &[(Activation, usize, bool)], least: usize) -> Result<()
             }
         }
     }
-    assert!(roads[0] > least, "{roads:?}: most architectures must take a fast road");
+    assert!(methods[0] > least, "{methods:?}: most architectures must take a fast method");
     Ok(())
 }
 

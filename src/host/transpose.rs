@@ -9,7 +9,7 @@ use super::scratch::Scratch;
 const SQUARE: usize = 16;
 
 /// Writes the transpose of a matrix of `columns` columns.
-pub(crate) fn turn<T: Lanes>(matrix: &[T], columns: usize, into: &mut [T]) {
+pub(crate) fn transpose<T: Lanes>(matrix: &[T], columns: usize, into: &mut [T]) {
     let rows = matrix.len() / columns;
     for top in (0..rows).step_by(SQUARE) {
         for left in (0..columns).step_by(SQUARE) {
@@ -24,11 +24,11 @@ pub(crate) fn turn<T: Lanes>(matrix: &[T], columns: usize, into: &mut [T]) {
 }
 
 /// Matrices of `numbers` numbers and `columns` columns each, transposed.
-pub(crate) fn turned<T: Lanes + Pod>(matrices: &[T], numbers: usize, columns: usize) -> Scratch<T> {
-    // Written column by column, a line of the cache is waited for again and again; noughts fetch the lines one after the other.
+pub(crate) fn transposed<T: Lanes + Pod>(matrices: &[T], numbers: usize, columns: usize) -> Scratch<T> {
+    // Written column by column, a line of the cache is waited for again and again; zeros fetch the lines one after the other.
     let mut result = Scratch::zeros(matrices.len());
     for (matrix, into) in matrices.chunks_exact(numbers).zip(result.chunks_exact_mut(numbers)) {
-        turn(matrix, columns, into);
+        transpose(matrix, columns, into);
     }
     result
 }
@@ -41,7 +41,7 @@ mod tests {
     fn entries_change_places() {
         for (rows, columns) in [(37, 21), (16, 32), (3, 40), (20, 1)] {
             let matrices: Vec<f64> = (0..2 * rows * columns).map(|i| i as f64).collect();
-            let found = turned(&matrices, rows * columns, columns);
+            let found = transposed(&matrices, rows * columns, columns);
             for (i, &x) in matrices.iter().enumerate() {
                 let (matrix, row, column) = (i / (rows * columns), i / columns % rows, i % columns);
                 assert_eq!(found[(matrix * columns + column) * rows + row], x);

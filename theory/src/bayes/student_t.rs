@@ -15,8 +15,9 @@
 
 use faer::{Mat, MatRef};
 
+use super::Regularization;
 use super::posterior::Conditioning;
-use super::{Prediction, Regularization, Spectrum};
+use crate::dynamics::{Prediction, Spectrum};
 use crate::error::TheoryError;
 
 /// The inverse-gamma distribution of the readout's weight variance; density `b^a / Gamma(a) s^(-2(a+1)) exp(-b/s^2)`.

@@ -1,23 +1,23 @@
 //! What all networks of a ladder share, and what those of one width do.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use faer::Mat;
 use rand::Rng;
-use widthwise_probes::{KernelSummary, empirical_ntk};
-use widthwise_theory::{Architecture, Inputs, KernelDynamics, Kernels, TheoryError};
+use widthwise_theory::TheoryError;
+use widthwise_theory::architecture::Architecture;
+use widthwise_theory::dynamics::KernelDynamics;
+use widthwise_theory::kernel::{Inputs, Kernels};
 
-use super::linear_path::{Problem, for_outputs};
+use super::linear_path::{LinearProblem, for_outputs};
 use super::quantity::LadderQuantity;
-use crate::config::{LearningRate, Loss, NetworkConfig};
+use crate::config::{Loss, NetworkConfig};
 use crate::data::input_shape;
-use crate::entries::sound_kernels;
 use crate::need;
 use crate::network::build_architecture;
 use crate::objective::examples_per_unit;
-use crate::observation::Observation;
 use crate::prediction::{
-    OTHER_RATES, closed_form, infinite_kernels, initial_covariance, mean_diagonal, mean_off_diagonal, no_dynamics,
-    other_rates, spoilt_time, step_rule,
+    OTHER_RATES, closed_form, control_step, infinite_kernels, initial_covariance, mean_diagonal, mean_off_diagonal,
+    no_dynamics, other_rates, step_rule,
 };
 use crate::session::{Session, rule};
 
@@ -25,22 +25,22 @@ use crate::session::{Session, rule};
 const MOST_ROWS: usize = 4096;
 
 /// Rate, data and problem, the same for all widths.
-pub(super) struct Setting<'a> {
+pub(super) struct LadderContext<'a> {
     pub(super) session: &'a Session<'a>,
     pub(super) learning_rate: f64,
-    /// Inputs of all examples looked at: the training set, then the test set.
+    /// Inputs of all examples examined: the training set, then the test set.
     pub(super) inputs: Vec<f64>,
     /// Their targets, `M x O`.
     pub(super) targets: Mat<f64>,
     /// What a constant kernel says about the training, where it says something and is asked for.
-    pub(super) problem: Option<Problem>,
+    pub(super) problem: Option<LinearProblem>,
     /// Whether kernels are measured.
     pub(super) has_kernels: bool,
     /// Why some quantities are missing.
     pub(super) remarks: Vec<String>,
 }
 
-impl<'a> Setting<'a> {
+impl<'a> LadderContext<'a> {
     pub(super) fn new(session: &'a Session<'a>, learning_rate: f64, has_kernels: bool) -> Result<Self> {
         let (experiment, prepared) = (session.experiment, &session.prepared);
         let outputs = prepared.outputs;
@@ -56,7 +56,7 @@ impl<'a> Setting<'a> {
         let problem = match (refusal, step_rule(training.optimizer)) {
             (None, Some(rule)) if has_kernels => {
                 let batch = training.batch_size.unwrap_or(prepared.train.n).min(prepared.train.n);
-                Some(Problem {
+                Some(LinearProblem {
                     learning_rate,
                     rule,
                     loss_factor: 1.0 / examples_per_unit(training.loss, batch),
@@ -103,33 +103,6 @@ pub(super) fn architecture_at(session: &Session<'_>, width: usize) -> Result<Arc
     Ok(build_architecture(&network, input_shape(&session.prepared), session.prepared.outputs, gates)?)
 }
 
-/// The base learning rate, one for all widths, so that widths can be compared: a critical one is that of the infinite-width
-/// kernel of the widest network on the training set, or where there is no such kernel, of the first of the widest networks.
-pub(super) fn learning_rate(session: &Session<'_>, widest: usize) -> Result<f64> {
-    let training = &session.experiment.training;
-    let fraction = match training.learning_rate {
-        LearningRate::Absolute(rate) => return Ok(rate),
-        LearningRate::Critical(fraction) => fraction,
-    };
-    let architecture = architecture_at(session, widest)?;
-    let inputs = Inputs::new(session.prepared.train.inputs.clone(), input_shape(&session.prepared))?;
-    let kernel = match sound_kernels(&architecture.without_dropout(), &inputs, None) {
-        Ok(kernels) => kernels.ntk,
-        Err(TheoryError::NoPrediction { .. }) => {
-            let seed = seed_of(session.experiment.run.seed, widest);
-            let network = session.network_of(&architecture, (seed, 0))?;
-            empirical_ntk(&Observation::new(&network, &session.data.train))
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let largest = KernelSummary::new(&kernel).eigenvalues.first().copied();
-    let largest = largest.filter(|value| value.is_finite() && *value > 0.0).context(
-        "the NTK of the training set has no positive eigenvalue, so learning_rate.critical means nothing; give \
-         learning_rate.absolute",
-    )?;
-    Ok(fraction * 2.0 / largest * examples_per_unit(training.loss, session.prepared.train.n))
-}
-
 /// Seed of the networks of a width. The stream of a member would otherwise begin with the same numbers at every width, and
 /// widths would not be independent.
 pub(super) fn seed_of(seed: u64, width: usize) -> u64 {
@@ -150,14 +123,14 @@ pub(super) struct Width {
 }
 
 impl Width {
-    pub(super) fn new(setting: &Setting<'_>, width: usize) -> Result<Self> {
-        let session = setting.session;
+    pub(super) fn new(context: &LadderContext<'_>, width: usize) -> Result<Self> {
+        let session = context.session;
         let architecture = architecture_at(session, width)?;
         let mut remark = None;
-        let found = if setting.has_kernels {
+        let found = if context.has_kernels {
             let (train, test) = (session.prepared.train.n, session.prepared.test.n);
             need::expect_theory(need::both_kernels(train + test, session.prepared.outputs), [train, test])?;
-            let inputs = Inputs::new(setting.inputs.clone(), input_shape(&session.prepared))?;
+            let inputs = Inputs::new(context.inputs.clone(), input_shape(&session.prepared))?;
             match infinite_kernels(session.experiment, &architecture.without_dropout(), &inputs, None) {
                 Ok(kernels) => Some(kernels),
                 Err(TheoryError::NoPrediction { reason }) => {
@@ -183,9 +156,9 @@ impl Width {
     ///
     /// # Errors
     /// A failed decomposition.
-    pub(super) fn limit(&self, setting: &Setting<'_>, quantity: LadderQuantity) -> Result<Option<(f64, f64)>> {
+    pub(super) fn limit(&self, context: &LadderContext<'_>, quantity: LadderQuantity) -> Result<Option<(f64, f64)>> {
         let Some(kernels) = &self.kernels else { return Ok(None) };
-        let rates = self.architecture.width_rates(rule(setting.session.experiment))?;
+        let rates = self.architecture.width_rates(rule(context.session.experiment))?;
         let of_kernel = |value: f64| Some((value, value.abs()));
         Ok(match quantity {
             // A kernel that grows with the width has no limit.
@@ -193,10 +166,10 @@ impl Width {
             LadderQuantity::NtkMeanDiagonal => of_kernel(mean_diagonal(&kernels.ntk)),
             LadderQuantity::NtkMeanOffDiagonal => of_kernel(mean_off_diagonal(&kernels.ntk)),
             _ if !rates.is_lazy() => None,
-            LadderQuantity::TrainLoss => self.ensemble_loss(setting, kernels)?.map(|loss| (loss, loss)),
-            LadderQuantity::TrainLossGap => self.ensemble_loss(setting, kernels)?.map(|loss| (0.0, loss)),
+            LadderQuantity::TrainLoss => self.ensemble_loss(context, kernels)?.map(|loss| (loss, loss)),
+            LadderQuantity::TrainLossGap => self.ensemble_loss(context, kernels)?.map(|loss| (0.0, loss)),
             LadderQuantity::TargetOverlapGap => {
-                let targets = &setting.targets;
+                let targets = &context.targets;
                 Some((0.0, targets.squared_norm_l2() / (targets.nrows() * targets.ncols()) as f64))
             }
             _ => None,
@@ -204,10 +177,10 @@ impl Width {
     }
 
     /// Mean training loss of infinitely wide networks after the last step; full batches only.
-    fn ensemble_loss(&self, setting: &Setting<'_>, kernels: &Kernels) -> Result<Option<f64>> {
-        let (session, n) = (setting.session, setting.train());
+    fn ensemble_loss(&self, context: &LadderContext<'_>, kernels: &Kernels) -> Result<Option<f64>> {
+        let (session, n) = (context.session, context.train());
         let training = &session.experiment.training;
-        let Some(problem) = &setting.problem else { return Ok(None) };
+        let Some(problem) = &context.problem else { return Ok(None) };
         if training.batch_size.is_some_and(|size| size < n) {
             return Ok(None);
         }
@@ -217,7 +190,7 @@ impl Width {
         let initial = initial_covariance(&session.experiment.network, &nngp);
         let dynamics = KernelDynamics::new(block(&kernels.ntk).as_ref(), (*initial).as_ref())?
             .with_ridge(problem.ridge * per_unit);
-        let (learning_rate, steps) = (problem.learning_rate / per_unit, theory_step(setting, session.last_step));
+        let (learning_rate, steps) = (problem.learning_rate / per_unit, theory_step(context, session.last_step));
         let course = closed_form(problem.rule, learning_rate, steps);
         let predicted = dynamics.train_prediction(problem.targets.as_ref(), &course)?;
         Ok(Some(predicted.expected_loss(problem.targets.as_ref())? / per_unit))
@@ -225,8 +198,8 @@ impl Width {
 }
 
 /// The step that infinite-width theory is asked for: another one under a control of time.
-pub(super) fn theory_step(setting: &Setting<'_>, step: u64) -> u64 {
-    spoilt_time(&setting.session.experiment.control, step)
+pub(super) fn theory_step(context: &LadderContext<'_>, step: u64) -> u64 {
+    control_step(&context.session.experiment.control, step)
 }
 
 #[cfg(test)]

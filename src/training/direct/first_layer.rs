@@ -10,12 +10,12 @@ use std::ops::Range;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::fused::Real;
-use super::held::Held;
+use super::fused::UpdateNumber;
+use super::host_parameters::HostParameters;
 use super::links::Link;
-use crate::host::product::{Product, Run};
+use crate::host::product::{Product, TermRun};
 use crate::host::scratch::Scratch;
-use crate::training::company::threads;
+use crate::training::concurrency::threads;
 
 /// Parts of the features.
 const PARTS: usize = 2;
@@ -23,7 +23,7 @@ const PARTS: usize = 2;
 const KEPT: usize = 1 << 17;
 
 /// The summands of the states behind the first layer.
-pub(super) struct First<T: Real> {
+pub(super) struct FirstLayer<T: UpdateNumber> {
     /// Part after part, block of examples after block.
     summands: Vec<Scratch<T>>,
     units: usize,
@@ -32,12 +32,12 @@ pub(super) struct First<T: Real> {
     blocks: usize,
 }
 
-impl<T: Real> First<T> {
+impl<T: UpdateNumber> FirstLayer<T> {
     /// The summands for all `examples`; `None` where the states would be more than the weights, or these too many to be kept.
     ///
     /// # Shapes
     /// `inputs`: examples x features.
-    pub(super) fn of(links: &[Link], layers: &[Held<T>], inputs: &[T], examples: usize) -> Option<Self> {
+    pub(super) fn of(links: &[Link], layers: &[HostParameters<T>], inputs: &[T], examples: usize) -> Option<Self> {
         let (Some(Link::Dense(0)), [features, units]) = (links.first(), layers.first()?.shape) else { return None };
         if features < PARTS * examples || features * units > KEPT {
             return None;
@@ -51,7 +51,7 @@ impl<T: Real> First<T> {
                 let (part, block) = (at / blocks, at % blocks);
                 let (start, example) = (part * share, block * height);
                 let (terms, count) = (share.min(features - start), height.min(examples - example));
-                let run = Run {
+                let run = TermRun {
                     left: &inputs[example * features + start..],
                     right: &layers[0].weight[start * units..],
                     terms,
@@ -109,11 +109,14 @@ mod tests {
         for [examples, features, units] in [[5, 11, 3], [23, 61, 17], [40, 80, 10]] {
             let (inputs, weight, bias) =
                 (numbers(1, examples * features), numbers(2, features * units), numbers(3, units));
-            let layers =
-                [Held { weight: Aligned::copied(&weight, [features, units]), shape: [features, units], bias: None }];
+            let layers = [HostParameters {
+                weight: Aligned::copied(&weight, [features, units]),
+                shape: [features, units],
+                bias: None,
+            }];
             let states = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                let first = pool.install(|| First::of(&links, &layers, &inputs, examples).unwrap());
+                let first = pool.install(|| FirstLayer::of(&links, &layers, &inputs, examples).unwrap());
                 // In two ranges, as blocks take them, of which none is a block here.
                 let mut states = first.states(0..examples - 3, 0.7, &bias).to_vec();
                 states.extend_from_slice(&first.states(examples - 3..examples, 0.7, &bias));
@@ -134,8 +137,8 @@ mod tests {
     fn more_examples_or_weights_or_another_layer_first_are_left_alone() {
         let of = |links: &[Link], examples: usize, [features, units]: [usize; 2]| {
             let weight = Aligned::copied(&vec![0_f32; features * units], [features, units]);
-            let layers = [Held { weight, shape: [features, units], bias: None }];
-            First::of(links, &layers, &vec![0.0; examples * features], examples).is_some()
+            let layers = [HostParameters { weight, shape: [features, units], bias: None }];
+            FirstLayer::of(links, &layers, &vec![0.0; examples * features], examples).is_some()
         };
         let dense = [Link::Dense(0)];
         assert!(of(&dense, 4, [8, 2]) && !of(&dense, 5, [8, 2]));

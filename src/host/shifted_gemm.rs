@@ -11,15 +11,15 @@
 //! with `W'` the padded width. The adjoint in the image is a convolution of the cotangents with the filters turned by 180 degrees.
 
 use bytemuck::Pod;
-use widthwise_theory::{InputShape, Layer, Padding};
+use widthwise_theory::architecture::{InputShape, Layer, Padding};
 
 use super::lanes::Lanes;
-use super::product::{Affine, Product, Run};
+use super::product::{Affine, Product, TermRun};
 use super::scratch::Scratch;
 
 /// The geometry of one convolution.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Raster {
+pub(crate) struct ShiftedGemm {
     /// Rows and columns of the image.
     image: [usize; 2],
     /// Channels of the image.
@@ -29,11 +29,11 @@ pub(crate) struct Raster {
     out: [usize; 2],
     /// Cells before the image.
     low: [usize; 2],
-    /// Whether the image repeats beside itself; else there is nothing.
+    /// Whether the image repeats next to itself; else there is nothing.
     is_circular: bool,
 }
 
-impl Raster {
+impl ShiftedGemm {
     /// `None` for layers that are no convolution of stride 1.
     pub(crate) fn new(shape: InputShape, layer: &Layer) -> Option<Self> {
         let Layer::Convolution { filter_size, stride: [1, 1], padding, .. } = layer else { return None };
@@ -122,8 +122,8 @@ impl Raster {
     ) {
         let line = self.padded()[1] * self.channels;
         let terms = self.filter[1] * self.channels;
-        let mut runs: Vec<Run<'_, T>> =
-            filters.chunks_exact(terms * units).map(|right| Run { left: &[], right, terms }).collect();
+        let mut runs: Vec<TermRun<'_, T>> =
+            filters.chunks_exact(terms * units).map(|right| TermRun { left: &[], right, terms }).collect();
         for (row, into) in into.chunks_exact_mut(self.out[1] * units).enumerate() {
             for (i, run) in runs.iter_mut().enumerate() {
                 run.left = &padded[(row + i) * line..];
@@ -138,8 +138,8 @@ impl Raster {
         let (line, rows) = (self.padded()[1] * self.channels, self.filter[1] * self.channels);
         for (i, into) in into.chunks_exact_mut(rows * units).enumerate() {
             let terms = self.out[1];
-            let runs: Vec<Run<'_, T>> = (cotangents.chunks_exact(terms * units).enumerate())
-                .map(|(row, right)| Run { left: &padded[(row + i) * line..], right, terms })
+            let runs: Vec<TermRun<'_, T>> = (cotangents.chunks_exact(terms * units).enumerate())
+                .map(|(row, right)| TermRun { left: &padded[(row + i) * line..], right, terms })
                 .collect();
             let product = Product { size: [rows, units], runs: &runs, row: 1, term: self.channels, right_row: units };
             product.add(into, units);
@@ -175,7 +175,7 @@ impl Raster {
         packed
     }
 
-    /// Adjoint of [`Raster::pack`]: the gradient in the order of the weights.
+    /// Adjoint of [`ShiftedGemm::pack`]: the gradient in the order of the weights.
     pub(crate) fn unpack<T: Lanes>(&self, packed: &[T], units: usize) -> Vec<T> {
         let entries = packed.len() / units;
         let mut weights = vec![T::ZERO; packed.len()];
@@ -190,14 +190,14 @@ impl Raster {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use widthwise_theory::InitVariance;
+    use widthwise_theory::architecture::InitVariance;
 
     fn numbers(seed: usize, count: usize) -> Vec<f64> {
         (0..count).map(|i| (1.0 + (seed * 53 + i * 17) as f64).sin()).collect()
     }
 
     /// Every padding and filter: height, width, filter, padding.
-    fn rasters() -> Vec<(Raster, [usize; 2], [usize; 2], Padding)> {
+    fn rasters() -> Vec<(ShiftedGemm, [usize; 2], [usize; 2], Padding)> {
         let mut found = Vec::new();
         for padding in
             [Padding::Same, Padding::Valid, Padding::Circular, Padding::Zeros([1, 1]), Padding::Zeros([0, 3])]
@@ -208,7 +208,10 @@ mod tests {
                 let shape = InputShape { channels: 3, height, width };
                 let init = InitVariance { sigma_w2: 1.0, sigma_b2: 0.0 };
                 let layer = Layer::Convolution { width: 5, filter_size, stride: [1, 1], padding, init };
-                found.extend(Raster::new(shape, &layer).map(|raster| (raster, [height, width], filter_size, padding)));
+                found.extend(
+                    ShiftedGemm::new(shape, &layer)
+                        .map(|shifted_gemm| (shifted_gemm, [height, width], filter_size, padding)),
+                );
             }
         }
         found
@@ -217,13 +220,13 @@ mod tests {
     /// The definition: `z[y, x, n] = sum w[n, c, i, j] a[y + i - low, x + j - low, c]`, calling `each` for every term by its places in
     /// `z`, `w` and `a`.
     fn terms(
-        raster: &Raster,
+        shifted_gemm: &ShiftedGemm,
         [height, width]: [usize; 2],
         filter: [usize; 2],
         padding: Padding,
         mut each: impl FnMut([usize; 3]),
     ) {
-        let ([rows, columns], channels, units) = (raster.out, 3, 5);
+        let ([rows, columns], channels, units) = (shifted_gemm.out, 3, 5);
         for (y, x) in (0..rows).flat_map(|y| (0..columns).map(move |x| (y, x))) {
             for (i, j) in (0..filter[0]).flat_map(|i| (0..filter[1]).map(move |j| (i, j))) {
                 let cell = |axis: usize, at: usize, size: usize, filter: usize| {
@@ -258,31 +261,31 @@ mod tests {
 
     #[test]
     fn convolution_gradient_and_adjoint_are_the_sums_of_their_definition() {
-        for (raster, size, filter, padding) in rasters() {
-            let [image, padded, positions] = raster.sizes();
+        for (shifted_gemm, size, filter, padding) in rasters() {
+            let [image, padded, positions] = shifted_gemm.sizes();
             let (a, weights) = (numbers(1, image), numbers(2, 5 * 3 * filter[0] * filter[1]));
             let d = numbers(3, positions * 5);
             let mut expected = [vec![0.0; d.len()], vec![0.0; weights.len()], vec![0.0; a.len()]];
-            terms(&raster, size, filter, padding, |[z, w, x]| {
+            terms(&shifted_gemm, size, filter, padding, |[z, w, x]| {
                 expected[0][z] += weights[w] * a[x];
                 expected[1][w] += d[z] * a[x];
                 expected[2][x] += d[z] * weights[w];
             });
-            let what = format!("{raster:?}, {padding:?}");
+            let what = format!("{shifted_gemm:?}, {padding:?}");
             // What lies there before must not matter.
             let mut room = vec![f64::NAN; padded];
-            raster.pad(&a, &mut room);
+            shifted_gemm.pad(&a, &mut room);
             let mut z = vec![f64::NAN; d.len()];
-            raster.convolve(&room, (&raster.pack(&weights, 5), 5), None, &mut z);
+            shifted_gemm.convolve(&room, (&shifted_gemm.pack(&weights, 5), 5), None, &mut z);
             near(&z, &expected[0], &format!("convolution, {what}"));
             let mut gradient = vec![0.0; weights.len()];
-            raster.add_gradient(&room, &d, 5, &mut gradient);
-            near(&raster.unpack(&gradient, 5), &expected[1], &format!("gradient, {what}"));
-            let adjoint = raster.adjoint(5);
+            shifted_gemm.add_gradient(&room, &d, 5, &mut gradient);
+            near(&shifted_gemm.unpack(&gradient, 5), &expected[1], &format!("gradient, {what}"));
+            let adjoint = shifted_gemm.adjoint(5);
             let mut room = vec![f64::NAN; adjoint.sizes()[1]];
             adjoint.pad(&d, &mut room);
             let mut below = vec![f64::NAN; image];
-            adjoint.convolve(&room, (&raster.pack_adjoint(&weights, 5), 3), None, &mut below);
+            adjoint.convolve(&room, (&shifted_gemm.pack_adjoint(&weights, 5), 3), None, &mut below);
             near(&below, &expected[2], &format!("adjoint, {what}"));
         }
     }

@@ -8,7 +8,7 @@
 use faer::linalg::solvers::{Llt, Solve};
 use faer::{Mat, MatRef, Side};
 
-use super::{Prediction, Spectrum, expect_shape};
+use crate::dynamics::{Prediction, Spectrum, expect_shape};
 use crate::error::TheoryError;
 
 /// What is added to the diagonal of a training kernel. Both have the same effect on the numbers, not the same meaning.

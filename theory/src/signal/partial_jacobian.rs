@@ -14,7 +14,7 @@ use faer::Mat;
 
 use crate::architecture::Architecture;
 use crate::error::TheoryError;
-use crate::kernel::{Inputs, Source, layers_alone};
+use crate::kernel::{Inputs, TangentSource, layers_alone};
 
 /// Partial Jacobian norms between all pairs of weight layers, averaged over the examples.
 ///
@@ -22,7 +22,7 @@ use crate::kernel::{Inputs, Source, layers_alone};
 /// `(L+1) x (L+1)`, entry `(l-1, l0-1)` is `J^{l0,l}` for `l0 <= l`; zero above the diagonal.
 ///
 /// # Errors
-/// As [`kernels`](crate::kernels), and a [`TheoryError::ShapeMismatch`] without examples.
+/// As [`kernels`](crate::kernel::kernels), and a [`TheoryError::ShapeMismatch`] without examples.
 pub fn partial_jacobian_norms(architecture: &Architecture, inputs: &Inputs) -> Result<Mat<f64>, TheoryError> {
     if inputs.values.is_empty() {
         return Err(TheoryError::ShapeMismatch { what: "examples (at least)", expected: 1, found: 0 });
@@ -30,7 +30,7 @@ pub fn partial_jacobian_norms(architecture: &Architecture, inputs: &Inputs) -> R
     let layers = architecture.weight_layers()?.len();
     let mut norms = Mat::zeros(layers, layers);
     for lower in 0..layers {
-        let examples = layers_alone(architecture, inputs, Source::Preactivations(lower))?;
+        let examples = layers_alone(architecture, inputs, TangentSource::Preactivations(lower))?;
         for upper in lower..layers {
             let sum: f64 = examples.iter().map(|layers| layers[upper][1]).sum();
             norms[(upper, lower)] = sum / examples.len() as f64;

@@ -1,27 +1,29 @@
-//! Many roads to one kernel: the Jacobian by automatic differentiation, tensors, blocks on the host, kernel-vector products and
+//! One kernel computed in many ways: the Jacobian by automatic differentiation, tensors, blocks on the host, kernel-vector products and
 //! finite differences, for every family, parameterization and output.
 
 use faer::Mat;
 use rand_distr::{Distribution, StandardNormal};
-use widthwise::network::{Batch, Network, NoTap, Parameters};
+use widthwise::network::{Batch, LayerParameters, Network, NoTap};
 use widthwise::ntk::{BlockMaker, ntk, ntk_by_layer};
 use widthwise::observation::Observation;
 use widthwise_probes::ntk::{
-    ExampleBlock, NtkOperator, NtkOutput, Plan, Share, block_diagonal, block_kernel, empirical_ntk_by_layer, gather,
+    BlockPlan, ExampleBlock, LayerTerm, NtkOperator, NtkOutput, block_diagonal, block_kernel, empirical_ntk_by_layer,
+    gather,
 };
 use widthwise_tensors::to_f64;
-use widthwise_theory::{
-    Activation, Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
+use widthwise_theory::activation::Activation;
+use widthwise_theory::architecture::{
+    Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
 };
 
 use crate::bounds::relative_difference;
 use crate::networks::{families, layered, network};
-use crate::two_roads::{PARAMETERIZATIONS, jacobian, masked_batch};
+use crate::structured_derivatives::{PARAMETERIZATIONS, jacobian, masked_batch};
 
 /// Rows and columns of the cross kernel, of seven examples.
 const LEFT: usize = 4;
 const EXAMPLES: usize = 7;
-/// The bound that every road is held to.
+/// The bound that every method is held to.
 const BOUND: f64 = 1e-10;
 
 fn every(parameterization: Parameterization) -> Vec<(&'static str, Architecture)> {
@@ -86,9 +88,10 @@ fn images(parameterization: Parameterization) -> Vec<(&'static str, Architecture
 /// The kernel of every layer between all examples and outputs, from the Jacobian.
 fn by_brute_force(network: &Network, batch: &Batch, outputs: usize) -> Vec<Mat<f64>> {
     let rows = jacobian(network, batch, outputs);
-    let count = |p: &Parameters| p.weight.dims().iter().product::<usize>() + p.bias.as_ref().map_or(0, |b| b.dims()[1]);
+    let count =
+        |p: &LayerParameters| p.weight.dims().iter().product::<usize>() + p.bias.as_ref().map_or(0, |b| b.dims()[1]);
     let mut start = 0;
-    let of_layer = |parameters: &Parameters| {
+    let of_layer = |parameters: &LayerParameters| {
         let own = start..start + count(parameters);
         start = own.end;
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
@@ -187,11 +190,11 @@ fn all_roads_lead_to_the_gram_of_the_jacobian() {
                 }
                 let tensors = empirical_ntk_by_layer(&observed[0], None::<&Observation<'_>>, output);
                 assert_layers(&tensors, &of(&all, &all), &format!("{what}, tensors"));
-                let plan = Plan { output, outputs, rows: EXAMPLES, columns: EXAMPLES };
+                let plan = BlockPlan { output, outputs, rows: EXAMPLES, columns: EXAMPLES };
                 let maker = BlockMaker::<f64>::new(&network, plan);
                 direct += usize::from(maker.is_direct());
-                for (road, block) in [("gathered", gather(&observed[0], &plan)), ("host", maker.block(&batch))] {
-                    assert_layers(&of_blocks(&block, None, output), &of(&all, &all), &format!("{what}, {road}"));
+                for (method, block) in [("gathered", gather(&observed[0], &plan)), ("host", maker.block(&batch))] {
+                    assert_layers(&of_blocks(&block, None, output), &of(&all, &all), &format!("{what}, {method}"));
                 }
                 if output == NtkOutput::Diagonal {
                     continue;
@@ -230,24 +233,24 @@ fn kernel_vector_products_are_those_of_the_kernel() {
             let kernel = reduced(&full, outputs, output, &all, &all);
             let v = vector(kernel.ncols());
             let expected = Mat::from_fn(v.len(), 1, |i, _| (0..v.len()).map(|j| kernel[(i, j)] * v[j]).sum());
-            let plan = Plan { output, outputs, rows: EXAMPLES, columns: EXAMPLES };
+            let plan = BlockPlan { output, outputs, rows: EXAMPLES, columns: EXAMPLES };
             let maker = BlockMaker::<f64>::new(&network, plan);
             let parts = [part(&batch, 0, LEFT), part(&batch, LEFT, EXAMPLES - LEFT)];
             let blocks: Vec<_> = parts.iter().map(|part| maker.block(part)).collect();
             let gathered: Vec<_> = parts.iter().map(|part| gather(&Observation::new(&network, part), &plan)).collect();
-            for (road, blocks) in [("host", blocks), ("gathered", gathered)] {
+            for (method, blocks) in [("host", blocks), ("gathered", gathered)] {
                 let operator = NtkOperator::new(blocks.iter().cloned(), &v);
                 let found: Vec<f64> = blocks.iter().flat_map(|block| operator.apply(block)).collect();
                 let found = Mat::from_fn(v.len(), 1, |i, _| found[i]);
                 let difference = relative_difference(&found, &expected);
-                assert!(difference <= BOUND, "{name}, {output:?}, {road}: off by {difference:e}");
+                assert!(difference <= BOUND, "{name}, {output:?}, {method}: off by {difference:e}");
             }
         }
     }
 }
 
 /// `f` at weights moved by `step` along `direction`.
-fn moved(network: &Network, direction: &[Parameters], step: f64, batch: &Batch) -> Vec<f64> {
+fn moved(network: &Network, direction: &[LayerParameters], step: f64, batch: &Batch) -> Vec<f64> {
     let mut moved = network.clone();
     for (parameters, along) in moved.parameters.iter_mut().zip(direction) {
         parameters.weight = parameters.weight.clone() + along.weight.clone().mul_scalar(step);
@@ -273,16 +276,16 @@ fn a_step_along_the_gradient_moves_the_outputs_by_the_kernel() {
         let weights = burn::tensor::Tensor::<1>::from_data(v.as_slice(), (&like.device(), like.dtype()));
         let f = tracked.forward(&batch, &mut NoTap);
         let gradients = (f * weights.reshape([3, outputs]).autodiff()).sum().backward();
-        let direction: Vec<Parameters> = tracked
+        let direction: Vec<LayerParameters> = tracked
             .parameters
             .iter()
             .zip(network.scalings())
-            .map(|(p, s)| Parameters {
+            .map(|(p, s)| LayerParameters {
                 weight: p.weight.grad(&gradients).unwrap().mul_scalar(s.weight_rate),
                 bias: p.bias.as_ref().map(|b| b.grad(&gradients).unwrap().mul_scalar(s.bias_rate)),
             })
             .collect();
-        let plan = Plan { output: NtkOutput::Full, outputs, rows: 3, columns: 3 };
+        let plan = BlockPlan { output: NtkOutput::Full, outputs, rows: 3, columns: 3 };
         let block = BlockMaker::<f64>::new(&network, plan).block(&batch);
         let found = NtkOperator::new(std::iter::once(block.clone()), &v).apply(&block);
         // Central differences at two steps, extrapolated: what is left is of fourth order in the step, and round-off over it.
@@ -323,10 +326,10 @@ fn long_sums_and_many_positions_are_taken_in_parts() {
         let outputs = architecture.outputs().unwrap();
         for output in [NtkOutput::Trace, NtkOutput::Full] {
             let expected = empirical_ntk_by_layer(&observed, None::<&Observation<'_>>, output);
-            let plan = Plan { output, outputs, rows: examples, columns: examples };
+            let plan = BlockPlan { output, outputs, rows: examples, columns: examples };
             let blocks = [gather(&observed, &plan), BlockMaker::<f64>::new(&network, plan).block(&batch)];
             if height > 1 {
-                assert!(blocks[0].layers.iter().any(|layer| matches!(layer.share, Share::Positions { .. })));
+                assert!(blocks[0].layers.iter().any(|layer| matches!(layer.share, LayerTerm::Positions { .. })));
             }
             for block in &blocks {
                 assert_layers(&of_blocks(block, None, output), &expected, &format!("{height} x {width}, {output:?}"));

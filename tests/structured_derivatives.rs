@@ -1,4 +1,4 @@
-//! Two roads to one number: structured derivatives against Burn's automatic differentiation.
+//! One number computed in two ways: structured derivatives against Burn's automatic differentiation.
 
 use burn::tensor::Tensor;
 use faer::Mat;
@@ -6,7 +6,7 @@ use widthwise::network::{Batch, Network, Tap};
 use widthwise::observation::Observation;
 use widthwise_probes::{Observed, empirical_ntk, empirical_ntk_full};
 use widthwise_tensors::to_f64;
-use widthwise_theory::Parameterization;
+use widthwise_theory::architecture::Parameterization;
 
 use crate::bounds::relative_difference;
 use crate::networks::{families, inputs, layered, network};
@@ -142,7 +142,7 @@ fn pullbacks_equal_automatic_differentiation_for_every_family() {
 #[test]
 fn a_tangent_kernel_does_not_depend_on_the_optimizer() {
     use burn::tensor::{DType, Device};
-    use widthwise_theory::UpdateRule;
+    use widthwise_theory::architecture::UpdateRule;
     for parameterization in PARAMETERIZATIONS {
         let (name, architecture) = families(9, parameterization).swap_remove(0);
         let kernels = [UpdateRule::Linear, UpdateRule::ScaleInvariant].map(|rule| {
@@ -156,7 +156,7 @@ fn a_tangent_kernel_does_not_depend_on_the_optimizer() {
 
 #[test]
 fn orthogonal_weights_are_orthogonal_as_the_layers_use_them() {
-    use widthwise_theory::{InitScheme, Layer, Operation};
+    use widthwise_theory::architecture::{InitScheme, Layer, Operation};
     for (name, mut architecture) in families(6, Parameterization::Ntk) {
         architecture.init_scheme = InitScheme::Orthogonal;
         let network = network(&architecture, 0);

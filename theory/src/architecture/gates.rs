@@ -1,6 +1,6 @@
 //! Global gates of a gated deep linear network: fixed functions of the input, the same for every unit and layer.
 //!
-//! Li and Sompolinsky 2022 (2210.17449). The gates are explicit matrices, part of the [`Architecture`](crate::Architecture),
+//! Li and Sompolinsky 2022 (2210.17449). The gates are explicit matrices, part of the [`Architecture`](crate::architecture::Architecture),
 //! so that every member of an ensemble and the theory see the same ones.
 
 use serde::{Deserialize, Serialize};
