@@ -19,6 +19,7 @@ mod layers;
 mod linearized;
 mod lost_numbers;
 mod memory;
+mod names;
 mod networks;
 mod ntk_implementations;
 mod ntk_jobs;

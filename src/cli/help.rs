@@ -70,7 +70,7 @@ The gap between a run and infinite-width theory is a chain of trajectories, each
 initializations, the member's own initial outputs (seed), steps instead of flow (time_discretization), the member's own kernel \
 (initial_kernel), the run's optimizer and batches (optimizer), the network instead of its Taylor model (linearization), the run's \
 precision (arithmetic). Every member is trained again beside its Taylor models; error_budget.csv holds the parts, with signs, \
-explain/ the outputs of every trajectory. forecast.csv says for how many steps the tangent kernel of each snapshot, frozen, foretells \
+explain/ the outputs of every trajectory. forecast.csv says for how many steps the tangent kernel of each snapshot, frozen, forecasts \
 the rest of training. A stopped command goes on with the members that are left. `widthwise run` does the same where explain.members \
 is above 0.
 

@@ -85,7 +85,7 @@ impl<T> Drop for Scratch<T> {
     }
 }
 
-/// Numbers that are lent, or in scratch memory.
+/// Borrowed numbers, or numbers in scratch memory.
 pub(crate) enum StateBuffer<'a, T: Pod> {
     /// Somebody else's.
     Borrowed(&'a [T]),
@@ -94,7 +94,7 @@ pub(crate) enum StateBuffer<'a, T: Pod> {
 }
 
 impl<T: Pod> StateBuffer<'_, T> {
-    /// Own ones; a copy of lent ones.
+    /// Owned numbers; a copy of borrowed ones.
     pub(crate) fn own(self) -> Scratch<T> {
         match self {
             StateBuffer::Borrowed(numbers) => Scratch::of(numbers),

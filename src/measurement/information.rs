@@ -7,7 +7,7 @@ use widthwise_tensors::to_f32;
 use super::shared::Shared;
 
 /// What the next layer receives; the outputs for the readout.
-pub(super) struct Layer {
+pub(super) struct LayerActivations {
     pub(super) layer: usize,
     pub(super) examples: usize,
     pub(super) units: usize,
@@ -19,7 +19,7 @@ pub(super) struct Layer {
 /// stop before the loss says so.
 pub(super) fn every_layer(
     shared: &Shared<'_>,
-    mut measure: impl FnMut(&Layer) -> Result<(), InformationError>,
+    mut measure: impl FnMut(&LayerActivations) -> Result<(), InformationError>,
 ) -> Result<(), InformationError> {
     if shared.data.classes == 0 {
         return Ok(());
@@ -28,7 +28,7 @@ pub(super) fn every_layer(
     for layer in 1..=observation.layers() {
         let activations = observation.activations(layer);
         let [examples, units] = activations.dims();
-        match measure(&Layer { layer, examples, units, values: to_f32(activations) }) {
+        match measure(&LayerActivations { layer, examples, units, values: to_f32(activations) }) {
             Ok(()) | Err(InformationError::NotFinite { .. }) => {}
             Err(error) => return Err(error),
         }

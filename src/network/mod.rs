@@ -4,6 +4,8 @@
 //! `[N, features]`, images channel-major, so that a layer is a map of rows; [`Tap`] sees every state on the way.
 
 mod activation;
+mod batch;
+mod build;
 mod convolution;
 mod convolved;
 mod dense;
@@ -14,20 +16,19 @@ mod init;
 mod jet;
 mod norm;
 mod pooling;
+mod states;
 mod taylor;
 
-use std::ops::Range;
-
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use widthwise_theory::TheoryError;
-use widthwise_theory::architecture::{
-    Architecture, InputShape, Layer, Node, Operation, Scaling, UpdateRule, WeightLayer,
-};
+use widthwise_theory::architecture::{Architecture, InputShape, Layer, Node, Operation, Scaling, WeightLayer};
 
 use norm::Centering;
+use states::{States, sum};
 
 pub(crate) use activation::{derivative as slope, value as phi};
 
+pub use batch::Batch;
+pub use build::ParameterShape;
 pub use family::{FamilyError, build_architecture};
 pub use gates::draw_gates;
 pub use taylor::{TaylorModel, TaylorOrder};
@@ -48,48 +49,6 @@ impl LayerParameters {
     }
 }
 
-/// Examples on the device: inputs `[N, d]`, for gated networks gate values `[N, M]`, and masks of dropout while it is on.
-#[derive(Debug, Clone)]
-pub struct Batch {
-    /// Inputs.
-    pub inputs: Tensor<2>,
-    /// Gate values.
-    pub gates: Option<Tensor<2>>,
-    /// Masks `[N, features]`, one a dropout layer in the order of the nodes; none while dropout is off.
-    pub masks: Vec<Tensor<2>>,
-}
-
-impl Batch {
-    /// The examples with the given indices, `[n]` integers.
-    pub fn select(&self, indices: Tensor<1, Int>) -> Self {
-        Self {
-            inputs: self.inputs.clone().select(0, indices.clone()),
-            gates: self.gates.clone().map(|gates| gates.select(0, indices.clone())),
-            masks: self.masks.iter().map(|mask| mask.clone().select(0, indices.clone())).collect(),
-        }
-    }
-
-    /// The first `n` examples.
-    pub fn first(&self, n: usize) -> Self {
-        self.range(0..n)
-    }
-
-    /// Some neighbouring examples.
-    pub fn range(&self, range: Range<usize>) -> Self {
-        let part = |tensor: &Tensor<2>| tensor.clone().narrow(0, range.start, range.len());
-        Self {
-            inputs: part(&self.inputs),
-            gates: self.gates.as_ref().map(part),
-            masks: self.masks.iter().map(part).collect(),
-        }
-    }
-
-    /// Number of examples.
-    pub fn examples(&self) -> usize {
-        self.inputs.dims()[0]
-    }
-}
-
 /// Sees a forward pass and may replace what it sees by an equal tensor with a history of its own.
 pub trait Tap {
     /// The next state: first the input, then what every node makes, in order.
@@ -101,7 +60,7 @@ pub trait Tap {
     }
 }
 
-/// The tap that looks away.
+/// A tap that sees nothing.
 pub struct NoTap;
 
 impl Tap for NoTap {}
@@ -129,102 +88,7 @@ pub struct Network {
     dtype: DType,
 }
 
-/// Shape of the weights of a layer, and of its biases if it has some.
-pub type ParameterShape = ([usize; 2], Option<[usize; 2]>);
-
 impl Network {
-    /// Draws member `member` of the ensemble of `seed`: stream `init.<member>`.
-    ///
-    /// # Errors
-    /// An architecture whose shapes do not fit.
-    pub fn new(
-        architecture: &Architecture,
-        rule: UpdateRule,
-        seed: u64,
-        member: usize,
-        device: &Device,
-        dtype: DType,
-    ) -> Result<Self, TheoryError> {
-        let nodes = architecture.nodes()?;
-        let mut random = widthwise_datasets::stream(seed, &format!("init.{member}"));
-        let parameters = architecture
-            .weight_layers()?
-            .iter()
-            .zip(&architecture.scalings(rule)?)
-            .map(|(layer, scaling)| {
-                let transposed = matches!(nodes[layer.index].operation, Operation::Layer(Layer::Convolution { .. }));
-                let (weight, bias) = init::draw(architecture.init_scheme, layer, scaling, &mut random);
-                let rows = layer.fan_in * layer.branches;
-                let weight = from_f64(weight, [rows, layer.width], device, dtype);
-                LayerParameters {
-                    // Filters are stored output channel by output channel.
-                    weight: if transposed { weight.transpose() } else { weight },
-                    bias: bias.map(|bias| from_f64(bias, [1, layer.width], device, dtype)),
-                }
-            })
-            .collect();
-        Self::with_parameters(architecture, rule, parameters, device, dtype)
-    }
-
-    /// Shapes of the weights and biases that a network of this architecture has, layer by layer.
-    ///
-    /// # Errors
-    /// An architecture whose shapes do not fit.
-    pub fn parameter_shapes(architecture: &Architecture) -> Result<Vec<ParameterShape>, TheoryError> {
-        let nodes = architecture.nodes()?;
-        let layers = architecture.weight_layers()?;
-        let shapes = layers.iter().zip(architecture.scalings(UpdateRule::Linear)?).map(|(layer, scaling)| {
-            let rows = layer.fan_in * layer.branches;
-            let is_filter = matches!(nodes[layer.index].operation, Operation::Layer(Layer::Convolution { .. }));
-            let weight = if is_filter { [layer.width, rows] } else { [rows, layer.width] };
-            (weight, init::has_bias(architecture.init_scheme, &scaling).then_some([1, layer.width]))
-        });
-        Ok(shapes.collect())
-    }
-
-    /// A network with parameters from elsewhere: one set a weight layer, in the shapes of [`LayerParameters`], on `device` and of
-    /// type `dtype`.
-    ///
-    /// # Errors
-    /// An architecture whose shapes do not fit.
-    pub fn with_parameters(
-        architecture: &Architecture,
-        rule: UpdateRule,
-        parameters: Vec<LayerParameters>,
-        device: &Device,
-        dtype: DType,
-    ) -> Result<Self, TheoryError> {
-        let nodes = architecture.nodes()?;
-        let dropouts = nodes.iter().filter_map(|node| match node.operation {
-            Operation::Layer(Layer::Dropout { keep }) => Some((keep, node.shape.features())),
-            _ => None,
-        });
-        let shape = |state: usize| state.checked_sub(1).map_or(architecture.input, |node| nodes[node].shape);
-        let layers = nodes.iter().map(|node| match &node.operation {
-            Operation::Layer(layer) => Some((layer, shape(node.inputs[0]))),
-            Operation::Sum { .. } => None,
-        });
-        let poolings = layers.clone().map(|layer| {
-            let (layer, shape) = layer?;
-            pooling::Windows::of(layer).map(|windows| windows.matrices(shape, device, dtype))
-        });
-        let wrapped = layers.map(|layer| layer.and_then(|(layer, shape)| convolution::wrapped(shape, layer, device)));
-        Ok(Self {
-            architecture: architecture.clone(),
-            poolings: poolings.collect(),
-            wrapped: wrapped.collect(),
-            dropouts: dropouts.collect(),
-            nodes,
-            weight_layers: architecture.weight_layers()?,
-            linear_scalings: architecture.scalings(UpdateRule::Linear)?,
-            scalings: architecture.scalings(rule)?,
-            parameters,
-            origin: None,
-            device: device.clone(),
-            dtype,
-        })
-    }
-
     /// The network `f(theta) - f(theta_0)` with `theta_0` the present parameters: its outputs start at zero, its derivatives are
     /// those of `f`. Pre-activations, the readout's too, are those of `f`.
     #[must_use]
@@ -444,43 +308,6 @@ impl Network {
             }
         }
     }
-}
-
-/// States of a forward pass, each kept until its last reader has read it.
-struct States {
-    states: Vec<Option<Tensor<2>>>,
-    /// Nodes that have yet to read each state.
-    readers: Vec<usize>,
-}
-
-impl States {
-    fn new(nodes: &[Node], input: Tensor<2>) -> Self {
-        let mut readers = vec![0; nodes.len() + 1];
-        nodes.iter().flat_map(|node| &node.inputs).for_each(|&state| readers[state] += 1);
-        Self { states: vec![Some(input)], readers }
-    }
-
-    fn push(&mut self, state: Tensor<2>) {
-        self.states.push(Some(state));
-    }
-
-    fn read(&mut self, index: usize) -> Tensor<2> {
-        self.readers[index] -= 1;
-        let state = if self.readers[index] == 0 { self.states[index].take() } else { self.states[index].clone() };
-        let Some(state) = state else { unreachable!("made before it is read, and kept until its last reader") };
-        state
-    }
-
-    fn last(mut self) -> Tensor<2> {
-        let Some(Some(state)) = self.states.pop() else { unreachable!("the state made last") };
-        state
-    }
-}
-
-fn sum(states: impl Iterator<Item = Tensor<2>>, scales: &[f64]) -> Tensor<2> {
-    let scaled = states.zip(scales).map(|(state, &scale)| dense::scale(state, scale));
-    let Some(total) = scaled.reduce(|total, state| total + state) else { unreachable!("at least one branch") };
-    total
 }
 
 /// A tensor from f64 values.

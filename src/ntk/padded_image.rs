@@ -37,7 +37,7 @@ impl PaddedImage {
         self.origin + y * self.pitch
     }
 
-    /// One example `[C, H, W]` onto a canvas `[cells, C]`.
+    /// One example `[C, H, W]` onto a padded image `[cells, C]`.
     pub(super) fn draw<T: Number>(&self, shape: InputShape, image: &[T], padded_image: &mut Vec<T>) {
         let InputShape { channels, height, width } = shape;
         padded_image.clear();

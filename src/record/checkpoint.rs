@@ -2,7 +2,7 @@
 //! the weights of a member that has ended, or `weights_<step>.safetensors`, those on its way.
 //!
 //! Tensors are named `<set>.<layer>.weight` and `<set>.<layer>.bias` with set `parameters` or `moment<i>`; the kernel of the last
-//! look is `previous_ntk.1.weight`. The header's metadata holds the [`Position`] as JSON and the SHA-256 of it and of all
+//! snapshot is `previous_ntk.1.weight`. The header's metadata holds the [`Position`] as JSON and the SHA-256 of it and of all
 //! tensors. Random streams need no state: they are keyed by name.
 
 use std::collections::HashMap;

@@ -38,6 +38,7 @@ mod offsets;
 mod output;
 mod pairs;
 mod panel;
+mod panel_write;
 mod positions;
 mod precision;
 mod prepared;

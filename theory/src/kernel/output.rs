@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use faer::MatMut;
 
-use super::panel::{PanelScratch, write};
+use super::panel::PanelScratch;
+use super::panel_write::write;
 
 /// A number that a kernel may be stored as. Everything is computed in `f64`; `f32` rounds once, on writing.
 pub trait KernelNumber: Copy + Send + Sync + sealed::Sealed + 'static {

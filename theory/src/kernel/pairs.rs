@@ -220,7 +220,7 @@ pub(super) fn pair(
     let offset_pair = offsets::ExamplePair { left, right, series: series(left, right, program), alone: None, source };
     for KernelStage { instructions, sink } in stages {
         let steps = &program.instructions[instructions.clone()];
-        // At equal positions only where somebody looks.
+        // At equal positions only where it is used.
         if sink.is_none() || layers.is_some() {
             let block = PairBlock {
                 left: left.0,
