@@ -1,4 +1,5 @@
 //! What users get wrong, and what disks do: one clear sentence, exit code 2, no panic, and earlier results as they were.
+//! The file is long because it is a list of mistakes, one a line.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
 //! The interface that scripts rely on: exit codes, headers of tables, JSON lines, silence, and what each command writes.
+//! The file is long because it is a list of what each command promises.
 
 use std::fs;
 use std::path::{Path, PathBuf};

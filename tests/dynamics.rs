@@ -1,4 +1,5 @@
 //! Optimizers against hand recursions, gradients against differences, and trained networks against kernel dynamics.
+//! The file is long because all optimizers share one recursion in plain numbers.
 
 use burn::tensor::{Int, Tensor};
 use faer::Mat;

@@ -62,3 +62,30 @@ fn prose_keeps_to_the_words_of_the_field() {
         }
     }
 }
+
+/// No file is longer than 400 lines without a sentence that says why.
+#[test]
+fn long_files_say_why() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut open = vec![root.to_path_buf()];
+    let mut count = 0;
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            if path.is_dir() {
+                open.extend(
+                    (!["target", "runs", "results"].contains(&name.as_str()) && !name.starts_with('.')).then_some(path),
+                );
+            } else if name.ends_with(".rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let says_why = text
+                    .lines()
+                    .take_while(|line| line.starts_with("//!"))
+                    .any(|line| line.contains("is long because"));
+                assert!(text.lines().count() <= 400 || says_why, "{} has over 400 lines", path.display());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 500, "{count}");
+}

@@ -1,5 +1,6 @@
 //! `widthwise ntk` as a user types it: jobs that are killed go on to the same bytes, within their memory; trained weights and
 //! networks that are drawn; every output; eigenpairs.
+//! The file is long because all cases share one desk of networks and inputs.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
 //! Kills and full disks while files are written, signals, links, and files of others: nothing of anybody's is lost.
+//! The file is long because all cases share one way to disturb a process.
 #![cfg(unix)]
 
 use std::fs::{self, File};

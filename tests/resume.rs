@@ -2,6 +2,7 @@
 //!
 //! The real program dies at random moments and at the named places of `src/record/kill_point.rs`. Every file is compared, the
 //! weights among them; `times.csv` alone holds wall-clock figures.
+//! The file is long because every place of death shares one harness.
 #![cfg(unix)]
 
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! Files of weights as people have them: endings of every kind, checkpoints with optimizers, layers that share weights, sizes that are not
 //! true. What would change the function or take more than the file has is refused by name.
+//! The file is long because all cases share one writer of checkpoints.
 
 use std::collections::HashMap;
 use std::fs::{self, File};

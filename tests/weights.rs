@@ -1,4 +1,5 @@
 //! Weights out of the program and into it: round trips of every network, state dicts of PyTorch against its own numbers.
+//! The file is long because all cases share the fixtures of PyTorch.
 
 use std::fs;
 use std::path::{Path, PathBuf};

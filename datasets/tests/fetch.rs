@@ -1,4 +1,5 @@
 //! Downloads from local servers that misbehave in every way the downloader must survive.
+//! The file is long because it is a list of ways in which a server misbehaves.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod local_server;

@@ -73,3 +73,30 @@ impl Gates {
         values
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The projection by hand: `directions . x / sqrt(d) - threshold`, with d = 4 numbers and a root of 2.
+    #[test]
+    fn projections_are_divided_by_the_root_of_the_number_of_features() {
+        let (directions, thresholds) = ([[1.0, 2.0, -1.0, 0.5]; 2].concat(), vec![1.25, 1.75]);
+        let gates = |function| Gates { function, directions: directions.clone(), thresholds: thresholds.clone() };
+        // 1 + 2 - 2 + 2 = 3, divided by 2: 1.5, between the thresholds.
+        let x = [1.0, 1.0, 2.0, 4.0];
+        assert_eq!(gates(GateFunction::Heaviside).evaluate(&x, 4), [1.0, 0.0]);
+        let smooth = GateFunction::Smooth { function: Activation::Identity };
+        assert_eq!(gates(smooth).evaluate(&x, 4), [0.25, -0.25]);
+        // Two examples, the second turned away: -1.5 is below both.
+        let both: Vec<f64> = x.iter().copied().chain(x.map(|x| -x)).collect();
+        assert_eq!(gates(GateFunction::Heaviside).evaluate(&both, 4), [1.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn centroids_and_codes_are_not_projected() {
+        let gates = |function| Gates { function, directions: vec![0.0, 0.0, 3.0, 4.0], thresholds: vec![9.0, 9.0] };
+        assert_eq!(gates(GateFunction::NearestCentroid).evaluate(&[1.0, 1.0, 3.0, 3.0], 2), [1.0, 0.0, 0.0, 1.0]);
+        assert_eq!(gates(GateFunction::TaskCode { first: 1 }).evaluate(&[7.0, 0.25, 0.5], 3), [0.25, 0.5]);
+    }
+}

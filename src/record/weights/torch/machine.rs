@@ -139,7 +139,7 @@ impl<'a> Machine<'a> {
             }
             0x8a | 0x8b => {
                 let count = self.number(if code == 0x8a { 1 } else { 4 })?;
-                let number = signed(self.take(count)?);
+                let number = Value::signed(self.take(count)?);
                 self.push(number)
             }
             b'I' | b'L' => {
@@ -386,17 +386,6 @@ impl<'a> Machine<'a> {
 /// Keys and values in turn; a key without a value is left out.
 fn pairs(items: &[Id]) -> Vec<(Id, Id)> {
     items.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
-}
-
-/// A number in two's complement, the lowest byte first.
-fn signed(bytes: &[u8]) -> Value {
-    let filling = if bytes.last().is_some_and(|byte| *byte >= 0x80) { 0xff } else { 0 };
-    let (low, high) = bytes.split_at(bytes.len().min(8));
-    let mut whole = [filling; 8];
-    whole[..low.len()].copy_from_slice(low);
-    let number = i64::from_le_bytes(whole);
-    let fits = high.iter().all(|byte| *byte == filling) && (number < 0) == (filling == 0xff);
-    if fits { Value::Whole(number) } else { Value::Other }
 }
 
 #[cfg(test)]

@@ -65,6 +65,19 @@ pub(super) enum Value {
     },
 }
 
+impl Value {
+    /// A number in two's complement, the lowest byte first.
+    pub(super) fn signed(bytes: &[u8]) -> Self {
+        let filling = if bytes.last().is_some_and(|byte| *byte >= 0x80) { 0xff } else { 0 };
+        let (low, high) = bytes.split_at(bytes.len().min(8));
+        let mut whole = [filling; 8];
+        whole[..low.len()].copy_from_slice(low);
+        let number = i64::from_le_bytes(whole);
+        let fits = high.iter().all(|byte| *byte == filling) && (number < 0) == (filling == 0xff);
+        if fits { Value::Whole(number) } else { Value::Other }
+    }
+}
+
 /// The values of one pickle.
 #[derive(Debug)]
 pub(super) struct Graph {

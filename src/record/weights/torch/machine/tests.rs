@@ -47,11 +47,11 @@ fn what_is_shared_is_shared_and_depth_costs_nothing() {
 #[test]
 fn numbers_are_twos_complement() {
     for (bytes, number) in [(&[][..], 0), (&[0xff], -1), (&[0x80], -128), (&[0x00, 0x80], -32768), (&[0x7f], 127)] {
-        assert_eq!(signed(bytes), Value::Whole(number));
+        assert_eq!(Value::signed(bytes), Value::Whole(number));
     }
     // Longer than need be, and too long.
-    assert_eq!(signed(&[0x30, 0x75, 0, 0, 0, 0, 0, 0, 0]), Value::Whole(30_000));
-    assert_eq!(signed(&[0xff; 12]), Value::Whole(-1));
-    assert_eq!(signed(&[1; 9]), Value::Other);
-    assert_eq!(signed(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]), Value::Other);
+    assert_eq!(Value::signed(&[0x30, 0x75, 0, 0, 0, 0, 0, 0, 0]), Value::Whole(30_000));
+    assert_eq!(Value::signed(&[0xff; 12]), Value::Whole(-1));
+    assert_eq!(Value::signed(&[1; 9]), Value::Other);
+    assert_eq!(Value::signed(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0]), Value::Other);
 }
