@@ -8,7 +8,7 @@ use widthwise_statistics::judge::{Sides, holm, is_resolved};
 use widthwise_statistics::{Estimate, Verdict, beyond_round_off};
 
 use crate::config::ClaimsConfig;
-use crate::quantity::{Quantity, When};
+use crate::quantity::{Quantity, Scale, When};
 use crate::record::row::Row;
 
 /// A mean over members next to its prediction.
@@ -98,10 +98,11 @@ pub fn judge(rows: &mut [Row], steps: &[u64], config: &ClaimsConfig) {
     }
     let p_values: Vec<f64> = claims.iter().map(|(_, p)| *p).collect();
     for ((index, _), rejected) in claims.iter().zip(holm(&p_values, config.significance)) {
-        let row = &mut rows[*index];
-        row.verdict = Some(if rejected {
+        let is_sharp =
+            scale(&rows[*index], rows).is_some_and(|scale| is_sharp(&rows[*index], config.resolution * scale));
+        rows[*index].verdict = Some(if rejected {
             Verdict::Disagrees
-        } else if is_sharp(row, config.resolution) {
+        } else if is_sharp {
             Verdict::Agrees
         } else {
             Verdict::Undecided
@@ -114,12 +115,25 @@ pub fn p_value(row: &Row) -> Option<f64> {
     widthwise_statistics::judge::p_value(row.z?, member_count(row)?, sides(row))
 }
 
+/// The size of which the resolution of a row's claim is a share; nothing where the row that has it is missing.
+fn scale(row: &Row, rows: &[Row]) -> Option<f64> {
+    let size = match row.quantity.parse::<Quantity>().ok()?.claim()?.scale {
+        Scale::Prediction => row.predicted?,
+        Scale::Of(quantity) => {
+            let place = |row: &Row| (row.step, row.layer_from, row.layer);
+            rows.iter().find(|other| place(other) == place(row) && other.quantity == quantity.name())?.predicted?
+        }
+        Scale::One => 1.0,
+    };
+    Some(size.abs())
+}
+
 /// Whether the agreement of a row means something ([`is_resolved`]).
-fn is_sharp(row: &Row, resolution: f64) -> bool {
+fn is_sharp(row: &Row, tolerance: f64) -> bool {
     let (Some(value), Some(std_error), Some(predicted)) = (row.measured, row.std_error, row.predicted) else {
         return false;
     };
-    is_resolved(Estimate { value, std_error }, predicted, sides(row), resolution)
+    is_resolved(Estimate { value, std_error }, predicted, sides(row), tolerance)
 }
 
 #[cfg(test)]
@@ -199,6 +213,31 @@ mod tests {
         let verdicts: Vec<_> = rows.iter().filter_map(|row| row.verdict).collect();
         // Near and sharp; 13 standard errors off, which 3 degrees of freedom cannot reject; too blunt; far and sharp.
         assert_eq!(verdicts, [Verdict::Agrees, Verdict::Undecided, Verdict::Undecided, Verdict::Disagrees]);
+    }
+
+    /// Small numbers agree on the scale of what they are part of, and are undecided on their own.
+    #[test]
+    fn resolution_is_a_share_of_the_scale_of_the_claim() {
+        let row = |quantity: Quantity, layer, predicted: f64, measured: f64, std_error: f64| Row {
+            measured: Some(measured),
+            std_error: Some(std_error),
+            predicted: Some(predicted),
+            z: Some((measured - predicted) / std_error),
+            ..columns().row("0..16".into(), (0, None), (quantity.name(), ""), (None, layer))
+        };
+        let off = row(Quantity::NngpMeanOffDiagonal, None, 0.01, 0.04, 0.04);
+        let on = row(Quantity::NngpMeanDiagonal, None, 2.0, 2.02, 0.04);
+        let shape = |std_error| row(Quantity::ExcessKurtosis, Some(1), 0.0, 0.01, std_error);
+        let of = |rows: &[Row]| {
+            let mut rows = rows.to_vec();
+            judge(&mut rows, &[0], &ClaimsConfig::default());
+            rows.iter().map(|row| row.verdict.unwrap()).collect::<Vec<_>>()
+        };
+        let (agrees, undecided) = (Verdict::Agrees, Verdict::Undecided);
+        // |0.03| + 4 * 0.04 is below 0.1 * 2, and above 0.1 * 0.01; without its diagonal there is no scale.
+        assert_eq!(of(&[off.clone(), on]), [agrees, agrees]);
+        assert_eq!(of(&[off]), [undecided]);
+        assert_eq!(of(&[shape(0.02), shape(0.03)]), [agrees, undecided]);
     }
 
     #[test]

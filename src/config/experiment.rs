@@ -342,7 +342,7 @@ pub struct ClaimsConfig {
     pub required: Vec<String>,
     /// Family-wise error rate of the run's claims (Holm).
     pub significance: f64,
-    /// Largest `4 std_error / |predicted|` at which a claim may be said to agree.
+    /// Share of the scale of a claim that its distance from the prediction, four standard errors included, may come to in an agreement.
     pub resolution: f64,
 }
 

@@ -1,5 +1,7 @@
 //! The words of the table of quantities.
 
+use super::Quantity;
+
 /// The parts of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
@@ -43,6 +45,20 @@ pub struct Claim {
     pub name: &'static str,
     /// Which rows it is about.
     pub when: When,
+    /// The size of which `claims.resolution` is a share.
+    pub scale: Scale,
+}
+
+/// How far from its prediction a number may lie and still agree, before `claims.resolution` takes its share of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// As far as the prediction itself lies from zero.
+    Prediction,
+    /// As the prediction of another quantity, at the same step and layers: entries off the diagonal of a kernel are judged on the scale of
+    /// those on it, since their mean may be near zero.
+    Of(Quantity),
+    /// One: measures of the shape of a distribution have no size of their own, and the prediction is zero or close to it.
+    One,
 }
 
 /// The rows that a claim is about.

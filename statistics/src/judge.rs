@@ -124,12 +124,12 @@ pub fn p_value(z: f64, members: usize, sides: Sides) -> Option<f64> {
     })
 }
 
-/// Whether an agreement means something: the number with four standard errors on either side lies within the share `resolution`
-/// of the prediction, or below the bound. A test that only fails to reject says little when members are few.
-pub fn is_resolved(found: Estimate, predicted: f64, sides: Sides, resolution: f64) -> bool {
+/// Whether an agreement means something: the number with four standard errors on either side lies within `tolerance` of the prediction, or
+/// below the bound. A test that only fails to reject says little when members are few.
+pub fn is_resolved(found: Estimate, predicted: f64, sides: Sides, tolerance: f64) -> bool {
     let Estimate { value, std_error } = found;
     match sides {
-        Sides::Two => (value - predicted).abs() + REJECTED * std_error <= resolution * predicted.abs(),
+        Sides::Two => (value - predicted).abs() + REJECTED * std_error <= tolerance,
         Sides::Upper => value + REJECTED * std_error <= predicted,
     }
 }
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agreement_is_sharp_to_within_the_resolution() {
+    fn an_agreement_is_sharp_to_within_the_tolerance() {
         let resolved = |value, std_error, sides| is_resolved(found(value, std_error), 1.0, sides, 0.125);
         assert!(resolved(1.0625, 0.015625, Sides::Two) && !resolved(1.0625, 0.03125, Sides::Two));
         assert!(resolved(0.5, 0.125, Sides::Upper) && !resolved(0.5, 0.25, Sides::Upper));
