@@ -1,5 +1,8 @@
 //! The report as one HTML page: style and images inline, no scripts, nothing fetched.
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Map, Value};
 
 use super::claims::{Claims, counted, measured, predicted, word};
@@ -157,7 +160,7 @@ fn claims_table(rows: &[&Row], tally: Option<&dyn Fn(&Row) -> String>) -> String
         let verdict = row.verdict.map(word).unwrap_or_default();
         html.push_str(&format!(
             "<tr><td>{}{}</td><td>{}</td><td class=\"number\">{}</td>{}{}{}<td class=\"verdict-word {}\">{verdict}</td>",
-            escape(label(&row.quantity)),
+            escape(&label(&row.quantity)),
             unit(row),
             escape(&quantity::layers(row)),
             row.step,
@@ -184,7 +187,9 @@ fn predicted_cell(row: &Row) -> String {
 }
 
 fn measured_cell(row: &Row) -> String {
-    number_cell(Some(measured(row)), &[("measured", row.measured), ("std_error", row.std_error)])
+    let caveat = quantity::caveat(row);
+    let text = if caveat.is_empty() { measured(row) } else { format!("{} ({caveat})", measured(row)) };
+    number_cell(Some(text), &[("measured", row.measured), ("std_error", row.std_error)])
 }
 
 /// A cell with a rounded number; its tooltip holds the CSV columns it came from.
@@ -224,7 +229,7 @@ fn others(records: &Records, figures: &[Figure], claims: &Claims<'_>) -> String 
         for row in rows {
             html.push_str(&format!(
                 "<tr><td>{}{}</td><td>{}</td><td class=\"number\">{}</td>{}{}</tr>\n",
-                escape(label(&row.quantity)),
+                escape(&label(&row.quantity)),
                 unit(row),
                 escape(&quantity::layers(row)),
                 row.step,
@@ -325,79 +330,5 @@ fn scalar(value: &Value) -> String {
             flattened(map).into_iter().map(|(key, text)| format!("{key} {text}")).collect::<Vec<_>>().join(", ")
         }
         other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::figure::draw_all;
-    use crate::report::fixture::FixtureRun;
-
-    fn page_of(records: &Records) -> String {
-        page(records, &draw_all(records))
-    }
-
-    /// The page without its first line is XML, so it can be checked as such.
-    fn parse(html: &str) -> roxmltree::Document<'_> {
-        roxmltree::Document::parse(html.split_once('\n').unwrap().1).unwrap()
-    }
-
-    #[test]
-    fn the_page_is_well_formed_and_fetches_nothing() {
-        let html = page_of(&FixtureRun::small().records());
-        let document = parse(&html);
-        assert!(document.descendants().all(|n| n.tag_name().name() != "script"));
-        assert!(document.descendants().all(|n| ["src", "href"].iter().all(|a| n.attribute(*a).is_none())));
-        assert!(!html.contains("url(") && !html.contains("@import"));
-    }
-
-    #[test]
-    fn text_from_the_files_is_escaped() {
-        let html = page_of(&FixtureRun::small().records());
-        assert!(!html.contains("<deep>") && html.contains("wide &amp; &lt;deep&gt;"));
-        assert!(html.contains("# &lt;b&gt;") && html.contains("Kernels &amp; &lt;means&gt;"));
-        assert!(html.contains("<td class=\"value\">member 0, outcome finished, step 100; member 1,"));
-        assert!(html.contains("widthwise run &#39;my config.toml&#39; --seed 7"));
-    }
-
-    #[test]
-    fn every_comparison_of_the_csv_stands_in_the_page() {
-        let records = FixtureRun::small().records();
-        let html = page_of(&records);
-        let claims = Claims::of(&records);
-        assert!(!claims.rows.is_empty());
-        for row in claims.rows {
-            let tooltip =
-                format!("measured = {}, std_error = {}", exact(row.measured.unwrap()), exact(row.std_error.unwrap()));
-            assert!(html.contains(&tooltip), "{tooltip}");
-            assert!(html.contains(&measured(row)));
-            assert!(html.contains(&format!("z = {}", exact(row.z.unwrap()))));
-        }
-    }
-
-    #[test]
-    fn unknown_quantities_and_single_members_are_listed() {
-        let mut records = FixtureRun::small().records();
-        let mut odd = records.rows[0].clone();
-        odd.quantity = "spin<glass>".to_owned();
-        odd.members = "1".to_owned();
-        records.rows.push(odd);
-        let html = page_of(&records);
-        assert!(html.contains("<td>gradient_norm</td>"));
-        assert!(html.contains("single members only, not drawn: <code>spin&lt;glass&gt;</code>"));
-    }
-
-    #[test]
-    fn an_unfinished_or_empty_run_says_so() {
-        let mut records = FixtureRun::small().records();
-        assert!(!page_of(&records).contains("Outcome of the run"));
-        records.manifest.insert("outcome".to_owned(), Value::String("diverged".to_owned()));
-        assert!(page_of(&records).contains("Outcome of the run: diverged."));
-        let empty =
-            Records { manifest: Map::new(), config: None, rows: Vec::new(), training: Vec::new(), budget: Vec::new() };
-        let html = page_of(&empty);
-        parse(&html);
-        assert!(html.contains("there is no verdict") && html.contains("names no command"));
     }
 }
