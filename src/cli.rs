@@ -2,6 +2,8 @@
 
 mod bench;
 pub(crate) mod control;
+#[cfg(test)]
+mod documents;
 mod explain;
 mod help;
 mod kernel;

@@ -29,7 +29,24 @@ use crate::record::kill_point::kill_point;
 
 pub use evaluation::evaluate;
 pub(crate) use preactivation_variance::mean_square;
+use snapshot::Measure;
 pub use snapshot::{Measurement, SharedPiece};
+
+/// What measures `probe`.
+fn implementation(probe: Probe) -> &'static dyn Measure {
+    match probe {
+        Probe::Evaluation => &evaluation::Losses,
+        Probe::Nngp => &nngp::Nngp,
+        Probe::Ntk => &ntk::Ntk,
+        Probe::GradientCovariance => &gradient_covariance::GradientCovariance,
+        Probe::WeightDistance => &weight_distance::WeightDistance,
+        Probe::PartialJacobian => &partial_jacobian::PartialJacobian,
+        Probe::PreactivationVariance => &preactivation_variance::PreactivationVariance,
+        Probe::InformationBinning => &information_binning::InformationBinning,
+        Probe::InformationKde => &information_kde::InformationKde,
+        Probe::Gaussianity => &gaussianity::Gaussianity,
+    }
+}
 
 /// One number, and how far it is to be trusted.
 #[derive(Debug, Clone, PartialEq)]

@@ -33,16 +33,7 @@ fn chain(width: usize, activation: Activation, sigma_b2: f64, parameterization: 
 }
 
 fn optimizers() -> Vec<(Optimizer, f64)> {
-    let (beta1, beta2, epsilon) = (0.9, 0.99, 1e-6);
-    vec![
-        (Optimizer::GradientDescent {}, 0.0),
-        (Optimizer::GradientDescent {}, 0.1),
-        (Optimizer::Momentum { beta: 0.8 }, 0.0),
-        (Optimizer::Momentum { beta: 0.8 }, 0.2),
-        (Optimizer::Nesterov { beta: 0.7 }, 0.1),
-        (Optimizer::Adam { beta1, beta2, epsilon }, 0.0),
-        (Optimizer::AdamW { beta1, beta2, epsilon, weight_decay: 0.1 }, 0.1),
-    ]
+    Optimizer::one_of_each().into_iter().flat_map(|optimizer| [(optimizer, 0.0), (optimizer, 0.1)]).collect()
 }
 
 /// Parameters, moments and losses after a few steps on both paths: the largest relative difference.

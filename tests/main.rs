@@ -7,6 +7,7 @@ mod bounds;
 mod centred;
 mod chains;
 mod cli;
+mod documents;
 mod dynamics;
 mod ensembles;
 mod examples;

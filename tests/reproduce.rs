@@ -66,6 +66,11 @@ fn every_recipe_leaves_its_files() {
                 .descendants()
                 .any(|node| node.tag_name().name() == "polyline" || node.tag_name().name() == "title")
         );
+        for text in
+            document.descendants().filter(|node| node.tag_name().name() == "text").filter_map(|node| node.text())
+        {
+            assert!(!text.contains('_'), "{}: {text} is an identifier", recipe.name);
+        }
         let configs: Vec<_> = fs::read_dir(&folder)
             .unwrap()
             .map(|entry| entry.unwrap().path())

@@ -14,7 +14,7 @@ use widthwise_datasets::{
 
 pub(super) use idle::{Idle, idle};
 
-use super::experiment::{DeviceKind, Experiment, LearningRate, Loss, Optimizer, Precision};
+use super::experiment::{DeviceKind, Experiment, LearningRate, Loss, Precision};
 use super::probes::Schedule;
 use super::values::is_within;
 use crate::quantity::{Probe, Quantity};
@@ -278,8 +278,7 @@ fn training(experiment: &Experiment, data: &DatasetFacts, found: &mut Conflicts)
             ),
         );
     }
-    let is_adaptive = matches!(training.optimizer, Optimizer::Adam { .. } | Optimizer::AdamW { .. });
-    if is_adaptive && !matches!(training.learning_rate, LearningRate::Absolute(_)) {
+    if training.optimizer.moment_decays().is_some() && !matches!(training.learning_rate, LearningRate::Absolute(_)) {
         found.add(
             "training.learning_rate",
             &["training.optimizer"],

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use widthwise_datasets::{DatasetSpec, Normalize, Preprocessing};
 
 use super::network::NetworkConfig;
+use super::optimizer::Optimizer;
 use super::probes::ProbesConfig;
 
 /// A whole experiment.
@@ -209,69 +210,6 @@ impl Default for TrainingConfig {
             stop: Stop { steps: Some(400), ..Stop::default() },
         }
     }
-}
-
-/// `training.optimizer`, for instance `{ momentum = { beta = 0.9 } }`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Optimizer {
-    /// `theta <- theta - eta grad`, on the whole training set or on minibatches.
-    GradientDescent {},
-    /// `v <- beta v - eta grad; theta <- theta + v`.
-    Momentum {
-        /// Momentum coefficient in `[0, 1)`.
-        #[serde(default = "default_beta")]
-        beta: f64,
-    },
-    /// `v <- beta v - eta grad(theta + beta v)` in the form that evaluates the gradient at the stored point.
-    Nesterov {
-        /// Momentum coefficient in `[0, 1)`.
-        #[serde(default = "default_beta")]
-        beta: f64,
-    },
-    /// Kingma and Ba 2015 (1412.6980).
-    Adam {
-        /// Decay of the first moment.
-        #[serde(default = "default_beta")]
-        beta1: f64,
-        /// Decay of the second moment.
-        #[serde(default = "default_beta2")]
-        beta2: f64,
-        /// Added to the root of the second moment.
-        #[serde(default = "default_epsilon")]
-        epsilon: f64,
-    },
-    /// Adam with decoupled weight decay `theta <- theta - eta weight_decay theta` (1711.05101).
-    AdamW {
-        /// Decay of the first moment.
-        #[serde(default = "default_beta")]
-        beta1: f64,
-        /// Decay of the second moment.
-        #[serde(default = "default_beta2")]
-        beta2: f64,
-        /// Added to the root of the second moment.
-        #[serde(default = "default_epsilon")]
-        epsilon: f64,
-        /// Decoupled decay.
-        #[serde(default = "default_weight_decay")]
-        weight_decay: f64,
-    },
-}
-
-fn default_beta() -> f64 {
-    0.9
-}
-
-fn default_beta2() -> f64 {
-    0.999
-}
-
-fn default_epsilon() -> f64 {
-    1e-8
-}
-
-fn default_weight_decay() -> f64 {
-    0.01
 }
 
 /// `training.loss`

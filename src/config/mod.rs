@@ -12,6 +12,7 @@ mod experiment;
 mod init;
 mod layer;
 mod network;
+mod optimizer;
 mod overrides;
 mod probes;
 mod problem;
@@ -33,7 +34,7 @@ pub use claims::KNOWN_CLAIMS;
 pub use differences::{KeyDifference, differences};
 pub use experiment::{
     Anchor, ClaimsConfig, ControlConfig, DatasetConfig, DeviceKind, Experiment, ExplainConfig, KeepWeights, L2,
-    LearningRate, Loss, Optimizer, Precision, RunConfig, Stop, TrainingConfig,
+    LearningRate, Loss, Precision, RunConfig, Stop, TrainingConfig,
 };
 pub use init::COMMENTED;
 pub use layer::{
@@ -41,6 +42,7 @@ pub use layer::{
     PoolingConfig, ReadoutConfig, ResidualConfig, VariancesConfig,
 };
 pub use network::{ConvolutionConfig, ConvolutionReadout, Family, GateKind, GatesConfig, NetworkConfig};
+pub use optimizer::Optimizer;
 pub use probes::{ProbeConfig, ProbesConfig, Schedule};
 pub use problem::{ConfigError, ConfigProblem, Fault, ValueOrigin};
 

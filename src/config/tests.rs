@@ -7,6 +7,7 @@ mod layers;
 mod messages;
 mod mutated;
 mod origins;
+mod reference;
 mod structs;
 mod survival;
 

@@ -9,7 +9,7 @@ use widthwise_theory::dynamics::{KernelDynamics, Training};
 use super::paths::Common;
 use super::points::{Outputs, Points};
 use super::tangent::{Tangent, column, rows};
-use crate::config::{Anchor, Optimizer};
+use crate::config::Anchor;
 use crate::prediction::step_rule;
 
 /// Share of the stable learning rate that descent takes where the run's own rate says nothing.
@@ -51,16 +51,17 @@ impl Reference {
             unused.as_ref(),
         )?;
         let limit = dynamics.stable_learning_rate(&Training::GradientDescent { learning_rate: 0.0, steps: 1 });
-        let (learning_rate, per_step) = match (step_rule(common.training.optimizer), common.training.optimizer) {
-            (None, _) => (SAFE_SHARE * limit, None),
-            (Some(_), Optimizer::Momentum { beta } | Optimizer::Nesterov { beta }) => {
-                // Momentum is stable where descent is not: descent then takes several smaller steps in the same flow time.
-                let rate = common.flow_time_of_a_step();
-                let parts = (2.0 * rate / limit).ceil().max(1.0);
-                (rate / parts, Some(parts / (1.0 - beta)))
-            }
-            (Some(_), _) => (common.flow_time_of_a_step(), Some(1.0)),
-        };
+        let (learning_rate, per_step) =
+            match (step_rule(common.training.optimizer), common.training.optimizer.velocity_decay()) {
+                (None, _) => (SAFE_SHARE * limit, None),
+                (Some(_), Some(beta)) => {
+                    // Momentum is stable where descent is not: descent then takes several smaller steps in the same flow time.
+                    let rate = common.flow_time_of_a_step();
+                    let parts = (2.0 * rate / limit).ceil().max(1.0);
+                    (rate / parts, Some(parts / (1.0 - beta)))
+                }
+                (Some(_), None) => (common.flow_time_of_a_step(), Some(1.0)),
+            };
         Ok(Self {
             dynamics,
             targets: column(&points.train_target_matrix()),

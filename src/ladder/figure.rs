@@ -5,7 +5,7 @@ use super::folder::MeanRow;
 use super::judge::{Fit, FitStatistic};
 use super::quantity::LadderQuantity;
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::{Mark, Panel, axis_title};
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::{Marker, Stroke};
@@ -21,7 +21,10 @@ pub(super) fn draw(means: &[MeanRow], fits: &[Fit]) -> Option<String> {
     let most_layers = fits.iter().filter_map(|fit| fit.layer).max().unwrap_or(1);
     let layers = (1..=most_layers).map(|layer| {
         let (shape, color) = (Marker::category(layer - 1), palette::category(layer - 1).to_owned());
-        LegendEntry::new(Sample::Point { shape, color, filled: true }, format!("layer {layer}"))
+        LegendEntry::new(
+            Sample::Point { shape, color, filled: true },
+            if layer == 1 { "layer 1, or the whole network".to_owned() } else { format!("layer {layer}") },
+        )
     });
     let mut legend: Vec<LegendEntry> = layers.collect();
     legend.push(LegendEntry::new(Sample::Bar(palette::AXIS), "standard error over members"));
@@ -43,24 +46,26 @@ fn panel(means: &[MeanRow], fits: &[&Fit]) -> Option<Panel> {
         let rows = of(fit);
         for row in &rows {
             all_widths.push(row.width as f64);
-            heights.push(row.mean);
         }
         marks.extend(lines(fit, color));
         for row in rows {
             let (x, error) = (row.width as f64, row.std_error.unwrap_or(0.0));
             let (low, high) = ((row.mean - error).max(0.5 * row.mean), row.mean + error);
+            heights.extend([low, high]);
             marks.push(Mark::VerticalBar { x, low, high, color: color.to_owned() });
-            let tooltip = format!("{}\nwidth {}\nmean {:?}\nstd_error {error:?}", quantity.name(), row.width, row.mean);
+            let tooltip =
+                format!("{}\nwidth {}\nmean {:?}\nstandard error {error:?}", title(quantity), row.width, row.mean);
             let at = (x, row.mean);
             marks.push(Mark::Point { at, shape, radius: 4.0, color: color.to_owned(), filled: true, tooltip });
         }
     }
+    let (x, y) = (Scale::log_if_wide(all_widths)?, Scale::log_if_wide(heights)?);
     Some(Panel {
         title: title(quantity).to_owned(),
-        x_label: "width".to_owned(),
-        y_label: String::new(),
-        x: Scale::log_if_wide(all_widths)?,
-        y: Scale::log_if_wide(heights)?,
+        x_label: axis_title("width n", "", &x),
+        y_label: axis_title(measure(quantity), "", &y),
+        x,
+        y,
         marks,
     })
 }
@@ -101,6 +106,21 @@ fn title(quantity: LadderQuantity) -> &'static str {
         LadderQuantity::TrainLossGap => "Training loss less that of infinite width",
         LadderQuantity::TargetOverlapGap => "Overlap with the targets less that of infinite width",
         LadderQuantity::Diverged => "Diverged",
+    }
+}
+
+/// What stands next to the vertical axis: how the quantity is measured.
+fn measure(quantity: LadderQuantity) -> &'static str {
+    match quantity {
+        LadderQuantity::LinearizationGap | LadderQuantity::InfiniteKernelGap => "distance of the outputs",
+        LadderQuantity::FullNtkRelativeChange => "|Θ − Θ₀| / |Θ₀|",
+        LadderQuantity::FullNtkDistance => "|Θ₀ − Θ∞| / |Θ∞|",
+        LadderQuantity::WeightChange => "|W − W₀| / |W₀|",
+        LadderQuantity::FirstPreactivationChange | LadderQuantity::PreactivationChange => "RMS change",
+        LadderQuantity::NtkMeanDiagonal | LadderQuantity::NtkMeanOffDiagonal => "mean entry of the NTK",
+        LadderQuantity::TrainLoss | LadderQuantity::TrainLossGap => "training loss",
+        LadderQuantity::TargetOverlapGap => "overlap with the targets",
+        LadderQuantity::Diverged => "share of members",
     }
 }
 
@@ -148,6 +168,7 @@ mod tests {
         let document = roxmltree::Document::parse(&svg).unwrap();
         let tooltips: Vec<_> = document.descendants().filter(|n| n.tag_name().name() == "title").collect();
         assert_eq!(tooltips.len(), 3);
+        crate::plot::assert_texts_are_words("ladder", &svg);
         for (tooltip, mean) in tooltips.iter().zip(&means) {
             assert!(tooltip.text().unwrap().contains(&format!("mean {:?}", mean.mean)));
         }

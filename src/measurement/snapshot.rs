@@ -3,18 +3,8 @@
 use faer::Mat;
 use widthwise_statistics::information::InformationError;
 
-use super::evaluation::Losses;
-use super::gaussianity::Gaussianity;
-use super::gradient_covariance::GradientCovariance;
-use super::information_binning::InformationBinning;
-use super::information_kde::InformationKde;
-use super::nngp::Nngp;
-use super::ntk::Ntk;
-use super::partial_jacobian::PartialJacobian;
-use super::preactivation_variance::PreactivationVariance;
 use super::shared::Shared;
-use super::weight_distance::WeightDistance;
-use super::{Measured, Past, Snapshot};
+use super::{Measured, Past, Snapshot, implementation};
 use crate::config::{Loss, ProbesConfig};
 use crate::data::Data;
 use crate::network::Network;
@@ -38,21 +28,6 @@ pub(super) struct Collected {
     pub(super) moments: Option<Mat<f64>>,
     /// See [`Snapshot::units`].
     pub(super) units: Option<Mat<f64>>,
-}
-
-fn of(probe: Probe) -> &'static dyn Measure {
-    match probe {
-        Probe::Evaluation => &Losses,
-        Probe::Nngp => &Nngp,
-        Probe::Ntk => &Ntk,
-        Probe::GradientCovariance => &GradientCovariance,
-        Probe::WeightDistance => &WeightDistance,
-        Probe::PartialJacobian => &PartialJacobian,
-        Probe::PreactivationVariance => &PreactivationVariance,
-        Probe::InformationBinning => &InformationBinning,
-        Probe::InformationKde => &InformationKde,
-        Probe::Gaussianity => &Gaussianity,
-    }
 }
 
 /// A piece that several probes read.
@@ -102,7 +77,7 @@ impl<'a> Measurement<'a> {
     /// Values that no estimator accepts, which a finite network does not have.
     pub fn take(&mut self, probe: Probe) -> Result<(), InformationError> {
         if probe == Probe::Evaluation || self.shared.config.is_on(probe) && self.shared.is_finite() {
-            of(probe).measure(&self.shared, &mut self.found)?;
+            implementation(probe).measure(&self.shared, &mut self.found)?;
         }
         Ok(())
     }

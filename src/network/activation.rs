@@ -126,34 +126,16 @@ fn apply(function: Elementary, u: Tensor<2>) -> Tensor<2> {
 #[cfg(test)]
 mod tests {
     use burn::tensor::{DType, TensorData};
-    use widthwise_theory::activation::Expression;
+    use widthwise_theory::activation::{Expression, one_of_each};
 
     use super::*;
 
     fn members() -> Vec<Activation> {
         let expression = |text| Activation::Expression { formula: Expression::parse(text).unwrap() };
-        vec![
-            Activation::Identity,
-            Activation::Relu,
-            Activation::LeakyRelu { slope: 0.2 },
-            Activation::Abs,
-            Activation::Erf,
-            Activation::Tanh,
-            Activation::Gelu,
-            Activation::Silu,
-            Activation::Softplus,
-            Activation::Sin { frequency: 1.5, phase: 0.3 },
-            Activation::Cos { frequency: 1.5, phase: 0.3 },
-            Activation::Gaussian,
-            Activation::Sigmoid,
-            Activation::Polynomial { coefficients: vec![0.3, -0.7, 0.2, 0.1] },
-            Activation::Exp,
-            Activation::Sign,
-            Activation::Rbf { gamma: 0.4 },
-            Activation::Hermite { degree: 5 },
-            expression("x * sigmoid(1.702 * x) / (1 + x^2)"),
-            expression("max(x - 0.3, 0)^3 - 0.3 * abs(x + 1)"),
-        ]
+        let mut found = one_of_each().unwrap();
+        found.extend(["x * sigmoid(1.702 * x) / (1 + x^2)", "max(x - 0.3, 0)^3 - 0.3 * abs(x + 1)"].map(expression));
+        found.push(Activation::Hermite { degree: 5 });
+        found
     }
 
     #[test]

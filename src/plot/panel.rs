@@ -58,6 +58,22 @@ pub(crate) enum Mark {
         /// The exact numbers.
         tooltip: String,
     },
+    /// A dashed line with short strokes on the side where values may lie: below an upper bound.
+    UpperBound {
+        /// `(x, y)`, x ascending; one point is drawn as a short line.
+        points: Vec<(f64, f64)>,
+        /// Colour.
+        color: &'static str,
+    },
+    /// A short arrow from a point that is a bound, towards the values that it allows.
+    Arrow {
+        /// Where it begins.
+        at: (f64, f64),
+        /// Whether it points to smaller values, to the left.
+        left: bool,
+        /// Colour.
+        color: String,
+    },
     /// A dashed line over the whole width, with its name at the left end.
     Level {
         /// Where.
@@ -81,7 +97,7 @@ pub(crate) struct Panel {
     pub(crate) title: String,
     /// Below the horizontal axis.
     pub(crate) x_label: String,
-    /// Next to the vertical axis; may be empty.
+    /// Next to the vertical axis: what is drawn and its unit, on two lines where one is too short.
     pub(crate) y_label: String,
     /// Horizontal scale.
     pub(crate) x: Scale,
@@ -115,13 +131,19 @@ impl Area {
 }
 
 const CAP: f64 = 3.5;
+/// Between the lines of a label.
+const LABEL_LINE: f64 = 15.0;
+/// Shaft and half head of an arrow.
+const ARROW: [f64; 2] = [15.0, 3.5];
+/// Half the width of an upper bound at a single place, and the length of its strokes.
+const BOUND: [f64; 2] = [9.0, 5.0];
 
 impl Panel {
     /// Room that tick labels and the axis label need left of the panel.
-    pub(crate) fn left_margin(&self) -> f64 {
+    pub(crate) fn left_margin(&self, height: f64) -> f64 {
         let widest =
             self.y.ticks().iter().filter_map(|t| t.label.as_deref()).map(|l| text_width(l, 12.0)).fold(0.0, f64::max);
-        widest + 14.0 + if self.y_label.is_empty() { 0.0 } else { 22.0 }
+        widest + 21.0 + LABEL_LINE * label_lines(&self.y_label, height).len() as f64
     }
 
     /// Draws the panel so that `area` lies between its axes.
@@ -170,9 +192,10 @@ impl Panel {
         self.draw_base_line(svg, area);
         let label = Font::new(12.5, palette::INK, TextAnchor::Middle);
         svg.text((area.left + 0.5 * area.width, bottom + 37.0), &self.x_label, label);
-        if !self.y_label.is_empty() {
-            let at = (area.left - self.left_margin() + 11.0, area.top + 0.5 * area.height);
-            svg.text(at, &self.y_label, Font { upwards: true, ..label });
+        let mut across = area.left - self.left_margin(area.height) + 11.0;
+        for line in label_lines(&self.y_label, area.height) {
+            svg.text((across, area.top + 0.5 * area.height), &line, Font { upwards: true, ..label });
+            across += LABEL_LINE;
         }
     }
 
@@ -220,6 +243,22 @@ impl Panel {
                     svg.line((end.0, end.1 - CAP), (end.0, end.1 + CAP), stroke);
                 }
             }
+            Mark::UpperBound { points, color } => {
+                let mut points: Vec<_> = points.iter().map(|p| at(p.0, p.1)).collect();
+                if let [(x, y)] = points[..] {
+                    points = vec![(x - BOUND[0], y), (x + BOUND[0], y)];
+                }
+                draw_upper_bound(svg, &points, color);
+            }
+            Mark::Arrow { at: (x, y), left, color } => {
+                let (x, y) = at(*x, *y);
+                let side = if *left { -1.0 } else { 1.0 };
+                let tip = x + side * ARROW[0];
+                let stroke = Stroke::solid(color, 1.4);
+                svg.line((x, y), (tip, y), stroke);
+                let back = tip - side * 1.4 * ARROW[1];
+                svg.polyline(&[(back, y - ARROW[1]), (tip, y), (back, y + ARROW[1])], stroke);
+            }
             Mark::Point { at: (x, y), shape, radius, color, filled, tooltip } => {
                 svg.point(at(*x, *y), *shape, *radius, color, *filled, tooltip);
             }
@@ -234,5 +273,60 @@ impl Panel {
                 svg.text((x - 5.0, area.bottom() - 8.0), label, small(TextAnchor::End));
             }
         }
+    }
+}
+
+/// A dashed line through `points`, in pixels, with strokes below it.
+pub(crate) fn draw_upper_bound(svg: &mut Svg, points: &[(f64, f64)], color: &str) {
+    svg.polyline(points, Stroke::dashed(color, 1.6));
+    let (Some(first), Some(last)) = (points.first(), points.last()) else { return };
+    let count = ((last.0 - first.0) / 18.0).floor().max(1.0);
+    for index in 0..count as usize {
+        let x = first.0 + (index as f64 + 0.5) / count * (last.0 - first.0);
+        let here = points.windows(2).find(|pair| x <= pair[1].0);
+        let y = here.map_or(last.1, |pair| {
+            let share = if pair[1].0 > pair[0].0 { (x - pair[0].0) / (pair[1].0 - pair[0].0) } else { 0.0 };
+            pair[0].1 + share * (pair[1].1 - pair[0].1)
+        });
+        svg.line((x, y), (x, y + BOUND[1]), Stroke::solid(color, 1.1));
+    }
+}
+
+/// `text` on one line, or on two of about equal length where `height` is too little for one.
+fn label_lines(text: &str, height: f64) -> Vec<String> {
+    if text.is_empty() {
+        return Vec::new();
+    }
+    let blanks = text.match_indices(' ').map(|(at, _)| at);
+    let middle = blanks.min_by_key(|at| at.abs_diff(text.len() / 2));
+    match middle.filter(|_| text_width(text, 12.5) > 1.1 * height) {
+        Some(at) => vec![text[..at].to_owned(), text[at + 1..].to_owned()],
+        None => vec![text.to_owned()],
+    }
+}
+
+/// An axis title: what is drawn, its unit, and whether the scale is logarithmic.
+pub(crate) fn axis_title(what: &str, unit: &str, scale: &Scale) -> String {
+    let unit = if unit.is_empty() { String::new() } else { format!(" [{unit}]") };
+    format!("{what}{unit}{}", if scale.is_log() { " (log scale)" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_titles_of_axes_take_two_lines() {
+        assert_eq!(label_lines("training loss", 220.0), ["training loss"]);
+        let long = "label overlap of leading NTK eigenvectors (log scale)";
+        assert_eq!(label_lines(long, 220.0), ["label overlap of leading", "NTK eigenvectors (log scale)"]);
+        assert!(label_lines("", 220.0).is_empty());
+    }
+
+    #[test]
+    fn titles_of_axes_name_unit_and_scale() {
+        let log = Scale::Log { low: 1.0, high: 100.0 };
+        assert_eq!(axis_title("NTK velocity", "1/step", &log), "NTK velocity [1/step] (log scale)");
+        assert_eq!(axis_title("kurtosis", "", &Scale::Linear { low: 0.0, high: 1.0 }), "kurtosis");
     }
 }

@@ -1,7 +1,7 @@
 //! A sheet: panels in a grid under one legend.
 
 use super::palette;
-use super::panel::{Area, Panel};
+use super::panel::{Area, Panel, draw_upper_bound};
 use super::svg::{Marker, Stroke, Svg, TextAnchor, small, text_width};
 
 /// The sample that stands before a legend text.
@@ -31,6 +31,10 @@ pub(crate) enum Sample {
     Band(&'static str),
     /// A vertical error bar.
     Bar(&'static str),
+    /// An upper bound.
+    UpperBound(&'static str),
+    /// An arrow from a bound towards the values that it allows.
+    Arrow(&'static str),
     /// The sequential ramp, with the texts at its ends.
     Ramp {
         /// Next to the dark end.
@@ -73,7 +77,7 @@ pub(crate) fn render(panels: &[Panel], columns: usize, legend: &[LegendEntry], l
     let legend_bottom = draw_legend(&mut svg, legend, width);
     let gap = 30.0;
     let margins: Vec<f64> = (0..columns)
-        .map(|c| panels.iter().skip(c).step_by(columns).map(Panel::left_margin).fold(0.0, f64::max))
+        .map(|c| panels.iter().skip(c).step_by(columns).map(|panel| panel.left_margin(height)).fold(0.0, f64::max))
         .collect();
     let inner = (width - 2.0 * EDGE - gap * (columns - 1) as f64 - margins.iter().sum::<f64>()) / columns as f64;
     let row_height = 34.0 + height + 52.0;
@@ -122,6 +126,13 @@ fn draw_entry(svg: &mut Svg, entry: &LegendEntry, (x, baseline): (f64, f64)) {
         Sample::PointOnLine { shape, stroke, filled } => {
             svg.line((x, y), (x + SAMPLE, y), *stroke);
             svg.point(middle, *shape, 4.0, stroke.color, *filled, "");
+        }
+        Sample::UpperBound(color) => draw_upper_bound(svg, &[(x, y - 2.0), (x + SAMPLE, y - 2.0)], color),
+        Sample::Arrow(color) => {
+            let stroke = Stroke::solid(color, 1.4);
+            svg.line((x + 4.0, y), (x + SAMPLE - 4.0, y), stroke);
+            svg.polyline(&[(x + 9.0, y - 3.5), (x + 4.0, y), (x + 9.0, y + 3.5)], stroke);
+            svg.point((x + SAMPLE - 4.0, y), Marker::Circle, 3.5, color, true, "");
         }
         Sample::Band(color) => svg.rect((x, y - 6.0), (SAMPLE, 12.0), color, 0.25),
         Sample::Bar(color) => {

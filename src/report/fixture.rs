@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::read::Records;
 use super::select::is_ensemble;
-use crate::quantity::Kind;
+use crate::quantity::{Flag, Kind, Quantity};
 use crate::record::budget::{BudgetRow, Part, Split};
 use crate::record::row::{Row, SCHEMA_VERSION, TrainingRow};
 use crate::verdict::Verdict;
@@ -145,10 +145,10 @@ impl FixtureRun {
             measured: Some(measured),
             std_error: None,
             se_method: String::new(),
-            kind: Some(Kind::Exact),
-            method: "probe_examples".to_owned(),
+            kind: Some(quantity.parse::<Quantity>().map_or(Kind::Exact, |quantity| quantity.trust().kind)),
+            method: if quantity.ends_with("_null") { "gaussian_values(192)" } else { "probe_examples" }.to_owned(),
             ceiling: None,
-            flag: None,
+            flag: (quantity == "information_input_binning" && layer == Some(1)).then_some(Flag::Saturated),
             predicted: None,
             z: None,
             verdict: None,

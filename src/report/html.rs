@@ -1,5 +1,8 @@
 //! The report as one HTML page: style and images inline, no scripts, nothing fetched.
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Map, Value};
 
 use super::claims::{Claims, counted, measured, predicted, word};
@@ -157,7 +160,7 @@ fn claims_table(rows: &[&Row], tally: Option<&dyn Fn(&Row) -> String>) -> String
         let verdict = row.verdict.map(word).unwrap_or_default();
         html.push_str(&format!(
             "<tr><td>{}{}</td><td>{}</td><td class=\"number\">{}</td>{}{}{}<td class=\"verdict-word {}\">{verdict}</td>",
-            escape(label(&row.quantity)),
+            escape(&label(&row.quantity)),
             unit(row),
             escape(&quantity::layers(row)),
             row.step,
@@ -184,7 +187,9 @@ fn predicted_cell(row: &Row) -> String {
 }
 
 fn measured_cell(row: &Row) -> String {
-    number_cell(Some(measured(row)), &[("measured", row.measured), ("std_error", row.std_error)])
+    let caveat = quantity::caveat(row);
+    let text = if caveat.is_empty() { measured(row) } else { format!("{} ({caveat})", measured(row)) };
+    number_cell(Some(text), &[("measured", row.measured), ("std_error", row.std_error)])
 }
 
 /// A cell with a rounded number; its tooltip holds the CSV columns it came from.
@@ -224,7 +229,7 @@ fn others(records: &Records, figures: &[Figure], claims: &Claims<'_>) -> String 
         for row in rows {
             html.push_str(&format!(
                 "<tr><td>{}{}</td><td>{}</td><td class=\"number\">{}</td>{}{}</tr>\n",
-                escape(label(&row.quantity)),
+                escape(&label(&row.quantity)),
                 unit(row),
                 escape(&quantity::layers(row)),
                 row.step,
@@ -327,6 +332,3 @@ fn scalar(value: &Value) -> String {
         other => other.to_string(),
     }
 }
-
-#[cfg(test)]
-mod tests;

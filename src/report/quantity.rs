@@ -1,16 +1,40 @@
-//! Names of the quantities of `results.csv` for readers; an unknown one is called what the CSV calls it.
+//! Names of the quantities of `results.csv` for readers; an unknown one is called what the CSV calls it, with blanks for underscores.
 
-use crate::quantity::Quantity;
+use std::borrow::Cow;
+
+use crate::quantity::{Flag, Kind, Quantity};
 use crate::record::row::Row;
 
 /// `quantity` in words.
-pub(crate) fn label(quantity: &str) -> &str {
+pub(crate) fn label(quantity: &str) -> Cow<'static, str> {
     match quantity {
         // Columns of `training.csv`.
-        "train_accuracy" => "training accuracy",
-        "test_accuracy" => "test accuracy",
-        name => name.parse::<Quantity>().map_or(name, |quantity| quantity.label()),
+        "train_accuracy" => Cow::Borrowed("training accuracy"),
+        "test_accuracy" => Cow::Borrowed("test accuracy"),
+        name => match name.parse::<Quantity>() {
+            Ok(quantity) => Cow::Borrowed(quantity.label()),
+            Err(_) => Cow::Owned(name.replace('_', " ")),
+        },
     }
+}
+
+/// How far the number of `row` is to be trusted, in words; empty for an exact number, and where nothing was written.
+pub(crate) fn trust(row: &Row) -> String {
+    if row.kind == Some(Kind::Estimate) && row.flag.is_none() { "estimate".to_owned() } else { caveat(row) }
+}
+
+/// In words, that the number of `row` is a bound, and its flag; empty for any other.
+pub(crate) fn caveat(row: &Row) -> String {
+    let kind = match row.kind {
+        None | Some(Kind::Exact | Kind::Estimate) => "",
+        Some(Kind::Lower) => "lower bound",
+        Some(Kind::Upper) => "upper bound",
+    };
+    let flag = match row.flag {
+        None => "",
+        Some(Flag::Saturated) => "saturated",
+    };
+    [kind, flag].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// The layer or pair of layers of `row`: `3`, `1 → 3`, or nothing.
@@ -27,23 +51,23 @@ pub(crate) fn layers(row: &Row) -> String {
 pub(crate) fn subject_label(row: &Row) -> String {
     let name = label(&row.quantity);
     match (row.layer_from, row.layer) {
-        (None, None) => name.to_owned(),
+        (None, None) => name.into_owned(),
         (Some(_), _) => format!("{name}, layers {}", layers(row)),
         (None, Some(layer)) => format!("{name}, layer {layer}"),
     }
 }
 
-/// The `se_method` column in words, with the column's own word.
+/// The `se_method` column in words.
 pub(crate) fn error_method(method: &str) -> String {
     match method {
-        "members" => "spread over the members divided by the root of their number (members)".to_owned(),
+        "members" => "spread over the members divided by the root of their number".to_owned(),
         "paired_members" => {
             "spread of measured − predicted, both taken on the same member, divided by the root of the \
-                             number of members (paired_members)"
+                             number of members"
                 .to_owned()
         }
-        "jackknife_members" => "jackknife over the members (jackknife_members)".to_owned(),
-        "gaussian_values" => "spread of one ensemble of as many Gaussian values (gaussian_values)".to_owned(),
-        other => other.to_owned(),
+        "jackknife_members" => "jackknife over the members".to_owned(),
+        "gaussian_values" => "spread of one ensemble of as many Gaussian values".to_owned(),
+        other => other.replace('_', " "),
     }
 }

@@ -113,6 +113,10 @@ pub(crate) fn tooltip(row: &Row) -> String {
     if let Some(verdict) = row.verdict {
         text.push_str(&format!(": {}", word(verdict)));
     }
+    let trust = quantity::trust(row);
+    if !trust.is_empty() {
+        text.push_str(&format!(" ({trust})"));
+    }
     let cells =
         [("measured", row.measured), ("standard error", row.std_error), ("predicted", row.predicted), ("z", row.z)];
     for (name, cell) in cells {

@@ -248,13 +248,13 @@ fn figure(drawn: &[(TrainingVariant, Estimate, Estimate)]) -> Option<String> {
                 radius: 5.0,
                 color: color.to_owned(),
                 filled: true,
-                tooltip: format!("{}\n{:?}\nstd_error {:?}", row.0.words(), found.value, found.std_error),
+                tooltip: format!("{}\n{:?}\nstandard error {:?}", row.0.words(), found.value, found.std_error),
             });
         }
         Some(Panel {
             title: title.to_owned(),
             x_label: "way of training, in the order of the legend".to_owned(),
-            y_label: "squared distance".to_owned(),
+            y_label: "mean squared distance of outputs".to_owned(),
             x: Scale::layers(1..=drawn.len())?,
             y: Scale::linear(heights)?,
             marks,

@@ -231,8 +231,8 @@ fn panel(width: usize, steps: u64, [before, after]: [&[Mat<f64>]; 2], infinite: 
     marks.push(line(infinite, Stroke::dashed(palette::INK, 1.8)));
     Some(Panel {
         title: format!("n = {width}, {} networks, steps 0 and {steps}", before.len()),
-        x_label: "angle".to_owned(),
-        y_label: "NTK with angle 0".to_owned(),
+        x_label: "angle [rad]".to_owned(),
+        y_label: "NTK entry with angle 0".to_owned(),
         x: Scale::linear(angles.iter().copied())?,
         y: Scale::linear(heights)?,
         marks,

@@ -227,7 +227,7 @@ type DrawnProjection = (usize, Vec<(u64, Estimate, Estimate, f64)>);
 
 fn figure(drawn: &[DrawnProjection]) -> Option<String> {
     let steps = || drawn.iter().flat_map(|(_, path)| path.iter().map(|row| row.0));
-    let panel = |title: &str, of: fn(&(u64, Estimate, Estimate, f64)) -> Estimate, has_theory: bool| {
+    let panel = |title: &str, axis: &str, of: fn(&(u64, Estimate, Estimate, f64)) -> Estimate, has_theory: bool| {
         let (mut marks, mut heights) = (Vec::new(), Vec::new());
         for (index, (_, path)) in drawn.iter().enumerate() {
             let color = palette::category(index);
@@ -247,16 +247,16 @@ fn figure(drawn: &[DrawnProjection]) -> Option<String> {
         }
         Some(Panel {
             title: title.to_owned(),
-            x_label: "step".to_owned(),
-            y_label: String::new(),
+            x_label: "training step (log scale)".to_owned(),
+            y_label: axis.to_owned(),
             x: Scale::steps(steps())?,
             y: Scale::linear(heights)?,
             marks,
         })
     };
     let panels: Vec<Panel> = [
-        panel("Left of the way along the component", |row| row.1, true),
-        panel("Deviation from the component", |row| row.2, false),
+        panel("Left of the way along the component", "share of the initial distance", |row| row.1, true),
+        panel("Deviation from the component", "RMS deviation of outputs", |row| row.2, false),
     ]
     .into_iter()
     .flatten()

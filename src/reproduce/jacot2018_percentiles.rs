@@ -221,7 +221,7 @@ fn panel(
     }
     Some(Panel {
         title: format!("n = {width}, {} networks", outputs.len()),
-        x_label: "angle".to_owned(),
+        x_label: "angle [rad]".to_owned(),
         y_label: "output after training".to_owned(),
         x: Scale::linear(angles.iter().copied())?,
         y: Scale::linear(heights)?,

@@ -197,7 +197,7 @@ fn figure(drawn: &[DrawnOutputs], ratios: &[(u64, Estimate)]) -> Option<String> 
     }
     let outputs = Panel {
         title: format!("Outputs on {DRAWN} test images"),
-        x_label: "step".to_owned(),
+        x_label: "training step (log scale)".to_owned(),
         y_label: "output".to_owned(),
         x: Scale::steps(steps.iter().copied())?,
         y: Scale::linear(heights)?,
@@ -215,13 +215,13 @@ fn figure(drawn: &[DrawnOutputs], ratios: &[(u64, Estimate)]) -> Option<String> 
             radius: 4.0,
             color: palette::BLUE.to_owned(),
             filled: true,
-            tooltip: format!("step {step}\nratio {:?}\nstd_error {:?}", ratio.value, ratio.std_error),
+            tooltip: format!("step {step}\nratio {:?}\nstandard error {:?}", ratio.value, ratio.std_error),
         });
     }
     let ratio = Panel {
         title: "Variance over predicted variance".to_owned(),
-        x_label: "step".to_owned(),
-        y_label: String::new(),
+        x_label: "training step (log scale)".to_owned(),
+        y_label: "measured / predicted variance".to_owned(),
         x: Scale::steps(steps)?,
         y: Scale::linear(heights)?,
         marks,

@@ -16,7 +16,7 @@ use crate::config::Checked;
 use crate::ensemble::Ended;
 use crate::explain::{PointRow, read_points};
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::{Mark, Panel, axis_title};
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::Stroke;
@@ -283,12 +283,13 @@ fn figure(drawn: &[(usize, Vec<LinearizationCurve>)]) -> Option<String> {
                     line(&|point| point.rmse, Stroke::solid(color, 1.8));
                 }
             }
+            let y = Scale::log_if_wide(heights)?;
             panels.push(Panel {
                 title: format!("{what}, {} examples", name(split)),
-                x_label: "step".to_owned(),
-                y_label: String::new(),
+                x_label: "training step (log scale)".to_owned(),
+                y_label: axis_title(if is_loss { "loss" } else { "RMSE of the outputs" }, "", &y),
                 x: Scale::steps(steps)?,
-                y: Scale::log_if_wide(heights)?,
+                y,
                 marks,
             });
         }

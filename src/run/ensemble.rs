@@ -2,6 +2,7 @@
 //!
 //! A function of the files of a run and of theory alone, so that `check` can ask again with another theory.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -160,13 +161,13 @@ pub(super) fn rows(
                     row.z = row.std_error.and_then(|se| Some((value - row.predicted?) / se));
                     row.se_method = row.std_error.map(|_| method.to_owned()).unwrap_or_default();
                 }
-                ShapeNumber::Distance(distance) => row.measured = Some(distance),
-                ShapeNumber::Level(NullLevel { mean, spread }) => {
+                ShapeNumber::Distance(distance, _) => row.measured = Some(distance),
+                ShapeNumber::Level(NullLevel { mean, spread }, _) => {
                     (row.measured, row.std_error) = (Some(mean), Some(spread));
                     row.se_method = "gaussian_values".to_owned();
                 }
             }
-            rows.push(row.trusted(Some(quantity.trust())));
+            rows.push(row.trusted(Some(number.trust(quantity))));
         }
     }
     let steps: Vec<u64> = {
@@ -256,10 +257,23 @@ fn compare_kernels_again(
 enum ShapeNumber {
     /// A moment, whose bias is to be taken off, and the level of Gaussian values where these are so few that its error is no less.
     Moment(Moment, Option<NullLevel>),
-    /// A distance, which has no error.
-    Distance(f64),
-    /// What it would be for Gaussian values.
-    Level(NullLevel),
+    /// A distance, which has no error, and of how many values.
+    Distance(f64, usize),
+    /// What it would be for Gaussian values, and for how many.
+    Level(NullLevel, usize),
+}
+
+impl ShapeNumber {
+    /// How far it is to be trusted; the number of values belongs to the method where figures hold one against the other.
+    fn trust(&self, quantity: Quantity) -> Trust {
+        let trust = quantity.trust();
+        match self {
+            Self::Moment(..) => trust,
+            Self::Distance(_, values) | Self::Level(_, values) => {
+                Trust { method: Cow::Owned(format!("{}({values})", trust.method)), ..trust }
+            }
+        }
+    }
 }
 
 /// How Gaussian every layer is over the ensemble, and what as many Gaussian values would come to. Numbers for which there are too few
@@ -275,11 +289,11 @@ fn gaussianity(
     // Layers of equal size have one level.
     let mut levels: BTreeMap<usize, Option<NullLevel>> = BTreeMap::new();
     for (layer, distance, values) in pooled_distances(folder, (members, layers), when)? {
-        found.push((Quantity::KsDistance, layer, ShapeNumber::Distance(distance)));
+        found.push((Quantity::KsDistance, layer, ShapeNumber::Distance(distance, values)));
         let level = levels.entry(values).or_insert_with(|| {
             null_distance(values, &mut widthwise_datasets::stream(seed, &format!("null.distance.{values}"))).ok()
         });
-        found.extend(level.map(|level| (Quantity::KsDistanceNull, layer, ShapeNumber::Level(level))));
+        found.extend(level.map(|level| (Quantity::KsDistanceNull, layer, ShapeNumber::Level(level, values))));
     }
     Ok(found)
 }
@@ -334,8 +348,8 @@ fn moments(
             put(Quantity::Kurtosis, layer, ShapeNumber::Moment(moments.kurtosis, few(kurtosis)));
             put(Quantity::ExcessKurtosis, layer, ShapeNumber::Moment(moments.excess_kurtosis, few(kurtosis)));
             put(Quantity::Skewness, layer, ShapeNumber::Moment(moments.skewness, few(skewness)));
-            put(Quantity::KurtosisNull, layer, ShapeNumber::Level(kurtosis));
-            put(Quantity::SkewnessNull, layer, ShapeNumber::Level(skewness));
+            put(Quantity::KurtosisNull, layer, ShapeNumber::Level(kurtosis, values));
+            put(Quantity::SkewnessNull, layer, ShapeNumber::Level(skewness, values));
         }
     }
     Ok(())

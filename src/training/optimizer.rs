@@ -8,19 +8,12 @@ use crate::network::{LayerParameters, from_f64};
 
 /// Which column of the parameterization table an optimizer reads.
 pub fn update_rule(optimizer: Optimizer) -> UpdateRule {
-    match optimizer {
-        Optimizer::GradientDescent {} | Optimizer::Momentum { .. } | Optimizer::Nesterov { .. } => UpdateRule::Linear,
-        Optimizer::Adam { .. } | Optimizer::AdamW { .. } => UpdateRule::ScaleInvariant,
-    }
+    if optimizer.moment_decays().is_some() { UpdateRule::ScaleInvariant } else { UpdateRule::Linear }
 }
 
 /// How many moment buffers an optimizer keeps.
 pub fn moment_count(optimizer: Optimizer) -> usize {
-    match optimizer {
-        Optimizer::GradientDescent {} => 0,
-        Optimizer::Momentum { .. } | Optimizer::Nesterov { .. } => 1,
-        Optimizer::Adam { .. } | Optimizer::AdamW { .. } => 2,
-    }
+    if optimizer.moment_decays().is_some() { 2 } else { usize::from(optimizer.velocity_decay().is_some()) }
 }
 
 /// State between steps: one buffer a moment, each shaped as the parameters.
@@ -81,11 +74,9 @@ impl Updater {
     /// `1 - beta^step`, by which Adam divides its moments, `[1, 1]` each; nothing for other rules. As numbers they would be sent to a
     /// GPU with every launch of a kernel that reads them; as tensors they are sent once a step.
     fn corrections(&self, step: u64, parameters: &[LayerParameters]) -> Vec<Tensor<2>> {
-        let (Optimizer::Adam { beta1, beta2, .. } | Optimizer::AdamW { beta1, beta2, .. }) = self.optimizer else {
-            return Vec::new();
-        };
+        let Some(decays) = self.optimizer.moment_decays() else { return Vec::new() };
         let Some(LayerParameters { weight, .. }) = parameters.first() else { return Vec::new() };
-        let values = [beta1, beta2].map(|beta| 1.0 - beta.powf(step as f64));
+        let values = decays.map(|beta| 1.0 - beta.powf(step as f64));
         let both = from_f64(values.to_vec(), [2, 1], &weight.device(), weight.dtype());
         vec![both.clone().narrow(0, 0, 1), both.narrow(0, 1, 1)]
     }

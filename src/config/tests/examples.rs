@@ -33,9 +33,9 @@ fn every_example_is_allowed_and_says_how_to_run_it() {
 }
 
 #[test]
-fn the_network_of_the_readme_is_allowed() {
-    let readme = include_str!("../../../README.md");
-    let text = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+fn the_network_of_the_reference_is_allowed() {
+    let reference = include_str!("../../../docs/configuration.md");
+    let text = reference.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     assert_eq!(in_file(text, &[]).unwrap().network.hidden_widths(), [64, 64, 256]);
 }
 

@@ -64,7 +64,7 @@ fn lines<'a>(rows: &[&'a Row]) -> Vec<AgreementRow<'a>> {
         let mut rows = rows.to_vec();
         rows.sort_by_key(|r| r.step);
         let name =
-            if merged { quantity::label(&rows[0].quantity).to_owned() } else { quantity::subject_label(rows[0]) };
+            if merged { quantity::label(&rows[0].quantity).into_owned() } else { quantity::subject_label(rows[0]) };
         lines.push(AgreementRow { label: name, rows });
     }
     lines

@@ -5,7 +5,7 @@ use super::super::select::finite;
 use super::Figure;
 use crate::plot::number::exact;
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::{Mark, Panel, axis_title};
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::{Marker, Stroke};
@@ -83,7 +83,7 @@ fn shares(rows: &[&BudgetRow], name: &str) -> Option<Panel> {
                 radius: 2.0,
                 color: color.to_owned(),
                 filled: true,
-                tooltip: format!("{} at step {step}\nabsolute_share {}", label(&row.part), exact(share)),
+                tooltip: format!("{} at step {step}\nshare {}", label(&row.part), exact(share)),
             });
         }
     }
@@ -91,7 +91,7 @@ fn shares(rows: &[&BudgetRow], name: &str) -> Option<Panel> {
     Some(Panel {
         title: format!("Shares, {name}"),
         x_label: X_LABEL.to_owned(),
-        y_label: String::new(),
+        y_label: "share of the sum of absolute parts".to_owned(),
         x,
         y: Scale::linear([0.0, 1.0])?,
         marks,
@@ -115,11 +115,11 @@ fn sizes(rows: &[&BudgetRow], name: &str) -> Option<Panel> {
         marks.push(Mark::Line { points, stroke });
         for row in here {
             let (at, size) = (row.step as f64, row.root_mean_square);
-            let mut tooltip = format!("{} at step {}\nroot_mean_square {}", label(part), row.step, exact(size));
+            let mut tooltip = format!("{} at step {}\nroot mean square {}", label(part), row.step, exact(size));
             if let Some(error) = finite(row.std_error) {
                 let low = (size - error).max(size / 3.0);
                 marks.push(Mark::VerticalBar { x: at, low, high: size + error, color: color.to_owned() });
-                tooltip.push_str(&format!("\nstd_error {}", exact(error)));
+                tooltip.push_str(&format!("\nstandard error {}", exact(error)));
             }
             marks.push(Mark::Point {
                 at: (at, size),
@@ -134,7 +134,7 @@ fn sizes(rows: &[&BudgetRow], name: &str) -> Option<Panel> {
     Some(Panel {
         title: format!("Sizes, {name}"),
         x_label: X_LABEL.to_owned(),
-        y_label: if y.is_log() { "log scale" } else { "" }.to_owned(),
+        y_label: axis_title("RMS difference of outputs", "", &y),
         x,
         y,
         marks,

@@ -31,7 +31,7 @@ mod tests {
     fn what_gaussian_values_come_to_is_drawn_where_it_is_known() {
         let mut records = FixtureRun::small().records();
         let figure = draw(&records).unwrap();
-        assert!(figure.svg.contains(palette::LEVEL) && figure.svg.contains("Gaussian values"));
+        assert!(figure.svg.contains(palette::LEVEL) && figure.svg.contains("distance, n = 192</text>"));
         assert!(figure.caption.contains("95 % of ensembles"), "{}", figure.caption);
         records.rows.retain(|row| !row.quantity.ends_with("_null"));
         let figure = draw(&records).unwrap();

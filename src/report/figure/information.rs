@@ -1,4 +1,5 @@
-//! The information plane: I(T;Y) against I(X;T), one trajectory a layer, coloured by step.
+//! The information plane: I(T;Y) against I(X;T), one trajectory a layer, coloured by step. A bound is named on its axis, with an arrow towards
+//! the values that it allows; a saturated point, too close to a ceiling to tell anything, is hollow.
 //!
 //! Ceilings are drawn where the CSV has them: `information_input_ceiling` (ln of the number of examples) and
 //! `information_label_ceiling` (ln of the number of classes, or the entropy of the labels).
@@ -7,34 +8,56 @@ use super::super::read::Records;
 use super::super::select::{error_sentence, finite, latest, tooltip};
 use super::{Figure, sentences};
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::{Mark, Panel, axis_title};
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::{Marker, Stroke};
-use crate::quantity::Quantity;
+use crate::quantity::{Flag, Kind, Quantity};
 use crate::record::row::Row;
 
 const INPUT_CEILING: &str = Quantity::InformationInputCeiling.name();
 const LABEL_CEILING: &str = Quantity::InformationLabelCeiling.name();
 
-/// Title, quantity across, quantity upwards.
-const PLANES: [(&str, &str, &str); 3] = [
-    ("Binning", Quantity::InformationInputBinning.name(), Quantity::InformationLabelBinning.name()),
-    ("KDE, upper bound of I(X;T)", Quantity::InformationInputKdeUpper.name(), Quantity::InformationLabelKde.name()),
-    ("KDE, lower bound of I(X;T)", Quantity::InformationInputKdeLower.name(), Quantity::InformationLabelKde.name()),
+/// One panel: how information is estimated, what is across and what upwards, each with the title of its axis.
+#[derive(Debug, Clone, Copy)]
+struct Plane {
+    title: &'static str,
+    across: (Quantity, &'static str),
+    upwards: (Quantity, &'static str),
+}
+
+const KDE_LABEL: (Quantity, &str) = (Quantity::InformationLabelKde, "I(T + noise; Y), estimate");
+
+const PLANES: [Plane; 3] = [
+    Plane {
+        title: "Binning",
+        across: (Quantity::InformationInputBinning, "I(X; binned T)"),
+        upwards: (Quantity::InformationLabelBinning, "I(binned T; Y)"),
+    },
+    Plane {
+        title: "KDE, upper bound",
+        across: (Quantity::InformationInputKdeUpper, "I(X; T + noise), upper bound"),
+        upwards: KDE_LABEL,
+    },
+    Plane {
+        title: "KDE, lower bound",
+        across: (Quantity::InformationInputKdeLower, "I(X; T + noise), lower bound"),
+        upwards: KDE_LABEL,
+    },
 ];
 
 /// Both coordinates of a layer at a step.
 type PlanePoint<'a> = (&'a Row, &'a Row);
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
-    let mut planes: Vec<(&str, Vec<PlanePoint<'_>>)> = Vec::new();
+    let mut planes: Vec<(Plane, Vec<PlanePoint<'_>>)> = Vec::new();
     let mut drawn = Vec::new();
-    for (title, across, upwards) in PLANES {
-        let pairs = pairs(records, across, upwards);
+    for plane in PLANES {
+        let names = [plane.across.0.name(), plane.upwards.0.name()];
+        let pairs = pairs(records, names[0], names[1]);
         if !pairs.is_empty() {
-            planes.push((title, pairs));
-            drawn.extend([across, upwards]);
+            planes.push((plane, pairs));
+            drawn.extend(names);
         }
     }
     let all = || planes.iter().flat_map(|(_, pairs)| pairs.iter().copied());
@@ -44,7 +67,7 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
     let steps = Scale::steps(all().map(|(x, _)| x.step))?;
     let ceilings = [INPUT_CEILING, LABEL_CEILING].map(|quantity| ceiling(records, quantity));
     let panels: Vec<Panel> =
-        planes.iter().filter_map(|(title, pairs)| plane(title, pairs, &layers, &steps, ceilings)).collect();
+        planes.iter().filter_map(|(plane, pairs)| panel(*plane, pairs, &layers, &steps, ceilings)).collect();
     if panels.is_empty() {
         return None;
     }
@@ -58,11 +81,31 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
         LegendEntry::new(sample, format!("layer {layer}"))
     }));
     let rows: Vec<&Row> = all().flat_map(|(x, y)| [x, y]).collect();
+    let has_bounds = all().any(|(x, _)| allows_less(x).is_some());
+    let has_saturated = all().any(is_saturated);
+    if has_saturated {
+        let sample = Sample::Point { shape: Marker::Circle, color: palette::AXIS.to_owned(), filled: false };
+        legend.push(LegendEntry::new(sample, "saturated"));
+    }
+    if has_bounds {
+        legend.push(LegendEntry::new(Sample::Arrow(palette::AXIS), "bound: the value lies this way"));
+    }
     let caption = sentences(&[
         "Mutual information of each layer's activations T with the input X and with the label Y, mean over the ensemble. One \
          trajectory a layer, its colour follows the logarithm of the step; bars, one standard error either side.",
         if ceilings.iter().any(Option::is_some) {
             "Dashed, the ceilings that the number of examples and the labels set."
+        } else {
+            ""
+        },
+        if has_saturated {
+            "Hollow points are saturated: within half a nat of a ceiling, where the examples are too few to tell."
+        } else {
+            ""
+        },
+        if has_bounds {
+            "Arrows at the last step point from a bound towards the values that it allows; the estimate of I(T + noise; Y) is a \
+             difference of bounds."
         } else {
             ""
         },
@@ -90,8 +133,21 @@ fn ceiling(records: &Records, quantity: &str) -> Option<f64> {
     latest(records.ensemble(quantity)).first().and_then(|r| finite(r.measured))
 }
 
-fn plane(
-    title: &str,
+/// Whether the number of `row` is a bound, and whether the value itself is then less.
+fn allows_less(row: &Row) -> Option<bool> {
+    match row.kind? {
+        Kind::Upper => Some(true),
+        Kind::Lower => Some(false),
+        Kind::Exact | Kind::Estimate => None,
+    }
+}
+
+fn is_saturated((across, upwards): PlanePoint<'_>) -> bool {
+    [across, upwards].into_iter().any(|row| row.flag == Some(Flag::Saturated))
+}
+
+fn panel(
+    plane: Plane,
     pairs: &[PlanePoint<'_>],
     layers: &[usize],
     steps: &Scale,
@@ -120,13 +176,21 @@ fn plane(
         if points.len() > 1 {
             marks.push(Mark::Line { points, stroke: Stroke::solid(palette::AXIS, 1.0).faded(0.5) });
         }
+        let bound = pairs.last().and_then(|(across, upwards)| {
+            let at = (finite(across.measured)?, finite(upwards.measured)?);
+            let color = palette::ramp(steps.position(across.step as f64));
+            Some(Mark::Arrow { at, left: allows_less(across)?, color })
+        });
+        marks.extend(bound);
         for pair in pairs {
             marks.extend(pair_marks(pair, index, &palette::ramp(steps.position(pair.0.step as f64))));
         }
     }
     let unit = pairs.first().map_or("", |p| p.0.unit.as_str());
-    let named = |name: &str| if unit.is_empty() { name.to_owned() } else { format!("{name} [{unit}]") };
-    Some(Panel { title: title.to_owned(), x_label: named("I(X;T)"), y_label: named("I(T;Y)"), x, y, marks })
+    let all_saturated = pairs.iter().copied().all(is_saturated);
+    let title = format!("{}{}", plane.title, if all_saturated { ", all points saturated" } else { "" });
+    let (x_label, y_label) = (axis_title(plane.across.1, unit, &x), axis_title(plane.upwards.1, unit, &y));
+    Some(Panel { title, x_label, y_label, x, y, marks })
 }
 
 fn pair_marks((across, upwards): PlanePoint<'_>, index: usize, color: &str) -> Vec<Mark> {
@@ -146,6 +210,32 @@ fn pair_marks((across, upwards): PlanePoint<'_>, index: usize, color: &str) -> V
         color: color.clone(),
     }));
     let tooltip = format!("{}\n{}", tooltip(across), tooltip(upwards).lines().skip(1).collect::<Vec<_>>().join("\n"));
-    marks.push(Mark::Point { at: (x, y), shape: Marker::category(index), radius: 4.2, color, filled: true, tooltip });
+    let filled = !is_saturated((across, upwards));
+    marks.push(Mark::Point { at: (x, y), shape: Marker::category(index), radius: 4.2, color, filled, tooltip });
     marks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::FixtureRun;
+
+    #[test]
+    fn bounds_and_saturated_points_are_marked_and_named() {
+        let mut records = FixtureRun::small().records();
+        let figure = draw(&records).unwrap();
+        for text in ["I(X; T + noise), upper bound [nats]", "saturated</text>", "the value lies this way</text>"] {
+            assert!(figure.svg.contains(text), "{text}");
+        }
+        for row in &mut records.rows {
+            (row.kind, row.flag) = (None, None);
+        }
+        let plain = draw(&records).unwrap();
+        assert!(!plain.svg.contains("saturated") && !plain.svg.contains("this way"));
+        let binning = Quantity::InformationInputBinning.name();
+        for row in records.rows.iter_mut().filter(|row| row.quantity == binning) {
+            row.flag = Some(Flag::Saturated);
+        }
+        assert!(draw(&records).unwrap().svg.contains("Binning, all points saturated"));
+    }
 }

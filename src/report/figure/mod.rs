@@ -10,6 +10,7 @@ mod layer_motion;
 mod loss;
 mod ntk;
 mod ntk_motion;
+mod others;
 mod over_layers;
 mod over_steps;
 mod partial_jacobian;
@@ -42,7 +43,7 @@ impl Figure {
 }
 
 /// Stems of all figures that a report may have, in their order.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 13] = [
     "agreement",
     "error_budget",
     "loss",
@@ -54,7 +55,13 @@ pub(crate) const NAMES: [&str; 11] = [
     "partial_jacobian",
     "information_plane",
     "gaussianity",
+    "other_quantities",
+    "other_layers",
 ];
+
+/// How many of them show what no other does, which is nothing so far.
+#[cfg(test)]
+pub(crate) const OTHERS: usize = 2;
 
 /// Draws every figure for which `records` has numbers.
 pub(crate) fn draw_all(records: &Records) -> Vec<Figure> {
@@ -71,7 +78,9 @@ pub(crate) fn draw_all(records: &Records) -> Vec<Figure> {
         information::draw(records),
         gaussianity::draw(records),
     ];
-    figures.into_iter().flatten().collect()
+    let mut drawn: Vec<Figure> = figures.into_iter().flatten().collect();
+    drawn.extend(others::draw(records, &drawn).into_iter().flatten());
+    drawn
 }
 
 /// Sentences joined by blanks, empty ones left out.
@@ -89,12 +98,34 @@ mod tests {
     #[test]
     fn a_full_run_has_every_figure_and_all_are_well_formed() {
         let figures = draw_all(&FixtureRun::small().records());
-        assert_eq!(figures.iter().map(|f| f.name).collect::<Vec<_>>(), NAMES);
+        assert_eq!(figures.iter().map(|f| f.name).collect::<Vec<_>>(), NAMES[..NAMES.len() - OTHERS]);
         for figure in figures {
             let document = roxmltree::Document::parse(&figure.svg).unwrap();
             assert_eq!(document.root_element().tag_name().name(), "svg");
             assert!(!figure.svg.contains("NaN") && !figure.svg.contains("inf\""), "{}", figure.name);
         }
+    }
+
+    #[test]
+    fn no_title_of_an_axis_and_no_legend_is_an_identifier_and_every_axis_has_one() {
+        for figure in draw_all(&FixtureRun::small().records()) {
+            crate::plot::assert_texts_are_words(figure.name, &figure.svg);
+            let untitled = figure.name == "agreement";
+            assert!(untitled || figure.svg.contains("rotate(-90"), "{}: no title at the vertical axes", figure.name);
+            assert!(!figure.caption.contains('_'), "{}: {}", figure.name, figure.caption);
+        }
+    }
+
+    #[test]
+    fn the_picture_of_the_readme_is_that_of_the_committed_run() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let records = Records::read(&root.join("results/mnist_mlp")).unwrap();
+        let drawn = ntk::draw(&records).unwrap().svg;
+        let path = root.join("docs/default-run.svg");
+        if std::env::var_os("WIDTHWISE_WRITE_DOCS").is_some() {
+            std::fs::write(&path, &drawn).unwrap();
+        }
+        assert!(std::fs::read_to_string(path).unwrap() == drawn, "run this test with WIDTHWISE_WRITE_DOCS=1");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::super::select::{end_steps, error_sentence, finite, tooltip};
 use super::over_steps::capitalized;
 use super::{Figure, sentences};
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::{Mark, Panel, axis_title};
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::{Marker, Stroke};
@@ -71,7 +71,9 @@ pub(super) fn figure(
             })
             .filter(|s| !s.rows.is_empty())
             .collect();
-        if let Some(panel) = panel(capitalized(quantity::label(quantity)), &series) {
+        let label = quantity::label(quantity);
+        let title = format!("{}{}", capitalized(&label), values_of_levels(&series));
+        if let Some(panel) = panel(title, &label, &series) {
             panels.push(panel);
             drawn.push(quantity);
             shown.extend(series.iter().flat_map(|s| s.rows.iter().copied()));
@@ -85,7 +87,7 @@ pub(super) fn figure(
         steps.iter().enumerate().map(|(index, step)| entry(index, format!("step {step}"))).collect();
     legend.extend(shared_entries(shown.iter().copied()));
     if has_levels {
-        legend.push(LegendEntry::new(Sample::Bar(palette::LEVEL), "Gaussian values"));
+        legend.push(LegendEntry::new(Sample::Bar(palette::LEVEL), "n Gaussian values"));
     }
     let is_predicted = shown.iter().any(|row| finite(row.predicted).is_some());
     let marks = if is_predicted {
@@ -93,7 +95,7 @@ pub(super) fn figure(
     } else {
         "Bars are one standard error either side."
     };
-    let gaussian = "Grey bars are where 95 % of ensembles of as many independent Gaussian values at one input lie.";
+    let gaussian = "Grey bars are where 95 % of ensembles of n independent Gaussian values at one input lie, grey points their mean.";
     let levels = if has_levels { gaussian } else { "" };
     let caption = sentences(&[about, marks, &error_sentence(shown.iter().copied()), levels]);
     let columns = if panels.len() == 3 { 3 } else { 2 };
@@ -102,7 +104,7 @@ pub(super) fn figure(
 }
 
 /// A panel with `series`; none if there is no number.
-pub(super) fn panel(title: String, series: &[Series<'_>]) -> Option<Panel> {
+pub(super) fn panel(title: String, quantity: &str, series: &[Series<'_>]) -> Option<Panel> {
     let rows = || series.iter().flat_map(|s| &s.rows);
     let mut values = Vec::new();
     for row in rows() {
@@ -114,23 +116,41 @@ pub(super) fn panel(title: String, series: &[Series<'_>]) -> Option<Panel> {
     let y = Scale::log_if_wide(values)?;
     let x = Scale::layers(rows().filter_map(|r| r.layer))?;
     let unit = rows().map(|r| r.unit.as_str()).find(|u| !u.is_empty()).unwrap_or_default();
-    let y_label = [unit, if y.is_log() { "log scale" } else { "" }];
-    let y_label = y_label.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", ");
+    let y_label = axis_title(quantity, unit, &y);
     // Series stand side by side, so that their error bars do not cover each other.
     let pitch = if series.len() > 1 { (0.5 / (series.len() - 1) as f64).min(0.16) } else { 0.0 };
     let shift = |place: usize| pitch * (place as f64 - 0.5 * (series.len() - 1) as f64);
     let mut marks = Vec::new();
     for (place, one) in series.iter().enumerate() {
-        marks.extend(one.levels.iter().filter_map(|row| {
-            let [low, high] = level(row)?;
-            Some(Mark::VerticalBar { x: row.layer? as f64 + shift(place), low, high, color: palette::LEVEL.to_owned() })
-        }));
+        marks.extend(one.levels.iter().flat_map(|row| level_marks(row, shift(place))));
     }
     marks.extend(predicted_marks(series, shift));
     for (place, one) in series.iter().enumerate() {
         marks.extend(one.rows.iter().flat_map(|row| measured_marks(row, one.index, shift(place))));
     }
     Some(Panel { title, x_label: "layer".to_owned(), y_label, x, y, marks })
+}
+
+/// The level of Gaussian values, next to the points that are held against it.
+fn level_marks(row: &Row, shift: f64) -> Vec<Mark> {
+    let (Some([low, high]), Some(mean), Some(layer)) = (level(row), finite(row.measured), row.layer) else {
+        return Vec::new();
+    };
+    let (x, color) = (layer as f64 + shift, palette::LEVEL.to_owned());
+    let bar = Mark::VerticalBar { x, low, high, color: color.clone() };
+    let (shape, tooltip) = (Marker::Circle, tooltip(row));
+    vec![bar, Mark::Point { at: (x, mean), shape, radius: 3.4, color, filled: true, tooltip }]
+}
+
+/// For the title of a panel, how many values its levels are of, where their method says so: `, n = 192`.
+fn values_of_levels(series: &[Series<'_>]) -> String {
+    let number = |row: &&Row| row.method.strip_prefix("gaussian_values(")?.strip_suffix(')')?.parse::<usize>().ok();
+    let numbers = || series.iter().flat_map(|one| &one.levels).filter_map(number);
+    match numbers().min().zip(numbers().max()) {
+        None => String::new(),
+        Some((least, most)) if least == most => format!(", n = {most}"),
+        Some((least, most)) => format!(", n = {least} to {most}"),
+    }
 }
 
 fn measured_marks(row: &Row, index: usize, shift: f64) -> Vec<Mark> {

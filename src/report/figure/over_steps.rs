@@ -5,10 +5,11 @@ use super::super::select::{error_sentence, finite, tooltip};
 use super::super::{claims::counted, quantity};
 use super::{Figure, sentences};
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::{Mark, Panel, axis_title};
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::{Marker, Stroke};
+use crate::quantity::Quantity;
 use crate::record::row::Row;
 
 /// Vertical axis of a panel.
@@ -19,6 +20,9 @@ pub(super) enum StepAxis {
     /// Logarithmic if the numbers are positive and span enough.
     Log,
 }
+
+/// The line of a mean over members.
+const MEAN: Stroke<'static> = Stroke { color: palette::BLUE, width: 1.8, dashed: false, opacity: 1.0 };
 
 /// What the panels of one figure show, for legend and caption.
 #[derive(Debug, Default)]
@@ -31,6 +35,18 @@ struct Shown<'a> {
     broken: bool,
     /// Whether zeros are left out of a logarithmic axis.
     zeros: bool,
+    /// Whether a mean is that of the members' curves, since the ensemble has no rows of its own.
+    plain_means: bool,
+    /// How predictions are drawn.
+    predictions: Predictions,
+}
+
+/// Which ways of drawing a prediction occur in a figure.
+#[derive(Debug, Default)]
+struct Predictions {
+    curve: bool,
+    point: bool,
+    upper_bound: bool,
 }
 
 /// A figure with one panel for each of `quantities` that has numbers; `about` opens its caption.
@@ -64,6 +80,11 @@ pub(super) fn figure(
         } else {
             ""
         },
+        if shown.plain_means {
+            "Where a mean has no points and no band, it is that of the members in training.csv, and results.csv has no error of it."
+        } else {
+            ""
+        },
         &error_sentence(shown.rows.iter().copied()),
     ]);
     Some(Figure {
@@ -92,15 +113,19 @@ fn panel<'a>(records: &'a Records, quantity: &str, axis: StepAxis, shown: &mut S
         _ => "training step",
     };
     let mut marks: Vec<Mark> = members.iter().map(|curve| member_mark(curve)).collect();
-    marks.extend(ensemble_marks(&rows));
+    if rows.is_empty() {
+        let mean = plain_mean(&members);
+        shown.plain_means |= mean.len() > 1;
+        marks.extend((mean.len() > 1).then(|| Mark::Line { points: mean, stroke: MEAN }));
+    }
+    marks.extend(ensemble_marks(&rows, Quantity::is_bounded(quantity), &mut shown.predictions));
     let unit = rows.iter().map(|r| r.unit.as_str()).find(|u| !u.is_empty()).unwrap_or_default();
-    let y_label = [unit, if y.is_log() { "log scale" } else { "" }];
-    let y_label = y_label.into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(", ");
+    let y_label = axis_title(&quantity::label(quantity), unit, &y);
     shown.broken |= x.break_at().is_some();
     shown.curves |= matches!(x, Scale::Steps { .. });
     shown.members = shown.members.max(members.len());
     shown.rows.extend(rows);
-    Some(Panel { title: capitalized(quantity::label(quantity)), x_label: x_label.to_owned(), y_label, x, y, marks })
+    Some(Panel { title: capitalized(&quantity::label(quantity)), x_label: x_label.to_owned(), y_label, x, y, marks })
 }
 
 /// Every number that the vertical axis has to hold.
@@ -149,7 +174,18 @@ fn member_mark(curve: &[(u64, f64)]) -> Mark {
     }
 }
 
-fn ensemble_marks(rows: &[&Row]) -> Vec<Mark> {
+/// The mean of the members' curves at every step that all of them reached.
+fn plain_mean(members: &[Vec<(u64, f64)>]) -> Vec<(f64, f64)> {
+    let Some(first) = members.first() else { return Vec::new() };
+    let at = |curve: &Vec<(u64, f64)>, step| curve.iter().find(|point| point.0 == step).map(|point| point.1);
+    let mean = |&(step, _): &(u64, f64)| {
+        let values: Option<Vec<f64>> = members.iter().map(|curve| at(curve, step)).collect();
+        Some((step as f64, values?.iter().sum::<f64>() / members.len() as f64))
+    };
+    first.iter().filter_map(mean).collect()
+}
+
+fn ensemble_marks(rows: &[&Row], is_bounded: bool, predictions: &mut Predictions) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mean: Vec<(f64, f64)> = rows.iter().filter_map(|r| Some((r.step as f64, finite(r.measured)?))).collect();
     let predicted: Vec<(f64, f64)> = rows.iter().filter_map(|r| Some((r.step as f64, finite(r.predicted)?))).collect();
@@ -171,12 +207,17 @@ fn ensemble_marks(rows: &[&Row]) -> Vec<Mark> {
         }));
     }
     if mean.len() > 1 {
-        marks.push(Mark::Line { points: mean, stroke: Stroke::solid(palette::BLUE, 1.8) });
+        marks.push(Mark::Line { points: mean, stroke: MEAN });
     }
-    if let [at] = predicted[..] {
+    if is_bounded && !predicted.is_empty() {
+        predictions.upper_bound = true;
+        marks.push(Mark::UpperBound { points: predicted, color: palette::INK });
+    } else if let [at] = predicted[..] {
+        predictions.point = true;
         let (shape, color) = (Marker::Diamond, palette::INK.to_owned());
         marks.push(Mark::Point { at, shape, radius: 4.0, color, filled: false, tooltip: String::new() });
     } else if !predicted.is_empty() {
+        predictions.curve = true;
         marks.push(Mark::Line { points: predicted, stroke: Stroke::dashed(palette::INK, 1.6) });
     }
     for row in rows {
@@ -196,20 +237,17 @@ fn ensemble_marks(rows: &[&Row]) -> Vec<Mark> {
 
 fn legend(shown: &Shown<'_>) -> (Vec<LegendEntry>, String) {
     let point = |shape, color: &str, filled| Sample::Point { shape, color: color.to_owned(), filled };
-    let blue = Stroke::solid(palette::BLUE, 1.8);
-    let (member, mean, error, predicted) = if shown.curves {
+    let (member, mean, error) = if shown.curves {
         (
             (Sample::Line(Stroke::solid(palette::SKY, 1.2)), "thin lines"),
-            Sample::PointOnLine { shape: Marker::Circle, stroke: blue, filled: true },
+            Sample::PointOnLine { shape: Marker::Circle, stroke: MEAN, filled: true },
             (Sample::Band(palette::BLUE), "band"),
-            (Sample::Line(Stroke::dashed(palette::INK, 1.6)), "dashed"),
         )
     } else {
         (
             (point(Marker::Circle, palette::SKY, true), "small points"),
             point(Marker::Circle, palette::BLUE, true),
             (Sample::Bar(palette::BLUE), "bar"),
-            (point(Marker::Diamond, palette::INK, false), "diamond"),
         )
     };
     let mut entries = Vec::new();
@@ -217,6 +255,9 @@ fn legend(shown: &Shown<'_>) -> (Vec<LegendEntry>, String) {
     if shown.members > 0 {
         entries.push(LegendEntry::new(member.0, "one member"));
         words.push(format!("{}, {}", member.1, counted(shown.members, "member")));
+    }
+    if shown.rows.is_empty() && shown.plain_means {
+        entries.push(LegendEntry::new(Sample::Line(MEAN), "mean over members"));
     }
     if let Some(row) = shown.rows.first() {
         entries.push(LegendEntry::new(mean, "ensemble mean"));
@@ -226,9 +267,19 @@ fn legend(shown: &Shown<'_>) -> (Vec<LegendEntry>, String) {
         entries.push(LegendEntry::new(error.0, "± 1 standard error"));
         words.push(format!("{}, one standard error either side", error.1));
     }
-    if shown.rows.iter().any(|r| finite(r.predicted).is_some()) {
-        entries.push(LegendEntry::new(predicted.0, "predicted"));
-        words.push(format!("{}, the prediction or the declared bound", predicted.1));
+    let Predictions { curve, point: one_step, upper_bound } = shown.predictions;
+    if curve {
+        entries.push(LegendEntry::new(Sample::Line(Stroke::dashed(palette::INK, 1.6)), "predicted"));
+        words.push("dashed, the prediction".to_owned());
+    }
+    if one_step {
+        let text = if shown.curves { "predicted at this step" } else { "predicted" };
+        entries.push(LegendEntry::new(point(Marker::Diamond, palette::INK, false), text));
+        words.push("diamond, the prediction, which is of this step".to_owned());
+    }
+    if upper_bound {
+        entries.push(LegendEntry::new(Sample::UpperBound(palette::INK), "upper bound"));
+        words.push("dashed with strokes below, the upper bound that theory declares".to_owned());
     }
     (entries, format!("{}.", capitalized(&words.join("; "))))
 }
@@ -251,9 +302,28 @@ mod tests {
         assert!(records.ensemble(quantity).iter().any(|r| r.measured == Some(0.0)));
         let drawn = |axis| figure(&records, "ntk", "title", "", &[(quantity, axis)]).unwrap();
         let (log, linear) = (drawn(StepAxis::Log), drawn(StepAxis::Linear));
-        assert!(log.svg.contains("log scale</text>") && log.caption.contains("exactly zero"));
+        assert!(log.svg.contains("NTK relative change (log scale)</text>") && log.caption.contains("exactly zero"));
         assert!(!log.svg.contains("step 0") && linear.svg.contains("step 0"));
         assert!(!linear.caption.contains("exactly zero"));
+    }
+
+    #[test]
+    fn a_mean_without_rows_is_that_of_the_members() {
+        let curves = [vec![(0, 0.5), (10, 0.7), (20, 1.0)], vec![(0, 0.3), (10, 0.9)]];
+        assert_eq!(plain_mean(&curves), [(0.0, 0.4), (10.0, 0.8)]);
+        let records = FixtureRun::small().records();
+        let figure = figure(&records, "loss", "title", "", &[("train_accuracy", StepAxis::Linear)]).unwrap();
+        assert!(figure.svg.contains("mean over members</text>") && figure.caption.contains("training.csv"));
+    }
+
+    #[test]
+    fn an_upper_bound_is_drawn_and_named_as_one() {
+        let records = FixtureRun::small().records();
+        let drawn = |quantity| figure(&records, "ntk", "title", "", &[(quantity, StepAxis::Linear)]).unwrap();
+        let bounded = drawn("ntk_relative_change");
+        assert!(bounded.svg.contains("upper bound</text>") && !bounded.svg.contains("predicted</text>"));
+        let predicted = drawn("ntk_mean_diagonal");
+        assert!(!predicted.svg.contains("upper bound</text>") && predicted.svg.contains("predicted</text>"));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(super) fn draw(records: &Records) -> Option<Figure> {
             })
             .filter(|s| !s.rows.is_empty())
             .collect();
-        panels.extend(panel(format!("Step {step}"), &series));
+        panels.extend(panel(format!("Step {step}"), "partial Jacobian norm", &series));
     }
     if panels.is_empty() {
         return None;

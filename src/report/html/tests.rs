@@ -1,3 +1,5 @@
+//! The page.
+
 use super::*;
 use crate::report::figure::draw_all;
 use crate::report::fixture::FixtureRun;
@@ -52,7 +54,7 @@ fn unknown_quantities_and_single_members_are_listed() {
     odd.members = "1".to_owned();
     records.rows.push(odd);
     let html = page_of(&records);
-    assert!(html.contains("<td>gradient_norm</td>"));
+    assert!(html.contains("<td>gradient norm</td>"));
     assert!(html.contains("single members only, not drawn: <code>spin&lt;glass&gt;</code>"));
 }
 

@@ -126,12 +126,8 @@ impl Rule {
     /// The rule of `updater` for a tensor whose rate is `factor` times the base rate, at `step` from 1.
     pub(super) fn new(updater: &Updater, factor: f64, step: u64) -> Self {
         let optimizer = updater.optimizer;
-        let corrections = match optimizer {
-            Optimizer::Adam { beta1, beta2, .. } | Optimizer::AdamW { beta1, beta2, .. } => {
-                [beta1, beta2].map(|beta| 1.0 - beta.powf(step as f64))
-            }
-            _ => [1.0; 2],
-        };
+        let corrections =
+            optimizer.moment_decays().map_or([1.0; 2], |decays| decays.map(|beta| 1.0 - beta.powf(step as f64)));
         Self { optimizer, rate: updater.learning_rate * factor, l2: updater.l2.strength, corrections }
     }
 
@@ -283,14 +279,7 @@ mod tests {
 
     #[test]
     fn slices_are_updated_as_tensors_are_to_the_last_bit() {
-        let (beta, beta1, beta2, epsilon) = (0.8, 0.9, 0.99, 1e-6);
-        for optimizer in [
-            Optimizer::GradientDescent {},
-            Optimizer::Momentum { beta },
-            Optimizer::Nesterov { beta },
-            Optimizer::Adam { beta1, beta2, epsilon },
-            Optimizer::AdamW { beta1, beta2, epsilon, weight_decay: 0.1 },
-        ] {
+        for optimizer in Optimizer::one_of_each() {
             for l2 in [0.0, 0.3] {
                 both::<f32>(optimizer, l2);
                 both::<f64>(optimizer, l2);

@@ -4,6 +4,7 @@
 
 mod abs;
 mod cos;
+mod each;
 mod erf;
 mod exp;
 mod expression;
@@ -30,6 +31,7 @@ mod wave;
 
 use serde::{Deserialize, Serialize};
 
+pub use each::one_of_each;
 pub use expression::Expression;
 use formula::Formula;
 pub(crate) use member::{ActivationFunction, Parity, Smoothness, Tails};

@@ -11,7 +11,7 @@ use super::near::NearPair;
 use super::real::{Lane, Real};
 use super::slice::{FirstGaussians, Variances};
 use super::table::{FirstColumn, SeriesPair, SeriesTable};
-use crate::activation::{Activation, Expression, Parity};
+use crate::activation::{Activation, Expression, Parity, one_of_each};
 
 fn closed_forms() -> Vec<Activation> {
     vec![
@@ -39,6 +39,16 @@ fn series() -> Vec<Activation> {
         Activation::Sigmoid,
         Activation::Polynomial { coefficients },
     ]
+}
+
+#[test]
+fn every_activation_is_tested_by_closed_form_or_series() {
+    let listed: Vec<Activation> = closed_forms().into_iter().chain(series()).collect();
+    for phi in one_of_each().unwrap() {
+        // Polynomials again, and formulas that have a test of their own.
+        let is_elsewhere = matches!(phi, Activation::Hermite { .. } | Activation::Expression { .. });
+        assert!(is_elsewhere || listed.iter().any(|other| other.name() == phi.name()), "{phi:?}");
+    }
 }
 
 /// Distance in units of the last digit of `exact`, rounded to the type of that digit.
