@@ -11,7 +11,6 @@ mod ntk;
 pub(crate) mod number;
 mod predict;
 mod reproduce;
-pub(crate) mod source;
 mod weights;
 
 use std::path::PathBuf;

@@ -6,6 +6,7 @@ pub mod data;
 pub mod device;
 pub mod ensemble;
 pub mod entries;
+pub mod examples;
 pub mod explain;
 mod host;
 pub mod ladder;

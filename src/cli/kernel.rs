@@ -5,12 +5,12 @@ use std::str::FromStr;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum, ValueHint};
+use widthwise::examples::Source;
 use widthwise::memory::Bytes;
 use widthwise_theory::architecture::InputShape;
 
 use super::number::positive;
 use crate::cli::number::parse_shape;
-use crate::cli::source::Source;
 
 /// `widthwise kernel`
 #[derive(Debug, Args)]

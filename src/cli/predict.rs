@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum, ValueHint};
+use widthwise::examples::Source;
 use widthwise::memory::Bytes;
 use widthwise_theory::architecture::InputShape;
 use widthwise_theory::dynamics::OutputLoss;
@@ -11,7 +12,6 @@ use widthwise_theory::dynamics::OutputLoss;
 use super::number::{below_one, not_negative, positive};
 use crate::cli::number::parse_shape;
 use crate::cli::number::parse_time;
-use crate::cli::source::Source;
 
 /// `widthwise predict`
 #[derive(Debug, Args)]

@@ -6,23 +6,21 @@ use faer::Mat;
 use serde::Serialize;
 use widthwise::ensemble::{Job, Shard};
 use widthwise::entries::{Entries, finite_kernels};
+use widthwise::examples::{architecture, read, shape_of};
 use widthwise::monte_carlo::{Sampled, Sampling, extrapolate, sample_kernels};
 use widthwise::need;
 use widthwise::record::npy;
+use widthwise::record::place::{expect_prefix, try_out, with_ending};
 use widthwise::signals::StopFlag;
 use widthwise_theory::TheoryError;
 use widthwise_theory::kernel::Inputs;
 
 use super::Exit;
-use super::architecture::{architecture, shape_of};
-use super::inputs::read;
-use super::kernel::{expect_prefix, with_ending};
-use super::outputs::try_out;
-use super::overrides::ConfigCommand;
+use super::overrides::{ConfigCommand, of_data};
 use crate::cli::{MonteCarloArguments, StoragePrecision};
 use crate::terminal::columns::{Align, columns, number};
 use crate::terminal::console::Console;
-use crate::terminal::progress::monitor;
+use crate::terminal::progress::{JobMonitor, monitor};
 
 /// One kernel next to its prediction.
 #[derive(Debug, Serialize)]
@@ -62,7 +60,8 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         "network.centred = true: the outputs f - f_0 are zero before training and have no NNGP kernel to sample, and the tangent kernel is \
          that of f; sample the kernels of f with --set network.centred=false"
     );
-    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref(), &arguments.set, console)?;
+    let set = of_data(&arguments.set);
+    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref(), &set, &JobMonitor::new(console))?;
     let shape = shape_of(arguments.shape, &network, &[(&arguments.inputs, &examples)])?;
     let architecture = architecture(&network, seed, shape, &examples)?;
     let inputs = Inputs::new(examples.values, shape)?;

@@ -11,7 +11,8 @@ use super::continued;
 use super::summary::EntrySums;
 use crate::commands::blocks::WantedKernels;
 use crate::terminal::console::Console;
-use crate::terminal::progress::Parts;
+use crate::terminal::progress::JobMonitor;
+use widthwise::monitor::{Monitor, Stage};
 
 /// How a job ends.
 pub(crate) enum JobEnd {
@@ -123,7 +124,8 @@ impl<'a, S: TileSource> Job<'a, S> {
             tiles.discard()?;
             return Err(unfit.into());
         }
-        let progress = Parts::new(self.console, "tiles", self.done, self.all);
+        let progress = JobMonitor::new(self.console);
+        progress.stage(&Stage { name: "tiles", what: "tiles", all: self.all, done: self.done, steps: None });
         let mut out = vec![Vec::new(); self.sums.len()];
         for tile in 0..self.all {
             if tiles.is_finished(tile) {
@@ -144,7 +146,7 @@ impl<'a, S: TileSource> Job<'a, S> {
                 return Err(unfit.into());
             }
             self.done += 1;
-            progress.advance();
+            progress.advanced(0);
         }
         drop(progress);
         if let Err(unfit) = self.expect_kernels() {

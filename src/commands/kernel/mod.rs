@@ -20,22 +20,21 @@ use widthwise::signals::StopFlag;
 use widthwise_theory::architecture::Architecture;
 use widthwise_theory::kernel::{Inputs, TrainedLayers};
 
-pub(crate) use outputs::{expect_prefix, with_ending};
-
 use super::Exit;
-use super::architecture::{architecture, shape_of, width_dependence};
 use super::blocks::{Blocks, WantedKernels};
 use super::budget::Budget;
-use super::inputs::{expected_bytes, read};
-use super::overrides::ConfigCommand;
-use crate::cli::source::Source;
+use super::overrides::{ConfigCommand, of_data};
 use crate::cli::{KernelArguments, KernelName, StoragePrecision, Trained};
 use crate::terminal::console::Console;
+use crate::terminal::progress::JobMonitor;
 use job::{Job, JobEnd};
 use need::KernelRequest;
 use outputs::{CSV_ENTRIES, KernelFiles};
 use summary::{KernelStatistics, Made};
 use tiling::KernelTiling;
+use widthwise::examples::Source;
+use widthwise::examples::{architecture, shape_of, width_dependence};
+use widthwise::examples::{expected_bytes, read};
 
 /// Reads, computes, writes and prints what the kernels are like.
 ///
@@ -61,9 +60,10 @@ pub(crate) fn execute(arguments: &KernelArguments, console: &Console) -> Result<
     let asked = KernelRequest { wanted, storage, trained, tile: arguments.tile };
     let whole = need::whole_of_outlines(arguments, asked, (&network, seed)).unwrap_or_default();
     budget.for_whole(whole).expect(expected, Bytes(0), "the inputs")?;
-    let (right, set) = (arguments.right.as_ref(), &arguments.set);
-    let left = read(&arguments.inputs, right, data_dir, set, console)?;
-    let right = right.map(|source| read(source, Some(&arguments.inputs), data_dir, set, console)).transpose()?;
+    let (right, set) = (arguments.right.as_ref(), &of_data(&arguments.set));
+    let told = JobMonitor::new(console);
+    let left = read(&arguments.inputs, right, data_dir, set, &told)?;
+    let right = right.map(|source| read(source, Some(&arguments.inputs), data_dir, set, &told)).transpose()?;
     let examples: Vec<_> = sources.iter().copied().zip([&left].into_iter().chain(&right)).collect();
     let shape = shape_of(arguments.shape, &network, &examples)?;
     let architecture = architecture(&network, seed, shape, &left)?;

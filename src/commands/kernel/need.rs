@@ -8,11 +8,11 @@ use widthwise_theory::kernel::{Inputs, TrainedLayers};
 
 use super::tiling;
 use crate::cli::KernelArguments;
-use crate::cli::source::Source;
-use crate::commands::architecture::{architecture, shape_of};
 use crate::commands::blocks::{Blocks, WantedKernels};
 use crate::commands::budget::roomy;
-use crate::commands::inputs::{FileExamples, outline};
+use widthwise::examples::Source;
+use widthwise::examples::{FileExamples, outline};
+use widthwise::examples::{architecture, shape_of};
 
 /// Examples that stand for all of their size.
 const SAMPLE: usize = 4;

@@ -3,11 +3,11 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use widthwise::record::atomic;
 use widthwise::record::tiles::MatrixFile;
 
-use crate::commands::outputs::try_out;
+use widthwise::record::place::{expect_prefix, try_out, with_ending};
 
 /// Kernels of at most this many entries are written as text too.
 pub(crate) const CSV_ENTRIES: usize = 1_000_000;
@@ -24,28 +24,6 @@ pub(crate) struct KernelFiles {
     pub(crate) csv: Vec<PathBuf>,
     /// What is there while the job is unfinished.
     pub(crate) journal: PathBuf,
-}
-
-/// `prefix` with `ending` after it.
-pub(crate) fn with_ending(prefix: &Path, ending: &str) -> PathBuf {
-    let mut path = prefix.as_os_str().to_owned();
-    path.push(ending);
-    PathBuf::from(path)
-}
-
-/// Sees to it that `prefix` ends in the beginning of a file name.
-///
-/// # Errors
-/// A folder alone.
-pub(crate) fn expect_prefix(prefix: &Path) -> Result<()> {
-    ensure!(
-        prefix.file_name().is_some()
-            && !prefix.as_os_str().to_string_lossy().ends_with(['/', std::path::MAIN_SEPARATOR]),
-        "--out {} has no name after the folder; add one, for instance --out {}",
-        prefix.display(),
-        prefix.join("kernel").display()
-    );
-    Ok(())
 }
 
 impl KernelFiles {

@@ -19,11 +19,12 @@ use super::source::BlockSource;
 use crate::cli::NtkArguments;
 use crate::commands::Exit;
 use crate::commands::budget::Budget;
-use crate::commands::kernel::{print_memory, with_ending};
-use crate::commands::outputs::try_out;
+use crate::commands::kernel::print_memory;
 use crate::terminal::columns::{Align, columns, number};
 use crate::terminal::console::Console;
-use crate::terminal::progress::Parts;
+use crate::terminal::progress::JobMonitor;
+use widthwise::monitor::{Monitor, Stage};
+use widthwise::record::place::{try_out, with_ending};
 
 /// Vectors that are kept at most, where more are not asked for.
 const STEPS: usize = 400;
@@ -72,7 +73,8 @@ pub(super) fn execute<T: Number>(
 
     let mut random = widthwise_datasets::stream(0, "ntk.lanczos");
     let start = || (0..size).map(|_| random.random_range(-1.0..1.0)).collect();
-    let progress = Parts::new(console, "products", 0, search.room());
+    let progress = JobMonitor::new(console);
+    progress.stage(&Stage { name: "products", what: "products", all: search.room(), done: 0, steps: None });
     let per_example = plan.output.per_example(plan.outputs);
     let multiply = |vector: &[f64]| -> Result<Vec<f64>, Halt> {
         if stop.is_raised() {
@@ -87,7 +89,7 @@ pub(super) fn execute<T: Number>(
                 row / per_example + 1
             )));
         }
-        progress.advance();
+        progress.advanced(0);
         Ok(image)
     };
     let found = largest_eigenpairs(&search, start, multiply);

@@ -18,17 +18,20 @@ use widthwise_tensors::to_f64;
 
 use super::Exit;
 use super::budget::Budget;
-use super::inputs::{FileExamples, expected_bytes, read};
 use super::kernel::job::{Job, JobEnd};
 use super::kernel::outputs::{CSV_ENTRIES, KernelFiles, write_csv};
 use super::kernel::summary::{KernelStatistics, Made, print};
-use super::kernel::{expect_prefix, print_memory, stopped, storage};
-use crate::cli::source::Source;
+use super::kernel::{print_memory, stopped, storage};
+use super::overrides::of_data;
 use crate::cli::{NtkArguments, StoragePrecision};
 use crate::terminal::console::Console;
+use crate::terminal::progress::JobMonitor;
 use source::{BlockSource, Side};
 use subject::UnsetNetwork;
 use tiling::NtkTiling;
+use widthwise::examples::Source;
+use widthwise::examples::{FileExamples, expected_bytes, read};
+use widthwise::record::place::expect_prefix;
 
 /// Bytes of inputs that do not matter besides the program itself.
 const SMALL: u64 = 8 << 20;
@@ -61,9 +64,10 @@ fn compute<T: Number>(arguments: &NtkArguments, console: &Console) -> Result<Exi
         let whole = need::whole_of_outlines::<T>(arguments).unwrap_or_default().saturating_add(expected);
         budget.for_whole(whole).expect(expected, Bytes(0), "the inputs")?;
     }
-    let (right, set) = (arguments.right.as_ref(), &arguments.set);
-    let left = read(&arguments.inputs, right, data_dir, set, console)?;
-    let right = right.map(|source| read(source, Some(&arguments.inputs), data_dir, set, console)).transpose()?;
+    let (right, set) = (arguments.right.as_ref(), &of_data(&arguments.set));
+    let told = JobMonitor::new(console);
+    let left = read(&arguments.inputs, right, data_dir, set, &told)?;
+    let right = right.map(|source| read(source, Some(&arguments.inputs), data_dir, set, &told)).transpose()?;
     let examples: Vec<_> = sources.iter().copied().zip([&left].into_iter().chain(&right)).collect();
     let subject = UnsetNetwork::new(arguments, &examples)?;
     let outputs = subject.architecture().outputs()?;

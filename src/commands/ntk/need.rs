@@ -10,8 +10,8 @@ use super::subject::UnsetNetwork;
 use super::{eigen, tiling};
 use crate::cli::NtkArguments;
 use crate::commands::budget::roomy;
-use crate::commands::inputs::outline;
 use crate::commands::kernel::storage;
+use widthwise::examples::outline;
 
 /// Bytes that do for everything from the drawing of the network to the last tile, inputs not counted.
 ///

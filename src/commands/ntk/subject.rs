@@ -13,10 +13,10 @@ use widthwise_theory::TheoryError;
 use widthwise_theory::architecture::{Architecture, InputShape, UpdateRule};
 
 use crate::cli::NtkArguments;
-use crate::cli::source::Source;
-use crate::commands::architecture::{architecture_with, shape_of};
-use crate::commands::inputs::FileExamples;
 use crate::commands::overrides::ConfigCommand;
+use widthwise::examples::FileExamples;
+use widthwise::examples::Source;
+use widthwise::examples::{architecture_with, shape_of};
 
 /// A network before its parameters are there.
 pub(super) struct UnsetNetwork {

@@ -8,10 +8,12 @@ use widthwise_datasets::prepare;
 use widthwise_datasets::preprocessing;
 use widthwise_theory::architecture::InputShape;
 
-use crate::cli::source::Source;
 use crate::cli::{PredictArguments, PredictLoss};
-use crate::commands::inputs::{FileExamples, FileTargets, RowMeaning, read, read_file};
+use crate::commands::overrides::of_data;
 use crate::terminal::console::Console;
+use crate::terminal::progress::JobMonitor;
+use widthwise::examples::Source;
+use widthwise::examples::{FileExamples, FileTargets, RowMeaning, read, read_file};
 
 /// One half of the data.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,13 +39,14 @@ pub(super) struct PredictionData {
 /// # Errors
 /// A source that is refused, targets that are missing or do not fit.
 pub(super) fn read_all(arguments: &PredictArguments, console: &Console) -> Result<PredictionData> {
+    let told = JobMonitor::new(console);
     let half = |source: &Source, other: Option<&Source>, targets: Option<&Path>| -> Result<ExampleSet> {
-        let mut inputs = read(source, other, arguments.data_dir.as_deref(), &arguments.set, console)?;
+        let mut inputs = read(source, other, arguments.data_dir.as_deref(), &of_data(&arguments.set), &told)?;
         let own = inputs.targets.take();
         let file = targets.map(|path| read_file(path, RowMeaning::Targets)).transpose()?;
         if let (Some(path), Some(file)) = (targets, &file) {
             expect_one_row_each(path, file, source, &inputs)?;
-            file.remark(&path.display().to_string(), console);
+            file.remark(&path.display().to_string(), &told);
         }
         let given = targets.zip(file).map(|(path, file)| targets_of(path, file, arguments.classes)).transpose()?;
         let targets = given.or(own);

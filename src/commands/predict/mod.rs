@@ -20,13 +20,10 @@ use widthwise_theory::dynamics::OutputLoss;
 use widthwise_theory::kernel::{Kernels, TrainedLayers};
 
 use super::Exit;
-use super::architecture::{architecture, shape_of};
 use super::blocks::{Blocks, WantedKernels};
 use super::budget::Budget;
-use super::inputs::expected_bytes;
 use super::kernel::print_memory;
 use super::overrides::ConfigCommand;
-use crate::cli::source::Source;
 use crate::cli::{PredictArguments, PredictLoss, PredictMethod, Solver};
 use crate::terminal::console::Console;
 use answer::Answer;
@@ -36,6 +33,9 @@ use need::Counts;
 use outputs::{PredictionFiles, half};
 use question::{Computation, computation, expect_centred, iterative};
 use score::Score;
+use widthwise::examples::Source;
+use widthwise::examples::expected_bytes;
+use widthwise::examples::{architecture, shape_of};
 
 /// Training examples up to which everything is computed in memory and double precision, unless told otherwise.
 const DIRECT: usize = 4000;

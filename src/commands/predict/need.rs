@@ -7,13 +7,13 @@ use widthwise_theory::kernel::{Inputs, TrainedLayers};
 
 use super::question::{Computation, iterative};
 use super::{dense_bytes, large};
-use crate::cli::source::Source;
 use crate::cli::{PredictArguments, Solver};
-use crate::commands::architecture::{architecture, shape_of};
 use crate::commands::blocks::Blocks;
 use crate::commands::budget::roomy;
-use crate::commands::inputs::{FileExamples, expected_file_bytes, file_size, outline};
 use crate::commands::kernel::need::stand_in;
+use widthwise::examples::Source;
+use widthwise::examples::{FileExamples, expected_file_bytes, file_size, outline};
+use widthwise::examples::{architecture, shape_of};
 
 /// Examples that stand for all of their size.
 const SAMPLE: usize = 4;

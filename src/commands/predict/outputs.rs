@@ -11,10 +11,9 @@ use super::answer::{Answer, PredictedOutputs, Report};
 use super::data::{ExampleSet, PredictionData};
 use super::score::Score;
 use crate::cli::PredictArguments;
-use crate::commands::kernel::{expect_prefix, with_ending};
-use crate::commands::outputs::try_out;
 use crate::terminal::columns::{Align, cell, columns, number};
 use crate::terminal::console::Console;
+use widthwise::record::place::{expect_prefix, try_out, with_ending};
 
 /// First line of the table of predictions.
 const HEADER: &str = "split,example,output,time,mean,variance,target";

@@ -1,40 +1,52 @@
-//! Examples for kernels and predictions: numbers in files of the user's, or a split of a data set.
+//! Examples for kernels and predictions: numbers in files of the user's, a split of a data set, or an array in memory.
+
+mod architecture;
+mod error;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+#[path = "../../tests/mutator/mod.rs"]
+mod mutator;
+mod source;
 
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
-use widthwise::config::{self, DatasetConfig};
-use widthwise::record::npy;
 use widthwise_datasets::catalog::{self, CatalogEntry};
 use widthwise_datasets::locate::{Located, SearchPath, locate};
-use widthwise_datasets::{DataError, DatasetSpec, Prepared, Table, prepare, table};
+use widthwise_datasets::{DatasetSpec, Prepared, Table, prepare, table};
 use widthwise_theory::architecture::InputShape;
 
-use super::overrides::of_data;
-use crate::cli::source::{DataSplit, SetName, Source};
-use crate::terminal::console::Console;
+use crate::config::{self, DatasetConfig};
+use crate::monitor::Monitor;
+use crate::record::npy;
+pub use architecture::{architecture, architecture_with, shape_of, width_dependence};
+pub use error::ExamplesError;
+pub use source::{DataSplit, SetName, Source};
 
 /// Seed of the subset of a data set that comes without a configuration: that of an experiment.
 const SEED: u64 = 1;
 
 /// Examples as read, `rows x columns` row-major.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct FileExamples {
-    pub(super) values: Vec<f64>,
-    pub(super) rows: usize,
-    pub(super) columns: usize,
+pub struct FileExamples {
+    /// One row after the other.
+    pub values: Vec<f64>,
+    /// Number of examples.
+    pub rows: usize,
+    /// Features of an example.
+    pub columns: usize,
     /// Of a data set, which knows it.
-    pub(super) shape: Option<InputShape>,
+    pub shape: Option<InputShape>,
     /// Of a data set, which has them.
-    pub(super) targets: Option<FileTargets>,
+    pub targets: Option<FileTargets>,
     /// Sizes of an example in an array of more than two dimensions; empty otherwise.
-    pub(super) dimensions: Vec<usize>,
+    pub dimensions: Vec<usize>,
     /// What was taken for something else than numbers, in sentences without their beginning.
-    pub(super) remarks: Vec<String>,
+    pub remarks: Vec<String>,
     /// Whether the first row counts the columns from 0, as a header of pandas does, and was read as numbers.
-    pub(super) starts_with_numbering: bool,
+    pub starts_with_numbering: bool,
 }
 
 impl FileExamples {
@@ -42,31 +54,28 @@ impl FileExamples {
     ///
     /// # Errors
     /// The array, its dimensions and the shape.
-    pub(super) fn expect_shape(&self, source: &Source, shape: InputShape) -> Result<()> {
+    pub fn expect_shape(&self, source: &Source, shape: InputShape) -> Result<(), ExamplesError> {
         let asked = [shape.channels, shape.height, shape.width];
         let without_ones = |sizes: &[usize]| sizes.iter().copied().filter(|size| *size > 1).collect::<Vec<_>>();
         let is_flat = without_ones(&asked).len() < 2;
-        ensure!(
-            is_flat || self.dimensions.is_empty() || without_ones(&self.dimensions) == without_ones(&asked),
-            "{source} holds arrays of {}, but an example is {} (channels, height, width); put the axes in this order \
-             (numpy: x.transpose) or change the shape",
-            times(&self.dimensions),
-            times(&asked)
-        );
-        Ok(())
+        if is_flat || self.dimensions.is_empty() || without_ones(&self.dimensions) == without_ones(&asked) {
+            return Ok(());
+        }
+        let (found, asked) = (times(&self.dimensions), times(&asked));
+        Err(ExamplesError::AxisOrder { name: source.to_string(), found, asked })
     }
 
     /// Says how many examples were read, and what is not one of them.
-    fn announce(&self, name: &str, console: &Console) {
+    fn announce(&self, name: &str, monitor: &dyn Monitor) {
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         let (rows, columns) = (self.rows, self.columns);
-        console.note(format_args!("{name}: {rows} example{} of {columns} feature{}", plural(rows), plural(columns)));
-        self.remark(name, console);
+        monitor.note(&format!("{name}: {rows} example{} of {columns} feature{}", plural(rows), plural(columns)));
+        self.remark(name, monitor);
     }
 
     /// Says what is not an example.
-    pub(super) fn remark(&self, name: &str, console: &Console) {
-        self.remarks.iter().for_each(|remark| console.note(format_args!("{name}: {remark}")));
+    pub fn remark(&self, name: &str, monitor: &dyn Monitor) {
+        self.remarks.iter().for_each(|remark| monitor.note(&format!("{name}: {remark}")));
     }
 }
 
@@ -76,48 +85,49 @@ fn times(sizes: &[usize]) -> String {
 
 /// What the rows of a file are; a vector is one example of several features, or several examples of one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RowMeaning {
+pub enum RowMeaning {
+    /// Features of an example.
     Inputs,
+    /// Targets of an example.
     Targets,
 }
 
 /// What the examples should be mapped to.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct FileTargets {
+pub struct FileTargets {
     /// `examples x outputs`, row-major.
-    pub(super) values: Vec<f64>,
-    pub(super) outputs: usize,
+    pub values: Vec<f64>,
+    /// Numbers of an example.
+    pub outputs: usize,
     /// Classes, if it is about such; empty otherwise.
-    pub(super) labels: Vec<u8>,
+    pub labels: Vec<u8>,
 }
 
 /// Reads examples and says how many. `other` is a source next to this one: of a data set, each takes the number of examples of
 /// its own split, and both see the same preprocessing.
 ///
-/// `set` are the overrides of the command, of which a configuration reads those of its data set.
+/// `overrides` are `key=value` on top of the configuration that a data set comes from.
 ///
 /// # Errors
 /// A file that cannot be read, has no examples, or holds something else than finite numbers in rows of one length; a data set
 /// that is not there.
-pub(super) fn read(
+pub fn read(
     source: &Source,
     other: Option<&Source>,
     data_dir: Option<&Path>,
-    set: &[String],
-    console: &Console,
-) -> Result<FileExamples> {
+    overrides: &[String],
+    monitor: &dyn Monitor,
+) -> Result<FileExamples, ExamplesError> {
     let examples = match source {
         Source::File(path) => read_file(path, RowMeaning::Inputs)?,
-        Source::Set { set: name, split, .. } => {
-            read_split(name, *split, [Some(source), other], data_dir, &of_data(set))?
-        }
+        Source::Set { set: name, split, .. } => read_split(name, *split, [Some(source), other], data_dir, overrides)?,
     };
-    examples.announce(&source.to_string(), console);
+    examples.announce(&source.to_string(), monitor);
     Ok(examples)
 }
 
 /// Bytes that the examples of a source take while they are read, where that is known before.
-pub(super) fn expected_bytes(source: &Source, data_dir: Option<&Path>) -> u64 {
+pub fn expected_bytes(source: &Source, data_dir: Option<&Path>) -> u64 {
     match source {
         Source::File(path) => expected_file_bytes(path),
         Source::Set { set: SetName::Known(name), count, .. } => {
@@ -129,13 +139,13 @@ pub(super) fn expected_bytes(source: &Source, data_dir: Option<&Path>) -> u64 {
 }
 
 /// Bytes of the numbers in a file; a file that cannot be read is refused later.
-pub(super) fn expected_file_bytes(path: &Path) -> u64 {
+pub fn expected_file_bytes(path: &Path) -> u64 {
     let [rows, columns] = file_size(path).unwrap_or_default();
     [columns, size_of::<f64>()].into_iter().fold(rows as u64, |bytes, count| bytes.saturating_mul(count as u64))
 }
 
 /// Rows and columns of a file of numbers before it is read; in a text never less than there are.
-pub(super) fn file_size(path: &Path) -> Option<[usize; 2]> {
+pub fn file_size(path: &Path) -> Option<[usize; 2]> {
     if is_npy(path) {
         let header = npy::read_header(path).ok()?;
         let rows = if header.shape.len() > 1 { header.shape[0] } else { 1 };
@@ -146,7 +156,7 @@ pub(super) fn file_size(path: &Path) -> Option<[usize; 2]> {
 }
 
 /// Sizes of examples that are not read yet, where they are known before: enough to know the architecture by.
-pub(super) fn outline(source: &Source) -> Option<FileExamples> {
+pub fn outline(source: &Source) -> Option<FileExamples> {
     match source {
         Source::File(path) => {
             let [rows, columns] = file_size(path)?;
@@ -180,39 +190,39 @@ fn is_npy(path: &Path) -> bool {
 ///
 /// # Errors
 /// As [`read`].
-pub(super) fn read_file(path: &Path, what: RowMeaning) -> Result<FileExamples> {
+pub fn read_file(path: &Path, what: RowMeaning) -> Result<FileExamples, ExamplesError> {
     let examples = if is_npy(path) { read_npy(path, what)? } else { read_table(path)? };
-    ensure!(examples.rows > 0 && examples.columns > 0, "{} holds no numbers; one row is one example", path.display());
+    let path = || path.to_owned();
+    if examples.rows == 0 || examples.columns == 0 {
+        return Err(ExamplesError::NoNumbers { path: path() });
+    }
     if let Some(index) = examples.values.iter().position(|value| !value.is_finite()) {
         let (row, column) = (index / examples.columns + 1, index % examples.columns + 1);
-        bail!("{}: row {row}, column {column} is {}; inputs must be finite", path.display(), examples.values[index]);
+        return Err(ExamplesError::NotFinite { path: path(), row, column, value: examples.values[index] });
     }
     Ok(examples)
 }
 
 /// An array whose first dimension counts the examples.
-fn read_npy(path: &Path, what: RowMeaning) -> Result<FileExamples> {
+fn read_npy(path: &Path, what: RowMeaning) -> Result<FileExamples, ExamplesError> {
     let npy::Array { shape, values } = npy::read_array(path)?;
     let (rows, dimensions) = match (shape.as_slice(), what) {
         (&[count], RowMeaning::Inputs) => (1, vec![count]),
         (&[count], RowMeaning::Targets) => (count, vec![1]),
         (all, _) => (all[0], all[1..].to_vec()),
     };
-    ensure!(
-        what == RowMeaning::Inputs || dimensions.iter().filter(|size| **size > 1).count() < 2,
-        "{} holds an array of {}, but targets are one row an example; give an array with 1 or 2 dimensions",
-        path.display(),
-        times(&shape)
-    );
+    if what == RowMeaning::Targets && dimensions.iter().filter(|size| **size > 1).count() > 1 {
+        return Err(ExamplesError::TooManyDimensions { path: path.to_owned(), shape: times(&shape) });
+    }
     let columns = if values.is_empty() { 0 } else { values.len() / rows };
     let dimensions = if dimensions.len() > 1 { dimensions } else { Vec::new() };
     Ok(FileExamples { values, rows, columns, dimensions, ..FileExamples::default() })
 }
 
-fn read_table(path: &Path) -> Result<FileExamples> {
-    let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+fn read_table(path: &Path) -> Result<FileExamples, ExamplesError> {
+    let file = File::open(path).map_err(|source| ExamplesError::Unreadable { path: path.to_owned(), source })?;
     let Table { values, rows, columns, remarks, starts_with_numbering } =
-        table::read(BufReader::new(file)).with_context(|| path.display().to_string())?;
+        table::read(BufReader::new(file)).map_err(|source| ExamplesError::Table { path: path.to_owned(), source })?;
     Ok(FileExamples { values, rows, columns, remarks, starts_with_numbering, ..FileExamples::default() })
 }
 
@@ -222,12 +232,11 @@ fn read_split(
     sources: [Option<&Source>; 2],
     data_dir: Option<&Path>,
     overrides: &[String],
-) -> Result<FileExamples> {
+) -> Result<FileExamples, ExamplesError> {
     let (dataset, seed) = match set {
         SetName::Known(name) => {
-            let source = name.parse::<DatasetSpec>();
-            let dataset = DatasetConfig { source: source.map_err(known_names)?, ..DatasetConfig::default() };
-            (dataset, SEED)
+            let source = name.parse::<DatasetSpec>().map_err(ExamplesError::UnknownSet)?;
+            (DatasetConfig { source, ..DatasetConfig::default() }, SEED)
         }
         SetName::Config(path) => config::load_data(path, overrides)?,
     };
@@ -243,7 +252,8 @@ fn read_split(
             _ => {}
         }
     }
-    let raw = widthwise::data::load(&dataset.source, data_dir, seed)?;
+    let loaded = crate::data::load(&dataset.source, data_dir, seed);
+    let raw = loaded.map_err(|error| ExamplesError::Data(error.into()))?;
     let Prepared { shape, outputs, classes, train, test, .. } = prepare(&raw, &preprocessing, seed)?;
     let chosen = if split == DataSplit::Train { train } else { test };
     let labels = if classes > 0 { chosen.labels } else { Vec::new() };
@@ -257,19 +267,17 @@ fn read_split(
     })
 }
 
-fn known_names(error: DataError) -> anyhow::Error {
-    anyhow::Error::from(error).context("a source with a colon is NAME:train, NAME:test or CONFIG.toml:train")
-}
-
 #[cfg(test)]
 mod tests {
     use faer::Mat;
 
     use super::*;
-    use crate::terminal::Global;
+    use crate::monitor::Silent;
 
-    fn quiet() -> Console {
-        Console::unseen(&Global { quiet: true, ..Global::default() })
+    /// The error and its causes, as they are told.
+    fn told(error: &dyn std::error::Error) -> String {
+        let causes = std::iter::successors(Some(error), |error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
 
     #[test]
@@ -297,7 +305,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("x.csv");
             std::fs::write(&path, text).unwrap();
-            let message = format!("{:#}", read_file(&path, RowMeaning::Inputs).unwrap_err());
+            let message = told(&read_file(&path, RowMeaning::Inputs).unwrap_err());
             assert!(message.contains(expected), "{message}");
         }
     }
@@ -306,12 +314,12 @@ mod tests {
     fn a_split_of_a_data_set_has_targets_and_a_shape() {
         let source: Source = "uniform-sphere:train:7".parse().unwrap();
         let test: Source = "uniform-sphere:test:3".parse().unwrap();
-        let examples = read(&source, Some(&test), None, &[], &quiet()).unwrap();
+        let examples = read(&source, Some(&test), None, &[], &Silent).unwrap();
         assert_eq!((examples.rows, examples.values.len()), (7, 7 * examples.columns));
         let targets = examples.targets.unwrap();
         assert_eq!(targets.values.len(), 7 * targets.outputs);
-        assert_eq!(read(&test, Some(&source), None, &[], &quiet()).unwrap().rows, 3);
-        let message = format!("{:#}", read(&"nmist:train".parse().unwrap(), None, None, &[], &quiet()).unwrap_err());
+        assert_eq!(read(&test, Some(&source), None, &[], &Silent).unwrap().rows, 3);
+        let message = told(&read(&"nmist:train".parse().unwrap(), None, None, &[], &Silent).unwrap_err());
         assert!(message.contains("nmist") && message.contains("mnist"), "{message}");
     }
 }

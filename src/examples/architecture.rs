@@ -1,12 +1,11 @@
 //! The architecture that a file describes, on the examples at hand.
 
-use anyhow::{Context, Result, ensure};
-use widthwise::config::{GateKind, NetworkConfig};
-use widthwise::network::{build_architecture, draw_gates};
+use widthwise_theory::TheoryError;
 use widthwise_theory::architecture::{Architecture, InputShape, TangentScale};
 
-use super::inputs::FileExamples;
-use crate::cli::source::Source;
+use super::{ExamplesError, FileExamples, Source};
+use crate::config::{GateKind, NetworkConfig};
+use crate::network::{build_architecture, draw_gates};
 
 /// Infinite-width kernels are of one output; the others have the same.
 const OUTPUTS: usize = 1;
@@ -15,26 +14,27 @@ const OUTPUTS: usize = 1;
 ///
 /// # Errors
 /// A network of images on rows of numbers without a shape, or examples of another size.
-pub(super) fn shape_of(
+pub fn shape_of(
     asked: Option<InputShape>,
     network: &NetworkConfig,
     sources: &[(&Source, &FileExamples)],
-) -> Result<InputShape> {
+) -> Result<InputShape, ExamplesError> {
     let (_, first) = sources[0];
     let shape = match asked.or(first.shape) {
         Some(shape) => shape,
         None => {
             let columns = first.columns;
-            ensure!(
-                !network.reads_images(),
-                "the network reads images; say with --shape C,H,W how {columns} columns make one"
-            );
+            if network.reads_images() {
+                return Err(ExamplesError::NeedsShape { columns });
+            }
             InputShape::flat(columns)
         }
     };
     for (source, examples) in sources {
         let (found, features) = (examples.columns, shape.features());
-        ensure!(found == features, "{source} has {found} columns, but an example has {features}");
+        if found != features {
+            return Err(ExamplesError::OtherSize { name: source.to_string(), found, features });
+        }
         examples.expect_shape(source, shape)?;
     }
     Ok(shape)
@@ -44,12 +44,12 @@ pub(super) fn shape_of(
 ///
 /// # Errors
 /// Gates or windows that do not fit the inputs.
-pub(super) fn architecture(
+pub fn architecture(
     network: &NetworkConfig,
     seed: u64,
     shape: InputShape,
     left: &FileExamples,
-) -> Result<Architecture> {
+) -> Result<Architecture, ExamplesError> {
     architecture_with(network, seed, shape, left, OUTPUTS)
 }
 
@@ -57,13 +57,13 @@ pub(super) fn architecture(
 ///
 /// # Errors
 /// As [`architecture`].
-pub(super) fn architecture_with(
+pub fn architecture_with(
     network: &NetworkConfig,
     seed: u64,
     shape: InputShape,
     left: &FileExamples,
     outputs: usize,
-) -> Result<Architecture> {
+) -> Result<Architecture, ExamplesError> {
     let gates = if network.is_gated() {
         let limit = match network.gates.kind {
             GateKind::Task => Some((left.columns, "columns")),
@@ -71,14 +71,14 @@ pub(super) fn architecture_with(
             GateKind::Heaviside | GateKind::Smooth => None,
         };
         let count = network.gates.count;
-        if let Some((room, of)) = limit {
-            ensure!(count <= room, "network.gates.count = {count}, but there are only {room} {of}; set fewer gates");
+        if let Some((room, of)) = limit.filter(|(room, _)| count > *room) {
+            return Err(ExamplesError::TooManyGates { count, room, of });
         }
         Some(draw_gates(&network.gates, seed, &left.values, left.columns))
     } else {
         None
     };
-    build_architecture(network, shape, outputs, gates).context("the architecture does not fit the inputs")
+    build_architecture(network, shape, outputs, gates).map_err(ExamplesError::Architecture)
 }
 
 /// What to say of kernels that are not those of infinite width alone, as in parameterizations whose rates or outputs scale
@@ -86,7 +86,7 @@ pub(super) fn architecture_with(
 ///
 /// # Errors
 /// An architecture that does not fit its input.
-pub(super) fn width_dependence(architecture: &Architecture) -> Result<Option<String>> {
+pub fn width_dependence(architecture: &Architecture) -> Result<Option<String>, TheoryError> {
     let width = architecture.scaling_width()?;
     let scales = architecture.tangent_scales()?;
     let wider = architecture.with_hidden_width(2 * width).tangent_scales()?;
@@ -115,7 +115,7 @@ pub(super) fn width_dependence(architecture: &Architecture) -> Result<Option<Str
 
 #[cfg(test)]
 mod tests {
-    use widthwise::config::{self, ConfigError, Family};
+    use crate::config::{self, ConfigError, Family};
 
     use super::*;
 

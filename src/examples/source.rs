@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// One half of a data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DataSplit {
+pub enum DataSplit {
     /// Training examples.
     Train,
     /// Test examples.
@@ -16,7 +16,7 @@ pub(crate) enum DataSplit {
 
 /// A source of examples.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
     /// Numbers in a `.csv` or `.npy` file, one row an example.
     File(PathBuf),
     /// A split of a data set.
@@ -32,7 +32,7 @@ pub(crate) enum Source {
 
 /// A data set and its preprocessing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SetName {
+pub enum SetName {
     /// A known name, with the preprocessing that an experiment has by default.
     Known(String),
     /// `[dataset]` and `run.seed` of a configuration.

@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use faer::Mat;
-use widthwise::record::npy;
-
-use super::inputs::{RowMeaning, read_file};
 use super::mutator::survive;
+use super::{RowMeaning, read_file};
+use crate::record::npy;
+use faer::Mat;
 
 /// Lets the reader see the damaged copies under this name.
 fn read_as(name: &str, seed: u64, cases: usize, valid: &[Vec<u8>]) {
