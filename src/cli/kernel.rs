@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 use widthwise::examples::Source;
 use widthwise::memory::Bytes;
 use widthwise_theory::architecture::InputShape;
+use widthwise_theory::conventions::KernelKind;
 
 use super::number::positive;
 use crate::cli::number::parse_shape;
@@ -77,11 +78,11 @@ pub(crate) enum KernelName {
 }
 
 impl KernelName {
-    /// The name in files and tables.
-    pub(crate) fn name(self) -> &'static str {
+    /// As the library has it.
+    pub(crate) fn kind(self) -> KernelKind {
         match self {
-            Self::Nngp => "nngp",
-            Self::Ntk => "ntk",
+            Self::Nngp => KernelKind::Nngp,
+            Self::Ntk => KernelKind::Ntk,
         }
     }
 }

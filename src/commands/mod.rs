@@ -1,8 +1,6 @@
 //! One file a command; each takes its arguments and says how it ended.
 
 pub(crate) mod bench;
-mod blocks;
-mod budget;
 pub(crate) mod check;
 pub(crate) mod claims;
 pub(crate) mod completions;
