@@ -1,5 +1,6 @@
 //! Does a finite network do what infinite-width theory says, and if not, why?
 
+pub mod bench;
 pub mod comparison;
 pub mod config;
 pub mod data;

@@ -12,6 +12,7 @@ mod job;
 mod lanczos;
 mod precision;
 mod rows;
+mod sampled;
 mod statistics;
 
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ pub use compare::{ComparedWith, KernelDifference, LikelyReasons, OtherKernel};
 pub use error::KernelError;
 pub use files::KernelFiles;
 pub use precision::PRECISION_SAMPLE;
+pub use sampled::SampledComparison;
 pub use statistics::KernelStatistics;
 
 /// Examples of the rows, and of the columns where these are others.

@@ -1,4 +1,4 @@
-//! `widthwise bench train`: training steps of networks, in f32, next to the speed of a large matrix product in the same run.
+//! Training steps of networks, in f32, next to the speed of a large matrix product in the same run.
 //!
 //! Counted are the products of a step, additions and multiplications each as one, for a layer of `n` units, fan-in `F` and `P` positions
 //! on `B` examples: `2 B P F n` forward, as many for the gradient of the weights, and as many for the pullback through every
@@ -6,61 +6,84 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device, Tensor};
 use rayon::prelude::*;
 use serde::Serialize;
-use widthwise::config::{Anchor, DeviceKind, L2, Loss, Optimizer};
-use widthwise::device;
-use widthwise::memory::peak_resident;
-use widthwise::network::Network;
-use widthwise::training::optimizer::{OptimizerState, Updater};
-use widthwise::training::{generic_step, sharing_threads, take_step};
+use widthwise_theory::TheoryError;
 use widthwise_theory::activation::Activation;
 use widthwise_theory::architecture::{Architecture, UpdateRule};
 
-use super::chosen;
 use super::networks::{OUTPUTS, cnn, examples, gated, mlp, narrow};
-use super::peak::peak;
-use crate::cli::DeviceCases;
-use crate::commands::Exit;
-use crate::terminal::columns::{Align, columns, number};
-use crate::terminal::console::Console;
+use super::{BenchError, Named};
+use crate::config::{Anchor, L2, Loss, Optimizer};
+use crate::memory::peak_resident;
+use crate::network::Network;
+use crate::training::optimizer::{OptimizerState, Updater};
+use crate::training::{generic_step, sharing_threads, take_step};
 
 /// Seconds of steps after the first, in which rounds are repeated.
 const ROUND_S: f64 = 0.5;
 
 /// One network, or several that are trained side by side.
-struct TrainCase {
-    name: String,
-    architecture: Architecture,
-    batch: usize,
-    members: usize,
-    optimizer: Optimizer,
-    loss: Loss,
+#[derive(Debug, Clone)]
+pub struct TrainCase {
+    /// Its name, sizes included.
+    pub name: String,
+    /// The network.
+    pub architecture: Architecture,
+    /// Examples of a step.
+    pub batch: usize,
+    /// Networks.
+    pub members: usize,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// The loss.
+    pub loss: Loss,
     /// Whether to take the steps by automatic differentiation although there is a faster path.
-    is_generic: bool,
+    pub is_generic: bool,
 }
 
+impl Named for TrainCase {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What a case took.
 #[derive(Debug, Serialize)]
-struct TrainTiming {
-    event: &'static str,
-    case: String,
-    batch: usize,
-    members: usize,
-    repeats: usize,
-    median_s: f64,
-    fastest_s: f64,
-    slowest_s: f64,
-    steps_per_s: f64,
-    gflop: f64,
-    gflop_per_s: f64,
-    fraction_of_peak: f64,
-    peak_bytes: Option<u64>,
-    threads: usize,
+pub struct TrainTiming {
+    /// What the line is about.
+    pub event: &'static str,
+    /// Name of the case.
+    pub case: String,
+    /// Examples of a step.
+    pub batch: usize,
+    /// Networks.
+    pub members: usize,
+    /// Timed repeats.
+    pub repeats: usize,
+    /// Seconds, the median of all repeats.
+    pub median_s: f64,
+    /// Seconds of the fastest.
+    pub fastest_s: f64,
+    /// Seconds of the slowest.
+    pub slowest_s: f64,
+    /// Steps a second.
+    pub steps_per_s: f64,
+    /// Operations counted, in units of 1e9.
+    pub gflop: f64,
+    /// 1e9 operations a second.
+    pub gflop_per_s: f64,
+    /// Of the speed of a large product, as counted.
+    pub fraction_of_peak: f64,
+    /// Memory that the process held at most.
+    pub peak_bytes: Option<u64>,
+    /// Threads at work.
+    pub threads: usize,
 }
 
-fn cases() -> Vec<TrainCase> {
+/// All cases; those that are generic are other paths of flex alone.
+pub fn cases() -> Vec<TrainCase> {
     let case = |name: String, architecture: Architecture, batch: usize| TrainCase {
         name,
         architecture,
@@ -99,7 +122,7 @@ fn cases() -> Vec<TrainCase> {
 }
 
 /// Operations of one step of one member, in units of 1e9.
-fn operations(case: &TrainCase) -> Result<f64> {
+fn operations(case: &TrainCase) -> Result<f64, TheoryError> {
     let mut counted = 0.0;
     for layer in case.architecture.weight_layers()? {
         let rows = (case.batch * layer.positions) as f64;
@@ -109,49 +132,11 @@ fn operations(case: &TrainCase) -> Result<f64> {
     Ok(counted * 1e-9)
 }
 
-/// Times every case whose name holds the pattern.
+/// Times the steps of a case; `peak` is in units of 1e9 operations a second.
 ///
 /// # Errors
-/// No such case, or no such device.
-pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCases, console: &Console) -> Result<Exit> {
-    let device = device::open(*kind)?;
-    // There is no other path on the other devices.
-    let cases = cases().into_iter().filter(|case| *kind == DeviceKind::Flex || !case.is_generic).collect();
-    let chosen = chosen(cases, |case: &TrainCase| &case.name, arguments)?;
-    let mut rows =
-        vec![["case", "step", "fastest", "slowest", "steps/s", "GFLOP/s", "of peak", "memory"].map(str::to_owned)];
-    let peak = peak(&device, console)?.wall;
-    for case in &chosen {
-        console.note(format_args!("timing {}", case.name));
-        let timing = time(case, arguments.repeats, peak, &device)?;
-        console.json(&timing)?;
-        let milliseconds = |seconds: f64| format!("{} ms", number(1e3 * seconds, 3));
-        rows.push([
-            timing.case.clone(),
-            milliseconds(timing.median_s),
-            milliseconds(timing.fastest_s),
-            milliseconds(timing.slowest_s),
-            number(timing.steps_per_s, 3),
-            number(timing.gflop_per_s, 3),
-            format!("{:.0} %", 100.0 * timing.fraction_of_peak),
-            timing.peak_bytes.map_or_else(|| "-".to_owned(), |bytes| widthwise::memory::Bytes(bytes).to_string()),
-        ]);
-    }
-    let [left, right] = [Align::Left, Align::Right];
-    for line in columns([left, right, right, right, right, right, right, right], &rows) {
-        console.line(line)?;
-    }
-    console.detail(format_args!(
-        "on {}; peak: {} GFLOP/s in f32 with {} threads; momentum 0.9, 1/(2m) sum of squares, narrow networks Adam and cross-entropy; a step \
-         of several members is one of each",
-        device::label(*kind, &device),
-        number(peak, 3),
-        rayon::current_num_threads()
-    ))?;
-    Ok(Exit::Done)
-}
-
-fn time(case: &TrainCase, repeats: usize, peak: f64, device: &Device) -> Result<TrainTiming> {
+/// A network that makes no sense.
+pub fn time(case: &TrainCase, repeats: usize, peak: f64, device: &Device) -> Result<TrainTiming, BenchError> {
     // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let optimizer = case.optimizer;
@@ -166,7 +151,7 @@ fn time(case: &TrainCase, repeats: usize, peak: f64, device: &Device) -> Result<
     let (batch, targets) = examples(&members[0].0, case.batch, 0);
     let seen = (&batch, &targets, case.loss);
     let mut step = 0;
-    let mut round = |steps: u64| -> Result<f64> {
+    let mut round = |steps: u64| -> Result<f64, BenchError> {
         let start = Instant::now();
         let mut last = None;
         let take = if case.is_generic { generic_step } else { take_step };
@@ -188,8 +173,8 @@ fn time(case: &TrainCase, repeats: usize, peak: f64, device: &Device) -> Result<
         // Reading the loss waits for every step before.
         let loss = last.map(|loss| loss.into_data().iter::<f64>().sum::<f64>());
         let seconds = start.elapsed().as_secs_f64();
-        ensure!(loss.is_some_and(f64::is_finite), "{}: the loss makes no sense", case.name);
-        Ok(seconds)
+        let is_sane = loss.is_some_and(f64::is_finite);
+        if is_sane { Ok(seconds) } else { Err(BenchError::nonsense(&case.name, "the loss makes")) }
     };
     // The first round warms caches and threads, compiles and tunes kernels; the second tells how many steps fill one.
     round(2)?;

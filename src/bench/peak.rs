@@ -3,36 +3,22 @@
 use std::fs;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device, Distribution, Tensor};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
-use serde::Serialize;
-use widthwise::device;
 
-use crate::terminal::columns::number;
-use crate::terminal::console::Console;
+use super::BenchError;
 
 /// Rows of the large matrices.
 const LARGE: usize = 3072;
 
 /// How fast products are, in units of 1e9 operations.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peak {
+pub struct Peak {
     /// A second, on all threads.
-    pub(super) wall: f64,
+    pub wall: f64,
     /// A second of one processor, where the system counts those.
-    pub(super) processor: Option<f64>,
-}
-
-#[derive(Debug, Serialize)]
-struct PeakLine {
-    event: &'static str,
-    /// Name of the hardware; none for the processors of this machine.
-    device: Option<String>,
-    library: &'static str,
-    gflop_per_s: f64,
-    threads: usize,
+    pub processor: Option<f64>,
 }
 
 /// Seconds of products between two reads, and of a first product below which a larger one is tried.
@@ -40,13 +26,27 @@ const ROUND_S: f64 = 0.2;
 /// Rows of the largest matrices on devices other than flex.
 const LARGEST: usize = 8192;
 
-/// The speed of a large product on `device`.
-pub(super) fn peak(device: &Device, console: &Console) -> Result<Peak> {
-    if *device == Device::flex() { peak_on_host(console) } else { peak_in_tensors(device, console) }
+/// What one library reaches.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LibraryPeak {
+    /// Its name.
+    pub library: &'static str,
+    /// Rows of the matrices, where these are chosen by the speed of the device.
+    pub rows: Option<usize>,
+    /// 1e9 operations a second.
+    pub gflop_per_s: f64,
+}
+
+/// The speed of a large product on `device`, and what it is the best of.
+///
+/// # Errors
+/// A product that makes no sense.
+pub fn peak(device: &Device) -> Result<(Peak, Vec<LibraryPeak>), BenchError> {
+    if *device == Device::flex() { peak_on_host() } else { peak_in_tensors(device) }
 }
 
 /// On the threads of this machine, the faster of two libraries.
-fn peak_on_host(console: &Console) -> Result<Peak> {
+fn peak_on_host() -> Result<(Peak, Vec<LibraryPeak>), BenchError> {
     let a = Mat::<f32>::from_fn(LARGE, LARGE, |i, j| ((7 * i + 3 * j) % 17) as f32 - 8.0);
     let mut c = Mat::<f32>::zeros(LARGE, LARGE);
     let tensor = Tensor::<2>::random([LARGE, LARGE], Distribution::Default, (&Device::flex(), DType::F32));
@@ -60,7 +60,9 @@ fn peak_on_host(console: &Console) -> Result<Peak> {
         fastest[0] = fastest[0].min(start.elapsed().as_secs_f64());
         let start = Instant::now();
         let product = tensor.clone().matmul(tensor.clone());
-        ensure!(product.dims() == [LARGE, LARGE], "a product of another size");
+        if product.dims() != [LARGE, LARGE] {
+            return Err(BenchError::nonsense("the peak", "a product makes"));
+        }
         fastest[1] = fastest[1].min(start.elapsed().as_secs_f64());
         // On one thread: threads that wait for others would count as busy.
         let start = processor_s();
@@ -69,19 +71,20 @@ fn peak_on_host(console: &Console) -> Result<Peak> {
         let speed = spent.map(|spent| operations / spent);
         processor = [processor, speed].into_iter().flatten().reduce(f64::max);
     }
-    for (library, seconds) in [("faer", fastest[0]), ("burn-flex", fastest[1])] {
-        console.json(&PeakLine { event: "peak", device: None, library, gflop_per_s: operations / seconds, threads })?;
-        console.note(format_args!("{library}: {} GFLOP/s", number(operations / seconds, 3)));
-    }
-    Ok(Peak { wall: operations / fastest[0].min(fastest[1]), processor })
+    let reached = [("faer", fastest[0]), ("burn-flex", fastest[1])].map(|(library, seconds)| LibraryPeak {
+        library,
+        rows: None,
+        gflop_per_s: operations / seconds,
+    });
+    Ok((Peak { wall: operations / fastest[0].min(fastest[1]), processor }, reached.to_vec()))
 }
 
 /// On `device`, of matrices that keep it busy.
-fn peak_in_tensors(device: &Device, console: &Console) -> Result<Peak> {
+fn peak_in_tensors(device: &Device) -> Result<(Peak, Vec<LibraryPeak>), BenchError> {
     let mut size = 1024;
     loop {
         let matrix = Tensor::<2>::random([size, size], Distribution::Default, (device, DType::F32));
-        let seconds = |count: usize| -> Result<f64> {
+        let seconds = |count: usize| -> Result<f64, BenchError> {
             let start = Instant::now();
             let mut product = matrix.clone();
             for _ in 0..count {
@@ -89,7 +92,9 @@ fn peak_in_tensors(device: &Device, console: &Console) -> Result<Peak> {
             }
             // Reading one number waits for all products before.
             let corner: f64 = product.slice([0..1, 0..1]).into_data().iter::<f64>().sum();
-            ensure!(corner.is_finite(), "a product that makes no sense");
+            if !corner.is_finite() {
+                return Err(BenchError::nonsense("the peak", "a product makes"));
+            }
             Ok(start.elapsed().as_secs_f64() / count as f64)
         };
         // The first one compiles and tunes kernels.
@@ -105,11 +110,8 @@ fn peak_in_tensors(device: &Device, console: &Console) -> Result<Peak> {
             fastest = fastest.min(seconds(count)?);
         }
         let wall = 2.0 * (size as f64).powi(3) * 1e-9 / fastest;
-        let threads = rayon::current_num_threads();
-        let device = device::hardware(device);
-        console.json(&PeakLine { event: "peak", device, library: "burn", gflop_per_s: wall, threads })?;
-        console.note(format_args!("products of {size} rows: {} GFLOP/s", number(wall, 3)));
-        return Ok(Peak { wall, processor: None });
+        let reached = vec![LibraryPeak { library: "burn", rows: Some(size), gflop_per_s: wall }];
+        return Ok((Peak { wall, processor: None }, reached));
     }
 }
 

@@ -1,13 +1,24 @@
 //! The finite networks that are timed, and examples for them.
 
 use burn::tensor::Tensor;
-use widthwise::config::GatesConfig;
-use widthwise::network::{Batch, Network, draw_gates, from_f64};
-use widthwise::objective::Targets;
 use widthwise_theory::activation::Activation;
-use widthwise_theory::architecture::{Architecture, InputShape, Layer, Padding};
+use widthwise_theory::architecture::{
+    Architecture, InitScheme, InitVariance, InputShape, Layer, Padding, Parameterization,
+};
 
-use super::{DENSE_INIT, FEATURES, IMAGE, architecture};
+use crate::config::GatesConfig;
+use crate::network::{Batch, Network, draw_gates, from_f64};
+use crate::objective::Targets;
+
+pub(super) const DENSE_INIT: InitVariance = InitVariance { sigma_w2: 2.0, sigma_b2: 0.1 };
+pub(super) const FEATURES: usize = 784;
+pub(super) const IMAGE: InputShape = InputShape { channels: 3, height: 32, width: 32 };
+
+/// Layers on an input in the NTK parameterization.
+pub(super) fn architecture(input: InputShape, layers: Vec<Layer>) -> Architecture {
+    let (parameterization, init_scheme) = (Parameterization::Ntk, InitScheme::Gaussian);
+    Architecture { input, layers, gates: None, parameterization, init_scheme }
+}
 
 /// Outputs of a classifier.
 pub(super) const OUTPUTS: usize = 10;

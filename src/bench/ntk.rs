@@ -1,4 +1,4 @@
-//! `widthwise bench ntk`: empirical tangent kernels, in f32, next to the speed of a large matrix product in the same run.
+//! Empirical tangent kernels, in f32, next to the speed of a large matrix product in the same run.
 //!
 //! Counted are the operations of the structured formula, additions and multiplications each as one, with `N` examples and `O`
 //! outputs, for a layer of `n` units, fan-in `F` and `P` positions:
@@ -17,56 +17,76 @@
 use std::fs;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device};
 use faer::Mat;
 use serde::Serialize;
-use widthwise::device;
-use widthwise::memory::peak_resident;
-use widthwise::network::Network;
-use widthwise::ntk::BlockMaker;
-use widthwise::observation::Observation;
 use widthwise_probes::ntk::{BlockPlan, NtkOutput, block_kernel, empirical_ntk, empirical_ntk_full};
+use widthwise_theory::TheoryError;
 use widthwise_theory::activation::Activation;
 use widthwise_theory::architecture::{Architecture, UpdateRule};
 
 use super::networks::{OUTPUTS, cnn, inputs, mlp};
-use super::peak::{Peak, peak, processor_s};
-use super::{PATIENCE_S, chosen};
-use crate::cli::DeviceCases;
-use crate::commands::Exit;
-use crate::terminal::columns::{Align, columns, number};
-use crate::terminal::console::Console;
+use super::peak::{Peak, processor_s};
+use super::{BenchError, Named, PATIENCE_S};
+use crate::memory::peak_resident;
+use crate::network::Network;
+use crate::ntk::BlockMaker;
+use crate::observation::Observation;
 
 /// One kernel.
-struct NtkCase {
-    name: String,
-    architecture: Architecture,
-    examples: usize,
-    output: NtkOutput,
+#[derive(Debug, Clone)]
+pub struct NtkCase {
+    /// Its name, sizes included.
+    pub name: String,
+    /// The network.
+    pub architecture: Architecture,
+    /// Examples.
+    pub examples: usize,
+    /// Which numbers.
+    pub output: NtkOutput,
 }
 
+impl Named for NtkCase {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// What a case took.
 #[derive(Debug, Serialize)]
-struct NtkTiming {
-    event: &'static str,
-    case: String,
-    examples: usize,
-    repeats: usize,
-    median_s: f64,
-    fastest_s: f64,
-    slowest_s: f64,
-    gflop: f64,
-    performed_gflop: f64,
-    fraction_of_peak: f64,
-    performed_fraction_of_peak: f64,
+pub struct NtkTiming {
+    /// What the line is about.
+    pub event: &'static str,
+    /// Name of the case.
+    pub case: String,
+    /// Examples.
+    pub examples: usize,
+    /// Timed repeats.
+    pub repeats: usize,
+    /// Seconds, the median of all repeats.
+    pub median_s: f64,
+    /// Seconds of the fastest.
+    pub fastest_s: f64,
+    /// Seconds of the slowest.
+    pub slowest_s: f64,
+    /// Operations counted, in units of 1e9.
+    pub gflop: f64,
+    /// Operations performed, in units of 1e9.
+    pub performed_gflop: f64,
+    /// Of the speed of a large product, as counted.
+    pub fraction_of_peak: f64,
+    /// The same, as performed.
+    pub performed_fraction_of_peak: f64,
     /// Median seconds of all processors together: other work on the machine does not count.
-    processor_s: Option<f64>,
+    pub processor_s: Option<f64>,
     /// Of the peak of as many seconds of one processor.
-    fraction_of_processor_peak: Option<f64>,
-    peak_bytes: Option<u64>,
+    pub fraction_of_processor_peak: Option<f64>,
+    /// Memory that the process held at most.
+    pub peak_bytes: Option<u64>,
 }
 
-fn cases() -> Vec<NtkCase> {
+/// All cases.
+pub fn cases() -> Vec<NtkCase> {
     let relu = || Some(Activation::Relu);
     let mut cases = Vec::new();
     let mut add = |name: &str, architecture: Architecture, sizes: &[usize]| {
@@ -88,7 +108,7 @@ fn cases() -> Vec<NtkCase> {
 }
 
 /// Operations counted and performed, in units of 1e9.
-fn operations(case: &NtkCase) -> Result<[f64; 2]> {
+fn operations(case: &NtkCase) -> Result<[f64; 2], TheoryError> {
     let layers = case.architecture.weight_layers()?;
     let (n, o) = (case.examples as f64, OUTPUTS as f64);
     let across = if case.output == NtkOutput::Full { n * n * o * o } else { n * n * o };
@@ -116,56 +136,18 @@ fn operations(case: &NtkCase) -> Result<[f64; 2]> {
     Ok([counted * 1e-9, (counted - saved) * 1e-9])
 }
 
-/// Times every case whose name holds the pattern.
+/// Times a case after a first run that warms caches and threads.
 ///
 /// # Errors
-/// No such case, or no such device.
-pub(crate) fn execute(DeviceCases { cases: arguments, device: kind }: &DeviceCases, console: &Console) -> Result<Exit> {
-    let device = device::open(*kind)?;
-    let chosen = chosen(cases(), |case| &case.name, arguments)?;
-    let heading =
-        ["case", "median", "fastest", "slowest", "GFLOP", "of peak", "performed", "processors", "of theirs", "memory"];
-    let mut rows = vec![heading.map(str::to_owned)];
-    let peak = peak(&device, console)?;
-    for case in &chosen {
-        let timing = time(case, arguments.repeats, peak, &device)?;
-        console.json(&timing)?;
-        let seconds = |value: f64| format!("{} s", number(value, 3));
-        let percent = |value: f64| format!("{:.0} %", 100.0 * value);
-        rows.push([
-            timing.case.clone(),
-            seconds(timing.median_s),
-            seconds(timing.fastest_s),
-            seconds(timing.slowest_s),
-            number(timing.gflop, 3),
-            percent(timing.fraction_of_peak),
-            percent(timing.performed_fraction_of_peak),
-            timing.processor_s.map_or_else(|| "-".to_owned(), seconds),
-            timing.fraction_of_processor_peak.map_or_else(|| "-".to_owned(), percent),
-            timing.peak_bytes.map_or_else(|| "-".to_owned(), |bytes| widthwise::memory::Bytes(bytes).to_string()),
-        ]);
-    }
-    let [left, right] = [Align::Left, Align::Right];
-    for line in columns([left, right, right, right, right, right, right, right, right, right], &rows) {
-        console.line(line)?;
-    }
-    console.detail(format_args!(
-        "on {}, kernels end in host memory; peak: {} GFLOP/s in f32 with {} threads, of large matrices",
-        device::label(*kind, &device),
-        number(peak.wall, 3),
-        rayon::current_num_threads()
-    ))?;
-    Ok(Exit::Done)
-}
-
-fn time(case: &NtkCase, repeats: usize, peak: Peak, device: &Device) -> Result<NtkTiming> {
+/// A kernel that makes no sense.
+pub fn time(case: &NtkCase, repeats: usize, peak: Peak, device: &Device) -> Result<NtkTiming, BenchError> {
     // The system forgets the peak of memory before this; where it does not, that of the whole run is shown.
     let _ = fs::write("/proc/self/clear_refs", "5");
     let network = Network::new(&case.architecture, UpdateRule::Linear, 1, 0, device, DType::F32)?;
     let batch = network.batch(&inputs(&network, case.examples, 0));
     let plan = BlockPlan { output: case.output, outputs: OUTPUTS, rows: case.examples, columns: case.examples };
     let mut kernel = [Vec::<f32>::new()];
-    let mut run = || -> Result<(f64, Option<f64>)> {
+    let mut run = || -> Result<(f64, Option<f64>), BenchError> {
         let (start, before) = (Instant::now(), processor_s());
         let corner = if *device == Device::flex() {
             let block = BlockMaker::<f32>::new(&network, plan).block(&batch);
@@ -175,7 +157,9 @@ fn time(case: &NtkCase, repeats: usize, peak: Peak, device: &Device) -> Result<N
             on_device(&Observation::new(&network, &batch), case.output)[(0, 0)]
         };
         let seconds = start.elapsed().as_secs_f64();
-        ensure!(corner > 0.0, "{}: the kernel makes no sense", case.name);
+        if corner.is_nan() || corner <= 0.0 {
+            return Err(BenchError::nonsense(&case.name, "the kernel makes"));
+        }
         Ok((seconds, processor_s().zip(before).map(|(after, before)| after - before)))
     };
     // The first run warms caches and threads.

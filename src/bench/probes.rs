@@ -1,46 +1,40 @@
-//! `widthwise bench probes`: what a snapshot of a network costs, probe by probe, in seconds and in training steps.
+//! What a snapshot of a network costs, probe by probe, in seconds and in training steps.
 //!
 //! Snapshots and steps are those of a run: `Probe::ALL` in f32 with the default settings of `[probes]`, at step 1 with the kernel and the
 //! weights of step 0 behind it, and steps of momentum as `widthwise bench train` takes them. They are timed in turn. The snapshot is
 //! all of it but `gaussianity`, which is taken at the first and last step alone. `ntk_on_tensors` is no part of a snapshot: it is the
 //! path of other devices to the same kernel.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
 use burn::tensor::{DType, Device};
 use faer::Mat;
 use serde::Serialize;
-use widthwise::config::{Anchor, L2, Loss, Optimizer, ProbesConfig};
-use widthwise::data::Data;
-use widthwise::measurement::{InitialWeights, Measurement, Past, SharedPiece};
-use widthwise::network::{Batch, Network};
-use widthwise::objective::Targets;
-use widthwise::observation::Observation;
-use widthwise::quantity::Probe;
-use widthwise::training::optimizer::{OptimizerState, Updater};
-use widthwise::training::schedule::ProbeSteps;
-use widthwise::training::take_step;
 use widthwise_probes::ntk::empirical_ntk;
 use widthwise_tensors::{to_f64, to_matrix};
 use widthwise_theory::activation::Activation;
 use widthwise_theory::architecture::{Architecture, UpdateRule};
 
 use super::networks::{OUTPUTS, cnn, examples, gated, mlp};
-use super::{PATIENCE_S, chosen};
-use crate::cli::ProbeCases;
-use crate::commands::Exit;
-use crate::terminal::columns::{Align, columns, number};
-use crate::terminal::console::Console;
+use super::{BenchError, Named, PATIENCE_S};
+use crate::config::{Anchor, L2, Loss, Optimizer, ProbesConfig};
+use crate::data::Data;
+use crate::measurement::{InitialWeights, Measurement, Past, SharedPiece};
+use crate::network::{Batch, Network};
+use crate::objective::Targets;
+use crate::observation::Observation;
+use crate::quantity::Probe;
+use crate::training::optimizer::{OptimizerState, Updater};
+use crate::training::take_step;
 
 /// Examples of a test set, and of a training set unless a case has its own, as configurations have by default.
-const TEST: usize = 256;
-const TRAIN: usize = 256;
+pub const TEST: usize = 256;
+/// As [`TEST`], of training.
+pub const TRAIN: usize = 256;
 /// Examples of a batch.
-const BATCH: usize = 128;
+pub const BATCH: usize = 128;
 /// Steps of the default run.
-const STEPS: u64 = 200;
+pub const STEPS: u64 = 200;
 /// Seconds of steps between snapshots.
 const ROUND_S: f64 = 0.2;
 
@@ -78,33 +72,57 @@ impl TimedPart {
 }
 
 /// One network.
-struct ProbeCase {
-    name: String,
-    architecture: Architecture,
-    batch: usize,
-    train: usize,
+#[derive(Debug, Clone)]
+pub struct ProbeCase {
+    /// Its name, sizes included.
+    pub name: String,
+    /// The network.
+    pub architecture: Architecture,
+    /// Examples of a step.
+    pub batch: usize,
+    /// Training examples.
+    pub train: usize,
+}
+
+impl Named for ProbeCase {
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// What one probe of one network takes.
 #[derive(Debug, Serialize)]
-struct ProbeTiming {
-    event: &'static str,
-    case: String,
-    probe: &'static str,
-    batch: usize,
-    train_examples: usize,
-    test_examples: usize,
-    probe_examples: usize,
-    threads: usize,
-    repeats: usize,
-    median_s: f64,
-    fastest_s: f64,
-    slowest_s: f64,
+pub struct ProbeTiming {
+    /// What the line is about.
+    pub event: &'static str,
+    /// Name of the case.
+    pub case: String,
+    /// What was measured.
+    pub probe: &'static str,
+    /// Examples of a step.
+    pub batch: usize,
+    /// Training examples.
+    pub train_examples: usize,
+    /// Test examples.
+    pub test_examples: usize,
+    /// Examples that probes see.
+    pub probe_examples: usize,
+    /// Threads at work.
+    pub threads: usize,
+    /// Timed repeats.
+    pub repeats: usize,
+    /// Seconds, the median of all repeats.
+    pub median_s: f64,
+    /// Seconds of the fastest.
+    pub fastest_s: f64,
+    /// Seconds of the slowest.
+    pub slowest_s: f64,
     /// Median in units of that of one training step.
-    in_steps: f64,
+    pub in_steps: f64,
 }
 
-fn cases() -> Vec<ProbeCase> {
+/// All cases.
+pub fn cases() -> Vec<ProbeCase> {
     let relu = || Some(Activation::Relu);
     let case =
         |name: String, architecture: Architecture, batch: usize| ProbeCase { name, architecture, batch, train: TRAIN };
@@ -127,61 +145,6 @@ fn cases() -> Vec<ProbeCase> {
     cases
 }
 
-/// Times every case whose name holds the pattern.
-///
-/// # Errors
-/// No such case, or a table that cannot be written.
-pub(crate) fn execute(arguments: &ProbeCases, console: &Console) -> Result<Exit> {
-    let chosen = chosen(cases(), |case| &case.name, &arguments.cases)?;
-    let mut table = arguments.out.as_ref().map(|path| open(path)).transpose()?;
-    let config = ProbesConfig::default();
-    let snapshots = ProbeSteps::new(config.schedule, STEPS).count();
-    let mut rows = vec![["case", "probe", "median", "fastest", "slowest", "steps", "of a run"].map(str::to_owned)];
-    for case in &chosen {
-        console.note(format_args!("timing {}", case.name));
-        let timings = time(case, arguments.cases.repeats)?;
-        let step = timings.iter().find(|timing| timing.probe == "step").map_or(f64::NAN, |timing| timing.median_s);
-        for timing in &timings {
-            console.json(timing)?;
-            if let Some((writer, path)) = &mut table {
-                let written = writer.serialize(timing).and_then(|()| Ok(writer.flush()?));
-                written.with_context(|| format!("cannot write {}", path.display()))?;
-            }
-            let milliseconds = |seconds: f64| format!("{} ms", number(1e3 * seconds, 3));
-            // Of the time that the steps of the default run and so many snapshots take.
-            let share = snapshots as f64 * timing.median_s;
-            let share = share / (STEPS as f64 * step + share);
-            rows.push([
-                timing.case.clone(),
-                timing.probe.to_owned(),
-                milliseconds(timing.median_s),
-                milliseconds(timing.fastest_s),
-                milliseconds(timing.slowest_s),
-                number(timing.in_steps, 2),
-                if timing.probe == "snapshot" { format!("{:.0} %", 100.0 * share) } else { String::new() },
-            ]);
-        }
-    }
-    let [left, right] = [Align::Left, Align::Right];
-    for line in columns([left, left, right, right, right, right, right], &rows) {
-        console.line(line)?;
-    }
-    console.detail(format_args!(
-        "f32, {} threads; {} probe examples, {} of them and {} vector(s) for partial Jacobians, {} bins; {TRAIN} training (default: {BATCH}) and \
-         {TEST} test examples; of a run: {snapshots} snapshots on {STEPS} steps",
-        rayon::current_num_threads(),
-        config.examples,
-        config.jacobian_examples,
-        config.jacobian_vectors,
-        config.information_bins,
-    ))?;
-    Ok(Exit::Done)
-}
-
-fn open(path: &PathBuf) -> Result<(csv::Writer<std::fs::File>, &PathBuf)> {
-    Ok((csv::Writer::from_path(path).with_context(|| format!("cannot write {}", path.display()))?, path))
-}
-
 /// Training and test sets of random inputs, the first of which the probes read.
 fn data(network: &Network, train: usize, probes: usize) -> Data {
     let labelled = |count: usize, start: usize| -> (Batch, Targets) { examples(network, count, start) };
@@ -200,7 +163,11 @@ fn data(network: &Network, train: usize, probes: usize) -> Data {
     }
 }
 
-fn time(case: &ProbeCase, repeats: usize) -> Result<Vec<ProbeTiming>> {
+/// Times the probes of a case, next to its steps.
+///
+/// # Errors
+/// A network that makes no sense.
+pub fn time(case: &ProbeCase, repeats: usize) -> Result<Vec<ProbeTiming>, BenchError> {
     let (optimizer, kind, config) = (Optimizer::Momentum { beta: 0.9 }, Loss::HalfMean, ProbesConfig::default());
     let l2 = L2 { strength: 0.0, toward: Anchor::Zero };
     let updater = Updater { optimizer, learning_rate: 1e-3, l2, anchor: None };
@@ -214,16 +181,20 @@ fn time(case: &ProbeCase, repeats: usize) -> Result<Vec<ProbeTiming>> {
     let nothing = Past::default();
     let mut first = Measurement::new(&network, &data, &config, kind, (1, 0, 0), &nothing);
     Probe::ALL.into_iter().try_for_each(|probe| first.take(probe))?;
-    let ntk: Mat<f64> = first.finish().ntk.context("the default settings have the kernel")?;
+    let ntk: Mat<f64> =
+        first.finish().ntk.ok_or_else(|| BenchError::nonsense(&case.name, "a snapshot without kernel makes"))?;
     let past = Past { ntk: Some(&ntk), previous_ntk: Some((&ntk, 1)), weights: Some(&initial) };
 
-    let mut round = |network: &mut Network, steps: usize| -> Result<f64> {
+    let mut round = |network: &mut Network, steps: usize| -> Result<f64, BenchError> {
         let start = Instant::now();
         let losses: Vec<_> = (0..steps).map(|_| take_step(network, seen, &updater, 0, &mut state)).collect();
         let loss: f64 = losses.last().map_or(f64::NAN, |loss| to_f64(loss.clone())[0]);
         let seconds = start.elapsed().as_secs_f64();
-        ensure!(loss.is_finite(), "{}: the loss makes no sense", case.name);
-        Ok(seconds / steps as f64)
+        if loss.is_finite() {
+            Ok(seconds / steps as f64)
+        } else {
+            Err(BenchError::nonsense(&case.name, "the loss makes"))
+        }
     };
     // The first rounds warm caches and threads, and tell how many steps fill one.
     round(&mut network, 1)?;
@@ -249,7 +220,9 @@ fn time(case: &ProbeCase, repeats: usize) -> Result<Vec<ProbeTiming>> {
         let start_tensors = Instant::now();
         let on_tensors = empirical_ntk(&Observation::new(&network, &data.probe));
         seconds[names.len()].push(start_tensors.elapsed().as_secs_f64());
-        ensure!(on_tensors[(0, 0)] > 0.0, "{}: the kernel makes no sense", case.name);
+        if on_tensors[(0, 0)].is_nan() || on_tensors[(0, 0)] <= 0.0 {
+            return Err(BenchError::nonsense(&case.name, "the kernel makes"));
+        }
         if start.elapsed().as_secs_f64() > PATIENCE_S {
             break;
         }
