@@ -9,11 +9,11 @@ mod help;
 mod kernel;
 mod ladder;
 mod monte_carlo;
+mod names;
 mod ntk;
 pub(crate) mod number;
 mod predict;
 mod reproduce;
-pub(crate) mod source;
 mod weights;
 
 use std::path::PathBuf;
@@ -32,11 +32,12 @@ use help::{
     LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, NTK_HELP, PREDICT_HELP, REPORT_HELP, REPRODUCE_HELP, RUN_HELP,
     TABLE_HELP, WEIGHTS_HELP,
 };
-pub(crate) use kernel::{Compared, KernelArguments, KernelName, StoragePrecision, Trained};
+pub(crate) use kernel::{KernelArguments, KernelName, StoragePrecision, Trained};
 pub(crate) use ladder::LadderArguments;
 pub(crate) use monte_carlo::MonteCarloArguments;
+use names::{DEVICES, one_of};
 pub(crate) use ntk::NtkArguments;
-pub(crate) use predict::{PredictArguments, PredictLoss, PredictMethod, PredictOptimizer, Solver};
+pub(crate) use predict::PredictArguments;
 pub(crate) use reproduce::{ReproduceArguments, SizeName};
 pub(crate) use weights::{ExportArguments, ImportArguments, StateLayout, WeightsAction, WeightsArguments};
 
@@ -130,7 +131,7 @@ pub(crate) struct RunArguments {
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Where to compute; the same as --set run.device=...
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = one_of::<DeviceKind>(&DEVICES))]
     pub(crate) device: Option<DeviceKind>,
     /// Train only the I-th of N equal parts of the members, 1/4 for instance; parts may run at the same time, on machines that share the folder
     #[arg(long, value_name = "I/N", default_value = "1/1")]

@@ -1,13 +1,16 @@
 //! Does a finite network do what infinite-width theory says, and if not, why?
 
+pub mod bench;
 pub mod comparison;
 pub mod config;
 pub mod data;
 pub mod device;
 pub mod ensemble;
 pub mod entries;
+pub mod examples;
 pub mod explain;
 mod host;
+pub mod kernels;
 pub mod ladder;
 pub mod measurement;
 pub mod memory;
@@ -19,6 +22,7 @@ pub mod ntk;
 pub mod objective;
 pub mod observation;
 mod plot;
+pub mod predict;
 pub mod prediction;
 pub mod quantity;
 pub mod record;

@@ -6,6 +6,8 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 use widthwise::config::DeviceKind;
 
+use super::names::{DEVICES, one_of};
+
 /// `widthwise bench`
 #[derive(Debug, Args)]
 pub(crate) struct BenchArguments {
@@ -55,6 +57,6 @@ pub(crate) struct DeviceCases {
     #[command(flatten)]
     pub(crate) cases: BenchCases,
     /// Where to compute
-    #[arg(long, value_enum, default_value = "flex")]
+    #[arg(long, value_parser = one_of::<DeviceKind>(&DEVICES), default_value = "flex")]
     pub(crate) device: DeviceKind,
 }

@@ -5,12 +5,13 @@ use std::str::FromStr;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum, ValueHint};
+use widthwise::examples::Source;
 use widthwise::memory::Bytes;
 use widthwise_theory::architecture::InputShape;
+use widthwise_theory::conventions::KernelKind;
 
 use super::number::positive;
 use crate::cli::number::parse_shape;
-use crate::cli::source::Source;
 
 /// `widthwise kernel`
 #[derive(Debug, Args)]
@@ -77,11 +78,11 @@ pub(crate) enum KernelName {
 }
 
 impl KernelName {
-    /// The name in files and tables.
-    pub(crate) fn name(self) -> &'static str {
+    /// As the library has it.
+    pub(crate) fn kind(self) -> KernelKind {
         match self {
-            Self::Nngp => "nngp",
-            Self::Ntk => "ntk",
+            Self::Nngp => KernelKind::Nngp,
+            Self::Ntk => KernelKind::Ntk,
         }
     }
 }

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueHint};
+use widthwise::examples::Source;
 use widthwise_theory::architecture::InputShape;
 
 use super::kernel::StoragePrecision;
 use crate::cli::number::parse_shape;
-use crate::cli::source::Source;
 
 /// `widthwise monte-carlo`
 #[derive(Debug, Args)]

@@ -5,13 +5,13 @@ use std::str::FromStr;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueHint};
+use widthwise::examples::Source;
 use widthwise::memory::Bytes;
 use widthwise_probes::ntk::NtkOutput;
 use widthwise_theory::architecture::InputShape;
 
 use super::kernel::StoragePrecision;
 use crate::cli::number::parse_shape;
-use crate::cli::source::Source;
 
 /// `widthwise ntk`
 #[derive(Debug, Args)]

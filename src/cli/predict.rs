@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 
 use clap::builder::RangedU64ValueParser;
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
+use widthwise::examples::Source;
 use widthwise::memory::Bytes;
+use widthwise::predict::{PredictLoss, PredictMethod, PredictOptimizer, Solver};
 use widthwise_theory::architecture::InputShape;
-use widthwise_theory::dynamics::OutputLoss;
 
+use super::names::{LOSSES, METHODS, OPTIMIZERS, SOLVERS, one_of};
 use super::number::{below_one, not_negative, positive};
 use crate::cli::number::parse_shape;
 use crate::cli::number::parse_time;
-use crate::cli::source::Source;
 
 /// `widthwise predict`
 #[derive(Debug, Args)]
@@ -38,10 +39,10 @@ pub(crate) struct PredictArguments {
     #[arg(long, value_name = "PREFIX", value_hint = ValueHint::FilePath)]
     pub(crate) out: PathBuf,
     /// What predicts
-    #[arg(long, value_enum, default_value = "ntk")]
+    #[arg(long, value_parser = one_of::<PredictMethod>(&METHODS), default_value = "ntk")]
     pub(crate) method: PredictMethod,
     /// How networks are trained
-    #[arg(long, value_enum, default_value = "flow")]
+    #[arg(long, value_parser = one_of::<PredictOptimizer>(&OPTIMIZERS), default_value = "flow")]
     pub(crate) optimizer: PredictOptimizer,
     /// Step size; 1 for the flow
     #[arg(long, value_name = "X", value_parser = positive)]
@@ -53,7 +54,7 @@ pub(crate) struct PredictArguments {
     #[arg(long, value_name = "T,T,...", value_delimiter = ',', value_parser = parse_time, allow_hyphen_values = true)]
     pub(crate) times: Vec<f64>,
     /// Loss that training lowers; all but mse are integrated step by step
-    #[arg(long, value_enum, default_value = "mse")]
+    #[arg(long, value_parser = one_of::<PredictLoss>(&LOSSES), default_value = "mse")]
     pub(crate) loss: PredictLoss,
     /// Examples a step, in the order in which `widthwise run` takes them with --seed; all if left out
     #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
@@ -80,7 +81,7 @@ pub(crate) struct PredictArguments {
     #[arg(long, value_name = "B", default_value_t = 2.0, value_parser = positive)]
     pub(crate) prior_scale: f64,
     /// direct: all in f64; cg: means only, for tens of thousands of examples
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_parser = one_of::<Solver>(&SOLVERS), default_value = "auto")]
     pub(crate) solver: Solver,
     /// Largest residual of the system that cg may leave, relative to the targets
     #[arg(long, value_name = "X", default_value_t = 1e-6, value_parser = positive)]
@@ -101,115 +102,6 @@ pub(crate) struct PredictArguments {
     /// dataset.preprocessing.zca=0.1; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-}
-
-/// `--method`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PredictMethod {
-    /// Posterior of the NNGP kernel
-    Nngp,
-    /// Ensemble of trained networks
-    Ntk,
-    /// Posterior of the tangent kernel
-    #[value(name = "ntkgp")]
-    NtkGp,
-    /// Posterior with a random readout variance
-    StudentT,
-    /// Classifier of infinitely many layers
-    InfiniteDepth,
-}
-
-impl PredictMethod {
-    /// The name on the command line and in files.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Nngp => "nngp",
-            Self::Ntk => "ntk",
-            Self::NtkGp => "ntkgp",
-            Self::StudentT => "student-t",
-            Self::InfiniteDepth => "infinite-depth",
-        }
-    }
-}
-
-/// `--optimizer`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PredictOptimizer {
-    /// Gradient flow
-    Flow,
-    /// Full-batch gradient descent
-    GradientDescent,
-    /// Heavy-ball momentum
-    Momentum,
-    /// Nesterov's momentum
-    Nesterov,
-}
-
-impl PredictOptimizer {
-    /// The name on the command line and in files.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Flow => "flow",
-            Self::GradientDescent => "gradient-descent",
-            Self::Momentum => "momentum",
-            Self::Nesterov => "nesterov",
-        }
-    }
-
-    /// Whether it takes steps.
-    pub(crate) fn is_discrete(self) -> bool {
-        self != Self::Flow
-    }
-}
-
-/// `--loss`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum PredictLoss {
-    /// 1/2 sum (f - y)^2
-    Mse,
-    /// Softmax cross-entropy; targets are probabilities or classes
-    CrossEntropy,
-    /// Binary cross-entropy of every output
-    Logistic,
-    /// Quadratic to a distance of 1, then linear
-    Huber,
-    /// Squared hinge; targets are -1 or 1
-    SquaredHinge,
-}
-
-impl PredictLoss {
-    /// The name on the command line and in files.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Mse => "mse",
-            Self::CrossEntropy => "cross-entropy",
-            Self::Logistic => "logistic",
-            Self::Huber => "huber",
-            Self::SquaredHinge => "squared-hinge",
-        }
-    }
-
-    /// As theory has it, if it must be integrated.
-    pub(crate) fn integrated(self) -> Option<OutputLoss> {
-        match self {
-            Self::Mse => None,
-            Self::CrossEntropy => Some(OutputLoss::SoftmaxCrossEntropy),
-            Self::Logistic => Some(OutputLoss::Logistic),
-            Self::Huber => Some(OutputLoss::Huber { delta: 1.0 }),
-            Self::SquaredHinge => Some(OutputLoss::SquaredHinge),
-        }
-    }
-}
-
-/// `--solver`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Solver {
-    /// direct up to 4000 training examples, where it fits into memory; then cg
-    Auto,
-    /// Whole kernels in double precision
-    Direct,
-    /// Preconditioned conjugate gradients on a kernel in single precision
-    Cg,
 }
 
 /// A `.csv` or `.npy` file.

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use widthwise::config::{self, COMMENTED, Experiment};
 use widthwise::record::atomic;
+use widthwise::record::place::try_out;
 
 use super::Exit;
-use super::outputs::try_out;
 use crate::cli::{ConfigAction, ConfigArguments};
 use crate::terminal::console::Console;
 

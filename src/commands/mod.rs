@@ -1,9 +1,6 @@
 //! One file a command; each takes its arguments and says how it ended.
 
-pub(crate) mod architecture;
 pub(crate) mod bench;
-mod blocks;
-mod budget;
 pub(crate) mod check;
 pub(crate) mod claims;
 pub(crate) mod completions;
@@ -11,17 +8,10 @@ pub(crate) mod config;
 pub(crate) mod data;
 mod download;
 pub(crate) mod explain;
-mod inputs;
 pub(crate) mod kernel;
 pub(crate) mod ladder;
 pub(crate) mod monte_carlo;
-#[cfg(test)]
-mod mutations;
-#[cfg(test)]
-#[path = "../../tests/mutator/mod.rs"]
-mod mutator;
 pub(crate) mod ntk;
-mod outputs;
 pub(crate) mod overrides;
 pub(crate) mod predict;
 pub(crate) mod report;

@@ -2,40 +2,31 @@
 
 use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device};
-use faer::Mat;
 use serde::Serialize;
 use widthwise::ensemble::{Job, Shard};
 use widthwise::entries::{Entries, finite_kernels};
-use widthwise::monte_carlo::{Sampled, Sampling, extrapolate, sample_kernels};
+use widthwise::examples::{architecture, read, shape_of};
+use widthwise::kernels::SampledComparison;
+use widthwise::monte_carlo::{Sampling, extrapolate, sample_kernels};
 use widthwise::need;
 use widthwise::record::npy;
+use widthwise::record::place::{expect_prefix, try_out, with_ending};
 use widthwise::signals::StopFlag;
 use widthwise_theory::TheoryError;
 use widthwise_theory::kernel::Inputs;
 
 use super::Exit;
-use super::architecture::{architecture, shape_of};
-use super::inputs::read;
-use super::kernel::{expect_prefix, with_ending};
-use super::outputs::try_out;
-use super::overrides::ConfigCommand;
+use super::overrides::{ConfigCommand, of_data};
 use crate::cli::{MonteCarloArguments, StoragePrecision};
 use crate::terminal::columns::{Align, columns, number};
 use crate::terminal::console::Console;
-use crate::terminal::progress::monitor;
+use crate::terminal::progress::{JobMonitor, monitor};
 
-/// One kernel next to its prediction.
-#[derive(Debug, Serialize)]
-struct KernelComparison {
+#[derive(Serialize)]
+struct ComparisonLine<'a> {
     event: &'static str,
-    kernel: &'static str,
-    members: usize,
-    mean_diagonal: f64,
-    std_error_of_mean_diagonal_entries: f64,
-    predicted_mean_diagonal: Option<f64>,
-    /// Largest `|mean - predicted| / std_error` over distinct entries.
-    largest_z: Option<f64>,
-    entries: usize,
+    #[serde(flatten)]
+    compared: &'a SampledComparison,
 }
 
 /// Draws, writes and compares.
@@ -62,7 +53,8 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         "network.centred = true: the outputs f - f_0 are zero before training and have no NNGP kernel to sample, and the tangent kernel is \
          that of f; sample the kernels of f with --set network.centred=false"
     );
-    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref(), &arguments.set, console)?;
+    let set = of_data(&arguments.set);
+    let examples = read(&arguments.inputs, None, arguments.data_dir.as_deref(), &set, &JobMonitor::new(console))?;
     let shape = shape_of(arguments.shape, &network, &[(&arguments.inputs, &examples)])?;
     let architecture = architecture(&network, seed, shape, &examples)?;
     let inputs = Inputs::new(examples.values, shape)?;
@@ -115,8 +107,9 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
     for (index, (name, found)) in [("nngp", &sampled.nngp), ("ntk", &sampled.ntk)].into_iter().enumerate() {
         npy::write(&file(name, ""), &found.mean)?;
         npy::write(&file(name, "_std_error"), &found.standard_error)?;
-        let compared = compare(name, sampled.members, found, predicted.as_ref().map(|kernels| &kernels[index]));
-        console.json(&compared)?;
+        let theory = predicted.as_ref().map(|kernels| &kernels[index]);
+        let compared = SampledComparison::new(name, sampled.members, found, theory);
+        console.json(&ComparisonLine { event: "monte_carlo", compared: &compared })?;
         let optional = |value: Option<f64>, digits| value.map_or_else(|| "-".to_owned(), |value| number(value, digits));
         rows.push([
             name.to_owned(),
@@ -132,45 +125,4 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         console.line(line)?;
     }
     Ok(Exit::Done)
-}
-
-fn compare(kernel: &'static str, members: usize, found: &Sampled, predicted: Option<&Mat<f64>>) -> KernelComparison {
-    let n = found.mean.nrows();
-    let mean_diagonal = |matrix: &Mat<f64>| (0..n).map(|i| matrix[(i, i)]).sum::<f64>() / n as f64;
-    let distinct = || (0..n).flat_map(|j| (0..=j).map(move |i| (i, j)));
-    let largest_z = predicted.map(|predicted| {
-        distinct().fold(0.0_f64, |largest, entry| {
-            // A normalized state does not fluctuate: what differs there is round-off.
-            let error = found.standard_error[entry].hypot(16.0 * f64::EPSILON * predicted[entry]);
-            largest.max((found.mean[entry] - predicted[entry]).abs() / error)
-        })
-    });
-    KernelComparison {
-        event: "monte_carlo",
-        kernel,
-        members,
-        mean_diagonal: mean_diagonal(&found.mean),
-        std_error_of_mean_diagonal_entries: mean_diagonal(&found.standard_error),
-        predicted_mean_diagonal: predicted.map(mean_diagonal),
-        largest_z,
-        entries: distinct().count(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kernel_is_compared_entry_by_entry() {
-        let found = Sampled {
-            mean: Mat::from_fn(2, 2, |i, j| if i == j { 2.0 } else { 1.3 }),
-            standard_error: Mat::from_fn(2, 2, |_, _| 0.1),
-        };
-        let predicted = Mat::from_fn(2, 2, |i, j| if i == j { 2.1 } else { 1.0 });
-        let compared = compare("ntk", 9, &found, Some(&predicted));
-        assert!((compared.largest_z.unwrap() - 3.0).abs() < 1e-12, "{compared:?}");
-        assert_eq!((compared.entries, compared.members, compared.mean_diagonal), (3, 9, 2.0));
-        assert_eq!(compare("ntk", 9, &found, None).largest_z, None);
-    }
 }

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use widthwise::config::{self, NetworkConfig};
-
-use crate::cli::source::{DataSplit, SetName, Source};
+use widthwise::examples::{DataSplit, SetName, Source};
 
 /// The tables of a configuration.
 const TABLES: [&str; 8] = ["run", "dataset", "network", "training", "probes", "claims", "control", "explain"];

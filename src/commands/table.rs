@@ -4,11 +4,11 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 use widthwise::record::atomic;
+use widthwise::record::place::try_out;
 use widthwise::record::row::Row;
 use widthwise::report::{TableReader, join};
 
 use super::Exit;
-use super::outputs::try_out;
 use crate::cli::TableArguments;
 use crate::terminal::console::Console;
 

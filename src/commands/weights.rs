@@ -9,12 +9,12 @@ use widthwise::config::{self, GateKind};
 use widthwise::network::{build_architecture, draw_gates};
 use widthwise::record::checkpoint::{WEIGHTS_FILE, weights_file_at};
 use widthwise::record::manifest::Manifest;
+use widthwise::record::place::try_out;
 use widthwise::record::weights::Weights;
 use widthwise::record::weights::pytorch::{self, Mapping};
 use widthwise_theory::architecture::Architecture;
 
 use super::Exit;
-use super::outputs::try_out;
 use super::overrides::ConfigCommand;
 use crate::cli::{ExportArguments, ImportArguments, StateLayout, WeightsAction, WeightsArguments};
 use crate::terminal::columns::{Align, columns};

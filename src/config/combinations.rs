@@ -14,7 +14,8 @@ use widthwise_datasets::{
 
 pub(super) use idle::{Idle, idle};
 
-use super::experiment::{DeviceKind, Experiment, LearningRate, Loss, Precision};
+use super::device::DeviceKind;
+use super::experiment::{Experiment, LearningRate, Loss, Precision};
 use super::probes::Schedule;
 use super::values::is_within;
 use crate::quantity::{Probe, Quantity};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use widthwise_datasets::{DatasetSpec, Normalize, Preprocessing};
 
+use super::device::DeviceKind;
 use super::network::NetworkConfig;
 use super::optimizer::Optimizer;
 use super::probes::ProbesConfig;
@@ -118,32 +119,6 @@ impl From<KeepWeights> for KeptWritten {
             KeepWeights::None => Self::Switch(false),
             KeepWeights::Last => Self::Switch(true),
             KeepWeights::Probes => Self::Name(KeptName::Probes),
-        }
-    }
-}
-
-/// `run.device`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceKind {
-    /// Burn's maintained CPU backend.
-    Flex,
-    /// Burn's deprecated ndarray backend (cargo feature `ndarray`).
-    Ndarray,
-    /// GPUs, or a software Vulkan driver (cargo feature `wgpu`).
-    Wgpu,
-    /// NVIDIA's GPUs (cargo feature `cuda`).
-    Cuda,
-}
-
-impl DeviceKind {
-    /// Its name in configurations, on the command line and among cargo features.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Flex => "flex",
-            Self::Ndarray => "ndarray",
-            Self::Wgpu => "wgpu",
-            Self::Cuda => "cuda",
         }
     }
 }

@@ -7,6 +7,7 @@
 mod check;
 mod claims;
 mod combinations;
+mod device;
 mod differences;
 mod experiment;
 mod init;
@@ -31,10 +32,11 @@ use std::path::Path;
 use toml::Value;
 
 pub use claims::KNOWN_CLAIMS;
+pub use device::DeviceKind;
 pub use differences::{KeyDifference, differences};
 pub use experiment::{
-    Anchor, ClaimsConfig, ControlConfig, DatasetConfig, DeviceKind, Experiment, ExplainConfig, KeepWeights, L2,
-    LearningRate, Loss, Precision, RunConfig, Stop, TrainingConfig,
+    Anchor, ClaimsConfig, ControlConfig, DatasetConfig, Experiment, ExplainConfig, KeepWeights, L2, LearningRate, Loss,
+    Precision, RunConfig, Stop, TrainingConfig,
 };
 pub use init::COMMENTED;
 pub use layer::{

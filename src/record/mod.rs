@@ -10,6 +10,7 @@ pub mod kill_point;
 pub mod lock;
 pub mod manifest;
 pub mod npy;
+pub mod place;
 pub mod row;
 pub mod tiles;
 pub mod weights;

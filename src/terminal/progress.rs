@@ -1,6 +1,5 @@
 //! What the user sees of a run: a bar on a terminal, nothing or plain lines elsewhere, JSON on request.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -87,14 +86,19 @@ fn lock(state: &Mutex<StageProgress>) -> MutexGuard<'_, StageProgress> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How far a job of equal parts has come: a bar with an estimate on a terminal, JSON on request, silence elsewhere.
-pub(crate) struct Parts<'a> {
+/// Shows a job of equal parts: what it tells as remarks, and how far it has come as a bar with an estimate on a terminal, as JSON on request.
+pub(crate) struct JobMonitor<'a> {
     console: &'a Console,
+    parts: Mutex<Option<Parts>>,
+}
+
+/// Parts of a stage at work.
+struct Parts {
     bar: Option<ProgressBar>,
     what: &'static str,
-    done: Cell<usize>,
+    done: usize,
     all: usize,
-    last: Cell<Option<Instant>>,
+    last: Option<Instant>,
 }
 
 #[derive(Serialize)]
@@ -105,10 +109,24 @@ struct PartEvent<'a> {
     all: usize,
 }
 
-impl<'a> Parts<'a> {
-    /// A job of `all` parts, of which `done` are done; `what` names it in a word or two.
-    pub(crate) fn new(console: &'a Console, what: &'static str, done: usize, all: usize) -> Self {
-        let is_shown = console.is_interactive && !console.is_quiet && !console.is_json;
+impl<'a> JobMonitor<'a> {
+    /// Nothing is at work yet.
+    pub(crate) fn new(console: &'a Console) -> Self {
+        Self { console, parts: Mutex::default() }
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Option<Parts>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Monitor for JobMonitor<'_> {
+    fn note(&self, line: &str) {
+        self.console.note(line);
+    }
+
+    fn stage(&self, &Stage { what, done, all, .. }: &Stage<'_>) {
+        let is_shown = self.console.is_interactive && !self.console.is_quiet && !self.console.is_json;
         let bar = is_shown.then(|| {
             let target = ProgressDrawTarget::stderr();
             let bar = ProgressBar::with_draw_target(Some(all as u64), target).with_finish(ProgressFinish::AndClear);
@@ -119,26 +137,30 @@ impl<'a> Parts<'a> {
             bar.enable_steady_tick(TICK);
             bar
         });
-        Self { console, bar, what, done: Cell::new(done), all, last: Cell::new(None) }
+        *self.parts() = Some(Parts { bar, what, done, all, last: None });
     }
 
-    /// One more part is done.
-    pub(crate) fn advance(&self) {
-        self.done.set(self.done.get() + 1);
-        if let Some(bar) = &self.bar {
+    fn advanced(&self, _member: usize) {
+        let mut parts = self.parts();
+        let Some(Parts { bar, what, done, all, last }) = parts.as_mut() else { return };
+        *done += 1;
+        if let Some(bar) = bar {
             bar.inc(1);
         }
         let now = Instant::now();
-        if self.console.is_json && self.last.get().is_none_or(|last| now.duration_since(last) >= JSON_PAUSE) {
-            self.last.set(Some(now));
-            let event = PartEvent { event: "progress", what: self.what, done: self.done.get(), all: self.all };
+        if self.console.is_json && last.is_none_or(|last| now.duration_since(last) >= JSON_PAUSE) {
+            *last = Some(now);
             // As for a run: a listener that is gone does not end the work.
-            let _ = self.console.json(&event);
+            let _ = self.console.json(&PartEvent { event: "progress", what, done: *done, all: *all });
         }
+    }
+
+    fn finished(&self) {
+        *self.parts() = None;
     }
 }
 
-impl Drop for Parts<'_> {
+impl Drop for Parts {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
