@@ -89,6 +89,25 @@ fn crates_depend_on_each_other_as_drawn() {
     }
 }
 
+#[test]
+fn the_library_needs_no_command_line() {
+    let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let tree = |features: &[&str]| {
+        let mut command = Command::new(&program);
+        let what = ["tree", "--offline", "--package", "widthwise", "--edges", "normal", "--prefix", "none"];
+        let output = command.args(what).args(features).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let [whole, library] = [tree(&[]), tree(&["--no-default-features"])];
+    assert!(library.contains("burn") && library.contains("widthwise-theory"), "{library:?}");
+    for terminal in ["clap", "clap_builder", "clap_complete", "indicatif", "console"] {
+        assert!(!library.contains(terminal), "the library needs {terminal}");
+    }
+    assert!(["clap", "clap_complete", "indicatif"].iter().all(|name| whole.contains(*name)), "{whole:?}");
+}
+
 /// Top-level modules of a crate root in `src/`, as its `mod` lines name them.
 fn modules(root: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string(source(root)).unwrap();
@@ -177,6 +196,10 @@ fn modules_import_each_other_in_one_direction() {
         ("ladder", "run report reproduce explain"),
         ("explain", "run report reproduce ladder"),
         ("run", "ladder reproduce"),
+        ("examples", "kernels predict run session ladder explain reproduce report"),
+        ("kernels", "predict run session ladder explain reproduce report measurement comparison"),
+        ("predict", "run session ladder explain reproduce report measurement comparison"),
+        ("bench", "run session ladder explain reproduce report predict"),
         ("terminal", "commands cli"),
         ("cli", "commands"),
     ] {

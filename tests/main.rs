@@ -17,6 +17,7 @@ mod kernel_jobs;
 mod kernels;
 mod ladder;
 mod layers;
+mod library;
 mod linearized;
 mod lost_numbers;
 mod memory;

@@ -86,6 +86,26 @@ pub enum ExamplesError {
     /// A preprocessing that does not fit the data set.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// An array that is cut into no whole examples.
+    #[error("{numbers} {what} are no whole number for each of {examples} examples; give one row an example")]
+    UnevenArray {
+        /// `inputs` or `targets`.
+        what: &'static str,
+        /// How many there are.
+        numbers: usize,
+        /// Examples.
+        examples: usize,
+    },
+    /// An infinity in an array, or not a number.
+    #[error("number {} of the {what} is {value}; give finite ones", index + 1)]
+    ArrayNotFinite {
+        /// `inputs` or `targets`.
+        what: &'static str,
+        /// Its place, from 0.
+        index: usize,
+        /// What stands there.
+        value: f64,
+    },
     /// A network of images on rows of numbers.
     #[error("the network reads images; say with --shape C,H,W how {columns} columns make one")]
     NeedsShape {

@@ -1,6 +1,7 @@
 //! Examples for kernels and predictions: numbers in files of the user's, a split of a data set, or an array in memory.
 
 mod architecture;
+mod arrays;
 mod error;
 #[cfg(test)]
 mod mutations;
@@ -22,6 +23,7 @@ use crate::config::{self, DatasetConfig};
 use crate::monitor::Monitor;
 use crate::record::npy;
 pub use architecture::{architecture, architecture_with, shape_of, width_dependence};
+pub use arrays::Arrays;
 pub use error::ExamplesError;
 pub use source::{DataSplit, SetName, Source};
 

@@ -56,7 +56,7 @@ pub enum KernelError {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        source: WeightsError,
+        source: Box<WeightsError>,
     },
     /// A folder without the weights of a member.
     #[error(

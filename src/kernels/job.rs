@@ -97,6 +97,9 @@ pub(super) fn complete<S: TileSource>(
     Ok(KernelsEnd::Done(computed))
 }
 
+/// All matrices of a job with the sums over their entries.
+type FinishedTiles = (Vec<MatrixFile>, Vec<EntrySums>);
+
 /// An open job.
 struct KernelJob<S> {
     tiles: Option<TiledJob>,
@@ -138,11 +141,7 @@ impl<S: TileSource> KernelJob<S> {
     }
 
     /// Computes what is not there yet; nothing if it is stopped.
-    fn run(
-        &mut self,
-        stop: &StopFlag,
-        monitor: &dyn Monitor,
-    ) -> Result<Option<(Vec<MatrixFile>, Vec<EntrySums>)>, KernelError> {
+    fn run(&mut self, stop: &StopFlag, monitor: &dyn Monitor) -> Result<Option<FinishedTiles>, KernelError> {
         let Some(mut tiles) = self.tiles.take() else { return Ok(None) };
         if let Err(unfit) = self.expect_finite() {
             tiles.discard()?;

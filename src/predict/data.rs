@@ -9,7 +9,7 @@ use widthwise_theory::kernel::Inputs;
 
 use super::PredictError;
 use super::options::PredictLoss;
-use crate::examples::{FileExamples, FileTargets, RowMeaning, Source, read, read_file};
+use crate::examples::{Arrays, FileExamples, FileTargets, RowMeaning, Source, read, read_file};
 use crate::monitor::Monitor;
 
 /// One half of the data.
@@ -21,6 +21,12 @@ pub struct ExampleSet {
     pub targets: Option<Mat<f64>>,
     /// Classes, if it is about such; empty otherwise.
     pub labels: Vec<u8>,
+}
+
+impl From<&Arrays> for ExampleSet {
+    fn from(arrays: &Arrays) -> Self {
+        Self { inputs: arrays.inputs(), targets: Some(arrays.targets()), labels: Vec::new() }
+    }
 }
 
 /// What a prediction is made from.

@@ -116,6 +116,19 @@ pub struct TrainingPlan<'a> {
     pub deadline: Option<Instant>,
 }
 
+impl<'a> TrainingPlan<'a> {
+    /// To `last_step`, with neither checkpoints, a loss to stop at, nor a deadline.
+    pub fn new(
+        loss: Loss,
+        (examples, targets): (&'a Batch, &'a Targets),
+        probe_steps: &'a ProbeSteps,
+        last_step: u64,
+    ) -> Self {
+        let (checkpoint_every, stop_loss, deadline) = (u64::MAX, None, None);
+        Self { loss, examples, targets, last_step, stop_loss, probe_steps, checkpoint_every, deadline }
+    }
+}
+
 /// Where the loop puts what happens. It decides nothing but whether to stop.
 pub trait Observer<M = Network> {
     /// Measures the trainee, at a probe step or its last one. A training loss that is no number ends training.

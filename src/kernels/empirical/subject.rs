@@ -93,7 +93,7 @@ impl UnsetNetwork {
         match self.origin {
             ParameterOrigin::File(file, _) => {
                 let network = Weights::read(&file)?.network(UpdateRule::Linear, &Device::flex(), dtype);
-                network.map_err(|source| KernelError::UnfitWeights { path: file, source })
+                network.map_err(|source| KernelError::UnfitWeights { path: file, source: Box::new(source) })
             }
             ParameterOrigin::Seed(seed) => {
                 let rule = UpdateRule::Linear;
