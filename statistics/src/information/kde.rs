@@ -199,7 +199,7 @@ fn mean_logarithms(points: &[f64], units: usize, label_of: &[Range<usize>]) -> M
 }
 
 /// On x86 the products of faer end with the upper halves of vector registers in use. Until those are freed, an exponential of the C library
-/// waits for them at each of its instructions: 400 to 500 ns instead of 5 (Intel Xeon, model 207). Every function compiled for vectors frees
+/// takes 400 to 560 ns instead of 5 (Intel Xeon, model 207). Every function compiled for vectors frees
 /// them at its end, this one does nothing else.
 struct FreeRegisters;
 
