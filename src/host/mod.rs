@@ -6,4 +6,5 @@ pub(crate) mod lanes;
 pub(crate) mod product;
 pub(crate) mod scratch;
 pub(crate) mod shifted_gemm;
+pub(crate) mod tanh;
 pub(crate) mod transpose;

@@ -211,9 +211,12 @@ impl<T: Lanes, I: TileSink<T>> Tiles<'_, T, I> {
             self.tile::<S, 4, VECTORS>(simd, TilePosition { row, column, part });
             row += 4;
         }
-        while row < rows {
+        while row + 2 <= rows {
+            self.tile::<S, 2, VECTORS>(simd, TilePosition { row, column, part });
+            row += 2;
+        }
+        if row < rows {
             self.tile::<S, 1, VECTORS>(simd, TilePosition { row, column, part });
-            row += 1;
         }
     }
 

@@ -5,16 +5,17 @@ use widthwise_theory::activation::Activation;
 
 use super::fused::UpdateNumber;
 use super::host_parameters::as_tensor;
+use crate::host::scratch::Scratch;
 use crate::network;
 
 /// What the way back needs of `z`.
-pub(super) enum Slope<T> {
+pub(super) enum Slope<T: UpdateNumber> {
     /// Nothing.
     One,
     /// Where `phi` is flat: the slope is zero there, and one elsewhere.
     Flat(Vec<bool>),
     /// `tanh(z)`, whose slope is `1 - tanh(z)^2`.
-    Tanh(Vec<T>),
+    Tanh(Scratch<T>),
     /// The numbers.
     At(Vec<T>),
 }
@@ -29,8 +30,8 @@ pub(super) fn forward<T: UpdateNumber>(function: &Activation, z: &mut [T], examp
             Slope::Flat(flat)
         }
         Activation::Tanh => {
-            z.iter_mut().for_each(|z| *z = z.tanh());
-            Slope::Tanh(z.to_vec())
+            T::tanh_each(z);
+            Slope::Tanh(Scratch::of(z))
         }
         _ => {
             let tensor = as_tensor(z.to_vec(), examples);

@@ -40,6 +40,8 @@ use crate::training::optimizer::Updater;
 const EXAMPLES: usize = 16;
 /// Examples of flat states that go through the layers together, at most.
 const GROUP: usize = 256;
+/// Products of one number that are worth a thread, about.
+const WORK: usize = 1 << 17;
 /// Images that go through the layers together.
 const IMAGES: usize = 4;
 /// Blocks of images, at most, and numbers in their gradients together.
@@ -120,7 +122,9 @@ impl<'a, T: UpdateNumber> BlockContext<'_, 'a, T> {
         if numbers == 0 {
             // One block a thread, so that each reads the weights once. Every sum runs over single examples in their order, so that no
             // number depends on the cut.
-            let block = examples.div_ceil(threads()).next_multiple_of(8).max(EXAMPLES);
+            let weights: usize = self.layers.iter().map(|layer| layer.weight.len()).sum();
+            let pieces = (examples * weights / WORK).clamp(1, threads());
+            let block = examples.div_ceil(pieces).next_multiple_of(8).max(EXAMPLES);
             return [block, block.min(GROUP)];
         }
         [examples.div_ceil((GRADIENTS / numbers).clamp(1, IMAGE_BLOCKS)), IMAGES]

@@ -11,6 +11,7 @@ use widthwise_tensors::Number;
 
 use crate::config::Optimizer;
 use crate::host::lanes::{Lanes, load, store};
+use crate::host::tanh::tanh_each;
 use crate::training::optimizer::Updater;
 
 /// A number with which updates are computed.
@@ -23,8 +24,8 @@ pub(super) trait UpdateNumber:
     /// The natural logarithm.
     fn ln(self) -> Self;
 
-    /// The hyperbolic tangent.
-    fn tanh(self) -> Self;
+    /// The hyperbolic tangent in the place of each number.
+    fn tanh_each(numbers: &mut [Self]);
 }
 
 impl UpdateNumber for f32 {
@@ -36,8 +37,8 @@ impl UpdateNumber for f32 {
         f32::ln(self)
     }
 
-    fn tanh(self) -> Self {
-        f32::tanh(self)
+    fn tanh_each(numbers: &mut [Self]) {
+        tanh_each(numbers);
     }
 }
 
@@ -50,8 +51,8 @@ impl UpdateNumber for f64 {
         f64::ln(self)
     }
 
-    fn tanh(self) -> Self {
-        f64::tanh(self)
+    fn tanh_each(numbers: &mut [Self]) {
+        numbers.iter_mut().for_each(|x| *x = x.tanh());
     }
 }
 
@@ -123,12 +124,17 @@ impl<'a, T> UpdateSlice<'a, T> {
 }
 
 impl Rule {
-    /// The rule of `updater` for a tensor whose rate is `factor` times the base rate, at `step` from 1.
-    pub(super) fn new(updater: &Updater, factor: f64, step: u64) -> Self {
+    /// The rule of `updater` at `step` from 1, for a tensor with the base rate.
+    pub(super) fn new(updater: &Updater, step: u64) -> Self {
         let optimizer = updater.optimizer;
         let corrections =
             optimizer.moment_decays().map_or([1.0; 2], |decays| decays.map(|beta| 1.0 - beta.powf(step as f64)));
-        Self { optimizer, rate: updater.learning_rate * factor, l2: updater.l2.strength, corrections }
+        Self { optimizer, rate: updater.learning_rate, l2: updater.l2.strength, corrections }
+    }
+
+    /// The same for a tensor whose rate is `factor` times the base rate.
+    pub(super) fn at_rate(self, factor: f64) -> Self {
+        Self { rate: self.rate * factor, ..self }
     }
 
     /// Moves `entries` down their `gradient`.
@@ -264,7 +270,7 @@ mod tests {
         };
         for step in 1..=3 {
             let gradient = values(step as usize + 1);
-            let rule = Rule::new(&updater, factor, step);
+            let rule = Rule::new(&updater, step).at_rate(factor);
             let mut sets = moments.iter_mut().map(Vec::as_mut_slice);
             let (first, second) = (sets.next().unwrap_or_default(), sets.next().unwrap_or_default());
             rule.update(UpdateSlice { parameter: &mut parameter, first, second }, &gradient);

@@ -143,11 +143,11 @@ impl<T: UpdateNumber> HostParameters<T> {
         step: u64,
     ) {
         let [features, units] = self.shape;
-        let rule = |factor: f64| Rule::new(updater, factor, step);
+        let rule = Rule::new(updater, step);
         let examples = rows.len() / features;
         let rows = MatRef::from_row_major_slice(rows, examples, features);
         let cotangents = MatRef::from_row_major_slice(cotangents, examples, units);
-        let (gain, weight_rule) = (T::of(scaling.weight_gain), rule(scaling.weight_rate));
+        let (gain, weight_rule) = (T::of(scaling.weight_gain), rule.at_rate(scaling.weight_rate));
         // At least eight bands where the matrix has the rows for them.
         let band = ROWS.min(features.div_ceil(8).next_multiple_of(16));
         let mut sets = moments.iter_mut().map(|set| set.weight.chunks_mut(band * units).collect::<Vec<_>>());
@@ -195,7 +195,7 @@ impl<T: UpdateNumber> HostParameters<T> {
                 first: sets.next().unwrap_or_default(),
                 second: sets.next().unwrap_or_default(),
             };
-            rule(scaling.bias_rate).update(entries, &gradient);
+            rule.at_rate(scaling.bias_rate).update(entries, &gradient);
         }
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn update<T: UpdateNumber>(
     updater: &Updater,
     step: u64,
 ) {
+    let rule = Rule::new(updater, step);
     let mut pieces = Vec::new();
     let mut sets = host_state.moments.iter_mut();
     let [mut first, mut second] = [sets.next(), sets.next()].map(|set| set.into_iter().flatten());
@@ -72,7 +73,7 @@ pub(super) fn update<T: UpdateNumber>(
                 ParameterKind::Bias => (scaling.bias_gain, scaling.bias_rate),
                 _ => (scaling.weight_gain, scaling.weight_rate),
             };
-            pieces.push(ParameterTile { number, part, gain, rule: Rule::new(updater, rate, step), entries });
+            pieces.push(ParameterTile { number, part, gain, rule: rule.at_rate(rate), entries });
         };
         let entries = UpdateSlice { parameter: &mut layer.weight, first, second };
         if let Link::Convolution(_, shifted_gemm) = links[number] {
@@ -87,6 +88,10 @@ pub(super) fn update<T: UpdateNumber>(
         if let Some(parameter) = &mut layer.bias {
             add(ParameterKind::Bias, UpdateSlice { parameter, first: first_bias, second: second_bias });
         }
+    }
+    if blocks.len() == 1 && pieces.iter().map(|piece| piece.entries.parameter.len()).sum::<usize>() <= BAND {
+        // Sooner done than shared.
+        return pieces.into_iter().for_each(|piece| piece.update(blocks));
     }
     // By where they lie in their layer: a thread meets about the same rows at every step.
     pieces.sort_by_key(|piece| piece.place());

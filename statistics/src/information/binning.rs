@@ -101,7 +101,8 @@ impl Quantizer {
         let value = f64::from(value);
         match self {
             Self::Bounded { low, cells_per_unit, last } => {
-                ((value - low) * cells_per_unit).floor().clamp(0.0, last) as i64
+                // Not below zero after the clamp, where a cast rounds down.
+                ((value - low) * cells_per_unit).clamp(0.0, last) as i64
             }
             Self::Unbounded { width } => (value / width).floor() as i64,
         }
