@@ -130,10 +130,6 @@ impl Networks<'_> {
 impl Study for Networks<'_> {
     type Point = ();
 
-    fn points(&self) -> usize {
-        1
-    }
-
     fn members(&self) -> usize {
         self.sampling.members
     }

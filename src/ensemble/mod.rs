@@ -45,8 +45,10 @@ pub trait Study: Sync {
     /// What the members of a point share.
     type Point: Send + Sync;
 
-    /// Points: settings of an experiment, such as a width or a learning rate.
-    fn points(&self) -> usize;
+    /// Points: settings of an experiment, such as a width or a learning rate; one if there are none.
+    fn points(&self) -> usize {
+        1
+    }
 
     /// Networks at each point.
     fn members(&self) -> usize;

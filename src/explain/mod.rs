@@ -149,10 +149,6 @@ struct Explained<'a> {
 impl Study for Explained<'_> {
     type Point = Option<Infinite>;
 
-    fn points(&self) -> usize {
-        1
-    }
-
     fn members(&self) -> usize {
         self.members
     }

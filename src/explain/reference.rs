@@ -8,9 +8,9 @@ use widthwise_theory::dynamics::{KernelDynamics, Training};
 
 use super::paths::Common;
 use super::points::{Outputs, Points};
-use super::tangent::{Tangent, column, rows};
+use super::tangent::Tangent;
 use crate::config::{Anchor, Optimizer};
-use crate::prediction::step_rule;
+use crate::prediction::{column, rows, step_rule};
 
 /// Share of the stable learning rate that descent takes where the run's own rate says nothing.
 const SAFE_SHARE: f64 = 0.25;
@@ -63,8 +63,8 @@ impl Reference {
         };
         Ok(Self {
             dynamics,
-            targets: column(&points.train_target_matrix()),
-            initial: [&tangent.outputs.train, &tangent.outputs.test].map(column),
+            targets: column(points.targets.get(..points.n, ..)),
+            initial: [&tangent.outputs.train, &tangent.outputs.test].map(|outputs| column(outputs.as_ref())),
             width: points.targets.ncols(),
             learning_rate,
             ridge,

@@ -9,7 +9,6 @@ mod context;
 mod figure;
 mod folder;
 mod judge;
-mod linear_path;
 mod quantity;
 mod unit;
 
@@ -29,7 +28,8 @@ use crate::memory::Bytes;
 use crate::monitor::{Monitor, Stage};
 use crate::need;
 use crate::record::atomic;
-use crate::session::{self, Session, config_hash, rule};
+use crate::record::csv_file::bytes_of;
+use crate::session::{self, DataSource, Session, config_hash, rule};
 use crate::signals::StopFlag;
 use crate::verdict::Verdict;
 use context::{LadderContext, Width, architecture_at, expect_small};
@@ -128,7 +128,7 @@ pub fn run_ladder(
     monitor: &dyn Monitor,
 ) -> Result<LadderOutcome> {
     let device = session::device(experiment)?;
-    let session = Session::new(experiment, options.data_dir.as_deref(), device)?;
+    let session = Session::new(experiment, DataSource::Named(options.data_dir.as_deref()), device)?;
     monitor.note(&format!("data: {}", session.dataset_source));
     ensure!(session.last_step > 0, "a ladder compares networks before and after training; give training.stop.steps");
     if !options.is_coordinate_check {
@@ -240,9 +240,9 @@ fn report(ladder: &Ladder<'_>) -> Result<LadderReport> {
 }
 
 fn write(folder: &Path, rows: &[UnitRow], report: &LadderReport) -> Result<()> {
-    atomic::write(&folder.join("ladder.csv"), &folder::csv_of(rows)?)?;
-    atomic::write(&folder.join("means.csv"), &folder::csv_of(&report.means)?)?;
-    atomic::write(&folder.join("fits.csv"), &folder::csv_of(&report.fits)?)?;
+    atomic::write(&folder.join("ladder.csv"), &bytes_of(rows)?)?;
+    atomic::write(&folder.join("means.csv"), &bytes_of(&report.means)?)?;
+    atomic::write(&folder.join("fits.csv"), &bytes_of(&report.fits)?)?;
     if let Some(svg) = figure::draw(&report.means, &report.fits) {
         atomic::write(&folder.join("ladder.svg"), svg.as_bytes())?;
     }

@@ -28,7 +28,7 @@ use crate::explain;
 use crate::record::atomic;
 use crate::record::budget;
 use crate::record::checkpoint;
-use crate::record::folder::{is_free, remove_file, remove_own};
+use crate::record::folder::{expect_no_file, is_free, remove_file, remove_own};
 use crate::record::kill_point::kill_point;
 use crate::record::lock::{self, Lock};
 use crate::record::manifest::{Manifest, MemberEnd};
@@ -94,9 +94,7 @@ fn is_part(file: &str) -> bool {
 /// Makes the folder and locks it, or says what stands in the way. Nothing in it is changed: a run that fails before its
 /// first step leaves an earlier one as it was.
 pub(super) fn open(folder: &Path, options: &RunOptions) -> Result<(Lock, FolderState)> {
-    if folder.is_file() {
-        bail!("the output {} is a file; give a folder with --output", folder.display());
-    }
+    expect_no_file(folder, "--output")?;
     if is_run(folder) {
         expect_own(folder)?;
     } else if !is_free(folder).with_context(|| format!("cannot read the output folder {}", folder.display()))? {
@@ -108,7 +106,7 @@ pub(super) fn open(folder: &Path, options: &RunOptions) -> Result<(Lock, FolderS
         folder.display()
     );
     fs::create_dir_all(folder).with_context(|| format!("cannot make the output folder {}", folder.display()))?;
-    let lock = if options.shard.is_whole() { Lock::acquire(folder)? } else { Lock::share(folder)? };
+    let lock = Lock::take(folder, options.shard.is_whole())?;
     if is_run(folder) && options.shard.is_whole() && !options.resume && !options.force {
         bail!(
             "{} already holds a run; continue it with --resume, replace it with --force, or choose another --output",

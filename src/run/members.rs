@@ -1,6 +1,5 @@
 //! A run as a study: one point, the experiment, and its members.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +14,7 @@ use crate::memory::Bytes;
 use crate::network::LayerParameters;
 use crate::prediction::Theory;
 use crate::record::checkpoint::{self, Position};
+use crate::record::folder::make;
 use crate::record::kill_point::kill_point;
 use crate::record::lock::Lock;
 use crate::record::manifest::MemberEnd;
@@ -55,10 +55,6 @@ impl Members<'_> {
 impl Study for Members<'_> {
     type Point = ();
 
-    fn points(&self) -> usize {
-        1
-    }
-
     fn members(&self) -> usize {
         self.session.experiment.run.members
     }
@@ -79,7 +75,7 @@ impl Study for Members<'_> {
 
     fn train(&self, _: &(), Unit { member, .. }: Unit) -> Result<UnitEnd> {
         let folder = folder::member(self.folder, member);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        make(&folder)?;
         let Some(_lock) = Lock::try_acquire(&folder)? else { return Ok(UnitEnd::Elsewhere) };
         if self.end(member).is_some() {
             return Ok(UnitEnd::Done);

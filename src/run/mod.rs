@@ -24,7 +24,7 @@ use crate::record::lock::Lock;
 use crate::record::manifest::{Manifest, MemberOutcome};
 use crate::record::npy;
 use crate::report::write_report;
-use crate::session::{self, Session};
+use crate::session::{self, DataSource, Session};
 use crate::signals::{StepGuard, StopFlag};
 use crate::training::{self, Outcome, deadline};
 use folder::FolderState;
@@ -107,7 +107,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         return Ok(RunSummary { folder, end: RunEnd::Ended(check.outcome.clone()), check: Some(check) });
     }
     let device = session::device(experiment)?;
-    let session = Session::new(experiment, options.data_dir.as_deref(), device)?;
+    let session = Session::new(experiment, DataSource::Named(options.data_dir.as_deref()), device)?;
     session.expect_memory()?;
     monitor.note(&format!("data: {}", session.dataset_source));
     expect_explainable(&session)?;

@@ -9,6 +9,7 @@ use widthwise_datasets::Prepared;
 use super::Session;
 use crate::config::{Checked, Experiment, differences, load_recorded};
 use crate::record::checkpoint::{Position, hex};
+use crate::record::manifest::Manifest;
 
 impl Session<'_> {
     /// Refuses to go on where other data were trained on.
@@ -17,6 +18,18 @@ impl Session<'_> {
             data_hash == self.data_hash,
             "{} was begun with other data than {}; give the same --data-dir, or start again with --force",
             folder.display(),
+            self.dataset_source
+        );
+        Ok(())
+    }
+
+    /// Refuses data that are not those of a run.
+    pub(crate) fn expect_data_of(&self, manifest: &Manifest, folder: &Path) -> Result<()> {
+        ensure!(
+            self.data_hash == manifest.data_hash,
+            "{} was made with {}, and what is found now is {}; give the same --data-dir",
+            folder.display(),
+            manifest.dataset_source,
             self.dataset_source
         );
         Ok(())
