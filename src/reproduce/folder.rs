@@ -168,13 +168,13 @@ mod tests {
         assert!(refusal("b", true).contains("holds the results of a"));
         drop(open("a", true).unwrap());
         assert!(folder.join("old.toml").is_file(), "earlier results go when there are new ones");
-        write(&folder, super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
+        write(&folder, &super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
         assert!(!folder.join("old.toml").exists() && folder.join("thesis.tex").is_file());
         fs::remove_file(folder.join(MANIFEST)).unwrap();
         assert!(refusal("a", true).contains("no recipe's"));
         // A manifest that names another's file does not make it the recipe's.
         RecipeManifest::new("a", Some(Size::Tiny), vec!["thesis.tex".to_owned()]).write(&folder).unwrap();
-        write(&folder, super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
+        write(&folder, &super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
         assert!(folder.join("thesis.tex").is_file());
     }
 }

@@ -49,6 +49,7 @@ run.name = jacot2018_mnist_pc
 run.seed = 7
 dataset.preprocessing.test = 1
 network.sigma_b2 = 0.01
+network.width = 1000
 network.centred = true
 training.learning_rate.critical = 0.25
 training.stop.steps = 100

@@ -45,6 +45,7 @@ dataset.source.name = mnist
 dataset.preprocessing.classes = [0, 1]
 dataset.preprocessing.normalize = sqrt_dim
 network.depth = 5
+network.width = 1024
 network.sigma_b2 = 0.1
 training.learning_rate.critical = 0.2
 probes.schedule.log = 20
