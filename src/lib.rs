@@ -6,6 +6,7 @@ pub mod data;
 pub mod device;
 pub mod ensemble;
 pub mod entries;
+mod error;
 pub mod explain;
 mod host;
 pub mod ladder;
@@ -30,4 +31,5 @@ pub mod signals;
 pub mod threads;
 pub mod training;
 
+pub use error::{Error, Result};
 pub use widthwise_statistics::verdict;

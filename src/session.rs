@@ -5,13 +5,13 @@ mod same;
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
 use burn::tensor::{DType, Device};
 use widthwise_datasets::Prepared;
 use widthwise_theory::architecture::{Architecture, UpdateRule};
 
 use crate::config::{Checked, LearningRate, Loss, Precision};
 use crate::data::{self, Data, input_shape};
+use crate::error::{Result, bail};
 use crate::memory::Bytes;
 use crate::need::{self, RunNeed};
 use crate::network::{Network, build_architecture, draw_gates};
@@ -291,7 +291,7 @@ pub(crate) fn device(experiment: &Checked) -> Result<Device> {
     let device = crate::device::open(kind)?;
     if experiment.run.precision == Precision::F64 && !device.supports_dtype(DType::F64) {
         bail!(
-            "run.precision = \"f64\": this machine's {} computes in f32 only; set \"f32\", or run.device = \"flex\"",
+            Device: "run.precision = \"f64\": this machine's {} computes in f32 only; set \"f32\", or run.device = \"flex\"",
             kind.name()
         );
     }

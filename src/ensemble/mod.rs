@@ -10,9 +10,9 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
-use anyhow::Result;
 use rayon::prelude::*;
 
+use crate::error::Result;
 use crate::memory::{self, Bytes};
 use crate::monitor::{Monitor, Stage};
 use crate::signals::StopFlag;

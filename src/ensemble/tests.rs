@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Result, ensure};
 use burn::tensor::Device;
 
 use super::*;
 use crate::config::{Checked, parse};
+use crate::error::{Result, ensure};
 use crate::measurement::evaluate;
 use crate::monitor::Silent;
 use crate::need;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use faer::Mat;
 use widthwise_theory::TheoryError;
 use widthwise_theory::dynamics::{KernelDynamics, Training};
@@ -10,6 +9,7 @@ use widthwise_theory::dynamics::{KernelDynamics, Training};
 use super::points::{Outputs, Points};
 use super::reference::{Clock, Reference};
 use crate::config::ControlConfig;
+use crate::error::Result;
 use crate::need;
 use crate::prediction::{control_step, infinite_dynamics};
 use crate::record::budget::Trajectory;

@@ -10,13 +10,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::Trajectories;
 use super::budget::MemberOutputs;
 use super::points::Points;
 use crate::config::ExplainConfig;
+use crate::error::{At, Result};
 use crate::record::atomic;
 use crate::record::budget::{BUDGET_FILE, BudgetRow, FORECAST_FILE, ForecastRow, Split, Trajectory, read};
 use crate::record::csv_file::bytes_of;
@@ -110,8 +110,8 @@ pub(super) fn begin(folder: &Path, settings: &ExplainConfig) -> Result<()> {
     }
     // The settings go first: without them nothing that is left counts.
     remove_file(&path)?;
-    remove_own(&own, &is_own).with_context(|| format!("cannot clear {}", own.display()))?;
-    std::fs::create_dir_all(&own).with_context(|| format!("cannot make {}", own.display()))?;
+    remove_own(&own, &is_own).at("clear", &own)?;
+    std::fs::create_dir_all(&own).at("make", &own)?;
     Ok(atomic::write(&path, text.as_bytes())?)
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use faer::Mat;
 use widthwise_theory::dynamics::{KernelDynamics, Training};
 
@@ -10,6 +9,7 @@ use super::paths::Common;
 use super::points::{Outputs, Points};
 use super::tangent::Tangent;
 use crate::config::{Anchor, Optimizer};
+use crate::error::Result;
 use crate::prediction::{column, rows, step_rule};
 
 /// Share of the stable learning rate that descent takes where the run's own rate says nothing.

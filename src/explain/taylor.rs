@@ -6,13 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use widthwise_theory::dynamics::MinibatchTraining;
 
 use super::paths::Common;
 use super::points::{Outputs, Points};
 use super::tangent::{Tangent, pushed};
 use crate::config::Loss;
+use crate::error::Result;
 use crate::network::{LayerParameters, TaylorModel, TaylorOrder};
 use crate::prediction::{LinearPath, minibatch_training, step_rule};
 use crate::signals::StopFlag;

@@ -1,6 +1,5 @@
 //! What all networks of a ladder share, and what those of one width do.
 
-use anyhow::{Result, ensure};
 use faer::Mat;
 use rand::Rng;
 use widthwise_theory::TheoryError;
@@ -11,6 +10,7 @@ use widthwise_theory::kernel::{Inputs, Kernels};
 use super::quantity::LadderQuantity;
 use crate::config::{Loss, NetworkConfig};
 use crate::data::input_shape;
+use crate::error::{Result, ensure};
 use crate::need;
 use crate::network::build_architecture;
 use crate::objective::examples_per_unit;

@@ -16,7 +16,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use widthwise_statistics::Estimate;
 use widthwise_statistics::power_law::Center;
@@ -24,6 +23,7 @@ use widthwise_statistics::power_law::Center;
 use super::quantity::LadderQuantity;
 use super::unit::LadderNumber;
 use crate::config::parse;
+use crate::error::{At, OrDamaged, Result, ensure};
 use crate::record::atomic;
 use crate::record::csv_file::bytes_of;
 use crate::record::folder::{expect_no_file, is_free, make, read_json, write_json};
@@ -95,20 +95,20 @@ pub(super) fn open(
     if let Some(found) = read_json::<LadderManifest>(&path, "no manifest of a ladder")? {
         ensure!(
             found.schema_version == VERSION && found.config_hash == config_hash,
-            "{} holds a ladder of another configuration than the one given{}; give its own, {}, or choose another --out",
+            Folder: "{} holds a ladder of another configuration than the one given{}; give its own, {}, or choose another --out",
             folder.display(),
             parse(config_text, "", &[]).map_or_else(|_| String::new(), |given| in_what(folder, &given, NOT_SHARED)),
             config.display()
         );
         ensure!(
             found.is_coordinate_check == is_coordinate_check,
-            "{} holds a ladder {} --coordinates; choose another --out",
+            Folder: "{} holds a ladder {} --coordinates; choose another --out",
             folder.display(),
             if found.is_coordinate_check { "with" } else { "without" }
         );
         ensure!(
             found.data_hash == data_hash,
-            "{} was begun with other data; give the same --data-dir, or choose another --out",
+            Folder: "{} was begun with other data; give the same --data-dir, or choose another --out",
             folder.display()
         );
         // What was not written before a kill or a full disk is written now.
@@ -117,8 +117,8 @@ pub(super) fn open(
         }
         return Ok(found);
     }
-    let is_free = is_free(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    ensure!(is_free, "{} holds files that are no ladder; choose another --out", folder.display());
+    let is_free = is_free(folder).at("read", folder)?;
+    ensure!(is_free, Folder: "{} holds files that are no ladder; choose another --out", folder.display());
     let manifest = LadderManifest {
         schema_version: VERSION,
         config_hash,
@@ -156,9 +156,9 @@ pub(super) fn write_unit(folder: &Path, width: usize, member: usize, measured: &
 pub(super) fn read_unit(folder: &Path, width: usize, member: usize) -> Result<Vec<UnitRow>> {
     let path = unit_path(folder, width, member);
     let damaged = || format!("{} is damaged; remove it and give the command again", path.display());
-    let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let rows = reader.deserialize().collect::<Result<Vec<UnitRow>, _>>().with_context(damaged)?;
-    ensure!(rows.iter().all(|row| (row.width, row.member) == (width, member)), "{}", damaged());
+    let mut reader = csv::Reader::from_path(&path).at("read", &path)?;
+    let rows = reader.deserialize().collect::<Result<Vec<UnitRow>, _>>().or_damaged(damaged)?;
+    ensure!(rows.iter().all(|row| (row.width, row.member) == (width, member)), damaged: "{}", damaged());
     Ok(rows)
 }
 

@@ -14,7 +14,6 @@ mod unit;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use widthwise_theory::architecture::Parameterization;
 
@@ -24,6 +23,7 @@ pub use quantity::LadderQuantity;
 
 use crate::config::{Checked, LearningRate, NetworkConfig, Stop};
 use crate::ensemble::{Ended, Job, Shard, Study, Unit, UnitEnd, units};
+use crate::error::{OrRefused, Result, bail, ensure};
 use crate::memory::Bytes;
 use crate::monitor::{Monitor, Stage};
 use crate::need;
@@ -134,7 +134,7 @@ pub fn run_ladder(
     if !options.is_coordinate_check {
         expect_small(&session)?;
     }
-    let widest = options.widths.last().copied().context("a ladder without widths")?;
+    let widest = options.widths.last().copied().or_refused(|| "a ladder without widths")?;
     session.expect_training(&architecture_at(&session, widest)?)?;
     let hashes = (shared_hash(experiment)?, session.data_hash.clone());
     let manifest = folder::open(&options.folder, &session.config_text, hashes, options.is_coordinate_check, || {

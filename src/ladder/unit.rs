@@ -1,6 +1,5 @@
 //! One network of a ladder: trained next to the two networks that a constant kernel describes, and compared with its own start.
 
-use anyhow::Result;
 use burn::tensor::Tensor;
 use faer::Mat;
 use widthwise_probes::{Observed, empirical_ntk_full, relative_distance};
@@ -8,6 +7,7 @@ use widthwise_tensors::{to_f64, to_matrix};
 
 use super::context::{LadderContext, Width, theory_step};
 use super::quantity::LadderQuantity;
+use crate::error::Result;
 use crate::measurement::{evaluate, mean_square};
 use crate::network::{Batch, LayerParameters, Network};
 use crate::objective::Evaluation;

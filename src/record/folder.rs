@@ -9,11 +9,12 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::atomic::{self, whole_name};
+
+use crate::error::{At, OrDamaged, Result, ensure};
 
 /// Whether nothing lies in `folder`, which need not be there. Names that begin with a dot do not count: among them are the
 /// lock, and what a kill before the first file leaves.
@@ -35,13 +36,13 @@ pub fn is_free(folder: &Path) -> io::Result<bool> {
 
 /// Refuses a file where a folder is asked for by `option`.
 pub(crate) fn expect_no_file(folder: &Path, option: &str) -> Result<()> {
-    ensure!(!folder.is_file(), "the output {} is a file; give a folder with {option}", folder.display());
+    ensure!(!folder.is_file(), Folder: "the output {} is a file; give a folder with {option}", folder.display());
     Ok(())
 }
 
 /// Makes a folder that may be there.
 pub(crate) fn make(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
+    fs::create_dir_all(folder).at("make the folder", folder)
 }
 
 /// The manifest at `path`, if there is one; `damage` says what it is if it cannot be read as one.
@@ -49,9 +50,9 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, damage: &str) -> Resul
     match fs::read(path) {
         Ok(text) => serde_json::from_slice(&text)
             .map(Some)
-            .with_context(|| format!("{} is {damage}; choose another --out", path.display())),
+            .or_damaged(|| format!("{} is {damage}; choose another --out", path.display())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        Err(error) => Err(error).at("read", path),
     }
 }
 

@@ -6,17 +6,18 @@
 //! steps and a penalty are compared with small steps without one, on the same initial networks; standard errors of differences are
 //! the jackknife's over networks.
 
-use anyhow::{Result, bail};
 use widthwise_statistics::{Deviations, Estimate, jackknife};
 use widthwise_theory::dynamics::Training;
 
+use super::figure::Drawing;
 use super::numbers::NumberRow;
 use super::problem::{EnsembleProblem, PARITY_OF_DIGITS, at_step, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, LEE_2020, Recipe, Workplace};
+use super::{Findings, LEE_2020, NoFindings, Recipe, Workplace};
 use crate::config::{Checked, LearningRate, Stop};
+use crate::error::{Result, bail};
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::Panel;
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::Marker;
@@ -92,7 +93,7 @@ impl TrainingVariant {
     }
 }
 
-fn reproduce(place: &Workplace<'_>) -> Result<Findings> {
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
     let (width, members, images, steps) = place.size.of([(16, 4, 8, 30), (512, 24, 64, 300), (2048, 64, 256, 3000)]);
     let overrides = [
         format!("network.width={width}"),
@@ -195,29 +196,13 @@ fn squared_distance(outputs: &[Vec<f64>], chosen: &[usize], mu: &[f64]) -> f64 {
 
 fn figure(drawn: &[(TrainingVariant, Estimate, Estimate)]) -> Option<String> {
     let panel = |title: &str, of: fn(&(TrainingVariant, Estimate, Estimate)) -> Estimate| {
-        let (mut marks, mut heights) = (Vec::new(), vec![0.0]);
+        let mut drawing = Drawing { heights: vec![0.0], ..Drawing::default() };
         for (index, row) in drawn.iter().enumerate() {
-            let (found, color) = (of(row), palette::category(index));
-            let (x, low, high) = ((index + 1) as f64, found.value - found.std_error, found.value + found.std_error);
-            heights.extend([low, high]);
-            marks.push(Mark::VerticalBar { x, low, high, color: color.to_owned() });
-            marks.push(Mark::Point {
-                at: (x, found.value),
-                shape: Marker::category(index),
-                radius: 5.0,
-                color: color.to_owned(),
-                filled: true,
-                tooltip: format!("{}\n{:?}\nstd_error {:?}", row.0.words(), found.value, found.std_error),
-            });
+            let look = (Marker::category(index), 5.0, palette::category(index));
+            drawing.estimate((index + 1) as f64, of(row), look, &format!("{}\n", row.0.words()));
         }
-        Some(Panel {
-            title: title.to_owned(),
-            x_label: "way of training, in the order of the legend".to_owned(),
-            y_label: "squared distance".to_owned(),
-            x: Scale::layers(1..=drawn.len())?,
-            y: Scale::linear(heights)?,
-            marks,
-        })
+        let labels = ["way of training, in the order of the legend", "squared distance"];
+        drawing.panel(title.to_owned(), labels, Scale::layers(1..=drawn.len()))
     };
     let panels: Vec<Panel> =
         [panel("Ensemble", |row| row.1), panel("One network", |row| row.2)].into_iter().flatten().collect();

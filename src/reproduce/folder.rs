@@ -13,10 +13,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{Findings, Recipe, ReproduceOptions, Size, table};
+use crate::error::{At, Result, bail, ensure};
 use crate::record::atomic;
 use crate::record::csv_file::bytes_of;
 use crate::record::folder::{expect_no_file, is_free, make, read_json, remove_file, write_json};
@@ -68,14 +68,14 @@ pub(super) fn open(folder: &Path, recipe: &str, options: &ReproduceOptions) -> R
     let found = RecipeManifest::read(folder)?;
     match &found {
         None => ensure!(
-            is_free(folder).context("cannot read the folder")?,
-            "{shown} holds files that are no recipe's; choose another --out"
+            is_free(folder).at("read the folder", folder)?,
+            Folder: "{shown} holds files that are no recipe's; choose another --out"
         ),
         Some(found) if found.recipe != recipe => {
-            bail!("{shown} holds the results of {}; choose another --out", found.recipe)
+            bail!(Folder: "{shown} holds the results of {}; choose another --out", found.recipe)
         }
         Some(found) if found.is_finished(folder) && !options.force => {
-            bail!("{shown} holds results already; replace them with --force, or choose another --out")
+            bail!(Folder: "{shown} holds results already; replace them with --force, or choose another --out")
         }
         Some(_) => {}
     }
@@ -89,9 +89,7 @@ pub(super) fn open(folder: &Path, recipe: &str, options: &ReproduceOptions) -> R
         return Ok(lock);
     }
     match fs::remove_dir_all(folder.join(WORK)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot clear {shown}"))
-        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at("clear", folder),
         _ => Ok(lock),
     }
 }

@@ -7,7 +7,6 @@
 
 use std::f64::consts::FRAC_1_PI;
 
-use anyhow::Result;
 use faer::Mat;
 use widthwise_probes::{empirical_ntk, relative_distance};
 use widthwise_statistics::Estimate;
@@ -17,16 +16,18 @@ use widthwise_theory::architecture::{Architecture, InitScheme, InitVariance, Inp
 use widthwise_theory::kernel::{Inputs, kernels};
 
 use super::circle::{REMARK, equal_angles, prepared, scattered_angles};
+use super::figure::{Drawing, line};
 use super::numbers::NumberRow;
 use super::problem::{EnsembleProblem, at_critical_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, JACOT_2018, Recipe, Workplace};
+use super::{Findings, JACOT_2018, NoFindings, Recipe, Workplace};
+use crate::error::Result;
 use crate::network::Network;
 use crate::observation::Observation;
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::Panel;
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::sheet::render;
 use crate::plot::svg::Stroke;
 use crate::prediction::mean_diagonal;
 use crate::session::DataSource;
@@ -59,7 +60,7 @@ network.sigma_b2 = 0.01
 training.learning_rate.critical = 0.5
 "#;
 
-fn reproduce(place: &Workplace<'_>) -> Result<Findings> {
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
     let (widths, members, steps) = place.size.of([([8, 32], 3, 4), ([500, 2000], 10, 200), ([500, 10_000], 10, 200)]);
     let overrides = [format!("run.members={members}"), format!("training.stop.steps={steps}")];
     let base = configured(&[SETTINGS], &overrides)?;
@@ -121,10 +122,9 @@ fn reproduce(place: &Workplace<'_>) -> Result<Findings> {
         "Leading order is the power -1/2 for the distance and -1 for the change; two widths, {narrow} and {wide}, with {members} \
          networks each, decide the sign and not the power."
     ));
-    let line = |stroke, text: &str| LegendEntry::new(Sample::Line(stroke), text);
     let legend = [
         line(Stroke::solid(palette::BLUE, 1.0).faded(0.6), "before training"),
-        line(Stroke::solid(palette::VERMILLION, 1.0).faded(0.6), &format!("after {steps} steps")),
+        line(Stroke::solid(palette::VERMILLION, 1.0).faded(0.6), format!("after {steps} steps")),
         line(Stroke::dashed(palette::INK, 1.8), "infinite width"),
     ];
     found.figure = Some(render(&panels, 2, &legend, "tangent kernels of single networks on the unit circle"));
@@ -181,25 +181,15 @@ fn curves(width: usize, steps: u64, [before, after]: [&[Mat<f64>]; 2], infinite:
 
 fn panel(width: usize, steps: u64, [before, after]: [&[Mat<f64>]; 2], infinite: &Mat<f64>) -> Option<Panel> {
     let angles = equal_angles(ANGLES);
-    let mut heights = Vec::new();
-    let mut line = |kernel: &Mat<f64>, stroke| {
-        let points: Vec<_> = angles.iter().enumerate().map(|(i, &angle)| (angle, kernel[(CENTRE, i)])).collect();
-        heights.extend(points.iter().map(|(_, height)| *height));
-        Mark::Line { points, stroke }
-    };
-    let mut marks = Vec::new();
+    let mut drawing = Drawing::default();
+    let points =
+        |kernel: &Mat<f64>| angles.iter().enumerate().map(|(i, &angle)| (angle, kernel[(CENTRE, i)])).collect();
     for (color, kernels) in [(palette::BLUE, before), (palette::VERMILLION, after)] {
-        marks.extend(kernels.iter().map(|kernel| line(kernel, Stroke::solid(color, 1.0).faded(0.6))));
+        kernels.iter().for_each(|kernel| drawing.line(points(kernel), Stroke::solid(color, 1.0).faded(0.6)));
     }
-    marks.push(line(infinite, Stroke::dashed(palette::INK, 1.8)));
-    Some(Panel {
-        title: format!("n = {width}, {} networks, steps 0 and {steps}", before.len()),
-        x_label: "angle".to_owned(),
-        y_label: "NTK with angle 0".to_owned(),
-        x: Scale::linear(angles.iter().copied())?,
-        y: Scale::linear(heights)?,
-        marks,
-    })
+    drawing.line(points(infinite), Stroke::dashed(palette::INK, 1.8));
+    let title = format!("n = {width}, {} networks, steps 0 and {steps}", before.len());
+    drawing.panel(title, ["angle", "NTK with angle 0"], Scale::linear(angles.iter().copied()))
 }
 
 #[cfg(test)]

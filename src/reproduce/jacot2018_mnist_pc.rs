@@ -4,21 +4,22 @@
 //! Networks are centred, `f - f_0`, and trained toward `c v`; `v` is an eigenvector of the infinite-width kernel on the training images,
 //! `<v^2> = 1`, and `c = 1/2`. The deviation from the line is `f - <f, v> v`, root mean square over images.
 
-use anyhow::{Context, Result, ensure};
 use faer::{Mat, Side};
 use widthwise_datasets::{Examples, Prepared};
 use widthwise_statistics::Estimate;
 use widthwise_statistics::power_law::power_of_estimates;
 use widthwise_tensors::to_f64;
 
+use super::figure::{Drawing, line, lines_of};
 use super::numbers::NumberRow;
 use super::problem::{EnsembleProblem, PARITY_OF_DIGITS, at_critical_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, JACOT_2018, Recipe, Workplace};
+use super::{Findings, JACOT_2018, NoFindings, Recipe, Workplace};
 use crate::config::{Checked, Stop};
+use crate::error::{OrRefused, Result, ensure};
 use crate::network::{Network, NoTap};
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::Panel;
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::Stroke;
@@ -56,7 +57,7 @@ training.stop.steps = 100
 probes.schedule.log = 16
 ";
 
-fn reproduce(place: &Workplace<'_>) -> Result<Findings> {
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
     let (widths, members, images) =
         place.size.of([([8, 16, 32], 3, 8), ([100, 300, 1000], 10, 128), ([100, 1000, 10_000], 10, 512)]);
     let overrides = [format!("run.members={members}"), format!("dataset.preprocessing.train={images}")];
@@ -151,7 +152,8 @@ fn component(base: &Checked, place: &Workplace<'_>) -> Result<Component> {
 fn principal_component(kernel: &Mat<f64>, number: usize) -> Result<(f64, Vec<f64>)> {
     let n = kernel.nrows();
     ensure!(number <= n, "{n} images have no {number}th principal component; take more");
-    let found = kernel.self_adjoint_eigen(Side::Lower).ok().context("the kernel of the images has no eigenvalues")?;
+    let found =
+        kernel.self_adjoint_eigen(Side::Lower).ok().or_refused(|| "the kernel of the images has no eigenvalues")?;
     let (values, vectors) = (found.S().column_vector(), found.U());
     // Eigenvalues ascend.
     let column: Vec<f64> = (0..n).map(|i| vectors[(i, n - number)]).collect();
@@ -182,31 +184,20 @@ type DrawnProjection = (usize, Vec<(u64, Estimate, Estimate, f64)>);
 fn figure(drawn: &[DrawnProjection]) -> Option<String> {
     let steps = || drawn.iter().flat_map(|(_, path)| path.iter().map(|row| row.0));
     let panel = |title: &str, of: fn(&(u64, Estimate, Estimate, f64)) -> Estimate, has_theory: bool| {
-        let (mut marks, mut heights) = (Vec::new(), Vec::new());
+        let mut drawing = Drawing::default();
         for (index, (_, path)) in drawn.iter().enumerate() {
             let color = palette::category(index);
-            let band = path
-                .iter()
-                .map(|row| (row.0 as f64, of(row).value - of(row).std_error, of(row).value + of(row).std_error));
-            let band: Vec<_> = band.collect();
-            heights.extend(band.iter().flat_map(|(_, low, high)| [*low, *high]));
-            marks.push(Mark::Band { points: band, color });
-            let points = path.iter().map(|row| (row.0 as f64, of(row).value)).collect();
-            marks.push(Mark::Line { points, stroke: Stroke::solid(color, 1.8) });
+            let band = path.iter().map(|row| {
+                let found = of(row);
+                (row.0 as f64, found.value - found.std_error, found.value + found.std_error)
+            });
+            drawing.band(band.collect(), color);
+            drawing.line(path.iter().map(|row| (row.0 as f64, of(row).value)).collect(), Stroke::solid(color, 1.8));
         }
         if let Some((_, path)) = drawn.first().filter(|_| has_theory) {
-            let points: Vec<_> = path.iter().map(|row| (row.0 as f64, row.3)).collect();
-            heights.extend(points.iter().map(|(_, height)| *height));
-            marks.push(Mark::Line { points, stroke: Stroke::dashed(palette::INK, 1.5) });
+            drawing.line(path.iter().map(|row| (row.0 as f64, row.3)).collect(), Stroke::dashed(palette::INK, 1.5));
         }
-        Some(Panel {
-            title: title.to_owned(),
-            x_label: "step".to_owned(),
-            y_label: String::new(),
-            x: Scale::steps(steps())?,
-            y: Scale::linear(heights)?,
-            marks,
-        })
+        drawing.panel(title.to_owned(), ["step", ""], Scale::steps(steps()))
     };
     let panels: Vec<Panel> = [
         panel("Left of the way along the component", |row| row.1, true),
@@ -215,15 +206,9 @@ fn figure(drawn: &[DrawnProjection]) -> Option<String> {
     .into_iter()
     .flatten()
     .collect();
-    let mut legend: Vec<LegendEntry> = drawn
-        .iter()
-        .enumerate()
-        .map(|(index, (width, _))| {
-            LegendEntry::new(Sample::Line(Stroke::solid(palette::category(index), 1.8)), format!("n = {width}"))
-        })
-        .collect();
+    let mut legend = lines_of(drawn.iter().map(|(width, _)| *width));
     legend.push(LegendEntry::new(Sample::Band(palette::AXIS), "± standard error over networks"));
-    legend.push(LegendEntry::new(Sample::Line(Stroke::dashed(palette::INK, 1.5)), "infinite width"));
+    legend.push(line(Stroke::dashed(palette::INK, 1.5), "infinite width"));
     Some(render(&panels, 2, &legend, "convergence along the second principal component of MNIST"))
 }
 

@@ -4,7 +4,6 @@
 //! In the limit outputs are Gaussian, so that percentile `p` lies at `mu + sigma q(p)`, `q` the quantile function of the standard normal
 //! distribution. Each network has a share of test points below it; the mean of these shares over networks is `p`.
 
-use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, Normal};
 use widthwise_statistics::Estimate;
 use widthwise_theory::dynamics::Prediction;
@@ -13,7 +12,8 @@ use super::circle::{REMARK, equal_angles, prepared, scattered_angles};
 use super::numbers::NumberRow;
 use super::problem::{EnsembleProblem, at_critical_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, JACOT_2018, Recipe, Workplace};
+use super::{Findings, JACOT_2018, NoFindings, Recipe, Workplace};
+use crate::error::Result;
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
@@ -48,7 +48,7 @@ network.sigma_b2 = 0.01
 training.learning_rate.critical = 0.5
 "#;
 
-fn reproduce(place: &Workplace<'_>) -> Result<Findings> {
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
     let (widths, members, steps) = place.size.of([([8, 16], 6, 4), ([50, 1000], 100, 200), ([50, 1000], 1000, 1000)]);
     let overrides = [format!("run.members={members}"), format!("training.stop.steps={steps}")];
     let base = configured(&[SETTINGS], &overrides)?;

@@ -4,17 +4,18 @@
 //! Each network gives, at each step, its regression `b_m = sum_x mu f_m / sum_x mu^2` on the predicted mean `mu(x)`, one in the mean over
 //! networks, and `r_m = <(f_m - mu)^2 / sigma^2>_x`, which is one in the mean if the variance is the predicted `sigma^2(x)`.
 
-use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, Normal};
 use widthwise_statistics::Estimate;
 use widthwise_theory::dynamics::Prediction;
 
+use super::figure::{Drawing, line};
 use super::numbers::NumberRow;
 use super::problem::{EnsembleProblem, PARITY_OF_DIGITS, at_critical_rate, at_step, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, LEE_2019, Recipe, Workplace};
+use super::{Findings, LEE_2019, NoFindings, Recipe, Workplace};
+use crate::error::Result;
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::Mark;
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::{Marker, Stroke};
@@ -48,7 +49,7 @@ training.learning_rate.critical = 0.5
 probes.schedule.log = 8
 ";
 
-fn reproduce(place: &Workplace<'_>) -> Result<Findings> {
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
     let (width, members, train, steps) = place.size.of([(16, 4, 6, 4), (512, 100, 16, 64), (1024, 200, 256, 1024)]);
     let overrides = [
         format!("network.width={width}"),
@@ -137,58 +138,28 @@ fn variance_ratios(outputs: &[&Vec<f64>], predicted: &Prediction) -> Vec<f64> {
 type DrawnOutputs = (u64, usize, f64, f64, f64, f64);
 
 fn figure(drawn: &[DrawnOutputs], ratios: &[(u64, Estimate)]) -> Option<String> {
-    let steps: Vec<u64> = ratios.iter().map(|(step, _)| *step).collect();
-    let mut marks = Vec::new();
-    let mut heights = Vec::new();
+    let mut outputs = Drawing::default();
     for example in 0..DRAWN {
         let color = palette::category(example);
-        let rows: Vec<&DrawnOutputs> = drawn.iter().filter(|row| row.1 == example).collect();
-        let at = |row: &DrawnOutputs| row.0 as f64;
-        let band: Vec<_> = rows.iter().map(|row| (at(row), row.4 - row.5, row.4 + row.5)).collect();
-        heights.extend(band.iter().flat_map(|(_, low, high)| [*low, *high]));
-        marks.push(Mark::Band { points: band, color });
-        let mut line = |of: &dyn Fn(&DrawnOutputs) -> f64, stroke| {
-            let points: Vec<_> = rows.iter().map(|row| (at(row), of(row))).collect();
-            heights.extend(points.iter().map(|(_, y)| *y));
-            marks.push(Mark::Line { points, stroke });
+        let rows = || drawn.iter().filter(|row| row.1 == example);
+        outputs.band(rows().map(|row| (row.0 as f64, row.4 - row.5, row.4 + row.5)).collect(), color);
+        let mut line = |of: fn(&DrawnOutputs) -> f64, stroke| {
+            outputs.line(rows().map(|row| (row.0 as f64, of(row))).collect(), stroke);
         };
-        line(&|row| row.4, Stroke::solid(color, 1.8));
-        line(&|row| row.2, Stroke::dashed(color, 1.8));
-        line(&|row| row.2 - row.3, Stroke::dashed(color, 1.0).faded(0.7));
-        line(&|row| row.2 + row.3, Stroke::dashed(color, 1.0).faded(0.7));
+        line(|row| row.4, Stroke::solid(color, 1.8));
+        line(|row| row.2, Stroke::dashed(color, 1.8));
+        line(|row| row.2 - row.3, Stroke::dashed(color, 1.0).faded(0.7));
+        line(|row| row.2 + row.3, Stroke::dashed(color, 1.0).faded(0.7));
     }
-    let outputs = Panel {
-        title: format!("Outputs on {DRAWN} test images"),
-        x_label: "step".to_owned(),
-        y_label: "output".to_owned(),
-        x: Scale::steps(steps.iter().copied())?,
-        y: Scale::linear(heights)?,
-        marks,
-    };
-    let mut marks = vec![Mark::Level { y: 1.0, label: "theory".to_owned() }];
-    let mut heights = vec![1.0];
-    for (step, ratio) in ratios {
-        let (x, low, high) = (*step as f64, ratio.value - ratio.std_error, ratio.value + ratio.std_error);
-        heights.extend([low, high]);
-        marks.push(Mark::VerticalBar { x, low, high, color: palette::BLUE.to_owned() });
-        marks.push(Mark::Point {
-            at: (x, ratio.value),
-            shape: Marker::Circle,
-            radius: 4.0,
-            color: palette::BLUE.to_owned(),
-            filled: true,
-            tooltip: format!("step {step}\nratio {:?}\nstd_error {:?}", ratio.value, ratio.std_error),
-        });
+    let level = Mark::Level { y: 1.0, label: "theory".to_owned() };
+    let mut ratio = Drawing { marks: vec![level], heights: vec![1.0] };
+    for (step, found) in ratios {
+        let name = format!("step {step}\nratio ");
+        ratio.estimate(*step as f64, *found, (Marker::Circle, 4.0, palette::BLUE), &name);
     }
-    let ratio = Panel {
-        title: "Variance over predicted variance".to_owned(),
-        x_label: "step".to_owned(),
-        y_label: String::new(),
-        x: Scale::steps(steps)?,
-        y: Scale::linear(heights)?,
-        marks,
-    };
-    let line = |stroke, text| LegendEntry::new(Sample::Line(stroke), text);
+    let steps = || Scale::steps(ratios.iter().map(|(step, _)| *step));
+    let outputs = outputs.panel(format!("Outputs on {DRAWN} test images"), ["step", "output"], steps())?;
+    let ratio = ratio.panel("Variance over predicted variance".to_owned(), ["step", ""], steps())?;
     let legend = [
         LegendEntry::new(Sample::Band(palette::AXIS), "infinite width: mean ± standard deviation"),
         line(Stroke::dashed(palette::AXIS, 1.8), "ensemble: mean"),

@@ -3,22 +3,23 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
 use widthwise_datasets::DatasetSpec;
 use widthwise_statistics::Estimate;
 use widthwise_statistics::power_law::power_of_estimates;
 
+use super::figure::{line, lines_of};
 use super::numbers::NumberRow;
 use super::problem::{at_critical_rate, at_width, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, LEE_2019, Paused, Recipe, Stages, Workplace};
+use super::{Findings, LEE_2019, NoFindings, Recipe, Stages, Workplace};
 use crate::config::Checked;
 use crate::ensemble::Ended;
+use crate::error::{Result, bail};
 use crate::explain::{PointRow, read_points};
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::sheet::render;
 use crate::plot::svg::Stroke;
 use crate::record::budget::Split;
 use crate::record::manifest::Manifest;
@@ -56,7 +57,7 @@ probes.gaussianity = false
 explain.forecast = false
 ";
 
-fn reproduce(place: &Workplace<'_>) -> Result<Findings> {
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
     let (widths, members, examples, steps) = place.size.of([
         (vec![8, 16, 32], 2, 6, 4),
         (vec![64, 256, 1024], 4, 32, 100),
@@ -120,7 +121,7 @@ fn reproduce(place: &Workplace<'_>) -> Result<Findings> {
 }
 
 /// Runs the experiment with its explanation.
-fn train(experiment: &Checked, place: &Workplace<'_>, folder: &Path) -> Result<()> {
+fn train(experiment: &Checked, place: &Workplace<'_>, folder: &Path) -> Result<(), NoFindings> {
     let options = RunOptions {
         output: Some(folder.to_owned()),
         data_dir: place.data_dir.map(Into::into),
@@ -130,8 +131,8 @@ fn train(experiment: &Checked, place: &Workplace<'_>, folder: &Path) -> Result<(
     };
     let width = experiment.network.width;
     match run(experiment, &options, place.stop, &Stages(place.monitor))?.end {
-        RunEnd::Ended(Outcome::Interrupted) => Err(Paused(Ended::Interrupted).into()),
-        RunEnd::Unfinished { done, all } => Err(Paused(Ended::Unfinished { done, all }).into()),
+        RunEnd::Ended(Outcome::Interrupted) => Err(NoFindings::Paused(Ended::Interrupted)),
+        RunEnd::Unfinished { done, all } => Err(NoFindings::Paused(Ended::Unfinished { done, all })),
         RunEnd::Ended(Outcome::Diverged) => bail!("a network of width {width} diverged"),
         RunEnd::Ended(_) => Ok(()),
     }
@@ -252,14 +253,8 @@ fn figure(drawn: &[(usize, Vec<LinearizationCurve>)]) -> Option<String> {
             });
         }
     }
-    let mut legend: Vec<LegendEntry> = drawn
-        .iter()
-        .enumerate()
-        .map(|(index, (width, _))| {
-            LegendEntry::new(Sample::Line(Stroke::solid(palette::category(index), 1.8)), format!("n = {width}"))
-        })
-        .collect();
-    legend.push(LegendEntry::new(Sample::Line(Stroke::dashed(palette::AXIS, 1.8)), "linearization"));
+    let mut legend = lines_of(drawn.iter().map(|(width, _)| *width));
+    legend.push(line(Stroke::dashed(palette::AXIS, 1.8), "linearization"));
     Some(render(&panels, 2, &legend, "networks next to their linearization, means over networks"))
 }
 

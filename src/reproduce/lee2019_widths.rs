@@ -1,13 +1,12 @@
 //! Lee et al. 2019, relative change of weights and kernel during training against the width: three hidden ReLU layers on 128 images
 //! of MNIST.
 
-use anyhow::Result;
-
 use super::numbers::NumberRow;
 use super::problem::{PARITY_OF_DIGITS, configured};
 use super::table::TableRow;
-use super::{Findings, LEE_2019, Paused, Recipe, Workplace};
+use super::{Findings, LEE_2019, NoFindings, Recipe, Workplace};
 use crate::ensemble::Ended;
+use crate::error::Result;
 use crate::ladder::{FitStatistic, LadderOptions, LadderOutcome, LadderQuantity, ladder_experiment, run_ladder};
 
 /// The recipe.
@@ -29,7 +28,7 @@ training.learning_rate.critical = 0.25
 training.stop.steps = 20
 ";
 
-fn reproduce(place: &Workplace<'_>) -> Result<Findings> {
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
     let (widths, members): (Vec<usize>, usize) = place.size.of([
         (vec![8, 16, 32], 2),
         (vec![256, 512, 1024, 2048], 40),
@@ -48,8 +47,8 @@ fn reproduce(place: &Workplace<'_>) -> Result<Findings> {
         rates_of: None,
     };
     let report = match run_ladder(&experiment, &options, place.stop, place.monitor)? {
-        LadderOutcome::Interrupted => return Err(Paused(Ended::Interrupted).into()),
-        LadderOutcome::Unfinished { done, all } => return Err(Paused(Ended::Unfinished { done, all }).into()),
+        LadderOutcome::Interrupted => return Err(NoFindings::Paused(Ended::Interrupted)),
+        LadderOutcome::Unfinished { done, all } => return Err(NoFindings::Paused(Ended::Unfinished { done, all })),
         LadderOutcome::Judged(report) => report,
     };
     let shown = [LadderQuantity::WeightChange, LadderQuantity::FullNtkRelativeChange];

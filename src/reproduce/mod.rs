@@ -4,6 +4,7 @@
 //! Taylor models and writes nothing itself; its folder is written here.
 
 mod circle;
+mod figure;
 mod finite_vs_infinite;
 mod folder;
 mod jacot2018_circle;
@@ -18,12 +19,11 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::config::Checked;
 use crate::ensemble::{Ended, Shard};
+use crate::error::{Error, OrRefused, Result};
 use crate::monitor::{Monitor, Stage};
 use crate::record::lock::Lock;
 use crate::signals::StopFlag;
@@ -71,10 +71,20 @@ pub struct ReproduceOptions {
     pub shard: Shard,
 }
 
-/// Why a recipe pauses: a stop was asked for, or networks of other shards are missing. What was trained is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the recipe is not done: {0:?}")]
-struct Paused(Ended);
+/// Why a recipe has no findings.
+#[derive(Debug)]
+enum NoFindings {
+    /// A stop was asked for, or networks of other shards are missing. What was trained is kept.
+    Paused(Ended),
+    /// It failed.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for NoFindings {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
 
 /// Where a recipe works.
 struct Workplace<'a> {
@@ -129,8 +139,8 @@ struct Recipe {
     about: &'static str,
     /// The paper.
     paper: &'static str,
-    /// Works: ends with [`Paused`], or whatever stops training, if not with findings.
-    reproduce: fn(&Workplace<'_>) -> Result<Findings>,
+    /// Works.
+    reproduce: fn(&Workplace<'_>) -> Result<Findings, NoFindings>,
 }
 
 const LEE_2019: &str = "Lee, Xiao et al., Wide Neural Networks of Any Depth Evolve as Linear Models, 2019 (1902.06720)";
@@ -196,17 +206,15 @@ pub fn reproduce(
     let recipe = RECIPES.iter().find(|recipe| recipe.name == name);
     let names = || RECIPES.map(|recipe| recipe.name).join(", ");
     let recipe =
-        recipe.with_context(|| format!("there is no recipe \"{name}\"; the recipes are {}; see --list", names()))?;
+        recipe.or_refused(|| format!("there is no recipe \"{name}\"; the recipes are {}; see --list", names()))?;
     let folder = &options.folder;
     let ReproduceOptions { size, shard, .. } = *options;
     let _lock = folder::open(folder, name, options)?;
     let place = Workplace { size, folder, data_dir: options.data_dir.as_deref(), shard, stop, monitor };
     let findings = match (recipe.reproduce)(&place) {
-        Err(error) => match error.downcast_ref::<Paused>() {
-            Some(Paused(ended)) => return Ok(Reproduction::Paused(*ended)),
-            None => return Err(error),
-        },
-        found => found?,
+        Err(NoFindings::Paused(ended)) => return Ok(Reproduction::Paused(ended)),
+        Err(NoFindings::Failed(error)) => return Err(error),
+        Ok(findings) => findings,
     };
     let _turn = Lock::turn(folder)?;
     folder::write(folder, recipe, options.size, &findings)?;

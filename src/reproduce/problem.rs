@@ -5,7 +5,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use faer::{Mat, RowRef};
 use rand::Rng;
@@ -14,10 +13,11 @@ use widthwise_tensors::to_f64;
 use widthwise_theory::dynamics::{KernelDynamics, Training};
 use widthwise_theory::kernel::{Inputs, Kernels};
 
-use super::{Paused, Workplace};
+use super::{NoFindings, Workplace};
 use crate::config::{self, Checked, LearningRate, Loss};
 use crate::data::input_shape;
 use crate::ensemble::{Ended, Job, Study, Unit, UnitEnd, units};
+use crate::error::{OrRefused, Result, bail};
 use crate::measurement::evaluate;
 use crate::memory::Bytes;
 use crate::monitor::Stage;
@@ -171,7 +171,7 @@ impl<'a> EnsembleProblem<'a> {
     ///
     /// # Errors
     /// As [`train`](Self::train).
-    pub(super) fn train_and_test(&self, place: &Workplace<'_>) -> Result<Vec<Observations>> {
+    pub(super) fn train_and_test(&self, place: &Workplace<'_>) -> Result<Vec<Observations>, NoFindings> {
         let test = self.test_inputs();
         self.train(place, |network, _| to_f64(network.forward(&network.batch(test), &mut NoTap)))
     }
@@ -180,12 +180,12 @@ impl<'a> EnsembleProblem<'a> {
     /// that diverges ends early.
     ///
     /// # Errors
-    /// [`Paused`] if a stop was asked for, or members of other shards are missing.
+    /// [`NoFindings::Paused`] if a stop was asked for, or members of other shards are missing.
     pub(super) fn train(
         &self,
         place: &Workplace<'_>,
         observe: impl Fn(&Network, u64) -> Vec<f64> + Sync,
-    ) -> Result<Vec<Observations>> {
+    ) -> Result<Vec<Observations>, NoFindings> {
         let session = &self.session;
         let name = format!("{}_{}", session.columns.run, session.columns.width);
         let key = config_hash(&format!("{}{}{}", session.config_text, session.data_hash, session.columns.width));
@@ -200,8 +200,8 @@ impl<'a> EnsembleProblem<'a> {
         };
         let job = Job { shard: place.shard, stop: place.stop, monitor: place.monitor };
         match job.run(&members, Stage::networks(&name, None))? {
-            Ended::Complete => units(&members).map(|unit| members.read(unit)).collect(),
-            ended => Err(Paused(ended).into()),
+            Ended::Complete => Ok(units(&members).map(|unit| members.read(unit)).collect::<Result<_>>()?),
+            ended => Err(NoFindings::Paused(ended)),
         }
     }
 }
@@ -274,7 +274,7 @@ impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> Study for EnsembleMembers<'_, F> {
 pub(super) fn at_step(paths: &[Observations], step: u64) -> Result<Vec<&Vec<f64>>> {
     let of = |path: &'_ Observations| path.iter().position(|(at, _)| *at == step);
     let found: Option<Vec<&Vec<f64>>> = paths.iter().map(|path| of(path).map(|index| &path[index].1)).collect();
-    found.with_context(|| format!("a network diverged before step {step}"))
+    found.or_refused(|| format!("a network diverged before step {step}"))
 }
 
 /// Keeps what `observe` sees.

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
-
 use super::ensemble::{self, KernelSource};
 use super::manifest_of;
 use crate::comparison::claim_of;
 use crate::config::{Checked, ControlConfig, load_recorded};
+use crate::error::{Result, ensure};
 use crate::prediction;
 use crate::record::budget::{largest_parts, read_budget};
 use crate::record::row::Row;

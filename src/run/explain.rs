@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
-
 use super::check::{CheckReport, check};
 use super::manifest_of;
 use crate::config::{Checked, ExplainConfig, load_recorded};
 use crate::ensemble::{Ended, Job};
+use crate::error::{Result, bail};
 use crate::explain::{expect_explainable, explain_members};
 use crate::record::lock::Lock;
 use crate::report::write_report;

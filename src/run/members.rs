@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Device, Tensor};
 use faer::Mat;
 use widthwise_tensors::to_matrix;
@@ -10,6 +9,7 @@ use widthwise_tensors::to_matrix;
 use super::folder;
 use super::recorder::Recorder;
 use crate::ensemble::{Job, Study, Unit, UnitEnd};
+use crate::error::{Error, Result, bail, ensure};
 use crate::memory::Bytes;
 use crate::network::LayerParameters;
 use crate::prediction::Theory;
@@ -111,16 +111,17 @@ fn restore(trainee: &mut Trainee, position: &Position, sets: checkpoint::Paramet
             continue;
         }
         if set.len() != network.len() {
-            bail!("the checkpoint has {} weight layers where the network has {}", set.len(), network.len());
+            bail!(damaged: "the checkpoint has {} weight layers where the network has {}", set.len(), network.len());
         }
         expect_fit(&name, &set, network)?;
         if name == "parameters" { parameters = Some(set) } else { moments.push(set) }
     }
-    *network = parameters.context("the checkpoint has no parameters; start again with --force")?;
+    *network = parameters
+        .ok_or_else(|| Error::damaged("the checkpoint has no parameters; start again with --force".to_owned()))?;
     let expected = trainee.state.moments.len();
     ensure!(
         moments.len() == expected,
-        "the checkpoint has {} optimizer moments, the optimizer {expected}",
+        damaged: "the checkpoint has {} optimizer moments, the optimizer {expected}",
         moments.len()
     );
     trainee.state.moments = moments;
@@ -141,7 +142,7 @@ fn expect_fit(name: &str, set: &[LayerParameters], network: &[LayerParameters]) 
             };
             ensure!(
                 found == expected,
-                "{name}.{layer}.{what} of the checkpoint is {}, where the network needs {}; start again with --force",
+                damaged: "{name}.{layer}.{what} of the checkpoint is {}, where the network needs {}; start again with --force",
                 form(found),
                 form(expected)
             );

@@ -12,10 +12,9 @@ mod recorder;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-
 use crate::config::Checked;
 use crate::ensemble::{Ended, Job, Shard, Study};
+use crate::error::{Error, Result, ensure};
 use crate::explain::{expect_explainable, explain_members};
 use crate::monitor::{Monitor, Stage};
 use crate::prediction::Theory;
@@ -204,7 +203,10 @@ fn end(folder: &Path) -> Result<()> {
     if !folder::has_parts(folder) {
         return Ok(());
     }
-    write_report(folder).context("the run is complete, its report is not; draw it again with `widthwise report`")?;
+    write_report(folder).map_err(|error| Error::Context {
+        sentence: "the run is complete, its report is not; draw it again with `widthwise report`".to_owned(),
+        source: Box::new(error.into()),
+    })?;
     kill_point("before_end");
     folder::remove_parts(folder)
 }

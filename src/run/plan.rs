@@ -1,9 +1,8 @@
 //! What a run will take, before it takes it.
 
-use anyhow::Result;
-
 use super::RunOptions;
 use crate::config::{Checked, KeepWeights, Precision};
+use crate::error::Result;
 use crate::session::{DataSource, Session, device, parameter_count};
 
 /// The answer of `--dry-run`.
