@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Result;
 use burn::tensor::{DType, Device, Int, Tensor};
 use faer::Mat;
 use widthwise_datasets::{Dataset, DatasetSpec, Examples, Prepared};
 use widthwise_theory::architecture::{Architecture, InputShape};
 
+use crate::error::Result;
 use crate::memory::expect_free;
 use crate::need::generated_data;
 use crate::network::{Batch, from_f64};

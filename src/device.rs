@@ -1,11 +1,11 @@
 //! Where tensors live: from the name in a configuration to a device that is there.
 
-use anyhow::{Result, ensure};
 use burn::tensor::Device;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 use burn::tensor::DeviceType;
 
 use crate::config::DeviceKind;
+use crate::error::{Result, ensure};
 
 /// The device of that kind.
 ///
@@ -22,7 +22,7 @@ pub fn open(kind: DeviceKind) -> Result<Device> {
         #[cfg(not(all(feature = "wgpu", feature = "cuda")))]
         _ => true,
     };
-    ensure!(is_there, "{}", missing(kind));
+    ensure!(is_there, Device: "{}", missing(kind));
     built_in(kind)
 }
 
@@ -62,8 +62,8 @@ fn built_in(kind: DeviceKind) -> Result<Device> {
         #[cfg(not(all(feature = "ndarray", feature = "wgpu", feature = "cuda")))]
         other => {
             let name = other.name();
-            anyhow::bail!(
-                "this build has no {name}; rebuild with `cargo build --release --features {name}`, or use device flex"
+            crate::error::bail!(
+                Device: "this build has no {name}; rebuild with `cargo build --release --features {name}`, or use device flex"
             )
         }
     })

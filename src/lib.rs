@@ -54,6 +54,7 @@ pub mod data;
 pub mod device;
 pub mod ensemble;
 pub mod entries;
+mod error;
 pub mod examples;
 pub mod explain;
 mod host;
@@ -82,7 +83,7 @@ pub mod signals;
 pub mod threads;
 pub mod training;
 
-pub use anyhow::Result;
+pub use error::{Error, Result};
 pub use widthwise_datasets as datasets;
 pub use widthwise_probes as probes;
 pub use widthwise_statistics as statistics;

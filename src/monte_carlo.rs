@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::Result;
 use burn::tensor::{DType, Device};
 use faer::Mat;
 use widthwise_probes::{Observed, empirical_nngp, empirical_ntk};
@@ -18,6 +17,7 @@ use widthwise_theory::TheoryError;
 use widthwise_theory::architecture::{Architecture, UpdateRule};
 
 use crate::ensemble::{Ended, Job, Shard, Study, Unit, UnitEnd};
+use crate::error::Result;
 use crate::memory::Bytes;
 use crate::monitor::Stage;
 use crate::need;
@@ -129,10 +129,6 @@ impl Networks<'_> {
 
 impl Study for Networks<'_> {
     type Point = ();
-
-    fn points(&self) -> usize {
-        1
-    }
 
     fn members(&self) -> usize {
         self.sampling.members

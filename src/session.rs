@@ -5,13 +5,13 @@ mod same;
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
 use burn::tensor::{DType, Device};
 use widthwise_datasets::Prepared;
 use widthwise_theory::architecture::{Architecture, UpdateRule};
 
 use crate::config::{Checked, LearningRate, Loss, Precision};
 use crate::data::{self, Data, input_shape};
+use crate::error::{Result, bail};
 use crate::memory::Bytes;
 use crate::need::{self, RunNeed};
 use crate::network::{Network, build_architecture, draw_gates};
@@ -26,6 +26,14 @@ use crate::training::gradient::Model;
 use crate::training::schedule::{ProbeSchedule, ProbeSteps, last_step};
 use crate::training::{Outcome, Trainee, TrainingPlan};
 pub(crate) use same::{config_hash, data_hash, expect_same_config, in_what};
+
+/// Where the examples of a session come from.
+pub(crate) enum DataSource<'a> {
+    /// The data set that the configuration names, looked for in this folder alone if one is given.
+    Named(Option<&'a Path>),
+    /// These, of as many features and outputs as the configuration says.
+    Given(Prepared),
+}
 
 /// The unchanging part of a run.
 pub(crate) struct Session<'a> {
@@ -50,10 +58,16 @@ pub(crate) struct Session<'a> {
 const GRADIENT_DESCENT_RATES: &str = "rates of gradient descent";
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(experiment: &'a Checked, data_dir: Option<&Path>, device: Device) -> Result<Self> {
+    pub(crate) fn new(experiment: &'a Checked, source: DataSource<'_>, device: Device) -> Result<Self> {
         let seed = experiment.run.seed;
-        let dataset = data::load(&experiment.dataset.source, data_dir, seed)?;
-        let prepared = widthwise_datasets::prepare(&dataset, &experiment.dataset.preprocessing, seed)?;
+        let (prepared, dataset_source) = match source {
+            DataSource::Named(data_dir) => {
+                let dataset = data::load(&experiment.dataset.source, data_dir, seed)?;
+                let prepared = widthwise_datasets::prepare(&dataset, &experiment.dataset.preprocessing, seed)?;
+                (prepared, dataset.source)
+            }
+            DataSource::Given(prepared) => (prepared, "examples made on the way".to_owned()),
+        };
         let shape = input_shape(&prepared);
         let network = &experiment.network;
         let gates =
@@ -82,7 +96,7 @@ impl<'a> Session<'a> {
             config_hash: config_hash(&config_text),
             data_hash: data_hash(&prepared),
             config_text,
-            dataset_source: dataset.source,
+            dataset_source,
             probe_steps: ProbeSchedule::new(&experiment.probes, last_step).all(),
             experiment,
             prepared,
@@ -277,7 +291,7 @@ pub(crate) fn device(experiment: &Checked) -> Result<Device> {
     let device = crate::device::open(kind)?;
     if experiment.run.precision == Precision::F64 && !device.supports_dtype(DType::F64) {
         bail!(
-            "run.precision = \"f64\": this machine's {} computes in f32 only; set \"f32\", or run.device = \"flex\"",
+            Device: "run.precision = \"f64\": this machine's {} computes in f32 only; set \"f32\", or run.device = \"flex\"",
             kind.name()
         );
     }

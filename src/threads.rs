@@ -4,9 +4,10 @@
 //! reduction of a symmetric matrix to tridiagonal form among it, into as many parts as it is told there are threads, and adds the parts
 //! up; here it is told a fixed number, so that no number depends on the threads that are there.
 
-use anyhow::{Context, Result};
 use faer::Par;
 use rayon::ThreadPoolBuilder;
+
+use crate::error::{Error, Result};
 
 /// Parts into which faer cuts its work, and with it the most threads that one decomposition uses.
 const PARTS: usize = 16;
@@ -20,5 +21,8 @@ pub fn start(threads: Option<usize>) -> Result<()> {
     faer::set_global_parallelism(Par::rayon(PARTS));
     let pool = ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).use_current_thread();
     let asked = threads.map_or_else(String::new, |threads| format!("--threads {threads}: "));
-    pool.build_global().with_context(|| format!("{asked}the threads cannot be started; ask for fewer"))
+    pool.build_global().map_err(|error| Error::Threads {
+        sentence: format!("{asked}the threads cannot be started; ask for fewer"),
+        source: error.into(),
+    })
 }

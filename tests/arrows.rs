@@ -208,3 +208,19 @@ fn modules_import_each_other_in_one_direction() {
         assert!(forbidden.is_empty(), "{left} reaches {forbidden:?}");
     }
 }
+
+#[test]
+fn errors_of_the_library_can_be_told_apart() {
+    let outer = modules("main.rs");
+    let mut open = vec![source("")];
+    while let Some(path) = open.pop() {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if name == "main" || outer.contains(&name) {
+            continue;
+        } else if path.is_dir() {
+            open.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            assert!(!std::fs::read_to_string(&path).unwrap().contains("anyhow"), "{}", path.display());
+        }
+    }
+}

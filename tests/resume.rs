@@ -424,7 +424,8 @@ impl Monitor for StopAt {
 #[test]
 fn a_stop_changes_nothing_of_how_networks_diverge() {
     // Stopped after its first step, a member resumes from a step at which no losses are read otherwise.
-    let overrides = ["network.activation=relu", "training.learning_rate.critical=40", "training.stop.steps=300"];
+    let overrides =
+        ["network.activation=relu", "training.learning_rate.critical_empirical=40", "training.stop.steps=300"];
     let others = ["run.checkpoint_every=1000", "probes.schedule=ends", "run.members=2"];
     let overrides: Vec<String> = overrides.into_iter().chain(others).map(str::to_owned).collect();
     let experiment = parse(MOMENTUM, "momentum", &overrides).unwrap();

@@ -4,8 +4,8 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::Result;
 use burn::tensor::{DType, Device, Tensor};
+use widthwise::Result;
 use widthwise::config::{Loss, Optimizer, Schedule, TrainingConfig};
 use widthwise::data::Data;
 use widthwise::network::Network;

@@ -10,9 +10,9 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
-use anyhow::Result;
 use rayon::prelude::*;
 
+use crate::error::Result;
 use crate::memory::{self, Bytes};
 use crate::monitor::{Monitor, Stage};
 use crate::signals::StopFlag;
@@ -45,8 +45,10 @@ pub trait Study: Sync {
     /// What the members of a point share.
     type Point: Send + Sync;
 
-    /// Points: settings of an experiment, such as a width or a learning rate.
-    fn points(&self) -> usize;
+    /// Points: settings of an experiment, such as a width or a learning rate; one if there are none.
+    fn points(&self) -> usize {
+        1
+    }
 
     /// Networks at each point.
     fn members(&self) -> usize;

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Result, ensure};
 use burn::tensor::Device;
 
 use super::*;
 use crate::config::{Checked, parse};
+use crate::error::{Result, ensure};
 use crate::measurement::evaluate;
 use crate::monitor::Silent;
 use crate::need;
 use crate::objective::Evaluation;
 use crate::record::atomic;
-use crate::session::Session;
+use crate::session::{DataSource, Session};
 use crate::training::{Observer, Trainee, train};
 
 const CONFIG: &str = r#"
@@ -114,13 +114,13 @@ impl Study for LossOverSettings {
 
     fn need(&self, point: usize) -> Result<Option<Bytes>> {
         let experiment = self.experiment(point);
-        let session = Session::new(&experiment, None, Device::flex())?;
+        let session = Session::new(&experiment, DataSource::Named(None), Device::flex())?;
         Ok(Some(need::training(&experiment, &session.architecture, 8)?))
     }
 
     fn train(&self, experiment: &Checked, unit: Unit) -> Result<UnitEnd> {
         ensure!(unit.member < 100, "member {} fails", unit.member);
-        let session = Session::new(experiment, None, Device::flex())?;
+        let session = Session::new(experiment, DataSource::Named(None), Device::flex())?;
         let rate = session.learning_rate(&session.architecture)?;
         let mut trainee = session.trainee(&session.architecture, (experiment.run.seed, unit.member), rate)?;
         let mut last = LastLoss(&session, f64::NAN, &self.stop);

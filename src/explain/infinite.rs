@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use faer::Mat;
 use widthwise_theory::TheoryError;
 use widthwise_theory::dynamics::{KernelDynamics, Training};
-use widthwise_theory::kernel::Inputs;
 
 use super::points::{Outputs, Points};
 use super::reference::{Clock, Reference};
 use crate::config::ControlConfig;
-use crate::data::input_shape;
+use crate::error::Result;
 use crate::need;
-use crate::prediction::{control_step, infinite_kernels};
+use crate::prediction::{control_step, infinite_dynamics};
 use crate::record::budget::Trajectory;
 use crate::session::Session;
 
@@ -29,32 +27,15 @@ pub(super) struct Infinite {
 impl Infinite {
     /// `None` where there is no limit.
     pub(super) fn new(session: &Session<'_>, points: &Points) -> Result<Option<Self>> {
-        let prepared = &session.prepared;
-        let shape = input_shape(prepared);
         let tests = points.targets.nrows() - points.n;
-        need::expect_theory(need::theory(prepared.train.n, tests), [prepared.train.n, tests])?;
-        let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
-        let test = Inputs::new(prepared.test.inputs[..tests * shape.features()].to_vec(), shape)?;
-        let kernels = |left: &Inputs, right: Option<&Inputs>| {
-            infinite_kernels(session.experiment, &session.architecture, left, right)
-        };
-        let on_train = match kernels(&train, None) {
+        need::expect_theory(need::theory(points.n, tests), [points.n, tests])?;
+        let Session { experiment, architecture, prepared, .. } = session;
+        let dynamics = match infinite_dynamics(experiment, architecture, prepared, tests, false) {
             Err(TheoryError::NoPrediction { .. }) => return Ok(None),
             found => found?,
         };
-        let mut dynamics = KernelDynamics::new(on_train.ntk.as_ref(), on_train.nngp.as_ref())?;
-        if tests > 0 {
-            let cross = kernels(&test, Some(&train))?;
-            // Only paths from given outputs are asked for: the test examples' own covariance is not needed.
-            let unused = Mat::zeros(tests, tests);
-            dynamics = dynamics.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), unused.as_ref())?;
-        }
-        Ok(Some(Self {
-            dynamics,
-            targets: points.train_target_matrix(),
-            tests,
-            control: session.experiment.control.clone(),
-        }))
+        let control = experiment.control.clone();
+        Ok(Some(Self { dynamics, targets: points.train_target_matrix(), tests, control }))
     }
 
     /// The three trajectories of a member with these initial outputs, at the times of `descent`.

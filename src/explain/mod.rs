@@ -34,11 +34,11 @@ mod taylor;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
 use burn::tensor::{DType, Device};
 
 use crate::config::{Loss, Precision};
 use crate::ensemble::{Ended, Job, Study, Unit, UnitEnd};
+use crate::error::{Result, ensure};
 use crate::memory::Bytes;
 use crate::monitor::Stage;
 use crate::need;
@@ -148,10 +148,6 @@ struct Explained<'a> {
 
 impl Study for Explained<'_> {
     type Point = Option<Infinite>;
-
-    fn points(&self) -> usize {
-        1
-    }
 
     fn members(&self) -> usize {
         self.members

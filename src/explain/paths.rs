@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use widthwise_theory::architecture::Scaling;
 
 use super::points::{Outputs, Points};
 use crate::config::{DeviceKind, TrainingConfig};
+use crate::error::Result;
 use crate::objective::Evaluation;
 use crate::session::{Session, rule, time_per_rate};
 use crate::signals::StopFlag;

@@ -8,18 +8,18 @@
 //! | `error_budget.csv` | parts of the gap over members |
 //! | `forecast.csv` | forecast horizons of all members |
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use super::Trajectories;
 use super::budget::MemberOutputs;
 use super::points::Points;
 use crate::config::ExplainConfig;
+use crate::error::{At, Result};
 use crate::record::atomic;
 use crate::record::budget::{BUDGET_FILE, BudgetRow, FORECAST_FILE, ForecastRow, Split, Trajectory, read};
+use crate::record::csv_file::bytes_of;
 use crate::record::folder::{remove_file, remove_own};
 
 /// Folder of the members' files in that of the run.
@@ -47,22 +47,27 @@ pub(crate) struct PointRow {
 }
 
 impl PointRow {
-    /// Without outputs.
-    pub(crate) fn new(step: u64, split: Split, [example, output]: [usize; 2], target: f64) -> Self {
+    /// With these outputs.
+    pub(crate) fn new(
+        (step, split): (u64, Split),
+        [example, output]: [usize; 2],
+        target: f64,
+        of: impl Fn(Trajectory) -> Option<f64>,
+    ) -> Self {
         Self {
             step,
             split,
             example,
             output,
             target,
-            infinite_mean_flow: None,
-            infinite_flow: None,
-            infinite_descent: None,
-            linearized_descent: None,
-            linearized: None,
-            network_f64: None,
-            network: None,
-            quadratic: None,
+            infinite_mean_flow: of(Trajectory::InfiniteMeanFlow),
+            infinite_flow: of(Trajectory::InfiniteFlow),
+            infinite_descent: of(Trajectory::InfiniteDescent),
+            linearized_descent: of(Trajectory::LinearizedDescent),
+            linearized: of(Trajectory::Linearized),
+            network_f64: of(Trajectory::NetworkF64),
+            network: of(Trajectory::Network),
+            quadratic: of(Trajectory::Quadratic),
         }
     }
 
@@ -105,8 +110,8 @@ pub(super) fn begin(folder: &Path, settings: &ExplainConfig) -> Result<()> {
     }
     // The settings go first: without them nothing that is left counts.
     remove_file(&path)?;
-    remove_own(&own, &is_own).with_context(|| format!("cannot clear {}", own.display()))?;
-    std::fs::create_dir_all(&own).with_context(|| format!("cannot make {}", own.display()))?;
+    remove_own(&own, &is_own).at("clear", &own)?;
+    std::fs::create_dir_all(&own).at("make", &own)?;
     Ok(atomic::write(&path, text.as_bytes())?)
 }
 
@@ -131,17 +136,8 @@ pub(super) fn write_member(folder: &Path, member: usize, found: &Trajectories, p
                     let matrix = if split == Split::Train { &outputs.train } else { &outputs.test };
                     Some(matrix[(example, output)])
                 };
-                rows.push(PointRow {
-                    infinite_mean_flow: at(Trajectory::InfiniteMeanFlow),
-                    infinite_flow: at(Trajectory::InfiniteFlow),
-                    infinite_descent: at(Trajectory::InfiniteDescent),
-                    linearized_descent: at(Trajectory::LinearizedDescent),
-                    linearized: at(Trajectory::Linearized),
-                    network_f64: at(Trajectory::NetworkF64),
-                    network: at(Trajectory::Network),
-                    quadratic: at(Trajectory::Quadratic),
-                    ..PointRow::new(step, split, [example, output], points.targets[(offset + example, output)])
-                });
+                let target = points.targets[(offset + example, output)];
+                rows.push(PointRow::new((step, split), [example, output], target, at));
             }
         }
     }
@@ -180,8 +176,5 @@ pub(super) fn write_forecasts(folder: &Path, rows: &[ForecastRow]) -> Result<()>
 }
 
 fn write<R: Serialize>(path: &Path, rows: &[R]) -> Result<()> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    rows.iter().try_for_each(|row| writer.serialize(row))?;
-    let bytes = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(atomic::write(path, &bytes)?)
+    Ok(atomic::write(path, &bytes_of(rows)?)?)
 }

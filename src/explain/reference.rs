@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
 use faer::Mat;
 use widthwise_theory::dynamics::{KernelDynamics, Training};
 
 use super::paths::Common;
 use super::points::{Outputs, Points};
-use super::tangent::{Tangent, column, rows};
+use super::tangent::Tangent;
 use crate::config::Anchor;
-use crate::prediction::step_rule;
+use crate::error::Result;
+use crate::prediction::{column, rows, step_rule};
 
 /// Share of the stable learning rate that descent takes where the run's own rate says nothing.
 const SAFE_SHARE: f64 = 0.25;
@@ -64,8 +64,8 @@ impl Reference {
             };
         Ok(Self {
             dynamics,
-            targets: column(&points.train_target_matrix()),
-            initial: [&tangent.outputs.train, &tangent.outputs.test].map(column),
+            targets: column(points.targets.get(..points.n, ..)),
+            initial: [&tangent.outputs.train, &tangent.outputs.test].map(|outputs| column(outputs.as_ref())),
             width: points.targets.ncols(),
             learning_rate,
             ridge,

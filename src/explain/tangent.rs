@@ -31,14 +31,3 @@ impl Tangent {
 pub(super) fn pushed(network: &Network, points: &Points, delta: &[LayerParameters]) -> Outputs {
     points.split(&to_matrix(network.push_forward(&points.all, delta)))
 }
-
-/// Outputs as one column, example-major.
-pub(super) fn column(outputs: &Mat<f64>) -> Mat<f64> {
-    let width = outputs.ncols();
-    Mat::from_fn(outputs.nrows() * width, 1, |row, _| outputs[(row / width, row % width)])
-}
-
-/// The way back from [`column`].
-pub(super) fn rows(column: faer::MatRef<'_, f64>, width: usize) -> Mat<f64> {
-    Mat::from_fn(column.nrows() / width, width, |i, o| column[(i * width + o, 0)])
-}

@@ -6,16 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
-use widthwise_theory::dynamics::{BatchLoss, MinibatchRun, MinibatchTraining};
+use widthwise_theory::dynamics::MinibatchTraining;
 
 use super::paths::Common;
 use super::points::{Outputs, Points};
-use super::tangent::{Tangent, column, pushed, rows};
+use super::tangent::{Tangent, pushed};
 use crate::config::Loss;
+use crate::error::Result;
 use crate::network::{LayerParameters, TaylorModel, TaylorOrder};
-use crate::objective::examples_per_unit;
-use crate::prediction::step_rule;
+use crate::prediction::{LinearPath, minibatch_training, step_rule};
 use crate::signals::StopFlag;
 use crate::training::Trainee;
 
@@ -61,40 +60,37 @@ pub(super) fn in_outputs(
     tangent: &Tangent,
     stop: &StopFlag,
 ) -> Result<Option<BTreeMap<u64, Outputs>>> {
-    let Some(rule) = step_rule(common.training.optimizer) else { unreachable!("updates linear in the gradient") };
-    let mut batches = twin.batches.clone();
-    let (size, width) = (batches.size(), points.targets.ncols());
+    let size = twin.batches.size();
     let l2 = common.training.l2;
-    let training = MinibatchTraining {
-        learning_rate: common.learning_rate,
-        rule,
-        loss: BatchLoss::Scaled(1.0 / examples_per_unit(common.training.loss, size)),
-        ridge: l2.strength * common.uniform_rate().unwrap_or(1.0),
+    let Some(training) = minibatch_training(common.training, common.learning_rate, size) else {
+        unreachable!("updates linear in the gradient")
     };
-    let targets = column(&points.train_target_matrix());
-    let [train, test] = [&tangent.outputs.train, &tangent.outputs.test].map(column);
-    let kernels = [tangent.train.as_ref(), tangent.test.as_ref()];
-    let mut run = MinibatchRun::new(training, kernels[0], kernels[1], targets.as_ref(), train.as_ref(), test.as_ref())?;
+    let mut path = LinearPath::new(
+        MinibatchTraining { ridge: l2.strength * common.uniform_rate().unwrap_or(1.0), ..training },
+        [tangent.train.as_ref(), tangent.test.as_ref()],
+        points.targets.get(..points.n, ..),
+        [tangent.outputs.train.as_ref(), tangent.outputs.test.as_ref()],
+        (size < points.n).then(|| (twin.batches.clone(), twin.step)),
+    )?;
     if l2.strength > 0.0 {
         let displacement = match &twin.updater.anchor {
             None => twin.model.parameters.clone(),
             Some(initial) => differences(&twin.model.parameters, initial),
         };
         let Outputs { train, test } = pushed(&twin.model, points, &displacement);
-        run = run.with_anchor(column(&train).as_ref(), column(&test).as_ref())?;
+        path = path.with_anchor([&train, &test])?;
     }
     if let Some(velocity) = twin.state.moments.first().filter(|_| twin.step > 0) {
         // The program's velocity is added to parameters and holds the learning rate.
-        let scale = -1.0 / common.learning_rate;
         let Outputs { train, test } = pushed(&twin.model, points, velocity);
-        run = run.with_velocity((column(&train) * scale).as_ref(), (column(&test) * scale).as_ref())?;
+        path = path.with_velocity([&train, &test], -1.0 / common.learning_rate)?;
     }
-    let mut path = BTreeMap::new();
+    let mut found = BTreeMap::new();
     for step in twin.step..=common.last_step {
         if common.steps.contains(step) {
-            let outputs = Outputs { train: rows(run.train_outputs(), width), test: rows(run.test_outputs(), width) };
+            let outputs = points.split(&path.outputs());
             let is_finite = outputs.is_finite();
-            path.insert(step, outputs);
+            found.insert(step, outputs);
             if !is_finite {
                 break;
             }
@@ -102,15 +98,9 @@ pub(super) fn in_outputs(
         if stop.is_raised() {
             return Ok(None);
         }
-        if size == points.n {
-            run.step(&Vec::from_iter(0..size * width))?;
-        } else {
-            let batch: Vec<usize> =
-                batches.indices(step).iter().flat_map(|&i| (0..width).map(move |o| i as usize * width + o)).collect();
-            run.step(&batch)?;
-        }
+        path.advance(step + 1 - twin.step)?;
     }
-    Ok(Some(path))
+    Ok(Some(found))
 }
 
 fn differences(now: &[LayerParameters], origin: &[LayerParameters]) -> Vec<LayerParameters> {
@@ -129,7 +119,7 @@ mod tests {
 
     use super::*;
     use crate::config::parse;
-    use crate::session::Session;
+    use crate::session::{DataSource, Session};
 
     const CONFIG: &str = r#"
         [dataset]
@@ -155,7 +145,7 @@ mod tests {
     /// Largest difference between the two paths over both sets and all steps, relative to the largest output.
     fn difference(training: &str) -> f64 {
         let experiment = parse(&format!("{CONFIG}\n{training}"), "test", &[]).unwrap();
-        let session = Session::new(&experiment, None, Device::flex()).unwrap();
+        let session = Session::new(&experiment, DataSource::Named(None), Device::flex()).unwrap();
         let points = Points::new(&session, &Device::flex(), DType::F64);
         let common = Common::new(&session, 0, 0.01).unwrap();
         let stop = StopFlag::default();

@@ -1,23 +1,22 @@
 //! What all networks of a ladder share, and what those of one width do.
 
-use anyhow::{Result, ensure};
 use faer::Mat;
 use rand::Rng;
 use widthwise_theory::TheoryError;
 use widthwise_theory::architecture::Architecture;
-use widthwise_theory::dynamics::KernelDynamics;
+use widthwise_theory::dynamics::MinibatchTraining;
 use widthwise_theory::kernel::{Inputs, Kernels};
 
-use super::linear_path::{LinearProblem, for_outputs};
 use super::quantity::LadderQuantity;
 use crate::config::{Loss, NetworkConfig};
 use crate::data::input_shape;
+use crate::error::{Result, ensure};
 use crate::need;
 use crate::network::build_architecture;
 use crate::objective::examples_per_unit;
 use crate::prediction::{
-    OTHER_RATES, closed_form, control_step, infinite_kernels, initial_covariance, mean_diagonal, mean_off_diagonal,
-    no_dynamics, other_rates, step_rule,
+    OTHER_RATES, closed_form, control_step, for_outputs, infinite_kernels, kernel_dynamics, mean_diagonal,
+    mean_off_diagonal, minibatch_training, no_dynamics, other_rates,
 };
 use crate::session::{Session, rule};
 
@@ -33,7 +32,7 @@ pub(super) struct LadderContext<'a> {
     /// Their targets, `M x O`.
     pub(super) targets: Mat<f64>,
     /// What a constant kernel says about the training, where it says something and is asked for.
-    pub(super) problem: Option<LinearProblem>,
+    pub(super) linear: Option<MinibatchTraining>,
     /// Whether kernels are measured.
     pub(super) has_kernels: bool,
     /// Why some quantities are missing.
@@ -53,19 +52,11 @@ impl<'a> LadderContext<'a> {
             Loss::HalfSum | Loss::HalfMean => no_dynamics(experiment, has_dropout, prepared),
         };
         let mut remarks = Vec::new();
-        let problem = match (refusal, step_rule(training.optimizer)) {
-            (None, Some(rule)) if has_kernels => {
-                let batch = training.batch_size.unwrap_or(prepared.train.n).min(prepared.train.n);
-                Some(LinearProblem {
-                    learning_rate,
-                    rule,
-                    loss_factor: 1.0 / examples_per_unit(training.loss, batch),
-                    ridge: training.l2.strength,
-                    targets: targets.get(..prepared.train.n, ..).to_owned(),
-                })
-            }
-            (refusal, _) => {
-                if let Some(reason) = refusal.filter(|_| has_kernels) {
+        let batch = training.batch_size.unwrap_or(prepared.train.n).min(prepared.train.n);
+        let linear = match refusal {
+            None => minibatch_training(training, learning_rate, batch).filter(|_| has_kernels),
+            Some(reason) => {
+                if has_kernels {
                     remarks.push(format!("no distance from the linearized network: {reason}"));
                 }
                 None
@@ -75,7 +66,7 @@ impl<'a> LadderContext<'a> {
             remarks.push(OTHER_RATES.to_owned());
         }
         let inputs = [prepared.train.inputs.as_slice(), &prepared.test.inputs].concat();
-        Ok(Self { session, learning_rate, inputs, targets, problem, has_kernels, remarks })
+        Ok(Self { session, learning_rate, inputs, targets, linear, has_kernels, remarks })
     }
 
     /// Training examples.
@@ -180,20 +171,15 @@ impl Width {
     fn ensemble_loss(&self, context: &LadderContext<'_>, kernels: &Kernels) -> Result<Option<f64>> {
         let (session, n) = (context.session, context.train());
         let training = &session.experiment.training;
-        let Some(problem) = &context.problem else { return Ok(None) };
-        if training.batch_size.is_some_and(|size| size < n) {
-            return Ok(None);
-        }
+        let is_whole = training.batch_size.is_none_or(|size| size >= n);
+        let Some(linear) = context.linear.filter(|_| is_whole) else { return Ok(None) };
         let block = |kernel: &Mat<f64>| kernel.get(..n, ..n).to_owned();
-        let per_unit = examples_per_unit(training.loss, n);
-        let nngp = block(&kernels.nngp);
-        let initial = initial_covariance(&session.experiment.network, &nngp);
-        let dynamics = KernelDynamics::new(block(&kernels.ntk).as_ref(), (*initial).as_ref())?
-            .with_ridge(problem.ridge * per_unit);
-        let (learning_rate, steps) = (problem.learning_rate / per_unit, theory_step(context, session.last_step));
-        let course = closed_form(problem.rule, learning_rate, steps);
-        let predicted = dynamics.train_prediction(problem.targets.as_ref(), &course)?;
-        Ok(Some(predicted.expected_loss(problem.targets.as_ref())? / per_unit))
+        let on_train = Kernels { nngp: block(&kernels.nngp), ntk: block(&kernels.ntk) };
+        let dynamics = kernel_dynamics(session.experiment, &on_train, None, None)?;
+        let steps = closed_form(&linear, training.loss, n, theory_step(context, session.last_step));
+        let targets = context.targets.get(..n, ..);
+        let predicted = dynamics.train_prediction(targets, &steps)?;
+        Ok(Some(predicted.expected_loss(targets)? / examples_per_unit(training.loss, n)))
     }
 }
 

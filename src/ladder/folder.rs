@@ -14,11 +14,8 @@
 //! that share the folder need no lock.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use widthwise_statistics::Estimate;
 use widthwise_statistics::power_law::Center;
@@ -26,8 +23,10 @@ use widthwise_statistics::power_law::Center;
 use super::quantity::LadderQuantity;
 use super::unit::LadderNumber;
 use crate::config::parse;
+use crate::error::{At, OrDamaged, Result, ensure};
 use crate::record::atomic;
-use crate::record::folder::is_free;
+use crate::record::csv_file::bytes_of;
+use crate::record::folder::{expect_no_file, is_free, make, read_json, write_json};
 use crate::session::in_what;
 
 /// One row of the CSV files.
@@ -90,59 +89,48 @@ pub(super) fn open(
     is_coordinate_check: bool,
     learning_rate: impl FnOnce() -> Result<f64>,
 ) -> Result<LadderManifest> {
-    if folder.is_file() {
-        bail!("the output {} is a file; give a folder with --out", folder.display());
-    }
+    expect_no_file(folder, "--out")?;
     let [path, config] = [MANIFEST, "config.toml"].map(|name| folder.join(name));
     let (config_hash, data_hash) = hashes;
-    match fs::read(&path) {
-        Ok(text) => {
-            let found: LadderManifest = serde_json::from_slice(&text)
-                .with_context(|| format!("{} is no manifest of a ladder; choose another --out", path.display()))?;
-            ensure!(
-                found.schema_version == VERSION && found.config_hash == config_hash,
-                "{} holds a ladder of another configuration than the one given{}; give its own, {}, or choose another --out",
-                folder.display(),
-                parse(config_text, "", &[]).map_or_else(|_| String::new(), |given| in_what(folder, &given, NOT_SHARED)),
-                config.display()
-            );
-            ensure!(
-                found.is_coordinate_check == is_coordinate_check,
-                "{} holds a ladder {} --coordinates; choose another --out",
-                folder.display(),
-                if found.is_coordinate_check { "with" } else { "without" }
-            );
-            ensure!(
-                found.data_hash == data_hash,
-                "{} was begun with other data; give the same --data-dir, or choose another --out",
-                folder.display()
-            );
-            // What was not written before a kill or a full disk is written now.
-            if !config.is_file() {
-                atomic::write(&config, config_text.as_bytes())?;
-            }
-            Ok(found)
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let is_free = is_free(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-            ensure!(is_free, "{} holds files that are no ladder; choose another --out", folder.display());
-            let manifest = LadderManifest {
-                schema_version: VERSION,
-                config_hash,
-                data_hash,
-                is_coordinate_check,
-                learning_rate: learning_rate()?,
-                widthwise_version: env!("CARGO_PKG_VERSION").to_owned(),
-            };
-            fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-            let mut text = serde_json::to_vec_pretty(&manifest)?;
-            text.push(b'\n');
-            atomic::write(&path, &text)?;
+    if let Some(found) = read_json::<LadderManifest>(&path, "no manifest of a ladder")? {
+        ensure!(
+            found.schema_version == VERSION && found.config_hash == config_hash,
+            Folder: "{} holds a ladder of another configuration than the one given{}; give its own, {}, or choose another --out",
+            folder.display(),
+            parse(config_text, "", &[]).map_or_else(|_| String::new(), |given| in_what(folder, &given, NOT_SHARED)),
+            config.display()
+        );
+        ensure!(
+            found.is_coordinate_check == is_coordinate_check,
+            Folder: "{} holds a ladder {} --coordinates; choose another --out",
+            folder.display(),
+            if found.is_coordinate_check { "with" } else { "without" }
+        );
+        ensure!(
+            found.data_hash == data_hash,
+            Folder: "{} was begun with other data; give the same --data-dir, or choose another --out",
+            folder.display()
+        );
+        // What was not written before a kill or a full disk is written now.
+        if !config.is_file() {
             atomic::write(&config, config_text.as_bytes())?;
-            Ok(manifest)
         }
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        return Ok(found);
     }
+    let is_free = is_free(folder).at("read", folder)?;
+    ensure!(is_free, Folder: "{} holds files that are no ladder; choose another --out", folder.display());
+    let manifest = LadderManifest {
+        schema_version: VERSION,
+        config_hash,
+        data_hash,
+        is_coordinate_check,
+        learning_rate: learning_rate()?,
+        widthwise_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    make(folder)?;
+    write_json(&path, &manifest)?;
+    atomic::write(&config, config_text.as_bytes())?;
+    Ok(manifest)
 }
 
 /// The file of one network.
@@ -153,9 +141,7 @@ pub(super) fn unit_path(folder: &Path, width: usize, member: usize) -> PathBuf {
 /// Writes the numbers of one network, whole or not at all.
 pub(super) fn write_unit(folder: &Path, width: usize, member: usize, measured: &[LadderNumber]) -> Result<()> {
     let path = unit_path(folder, width, member);
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).with_context(|| format!("cannot make the folder {}", parent.display()))?;
-    }
+    path.parent().map_or(Ok(()), make)?;
     let rows = measured.iter().map(|found| UnitRow {
         width,
         member,
@@ -163,25 +149,16 @@ pub(super) fn write_unit(folder: &Path, width: usize, member: usize, measured: &
         layer: found.layer,
         value: found.value,
     });
-    Ok(atomic::write(&path, &csv_of(rows)?)?)
-}
-
-/// Rows as the bytes of a CSV file.
-pub(super) fn csv_of<R: Serialize>(rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row)?;
-    }
-    writer.into_inner().context("a table in memory cannot be finished")
+    Ok(atomic::write(&path, &bytes_of(rows)?)?)
 }
 
 /// Reads the numbers of one network.
 pub(super) fn read_unit(folder: &Path, width: usize, member: usize) -> Result<Vec<UnitRow>> {
     let path = unit_path(folder, width, member);
     let damaged = || format!("{} is damaged; remove it and give the command again", path.display());
-    let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let rows = reader.deserialize().collect::<Result<Vec<UnitRow>, _>>().with_context(damaged)?;
-    ensure!(rows.iter().all(|row| (row.width, row.member) == (width, member)), "{}", damaged());
+    let mut reader = csv::Reader::from_path(&path).at("read", &path)?;
+    let rows = reader.deserialize().collect::<Result<Vec<UnitRow>, _>>().or_damaged(damaged)?;
+    ensure!(rows.iter().all(|row| (row.width, row.member) == (width, member)), damaged: "{}", damaged());
     Ok(rows)
 }
 

@@ -6,7 +6,6 @@
 //! more standard errors from theory, and agrees if it does not and four standard errors are at most a tenth of its size. Neither is
 //! judged with fewer than [`FEWEST_MEMBERS`], whose spread says little of itself.
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use widthwise_statistics::judge::{Expected, of_interval};
 use widthwise_statistics::power_law::{Center, fit};
@@ -15,6 +14,8 @@ use widthwise_theory::architecture::WidthRates;
 
 use super::folder::ValuesByWidth;
 use super::quantity::{Declared, LadderQuantity, Question};
+
+use crate::error::Result;
 
 /// Mean relative change of the tangent kernel up to which a width counts as lazy.
 pub const LAZY_CHANGE: f64 = 0.1;

@@ -9,13 +9,11 @@ mod context;
 mod figure;
 mod folder;
 mod judge;
-mod linear_path;
 mod quantity;
 mod unit;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::Device;
 use widthwise_theory::architecture::Parameterization;
 
@@ -25,11 +23,13 @@ pub use quantity::LadderQuantity;
 
 use crate::config::{Checked, LearningRate, NetworkConfig, Stop};
 use crate::ensemble::{Ended, Job, Shard, Study, Unit, UnitEnd, units};
+use crate::error::{OrRefused, Result, bail, ensure};
 use crate::memory::Bytes;
 use crate::monitor::{Monitor, Stage};
 use crate::need;
 use crate::record::atomic;
-use crate::session::{self, Session, config_hash, rule};
+use crate::record::csv_file::bytes_of;
+use crate::session::{self, DataSource, Session, config_hash, rule};
 use crate::signals::StopFlag;
 use crate::verdict::Verdict;
 use context::{LadderContext, Width, architecture_at, expect_small};
@@ -128,13 +128,13 @@ pub fn run_ladder(
     monitor: &dyn Monitor,
 ) -> Result<LadderOutcome> {
     let device = session::device(experiment)?;
-    let session = Session::new(experiment, options.data_dir.as_deref(), device)?;
+    let session = Session::new(experiment, DataSource::Named(options.data_dir.as_deref()), device)?;
     monitor.note(&format!("data: {}", session.dataset_source));
     ensure!(session.last_step > 0, "a ladder compares networks before and after training; give training.stop.steps");
     if !options.is_coordinate_check {
         expect_small(&session)?;
     }
-    let widest = options.widths.last().copied().context("a ladder without widths")?;
+    let widest = options.widths.last().copied().or_refused(|| "a ladder without widths")?;
     session.expect_training(&architecture_at(&session, widest)?)?;
     let hashes = (shared_hash(experiment)?, session.data_hash.clone());
     let manifest = folder::open(&options.folder, &session.config_text, hashes, options.is_coordinate_check, || {
@@ -240,9 +240,9 @@ fn report(ladder: &Ladder<'_>) -> Result<LadderReport> {
 }
 
 fn write(folder: &Path, rows: &[UnitRow], report: &LadderReport) -> Result<()> {
-    atomic::write(&folder.join("ladder.csv"), &folder::csv_of(rows)?)?;
-    atomic::write(&folder.join("means.csv"), &folder::csv_of(&report.means)?)?;
-    atomic::write(&folder.join("fits.csv"), &folder::csv_of(&report.fits)?)?;
+    atomic::write(&folder.join("ladder.csv"), &bytes_of(rows)?)?;
+    atomic::write(&folder.join("means.csv"), &bytes_of(&report.means)?)?;
+    atomic::write(&folder.join("fits.csv"), &bytes_of(&report.fits)?)?;
     if let Some(svg) = figure::draw(&report.means, &report.fits) {
         atomic::write(&folder.join("ladder.svg"), svg.as_bytes())?;
     }

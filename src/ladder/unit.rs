@@ -1,20 +1,19 @@
 //! One network of a ladder: trained next to the two networks that a constant kernel describes, and compared with its own start.
 
-use anyhow::Result;
 use burn::tensor::Tensor;
 use faer::Mat;
 use widthwise_probes::{Observed, empirical_ntk_full, relative_distance};
 use widthwise_tensors::{to_f64, to_matrix};
 
 use super::context::{LadderContext, Width, theory_step};
-use super::linear_path::{LinearPath, rms_distance};
 use super::quantity::LadderQuantity;
+use crate::error::Result;
 use crate::measurement::{evaluate, mean_square};
 use crate::network::{Batch, LayerParameters, Network};
 use crate::objective::Evaluation;
 use crate::objective::examples_per_unit;
 use crate::observation::Observation;
-use crate::prediction::{mean_diagonal, mean_off_diagonal};
+use crate::prediction::{LinearPath, mean_diagonal, mean_off_diagonal, rms_distance};
 use crate::signals::StopFlag;
 use crate::training::Outcome;
 use crate::training::batches::Batches;
@@ -99,8 +98,11 @@ impl<'a> LinearTrajectory<'a> {
         initial: &Mat<f64>,
         batches: Batches,
     ) -> Result<Option<Self>> {
-        let (Some(problem), Some(kernel)) = (&context.problem, kernel) else { return Ok(None) };
-        let path = LinearPath::new(problem, kernel.as_ref(), initial.as_ref(), batches)?;
+        let (Some(training), Some(kernel)) = (context.linear, kernel) else { return Ok(None) };
+        let (n, side) = (context.train(), context.train() * initial.ncols());
+        let kernels = [kernel.get(..side, ..side), kernel.get(side.., ..side)];
+        let initial = [initial.get(..n, ..), initial.get(n.., ..)];
+        let path = LinearPath::new(training, kernels, context.targets.get(..n, ..), initial, Some((batches, 0)))?;
         Ok(Some(Self { path, gap: 0.0 }))
     }
 

@@ -15,7 +15,8 @@ use widthwise_theory::dynamics::{
 };
 use widthwise_theory::kernel::Kernels;
 
-use crate::config::{Anchor, Experiment, Loss, Optimizer};
+use super::kernels::initial_covariance;
+use crate::config::{Anchor, Experiment, Loss, Optimizer, TrainingConfig};
 use crate::objective::examples_per_unit;
 use crate::training::batches::Batches;
 
@@ -37,6 +38,8 @@ pub struct LossCurve {
     pub(super) test: BTreeMap<u64, f64>,
 }
 
+const NOT_LINEAR: &str = "Adam is not linear in the gradient";
+
 /// Why a constant kernel says nothing about the training of `experiment`, if it does not.
 pub(crate) fn no_dynamics(experiment: &Experiment, has_dropout: bool, prepared: &Prepared) -> Option<String> {
     let training = &experiment.training;
@@ -45,7 +48,7 @@ pub(crate) fn no_dynamics(experiment: &Experiment, has_dropout: bool, prepared: 
     if has_dropout {
         Some("dropout draws new masks every step".into())
     } else if step_rule(training.optimizer).is_none() {
-        Some("Adam is not linear in the gradient".into())
+        Some(NOT_LINEAR.into())
     } else if training.loss == Loss::CrossEntropy && has_batches {
         Some("cross-entropy is predicted for full batches only".into())
     } else if training.loss == Loss::CrossEntropy && training.l2.strength > 0.0 {
@@ -67,13 +70,49 @@ pub(crate) fn step_rule(optimizer: Optimizer) -> Option<StepRule> {
     }
 }
 
-/// Training of so many steps in closed form.
-pub(crate) fn closed_form(rule: StepRule, learning_rate: f64, steps: u64) -> Training {
-    match rule {
+/// Training batch by batch as a constant kernel follows it, on batches of this many examples; `None` for optimizers that are not linear in
+/// the gradient.
+pub(crate) fn minibatch_training(
+    training: &TrainingConfig,
+    learning_rate: f64,
+    batch: usize,
+) -> Option<MinibatchTraining> {
+    let loss = BatchLoss::Scaled(1.0 / examples_per_unit(training.loss, batch));
+    Some(MinibatchTraining { learning_rate, rule: step_rule(training.optimizer)?, loss, ridge: training.l2.strength })
+}
+
+/// So many steps of it on all examples at once, in closed form.
+pub(crate) fn closed_form(training: &MinibatchTraining, loss: Loss, examples: usize, steps: u64) -> Training {
+    let learning_rate = training.learning_rate / examples_per_unit(loss, examples);
+    match training.rule {
         StepRule::GradientDescent => Training::GradientDescent { learning_rate, steps },
         StepRule::Momentum { beta } => Training::Momentum { learning_rate, beta, steps },
         StepRule::Nesterov { beta } => Training::Nesterov { learning_rate, beta, steps },
     }
+}
+
+/// Training under the kernels of infinite width, with the penalty toward the initial weights: on training examples and, with `cross`, on
+/// test examples. Only an ensemble needs the NNGP kernel `on_test`; paths from given outputs do not.
+///
+/// # Shapes
+/// `on_train`: `N x N`; `cross`, test against training examples: `T x N`; `on_test`: `T x T`.
+///
+/// # Errors
+/// Shapes that do not fit or a failed decomposition.
+pub(crate) fn kernel_dynamics(
+    experiment: &Experiment,
+    on_train: &Kernels,
+    cross: Option<&Kernels>,
+    on_test: Option<&Mat<f64>>,
+) -> Result<KernelDynamics, TheoryError> {
+    let (network, training) = (&experiment.network, &experiment.training);
+    let ridge = training.l2.strength * examples_per_unit(training.loss, on_train.ntk.nrows());
+    let initial = initial_covariance(network, &on_train.nngp);
+    let dynamics = KernelDynamics::new(on_train.ntk.as_ref(), (*initial).as_ref())?.with_ridge(ridge);
+    let Some(cross) = cross else { return Ok(dynamics) };
+    let unused = Mat::zeros(cross.ntk.nrows(), cross.ntk.nrows());
+    let [left, right] = [&cross.nngp, on_test.unwrap_or(&unused)].map(|nngp| initial_covariance(network, nngp));
+    dynamics.with_test(cross.ntk.as_ref(), (*left).as_ref(), (*right).as_ref())
 }
 
 /// How the curve is found.
@@ -94,9 +133,7 @@ pub(super) struct Dynamics {
     targets: [Mat<f64>; 2],
     /// One-hot classes for cross-entropy.
     classes: [Mat<f64>; 2],
-    rule: StepRule,
-    learning_rate: f64,
-    ridge: f64,
+    training: MinibatchTraining,
     loss: Loss,
 }
 
@@ -116,31 +153,20 @@ impl Dynamics {
         };
         let n = prepared.train.n;
         let size = training.batch_size.filter(|size| *size < n);
+        let Some(minibatches) = minibatch_training(training, learning_rate, size.unwrap_or(n)) else {
+            return Err(TheoryError::NoPrediction { reason: NOT_LINEAR.into() });
+        };
         let method = match (training.loss, size) {
             (Loss::CrossEntropy, _) => LossMethod::Softmax,
             (_, Some(size)) => LossMethod::Batches { size, seed: experiment.run.seed },
-            (_, None) => {
-                let per_unit = examples_per_unit(training.loss, n);
-                let mut modes = KernelDynamics::new(on_train.ntk.as_ref(), on_train.nngp.as_ref())?;
-                if training.l2.strength > 0.0 {
-                    modes = modes.with_ridge(training.l2.strength * per_unit);
-                }
-                if let Some(cross) = &cross {
-                    // Only paths from given initial outputs are asked for: the test examples' own covariance is not needed.
-                    let unused = Mat::zeros(prepared.test.n, prepared.test.n);
-                    modes = modes.with_test(cross.ntk.as_ref(), cross.nngp.as_ref(), unused.as_ref())?;
-                }
-                LossMethod::Modes(Box::new(modes))
-            }
+            (_, None) => LossMethod::Modes(Box::new(kernel_dynamics(experiment, &on_train, cross.as_ref(), None)?)),
         };
         Ok(Self {
             method,
             ntk: [on_train.ntk, cross.map_or_else(|| Mat::zeros(0, n), |cross| cross.ntk)],
             targets: [matrix(&prepared.train.targets), matrix(&prepared.test.targets)],
             classes: [one_hot(&prepared.train.labels), one_hot(&prepared.test.labels)],
-            rule: step_rule(training.optimizer).unwrap_or(StepRule::GradientDescent),
-            learning_rate,
-            ridge: training.l2.strength,
+            training: minibatches,
             loss: training.loss,
         })
     }
@@ -167,9 +193,8 @@ impl Dynamics {
         match &self.method {
             LossMethod::Modes(modes) => {
                 let targets = self.targets[0].as_ref();
-                let per_unit = examples_per_unit(self.loss, targets.nrows());
                 for (&step, &time) in steps.iter().zip(&times) {
-                    let training = closed_form(self.rule, self.learning_rate / per_unit, time);
+                    let training = closed_form(&self.training, self.loss, targets.nrows(), time);
                     let train = modes.train_outputs(targets, initial.train.as_ref(), &training)?;
                     let test = has_test
                         .then(|| modes.test_outputs(targets, initial.train.as_ref(), initial_test.as_ref(), &training))
@@ -180,15 +205,9 @@ impl Dynamics {
             LossMethod::Batches { size, seed } => {
                 let n = self.targets[0].nrows();
                 let mut batches = Batches::new(*seed, member, n, Some(*size));
-                let loss = match self.loss {
-                    Loss::HalfSum => BatchLoss::Sum,
-                    Loss::HalfMean | Loss::CrossEntropy => BatchLoss::Mean,
-                };
-                let training =
-                    MinibatchTraining { learning_rate: self.learning_rate, rule: self.rule, loss, ridge: self.ridge };
                 let [ntk, ntk_test] = self.ntk.each_ref().map(Mat::as_ref);
                 let (train, test) = (initial.train.as_ref(), initial_test.as_ref());
-                let mut run = MinibatchRun::new(training, ntk, ntk_test, self.targets[0].as_ref(), train, test)?;
+                let mut run = MinibatchRun::new(self.training, ntk, ntk_test, self.targets[0].as_ref(), train, test)?;
                 for (&step, &time) in steps.iter().zip(&times) {
                     while run.steps() < time {
                         let batch: Vec<usize> = batches.indices(run.steps()).iter().map(|&i| i as usize).collect();
@@ -208,7 +227,8 @@ impl Dynamics {
                 let classes = self.classes[0].as_ref();
                 let gradient =
                     |outputs: MatRef<'_, f64>| OutputLoss::SoftmaxCrossEntropy.gradient(outputs, classes) * mean;
-                let states = descend_general_loss(&problem, self.learning_rate, self.rule, &times, gradient)?;
+                let states =
+                    descend_general_loss(&problem, self.training.learning_rate, self.training.rule, &times, gradient)?;
                 for (&step, state) in steps.iter().zip(&states) {
                     note(step, state.train_outputs.as_ref(), Some(state.test_outputs.as_ref()));
                 }

@@ -6,10 +6,11 @@ use faer::Mat;
 use widthwise_datasets::Prepared;
 use widthwise_theory::TheoryError;
 use widthwise_theory::architecture::Architecture;
+use widthwise_theory::dynamics::KernelDynamics;
 use widthwise_theory::kernel::{Inputs, Kernels};
 
 use super::control::controlled;
-use super::dynamics::{Dynamics, no_dynamics};
+use super::dynamics::{Dynamics, kernel_dynamics, no_dynamics};
 use crate::config::{Experiment, NetworkConfig};
 use crate::data::input_shape;
 use crate::entries::finite_kernels;
@@ -83,6 +84,30 @@ pub(crate) fn infinite_kernels(
         kernels.ntk = kernels.nngp.clone();
     }
     Ok(kernels)
+}
+
+/// Training under these kernels on the training examples, with outputs on the first `tests` test examples: those of an ensemble, or, at
+/// less cost, only paths from given outputs.
+///
+/// # Errors
+/// No kernels, shapes that do not fit or a failed decomposition.
+pub(crate) fn infinite_dynamics(
+    experiment: &Experiment,
+    architecture: &Architecture,
+    prepared: &Prepared,
+    tests: usize,
+    of_ensemble: bool,
+) -> Result<KernelDynamics, TheoryError> {
+    let shape = input_shape(prepared);
+    let kernels = |left: &Inputs, right: Option<&Inputs>| infinite_kernels(experiment, architecture, left, right);
+    let train = Inputs::new(prepared.train.inputs.clone(), shape)?;
+    let on_train = kernels(&train, None)?;
+    if tests == 0 {
+        return kernel_dynamics(experiment, &on_train, None, None);
+    }
+    let test = Inputs::new(prepared.test.inputs[..tests * shape.features()].to_vec(), shape)?;
+    let on_test = of_ensemble.then(|| kernels(&test, None)).transpose()?.map(|kernels| kernels.nngp);
+    kernel_dynamics(experiment, &on_train, Some(&kernels(&test, Some(&train))?), on_test.as_ref())
 }
 
 /// Covariance of the outputs of `network` before training, from its NNGP kernel: zero where the network subtracts its initial

@@ -7,6 +7,7 @@ mod dynamics;
 mod jacobians;
 mod kernels;
 mod kurtosis;
+mod linear_path;
 mod predicted;
 #[cfg(test)]
 mod tests;
@@ -28,10 +29,11 @@ use crate::training::optimizer::update_rule;
 use control::controlled;
 pub(crate) use control::{control_step, has_control};
 pub use dynamics::{InitialOutputs, LossCurve};
-pub(crate) use dynamics::{closed_form, no_dynamics, step_rule};
+pub(crate) use dynamics::{closed_form, kernel_dynamics, minibatch_training, no_dynamics, step_rule};
 use kernels::KernelTheory;
 pub use kernels::initial_covariance;
-pub(crate) use kernels::{infinite_kernels, mean_diagonal, mean_off_diagonal};
+pub(crate) use kernels::{infinite_dynamics, infinite_kernels, mean_diagonal, mean_off_diagonal};
+pub(crate) use linear_path::{LinearPath, column, for_outputs, rms_distance, rows};
 pub use predicted::{Axis, Predicted, Query};
 
 /// What is said where an optimizer has other learning-rate factors than gradient descent.

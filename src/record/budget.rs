@@ -3,9 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::error::{OrDamaged, Result};
 
 /// Parts of the gap.
 pub const BUDGET_FILE: &str = "error_budget.csv";
@@ -219,8 +220,8 @@ fn read_if_there<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
 /// A damaged file.
 pub(crate) fn read<R: DeserializeOwned>(path: &Path) -> Result<Vec<R>> {
     let damaged = || format!("{} is damaged; remove it and explain the run again", path.display());
-    let rows = csv::Reader::from_path(path).with_context(damaged)?.into_deserialize();
-    rows.collect::<Result<_, _>>().with_context(damaged)
+    let rows = csv::Reader::from_path(path).or_damaged(damaged)?.into_deserialize();
+    rows.collect::<Result<_, _>>().or_damaged(damaged)
 }
 
 /// Share below which a part is not worth a sentence.

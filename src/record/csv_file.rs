@@ -8,6 +8,13 @@ use serde::Serialize;
 
 use super::kill_point::kill_point_after;
 
+/// Rows under their header as the bytes of a file that is written at once.
+pub(crate) fn bytes_of<R: Serialize>(rows: impl IntoIterator<Item = R>) -> io::Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    rows.into_iter().try_for_each(|row| writer.serialize(row))?;
+    writer.into_inner().map_err(|error| io::Error::other(error.to_string()))
+}
+
 /// An open table. Rows reach the operating system one whole row at a time.
 pub struct CsvFile {
     path: PathBuf,

@@ -9,7 +9,12 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::atomic::whole_name;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::atomic::{self, whole_name};
+
+use crate::error::{At, OrDamaged, Result, ensure};
 
 /// Whether nothing lies in `folder`, which need not be there. Names that begin with a dot do not count: among them are the
 /// lock, and what a kill before the first file leaves.
@@ -27,6 +32,38 @@ pub fn is_free(folder: &Path) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Refuses a file where a folder is asked for by `option`.
+pub(crate) fn expect_no_file(folder: &Path, option: &str) -> Result<()> {
+    ensure!(!folder.is_file(), Folder: "the output {} is a file; give a folder with {option}", folder.display());
+    Ok(())
+}
+
+/// Makes a folder that may be there.
+pub(crate) fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).at("make the folder", folder)
+}
+
+/// The manifest at `path`, if there is one; `damage` says what it is if it cannot be read as one.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path, damage: &str) -> Result<Option<T>> {
+    match fs::read(path) {
+        Ok(text) => serde_json::from_slice(&text)
+            .map(Some)
+            .or_damaged(|| format!("{} is {damage}; choose another --out", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).at("read", path),
+    }
+}
+
+/// Writes a manifest, whole or not at all.
+///
+/// # Errors
+/// A failure to write.
+pub(crate) fn write_json(path: &Path, manifest: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(manifest)?;
+    text.push(b'\n');
+    atomic::write(path, &text)
 }
 
 /// Removes the files below `folder` whose path within it, with `/` between names, is `own`, finished or not, and then every

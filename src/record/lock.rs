@@ -18,6 +18,14 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Locks `folder` for a process that works there alone, or for one of those that share the work.
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`].
+    pub fn take(folder: &Path, is_alone: bool) -> io::Result<Self> {
+        if is_alone { Self::acquire(folder) } else { Self::share(folder) }
+    }
+
     /// Locks `folder` against all others.
     ///
     /// # Errors

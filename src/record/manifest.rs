@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::atomic;
+use super::folder::write_json;
 use super::row::SCHEMA_VERSION;
 use crate::training::Outcome;
 
@@ -111,9 +112,7 @@ impl Manifest {
     /// # Errors
     /// A failure to write.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
-        let mut text = serde_json::to_vec_pretty(self)?;
-        text.push(b'\n');
-        atomic::write(&folder.join(Self::FILE), &text)
+        write_json(&folder.join(Self::FILE), self)
     }
 
     /// Whether a run of any version of this program wrote the manifest of `folder`, by its content: other programs have files

@@ -109,3 +109,9 @@ pub enum ReportError {
         source: csv::Error,
     },
 }
+
+impl From<ReportError> for crate::Error {
+    fn from(error: ReportError) -> Self {
+        Self::Report(error.into())
+    }
+}

@@ -2,14 +2,19 @@
 
 use std::f64::consts::PI;
 
-use widthwise_datasets::Examples;
+use widthwise_datasets::{Examples, ImageShape, Prepared};
 
 /// What a reader of the configurations has to know.
 pub(super) const REMARK: &str = "Inputs are points of the unit circle, at the multiples of the golden section for training and at the angles of \
     numbers.csv for tests, with the target x_1 x_2; the configurations name a data set of the same shape in their place.";
 
-/// Examples at these angles.
-pub(super) fn examples(angles: &[f64]) -> Examples {
+/// Training and test examples at these angles.
+pub(super) fn prepared(train: &[f64], test: &[f64]) -> Prepared {
+    let [train, test] = [train, test].map(examples);
+    Prepared { shape: ImageShape::flat(2), outputs: 1, classes: 0, tasks: 1, train, test }
+}
+
+fn examples(angles: &[f64]) -> Examples {
     Examples {
         n: angles.len(),
         inputs: angles.iter().flat_map(|angle| [angle.cos(), angle.sin()]).collect(),

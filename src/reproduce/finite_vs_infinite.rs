@@ -6,25 +6,30 @@
 //! steps and a penalty are compared with small steps without one, on the same initial networks; standard errors of differences are
 //! the jackknife's over networks.
 
-use anyhow::{Result, bail};
 use widthwise_statistics::{Deviations, Estimate, jackknife};
-use widthwise_tensors::to_f64;
 use widthwise_theory::dynamics::Training;
 
+use super::figure::Drawing;
 use super::numbers::NumberRow;
-use super::problem::{EnsembleProblem, at_step, configured};
+use super::problem::{EnsembleProblem, PARITY_OF_DIGITS, at_step, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, LEE_2020, Recipe, Workplace};
+use super::{Findings, LEE_2020, NoFindings, Recipe, Workplace};
 use crate::config::{Checked, LearningRate, Stop};
-use crate::network::{Network, NoTap};
+use crate::error::{Result, bail};
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::Panel;
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::Marker;
+use crate::session::DataSource;
 
 /// The recipe.
-pub(super) struct FiniteVsInfinite;
+pub(super) const RECIPE: Recipe = Recipe {
+    name: "finite-vs-infinite",
+    about: "Distance of trained ensembles from the infinite-width prediction: large steps, L2, centring, ensembling",
+    paper: LEE_2020,
+    reproduce,
+};
 
 /// Small and large learning rate in units of the largest stable one.
 const RATES: [f64; 2] = [0.1, 1.5];
@@ -32,41 +37,14 @@ const RATES: [f64; 2] = [0.1, 1.5];
 /// Coefficient of the penalty `strength/2 |theta|^2` next to the loss `1/2 sum`.
 const PENALTY: f64 = 2.0;
 
-const CONFIG: &str = r#"
-[run]
-name = "finite_vs_infinite"
-seed = 8
-members = 24
-
-[dataset]
-source = { name = "mnist" }
-
-[dataset.preprocessing]
-train = 64
-test = 64
-normalize = "sqrt_dim"
-targets = "binary"
-positive = [1, 3, 5, 7, 9]
-
-[network]
-family = "mlp"
-depth = 2
-width = 512
-activation = "relu"
-sigma_w2 = 2.0
-sigma_b2 = 0.1
-
-[training]
-learning_rate = { critical = 0.1 }
-
-[training.stop]
-steps = 300
-
-[probes]
-schedule = "ends"
-examples = 4
-jacobian_examples = 4
-"#;
+const SETTINGS: &str = "
+run.name = finite_vs_infinite
+run.seed = 8
+network.depth = 2
+network.sigma_b2 = 0.1
+training.learning_rate.critical = 0.1
+training.stop.steps = 300
+";
 
 /// One way of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,102 +93,84 @@ impl TrainingVariant {
     }
 }
 
-impl Recipe for FiniteVsInfinite {
-    fn name(&self) -> &'static str {
-        "finite-vs-infinite"
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
+    let (width, members, images, steps) = place.size.of([(16, 4, 8, 30), (512, 24, 64, 300), (2048, 64, 256, 3000)]);
+    let overrides = [
+        format!("network.width={width}"),
+        format!("run.members={members}"),
+        format!("dataset.preprocessing.train={images}"),
+        format!("dataset.preprocessing.test={images}"),
+    ];
+    let base = configured(&[PARITY_OF_DIGITS, SETTINGS], &overrides)?;
+    let draft = EnsembleProblem::new(&base, DataSource::Named(place.data_dir))?;
+    let dynamics = draft.dynamics()?;
+    let critical = draft.critical_rate(&dynamics);
+    let flow = Training::Flow { flow_time: RATES[0] * critical * steps as f64 };
+    let predicted = dynamics.test_prediction(draft.targets().as_ref(), &flow)?;
+    let mu: Vec<f64> = (0..predicted.mean.nrows()).map(|i| predicted.mean[(i, 0)]).collect();
+
+    let mut found = Findings::default();
+    let mut outputs = Vec::new();
+    for variant in TrainingVariant::ALL {
+        let experiment = variant.of(&base, critical, steps)?;
+        let problem = EnsembleProblem::new(&experiment, DataSource::Named(place.data_dir))?;
+        let paths = problem.train_and_test(place)?;
+        let last = at_step(&paths, problem.session.last_step)?;
+        outputs.push(last.into_iter().cloned().collect::<Vec<_>>());
+        found.configs.push((variant.name().to_owned(), experiment));
     }
+    let [small, penalty, large, centred] = outputs.as_slice() else { bail!("four variants are compared") };
 
-    fn about(&self) -> &'static str {
-        "Distance of trained ensembles from the infinite-width prediction: large steps, L2, centring, ensembling"
-    }
-
-    fn paper(&self) -> &'static str {
-        LEE_2020
-    }
-
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
-        let (width, members, images, steps) =
-            place.size.of([(16, 4, 8, 30), (512, 24, 64, 300), (2048, 64, 256, 3000)]);
-        let overrides = [
-            format!("network.width={width}"),
-            format!("run.members={members}"),
-            format!("dataset.preprocessing.train={images}"),
-            format!("dataset.preprocessing.test={images}"),
-        ];
-        let base = configured(CONFIG, self.name(), &overrides)?;
-        let draft = EnsembleProblem::new(&base, place.data_dir)?;
-        let dynamics = draft.dynamics()?;
-        let critical = draft.critical_rate(&dynamics);
-        let flow = Training::Flow { flow_time: RATES[0] * critical * steps as f64 };
-        let predicted = dynamics.test_prediction(draft.targets().as_ref(), &flow)?;
-        let mu: Vec<f64> = (0..predicted.mean.nrows()).map(|i| predicted.mean[(i, 0)]).collect();
-
-        let mut found = Findings::default();
-        let mut outputs = Vec::new();
-        for variant in TrainingVariant::ALL {
-            let experiment = variant.of(&base, critical, steps)?;
-            let problem = EnsembleProblem::new(&experiment, place.data_dir)?;
-            let test = problem.test_inputs();
-            let observe = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
-            let paths = problem.train(place, observe)?;
-            let last = at_step(&paths, problem.session.last_step)?;
-            outputs.push(last.into_iter().cloned().collect::<Vec<_>>());
-            found.configs.push((variant.name().to_owned(), experiment));
+    let all: Vec<usize> = (0..members).collect();
+    let distance = |of: &[Vec<f64>]| jackknife(members, |chosen| squared_distance(of, chosen, &mu));
+    let single = |of: &[Vec<f64>]| of.iter().map(|f| mean_square(f, &mu)).collect::<Vec<f64>>();
+    let mut drawn = Vec::new();
+    for (variant, of) in TrainingVariant::ALL.iter().zip(&outputs) {
+        let (ensemble, network) = (distance(of), Estimate::mean(&single(of)));
+        let row = |name: &str, found| NumberRow::mean(variant.name(), width, name, found).over("test");
+        found.numbers.push(row("squared_distance_of_ensemble", ensemble));
+        found.numbers.push(row("squared_distance_of_one_network", network));
+        for (member, value) in single(of).into_iter().enumerate() {
+            let number = NumberRow::new(variant.name(), width, "squared_distance_of_one_network", value);
+            found.numbers.push(number.of(member).over("test"));
         }
-        let [small, penalty, large, centred] = outputs.as_slice() else { bail!("four variants are compared") };
-
-        let all: Vec<usize> = (0..members).collect();
-        let distance = |of: &[Vec<f64>]| jackknife(members, |chosen| squared_distance(of, chosen, &mu));
-        let single = |of: &[Vec<f64>]| of.iter().map(|f| mean_square(f, &mu)).collect::<Vec<f64>>();
-        let mut drawn = Vec::new();
+        let quantity = format!("squared distance of the ensemble from the kernel's prediction: {}", variant.words());
+        found.table.push(TableRow::shown(quantity, ensemble));
+        drawn.push((*variant, ensemble, network));
+    }
+    for (i, &value) in mu.iter().enumerate() {
         for (variant, of) in TrainingVariant::ALL.iter().zip(&outputs) {
-            let (ensemble, network) = (distance(of), Estimate::mean(&single(of)));
-            let row = |name: &str, found| NumberRow::mean(variant.name(), width, name, found).over("test");
-            found.numbers.push(row("squared_distance_of_ensemble", ensemble));
-            found.numbers.push(row("squared_distance_of_one_network", network));
-            for (member, value) in single(of).into_iter().enumerate() {
-                let number = NumberRow::new(variant.name(), width, "squared_distance_of_one_network", value);
-                found.numbers.push(number.of(member).over("test"));
-            }
-            let quantity =
-                format!("squared distance of the ensemble from the kernel's prediction: {}", variant.words());
-            found.table.push(TableRow::shown(quantity, ensemble));
-            drawn.push((*variant, ensemble, network));
+            let values: Vec<f64> = of.iter().map(|f| f[i]).collect();
+            let number = NumberRow::mean(variant.name(), width, "mean_output", Estimate::mean(&values));
+            found.numbers.push(number.on("test", i).predicted(value));
         }
-        for (i, &value) in mu.iter().enumerate() {
-            for (variant, of) in TrainingVariant::ALL.iter().zip(&outputs) {
-                let values: Vec<f64> = of.iter().map(|f| f[i]).collect();
-                let number = NumberRow::mean(variant.name(), width, "mean_output", Estimate::mean(&values));
-                found.numbers.push(number.on("test", i).predicted(value));
-            }
-        }
-        let further = |of: &[Vec<f64>]| {
-            jackknife(members, |chosen| squared_distance(of, chosen, &mu) - squared_distance(small, chosen, &mu))
-        };
-        let mut judged = |what: &str, expected, found_: Estimate, recalled: &str| {
-            found.table.push(TableRow::judged(what, expected, found_).recalled(recalled));
-        };
-        let breaks = "breaks the correspondence";
-        judged("what L2 adds to the squared distance of the ensemble", Expected::Above(0.0), further(penalty), breaks);
-        judged("what large steps add to it", Expected::Above(0.0), further(large), breaks);
-        let closer = Estimate::paired_difference(&single(centred), &single(small));
-        judged("what centring adds to that of one network", Expected::Below(0.0), closer, "closer to the kernel");
-        let ensembled = jackknife(members, |chosen| {
-            let one = chosen.iter().map(|&m| mean_square(&small[m], &mu)).sum::<f64>() / chosen.len() as f64;
-            mean_square(&mean_output(small, chosen), &mu) - one
-        });
-        let what = format!("what taking the mean of {} networks adds to that of one", all.len());
-        judged(&what, Expected::Below(0.0), ensembled, "closer to the kernel");
-        found.remarks.push(format!(
-            "Rates are {} and {} of the largest stable one under the infinite-width kernel, the strength of the penalty is {PENALTY}, and all train \
-             for the same flow time. The mean square of the prediction is {:.3}.",
-            RATES[0],
-            RATES[1],
-            mu.iter().map(|m| m * m).sum::<f64>() / mu.len() as f64
-        ));
-        found.figure = figure(&drawn);
-        Ok(found)
     }
+    let further = |of: &[Vec<f64>]| {
+        jackknife(members, |chosen| squared_distance(of, chosen, &mu) - squared_distance(small, chosen, &mu))
+    };
+    let mut judged = |what: &str, expected, found_: Estimate, recalled: &str| {
+        found.table.push(TableRow::judged(what, expected, found_).recalled(recalled));
+    };
+    let breaks = "breaks the correspondence";
+    judged("what L2 adds to the squared distance of the ensemble", Expected::Above(0.0), further(penalty), breaks);
+    judged("what large steps add to it", Expected::Above(0.0), further(large), breaks);
+    let closer = Estimate::paired_difference(&single(centred), &single(small));
+    judged("what centring adds to that of one network", Expected::Below(0.0), closer, "closer to the kernel");
+    let ensembled = jackknife(members, |chosen| {
+        let one = chosen.iter().map(|&m| mean_square(&small[m], &mu)).sum::<f64>() / chosen.len() as f64;
+        mean_square(&mean_output(small, chosen), &mu) - one
+    });
+    let what = format!("what taking the mean of {} networks adds to that of one", all.len());
+    judged(&what, Expected::Below(0.0), ensembled, "closer to the kernel");
+    found.remarks.push(format!(
+        "Rates are {} and {} of the largest stable one under the infinite-width kernel, the strength of the penalty is {PENALTY}, and all train \
+         for the same flow time. The mean square of the prediction is {:.3}.",
+        RATES[0],
+        RATES[1],
+        mu.iter().map(|m| m * m).sum::<f64>() / mu.len() as f64
+    ));
+    found.figure = figure(&drawn);
+    Ok(found)
 }
 
 /// Mean output of the chosen networks on every example.
@@ -236,29 +196,13 @@ fn squared_distance(outputs: &[Vec<f64>], chosen: &[usize], mu: &[f64]) -> f64 {
 
 fn figure(drawn: &[(TrainingVariant, Estimate, Estimate)]) -> Option<String> {
     let panel = |title: &str, of: fn(&(TrainingVariant, Estimate, Estimate)) -> Estimate| {
-        let (mut marks, mut heights) = (Vec::new(), vec![0.0]);
+        let mut drawing = Drawing { heights: vec![0.0], ..Drawing::default() };
         for (index, row) in drawn.iter().enumerate() {
-            let (found, color) = (of(row), palette::category(index));
-            let (x, low, high) = ((index + 1) as f64, found.value - found.std_error, found.value + found.std_error);
-            heights.extend([low, high]);
-            marks.push(Mark::VerticalBar { x, low, high, color: color.to_owned() });
-            marks.push(Mark::Point {
-                at: (x, found.value),
-                shape: Marker::category(index),
-                radius: 5.0,
-                color: color.to_owned(),
-                filled: true,
-                tooltip: format!("{}\n{:?}\nstandard error {:?}", row.0.words(), found.value, found.std_error),
-            });
+            let marker = (Marker::category(index), 5.0, palette::category(index));
+            drawing.estimate((index + 1) as f64, of(row), marker, &format!("{}\n", row.0.words()));
         }
-        Some(Panel {
-            title: title.to_owned(),
-            x_label: "way of training, in the order of the legend".to_owned(),
-            y_label: "mean squared distance of outputs".to_owned(),
-            x: Scale::layers(1..=drawn.len())?,
-            y: Scale::linear(heights)?,
-            marks,
-        })
+        let labels = ["way of training, in the order of the legend", "mean squared distance of outputs"];
+        drawing.panel(title.to_owned(), labels, Scale::layers(1..=drawn.len()))
     };
     let panels: Vec<Panel> =
         [panel("Ensemble", |row| row.1), panel("One network", |row| row.2)].into_iter().flatten().collect();

@@ -13,12 +13,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{Findings, Recipe, ReproduceOptions, Size, table};
+use crate::error::{At, Result, bail, ensure};
 use crate::record::atomic;
-use crate::record::folder::{is_free, remove_file};
+use crate::record::csv_file::bytes_of;
+use crate::record::folder::{expect_no_file, is_free, make, read_json, remove_file, write_json};
 use crate::record::lock::Lock;
 
 const MANIFEST: &str = "recipe.json";
@@ -42,15 +43,7 @@ impl RecipeManifest {
     }
 
     fn read(folder: &Path) -> Result<Option<Self>> {
-        let path = folder.join(MANIFEST);
-        match fs::read(&path) {
-            Ok(text) => {
-                let damaged = || format!("{} is damaged; choose another --out", path.display());
-                Ok(Some(serde_json::from_slice(&text).with_context(damaged)?))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
-        }
+        read_json(&folder.join(MANIFEST), "damaged")
     }
 
     /// Whether the recipe was done: its last write is that of its size, and all its files are there.
@@ -59,8 +52,7 @@ impl RecipeManifest {
     }
 
     fn write(&self, folder: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        Ok(atomic::write(&folder.join(MANIFEST), text.as_bytes())?)
+        Ok(write_json(&folder.join(MANIFEST), self)?)
     }
 }
 
@@ -68,7 +60,7 @@ impl RecipeManifest {
 /// is. What a recipe that was stopped has trained is gone on with.
 pub(super) fn open(folder: &Path, recipe: &str, options: &ReproduceOptions) -> Result<Lock> {
     let shown = folder.display();
-    ensure!(!folder.is_file(), "the output {shown} is a file; give a folder with --out");
+    expect_no_file(folder, "--out")?;
     ensure!(
         options.shard.is_whole() || !options.force,
         "--force and --shard: the parts of a recipe would delete each other's networks; remove {shown} first, or replace it without --shard"
@@ -76,19 +68,19 @@ pub(super) fn open(folder: &Path, recipe: &str, options: &ReproduceOptions) -> R
     let found = RecipeManifest::read(folder)?;
     match &found {
         None => ensure!(
-            is_free(folder).context("cannot read the folder")?,
-            "{shown} holds files that are no recipe's; choose another --out"
+            is_free(folder).at("read the folder", folder)?,
+            Folder: "{shown} holds files that are no recipe's; choose another --out"
         ),
         Some(found) if found.recipe != recipe => {
-            bail!("{shown} holds the results of {}; choose another --out", found.recipe)
+            bail!(Folder: "{shown} holds the results of {}; choose another --out", found.recipe)
         }
         Some(found) if found.is_finished(folder) && !options.force => {
-            bail!("{shown} holds results already; replace them with --force, or choose another --out")
+            bail!(Folder: "{shown} holds results already; replace them with --force, or choose another --out")
         }
         Some(_) => {}
     }
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {shown}"))?;
-    let lock = if options.shard.is_whole() { Lock::acquire(folder)? } else { Lock::share(folder)? };
+    make(folder)?;
+    let lock = Lock::take(folder, options.shard.is_whole())?;
     let _turn = Lock::turn(folder)?;
     if RecipeManifest::read(folder)?.is_none() {
         RecipeManifest::new(recipe, None, Vec::new()).write(folder)?;
@@ -97,9 +89,7 @@ pub(super) fn open(folder: &Path, recipe: &str, options: &ReproduceOptions) -> R
         return Ok(lock);
     }
     match fs::remove_dir_all(folder.join(WORK)) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot clear {shown}"))
-        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).at("clear", folder),
         _ => Ok(lock),
     }
 }
@@ -111,31 +101,31 @@ fn is_own(name: &str) -> bool {
 }
 
 /// Writes what a recipe found and removes what it had left before.
-pub(super) fn write(folder: &Path, recipe: &dyn Recipe, size: Size, findings: &Findings) -> Result<()> {
+pub(super) fn write(folder: &Path, recipe: &Recipe, size: Size, findings: &Findings) -> Result<()> {
     let mut files: Vec<(String, Vec<u8>)> = findings
         .configs
         .iter()
         .map(|(name, config)| (format!("{name}.toml"), config.resolved_toml().into_bytes()))
         .collect();
-    files.push(("numbers.csv".to_owned(), csv_of(&findings.numbers)?));
+    files.push(("numbers.csv".to_owned(), bytes_of(&findings.numbers)?));
     files.extend(findings.figure.iter().map(|figure| ("figure.svg".to_owned(), figure.clone().into_bytes())));
-    files.push(("table.csv".to_owned(), csv_of(&findings.table)?));
+    files.push(("table.csv".to_owned(), bytes_of(&findings.table)?));
     files.push(("table.md".to_owned(), page(recipe, size, findings).into_bytes()));
     let names: Vec<String> = files.iter().map(|(name, _)| name.clone()).collect();
     let before = RecipeManifest::read(folder)?.map_or_else(Vec::new, |manifest| manifest.files);
     let old: Vec<String> = before.into_iter().filter(|name| !names.contains(name) && is_own(name)).collect();
     // While they are written they are nothing's results: the same command begins again after a kill or a full disk.
-    RecipeManifest::new(recipe.name(), None, [names.as_slice(), &old].concat()).write(folder)?;
+    RecipeManifest::new(recipe.name, None, [names.as_slice(), &old].concat()).write(folder)?;
     for (name, bytes) in &files {
         atomic::write(&folder.join(name), bytes)?;
     }
     old.iter().try_for_each(|name| remove_file(&folder.join(name)))?;
-    RecipeManifest::new(recipe.name(), Some(size), names).write(folder)
+    RecipeManifest::new(recipe.name, Some(size), names).write(folder)
 }
 
 /// `table.md`: heading, table, remarks and how verdicts are reached.
-fn page(recipe: &dyn Recipe, size: Size, findings: &Findings) -> String {
-    let mut text = format!("# {}\n\n{}\n\n{}.\n\n", recipe.name(), recipe.about(), recipe.paper());
+fn page(recipe: &Recipe, size: Size, findings: &Findings) -> String {
+    let mut text = format!("# {}\n\n{}\n\n{}.\n\n", recipe.name, recipe.about, recipe.paper);
     text.push_str(&table::markdown(&findings.table));
     text.push_str(&format!("\nSize: {}. ", format!("{size:?}").to_lowercase()));
     text.push_str(
@@ -146,14 +136,6 @@ fn page(recipe: &dyn Recipe, size: Size, findings: &Findings) -> String {
         text.push_str(&format!("\n{remark}\n"));
     }
     text
-}
-
-fn csv_of<R: Serialize>(rows: &[R]) -> Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.serialize(row)?;
-    }
-    writer.into_inner().context("a table in memory cannot be finished")
 }
 
 #[cfg(test)]
@@ -184,13 +166,13 @@ mod tests {
         assert!(refusal("b", true).contains("holds the results of a"));
         drop(open("a", true).unwrap());
         assert!(folder.join("old.toml").is_file(), "earlier results go when there are new ones");
-        write(&folder, super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
+        write(&folder, &super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
         assert!(!folder.join("old.toml").exists() && folder.join("thesis.tex").is_file());
         fs::remove_file(folder.join(MANIFEST)).unwrap();
         assert!(refusal("a", true).contains("no recipe's"));
         // A manifest that names another's file does not make it the recipe's.
         RecipeManifest::new("a", Some(Size::Tiny), vec!["thesis.tex".to_owned()]).write(&folder).unwrap();
-        write(&folder, super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
+        write(&folder, &super::super::RECIPES[0], Size::Tiny, &Findings::default()).unwrap();
         assert!(folder.join("thesis.tex").is_file());
     }
 }

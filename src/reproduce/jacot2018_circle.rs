@@ -7,7 +7,6 @@
 
 use std::f64::consts::FRAC_1_PI;
 
-use anyhow::Result;
 use faer::Mat;
 use widthwise_probes::{empirical_ntk, relative_distance};
 use widthwise_statistics::Estimate;
@@ -16,22 +15,30 @@ use widthwise_theory::activation::Activation;
 use widthwise_theory::architecture::{Architecture, InitScheme, InitVariance, InputShape, Layer, Parameterization};
 use widthwise_theory::kernel::{Inputs, kernels};
 
-use super::circle::{REMARK, equal_angles, examples, scattered_angles};
+use super::circle::{REMARK, equal_angles, prepared, scattered_angles};
+use super::figure::{Drawing, line};
 use super::numbers::NumberRow;
-use super::problem::{EnsembleProblem, at_rate, at_step, at_width, configured};
+use super::problem::{EnsembleProblem, at_critical_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, JACOT_2018, Recipe, Workplace};
+use super::{Findings, JACOT_2018, NoFindings, Recipe, Workplace};
+use crate::error::Result;
 use crate::network::Network;
 use crate::observation::Observation;
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::Panel;
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::sheet::render;
 use crate::plot::svg::Stroke;
 use crate::prediction::mean_diagonal;
+use crate::session::DataSource;
 
 /// The recipe.
-pub(super) struct Circle;
+pub(super) const RECIPE: Recipe = Recipe {
+    name: "jacot2018-circle",
+    about: "The tangent kernel on the unit circle before and after training at two widths, against that of infinite width",
+    paper: JACOT_2018,
+    reproduce,
+};
 
 /// Angles at which kernels are examined.
 const ANGLES: usize = 32;
@@ -43,129 +50,85 @@ const CENTRE: usize = ANGLES / 2;
 const REFERENCE: [(usize, f64, f64); 3] =
     [(1, FRAC_1_PI, FRAC_1_PI), (3, 1.060388, 0.604826), (10, 3.479377, 0.871536)];
 
-const CONFIG: &str = r#"
-[run]
-name = "jacot2018_circle"
-seed = 6
-members = 10
-
-[dataset]
-source = { name = "uniform-sphere", input_dim = 2, train = 16, test = 32 }
-
-[dataset.preprocessing]
-train = 16
-test = 32
-targets = "binary"
-
-[network]
-family = "mlp"
-depth = 3
-width = 500
-activation = "relu"
-sigma_w2 = 2.0
-sigma_b2 = 0.01
-
-[training]
-learning_rate = { critical = 0.5 }
-
-[training.stop]
-steps = 200
-
-[probes]
-schedule = "ends"
-examples = 4
-jacobian_examples = 4
+const SETTINGS: &str = r#"
+run.name = jacot2018_circle
+run.seed = 6
+dataset.source = { name = "uniform-sphere", input_dim = 2, train = 16, test = 32 }
+dataset.preprocessing.train = 16
+dataset.preprocessing.test = 32
+network.sigma_b2 = 0.01
+training.learning_rate.critical = 0.5
 "#;
 
-impl Recipe for Circle {
-    fn name(&self) -> &'static str {
-        "jacot2018-circle"
-    }
-
-    fn about(&self) -> &'static str {
-        "The tangent kernel on the unit circle before and after training at two widths, against that of infinite width"
-    }
-
-    fn paper(&self) -> &'static str {
-        JACOT_2018
-    }
-
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
-        let (widths, members, steps) =
-            place.size.of([([8, 32], 3, 4), ([500, 2000], 10, 200), ([500, 10_000], 10, 200)]);
-        let overrides = [format!("run.members={members}"), format!("training.stop.steps={steps}")];
-        let base = configured(CONFIG, self.name(), &overrides)?;
-        let mut found = Findings { table: regression_values()?, ..Findings::default() };
-        let (mut distances, mut changes, mut panels) = (Vec::new(), Vec::new(), Vec::new());
-        for width in widths {
-            let experiment = at_width(&base, width)?;
-            let circle = |experiment| -> Result<EnsembleProblem<'_>> {
-                let problem = EnsembleProblem::new(experiment, place.data_dir)?;
-                Ok(problem.with_examples(examples(&scattered_angles(16)), examples(&equal_angles(ANGLES))))
-            };
-            let draft = circle(&experiment)?;
-            let experiment = at_rate(&experiment, draft.critical_rate(&draft.dynamics()?))?;
-            let problem = circle(&experiment)?;
-            let infinite = problem.kernels(&problem.session.prepared.test, None)?.ntk;
-            let inputs = problem.test_inputs();
-            let observe = |network: &Network, _| {
-                let kernel = empirical_ntk(&Observation::new(network, &network.batch(inputs)));
-                kernel.row_iter().flat_map(|row| row.iter().copied().collect::<Vec<_>>()).collect()
-            };
-            let paths = problem.train(place, observe)?;
-            let of_values = |values: Vec<&Vec<f64>>| -> Vec<Mat<f64>> {
-                values.iter().map(|values| Mat::from_fn(ANGLES, ANGLES, |i, j| values[ANGLES * i + j])).collect()
-            };
-            let [before, after] = [of_values(at_step(&paths, 0)?), of_values(at_step(&paths, steps)?)];
-            let distance: Vec<f64> = before.iter().map(|kernel| relative_distance(kernel, &infinite)).collect();
-            let change: Vec<f64> = before.iter().zip(&after).map(|(b, a)| relative_distance(a, b)).collect();
-            let size = before.iter().map(|kernel| mean_diagonal(kernel) / mean_diagonal(&infinite)).collect::<Vec<_>>();
-            for (name, values, step) in [
-                ("relative_distance_from_infinite", &distance, 0),
-                ("relative_change", &change, steps),
-                ("mean_diagonal_over_infinite", &size, 0),
-            ] {
-                let of = |(m, &value): (usize, &f64)| NumberRow::new("circle", width, name, value).of(m).at(step);
-                found.numbers.extend(values.iter().enumerate().map(of));
-                found.numbers.push(NumberRow::mean("circle", width, name, Estimate::mean(values)).at(step));
-            }
-            distances.push((width, Estimate::mean(&distance)));
-            changes.push((width, Estimate::mean(&change)));
-            if width == widths[1] {
-                let quantity = format!("mean diagonal of the initial NTK over that of infinite width, n = {width}");
-                let one = Expected::Value { value: 1.0, reach: 0.15 };
-                found.table.push(TableRow::judged(quantity, one, Estimate::mean(&size)));
-            }
-            found.numbers.extend(curves(width, steps, [&before, &after], &infinite));
-            panels.extend(panel(width, steps, [&before, &after], &infinite));
-            found.configs.push((format!("width_{width:05}"), experiment));
-        }
-        let [narrow, wide] = widths;
-        for (what, recalled, at) in [
-            ("relative distance of the initial NTK from that of infinite width", "the spread falls", &distances),
-            ("relative change of the NTK by training", "visible at n = 500, none at n = 10000", &changes),
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
+    let (widths, members, steps) = place.size.of([([8, 32], 3, 4), ([500, 2000], 10, 200), ([500, 10_000], 10, 200)]);
+    let overrides = [format!("run.members={members}"), format!("training.stop.steps={steps}")];
+    let base = configured(&[SETTINGS], &overrides)?;
+    let mut found = Findings { table: regression_values()?, ..Findings::default() };
+    let (mut distances, mut changes, mut panels) = (Vec::new(), Vec::new(), Vec::new());
+    for width in widths {
+        let experiment = at_width(&base, width)?;
+        let circle = || DataSource::Given(prepared(&scattered_angles(16), &equal_angles(ANGLES)));
+        let (experiment, _) = at_critical_rate(&experiment, circle())?;
+        let problem = EnsembleProblem::new(&experiment, circle())?;
+        let infinite = problem.kernels(&problem.session.prepared.test)?.ntk;
+        let inputs = problem.test_inputs();
+        let observe = |network: &Network, _| {
+            let kernel = empirical_ntk(&Observation::new(network, &network.batch(inputs)));
+            kernel.row_iter().flat_map(|row| row.iter().copied().collect::<Vec<_>>()).collect()
+        };
+        let paths = problem.train(place, observe)?;
+        let of_values = |values: Vec<&Vec<f64>>| -> Vec<Mat<f64>> {
+            values.iter().map(|values| Mat::from_fn(ANGLES, ANGLES, |i, j| values[ANGLES * i + j])).collect()
+        };
+        let [before, after] = [of_values(at_step(&paths, 0)?), of_values(at_step(&paths, steps)?)];
+        let distance: Vec<f64> = before.iter().map(|kernel| relative_distance(kernel, &infinite)).collect();
+        let change: Vec<f64> = before.iter().zip(&after).map(|(b, a)| relative_distance(a, b)).collect();
+        let size = before.iter().map(|kernel| mean_diagonal(kernel) / mean_diagonal(&infinite)).collect::<Vec<_>>();
+        for (name, values, step) in [
+            ("relative_distance_from_infinite", &distance, 0),
+            ("relative_change", &change, steps),
+            ("mean_diagonal_over_infinite", &size, 0),
         ] {
-            for (width, value) in at {
-                found.table.push(TableRow::shown(format!("{what}, n = {width}"), *value));
-            }
-            let power = power_of_estimates(at);
-            let row = TableRow::judged(format!("{what}: power of the width"), Expected::Below(0.0), power);
-            found.table.push(row.recalled(recalled));
+            let of = |(m, &value): (usize, &f64)| NumberRow::new("circle", width, name, value).of(m).at(step);
+            found.numbers.extend(values.iter().enumerate().map(of));
+            found.numbers.push(NumberRow::mean("circle", width, name, Estimate::mean(values)).at(step));
         }
-        found.remarks.push(REMARK.to_owned());
-        found.remarks.push(format!(
-            "Leading order is the power -1/2 for the distance and -1 for the change; two widths, {narrow} and {wide}, with {members} \
-             networks each, decide the sign and not the power."
-        ));
-        let line = |stroke, text: &str| LegendEntry::new(Sample::Line(stroke), text);
-        let legend = [
-            line(Stroke::solid(palette::BLUE, 1.0).faded(0.6), "before training"),
-            line(Stroke::solid(palette::VERMILLION, 1.0).faded(0.6), &format!("after {steps} steps")),
-            line(Stroke::dashed(palette::INK, 1.8), "infinite width"),
-        ];
-        found.figure = Some(render(&panels, 2, &legend, "tangent kernels of single networks on the unit circle"));
-        Ok(found)
+        distances.push((width, Estimate::mean(&distance)));
+        changes.push((width, Estimate::mean(&change)));
+        if width == widths[1] {
+            let quantity = format!("mean diagonal of the initial NTK over that of infinite width, n = {width}");
+            let one = Expected::Value { value: 1.0, reach: 0.15 };
+            found.table.push(TableRow::judged(quantity, one, Estimate::mean(&size)));
+        }
+        found.numbers.extend(curves(width, steps, [&before, &after], &infinite));
+        panels.extend(panel(width, steps, [&before, &after], &infinite));
+        found.configs.push((format!("width_{width:05}"), experiment));
     }
+    let [narrow, wide] = widths;
+    for (what, recalled, at) in [
+        ("relative distance of the initial NTK from that of infinite width", "the spread falls", &distances),
+        ("relative change of the NTK by training", "visible at n = 500, none at n = 10000", &changes),
+    ] {
+        for (width, value) in at {
+            found.table.push(TableRow::shown(format!("{what}, n = {width}"), *value));
+        }
+        let power = power_of_estimates(at);
+        let row = TableRow::judged(format!("{what}: power of the width"), Expected::Below(0.0), power);
+        found.table.push(row.recalled(recalled));
+    }
+    found.remarks.push(REMARK.to_owned());
+    found.remarks.push(format!(
+        "Leading order is the power -1/2 for the distance and -1 for the change; two widths, {narrow} and {wide}, with {members} \
+         networks each, decide the sign and not the power."
+    ));
+    let legend = [
+        line(Stroke::solid(palette::BLUE, 1.0).faded(0.6), "before training"),
+        line(Stroke::solid(palette::VERMILLION, 1.0).faded(0.6), format!("after {steps} steps")),
+        line(Stroke::dashed(palette::INK, 1.8), "infinite width"),
+    ];
+    found.figure = Some(render(&panels, 2, &legend, "tangent kernels of single networks on the unit circle"));
+    Ok(found)
 }
 
 /// The kernels without biases against their reference values.
@@ -218,25 +181,15 @@ fn curves(width: usize, steps: u64, [before, after]: [&[Mat<f64>]; 2], infinite:
 
 fn panel(width: usize, steps: u64, [before, after]: [&[Mat<f64>]; 2], infinite: &Mat<f64>) -> Option<Panel> {
     let angles = equal_angles(ANGLES);
-    let mut heights = Vec::new();
-    let mut line = |kernel: &Mat<f64>, stroke| {
-        let points: Vec<_> = angles.iter().enumerate().map(|(i, &angle)| (angle, kernel[(CENTRE, i)])).collect();
-        heights.extend(points.iter().map(|(_, height)| *height));
-        Mark::Line { points, stroke }
-    };
-    let mut marks = Vec::new();
+    let mut drawing = Drawing::default();
+    let points =
+        |kernel: &Mat<f64>| angles.iter().enumerate().map(|(i, &angle)| (angle, kernel[(CENTRE, i)])).collect();
     for (color, kernels) in [(palette::BLUE, before), (palette::VERMILLION, after)] {
-        marks.extend(kernels.iter().map(|kernel| line(kernel, Stroke::solid(color, 1.0).faded(0.6))));
+        kernels.iter().for_each(|kernel| drawing.line(points(kernel), Stroke::solid(color, 1.0).faded(0.6)));
     }
-    marks.push(line(infinite, Stroke::dashed(palette::INK, 1.8)));
-    Some(Panel {
-        title: format!("n = {width}, {} networks, steps 0 and {steps}", before.len()),
-        x_label: "angle [rad]".to_owned(),
-        y_label: "NTK entry with angle 0".to_owned(),
-        x: Scale::linear(angles.iter().copied())?,
-        y: Scale::linear(heights)?,
-        marks,
-    })
+    drawing.line(points(infinite), Stroke::dashed(palette::INK, 1.8));
+    let title = format!("n = {width}, {} networks, steps 0 and {steps}", before.len());
+    drawing.panel(title, ["angle [rad]", "NTK entry with angle 0"], Scale::linear(angles.iter().copied()))
 }
 
 #[cfg(test)]

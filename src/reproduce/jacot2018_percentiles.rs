@@ -4,26 +4,30 @@
 //! In the limit outputs are Gaussian, so that percentile `p` lies at `mu + sigma q(p)`, `q` the quantile function of the standard normal
 //! distribution. Each network has a share of test points below it; the mean of these shares over networks is `p`.
 
-use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, Normal};
 use widthwise_statistics::Estimate;
-use widthwise_tensors::to_f64;
 use widthwise_theory::dynamics::Prediction;
 
-use super::circle::{REMARK, equal_angles, examples, scattered_angles};
+use super::circle::{REMARK, equal_angles, prepared, scattered_angles};
 use super::numbers::NumberRow;
-use super::problem::{EnsembleProblem, at_rate, at_step, at_width, configured};
+use super::problem::{EnsembleProblem, at_critical_rate, at_step, at_width, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, JACOT_2018, Recipe, Workplace};
-use crate::network::{Network, NoTap};
+use super::{Findings, JACOT_2018, NoFindings, Recipe, Workplace};
+use crate::error::Result;
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel};
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::{Marker, Stroke};
+use crate::session::DataSource;
 
 /// The recipe.
-pub(super) struct Percentiles;
+pub(super) const RECIPE: Recipe = Recipe {
+    name: "jacot2018-percentiles",
+    about: "Outputs of trained networks on the unit circle against the 10th, 50th and 90th percentile of the infinite-width ensemble",
+    paper: JACOT_2018,
+    reproduce,
+};
 
 /// The percentiles of the paper's figure.
 const SHARES: [f64; 3] = [0.1, 0.5, 0.9];
@@ -34,118 +38,72 @@ const DRAWN: usize = 10;
 /// Largest four standard errors of a share that agrees.
 const REACH: f64 = 0.08;
 
-const CONFIG: &str = r#"
-[run]
-name = "jacot2018_percentiles"
-seed = 5
-members = 200
-
-[dataset]
-source = { name = "uniform-sphere", input_dim = 2, train = 4, test = 36 }
-
-[dataset.preprocessing]
-train = 4
-test = 36
-targets = "binary"
-
-[network]
-family = "mlp"
-depth = 3
-width = 1000
-activation = "relu"
-sigma_w2 = 2.0
-sigma_b2 = 0.01
-
-[training]
-learning_rate = { critical = 0.5 }
-
-[training.stop]
-steps = 200
-
-[probes]
-schedule = "ends"
-examples = 4
-jacobian_examples = 4
+const SETTINGS: &str = r#"
+run.name = jacot2018_percentiles
+run.seed = 5
+dataset.source = { name = "uniform-sphere", input_dim = 2, train = 4, test = 36 }
+dataset.preprocessing.train = 4
+dataset.preprocessing.test = 36
+network.sigma_b2 = 0.01
+training.learning_rate.critical = 0.5
 "#;
 
-impl Recipe for Percentiles {
-    fn name(&self) -> &'static str {
-        "jacot2018-percentiles"
-    }
-
-    fn about(&self) -> &'static str {
-        "Outputs of trained networks on the unit circle against the 10th, 50th and 90th percentile of the infinite-width ensemble"
-    }
-
-    fn paper(&self) -> &'static str {
-        JACOT_2018
-    }
-
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
-        let (widths, members, steps) =
-            place.size.of([([8, 16], 6, 4), ([50, 1000], 100, 200), ([50, 1000], 1000, 1000)]);
-        let overrides = [format!("run.members={members}"), format!("training.stop.steps={steps}")];
-        let base = configured(CONFIG, self.name(), &overrides)?;
-        let angles = equal_angles(36);
-        let mut found = Findings { remarks: vec![REMARK.to_owned()], ..Findings::default() };
-        let mut panels = Vec::new();
-        for (index, width) in widths.into_iter().enumerate() {
-            let experiment = at_width(&base, width)?;
-            let circle = |experiment| -> Result<EnsembleProblem<'_>> {
-                let problem = EnsembleProblem::new(experiment, place.data_dir)?;
-                Ok(problem.with_examples(examples(&scattered_angles(4)), examples(&angles)))
-            };
-            let draft = circle(&experiment)?;
-            let dynamics = draft.dynamics()?;
-            let experiment = at_rate(&experiment, draft.critical_rate(&dynamics))?;
-            let problem = circle(&experiment)?;
-            let last = problem.session.last_step;
-            let test = problem.test_inputs();
-            let observe = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
-            let paths = problem.train(place, observe)?;
-            let outputs = at_step(&paths, last)?;
-            let predicted = dynamics.test_prediction(problem.targets().as_ref(), &problem.training(last)?)?;
-            let quantiles = SHARES.map(|share| percentile(&predicted, share));
-            for (share, quantile) in SHARES.iter().zip(&quantiles) {
-                let shares: Vec<f64> = outputs.iter().map(|outputs| share_below(outputs, quantile)).collect();
-                let measured = Estimate::mean(&shares);
-                let expected = Expected::Value { value: *share, reach: REACH };
-                let percent = (100.0 * share).round();
-                let quantity = format!("share of outputs below the {percent}th percentile, n = {width}");
-                let row = TableRow::judged(quantity, expected, measured);
-                let is_widest = index == 1;
-                found.table.push(match is_widest {
-                    true => row.recalled("close to it"),
-                    false => row.recalled("close to it").not_judged("of infinite width"),
-                });
-                let name = format!("share_below_percentile_{percent}");
-                let at = |number: NumberRow| number.at(last).over("test");
-                found.numbers.push(at(NumberRow::mean("circle", width, &name, measured)).predicted(*share));
-                found.numbers.extend(
-                    shares.iter().enumerate().map(|(m, &s)| at(NumberRow::new("circle", width, &name, s)).of(m)),
-                );
-            }
-            found.numbers.extend(points(width, last, &angles, &outputs, &quantiles));
-            panels.extend(panel(width, &angles, &outputs, &quantiles, &problem));
-            found.configs.push((format!("width_{width:05}"), experiment));
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
+    let (widths, members, steps) = place.size.of([([8, 16], 6, 4), ([50, 1000], 100, 200), ([50, 1000], 1000, 1000)]);
+    let overrides = [format!("run.members={members}"), format!("training.stop.steps={steps}")];
+    let base = configured(&[SETTINGS], &overrides)?;
+    let angles = equal_angles(36);
+    let mut found = Findings { remarks: vec![REMARK.to_owned()], ..Findings::default() };
+    let mut panels = Vec::new();
+    for (index, width) in widths.into_iter().enumerate() {
+        let experiment = at_width(&base, width)?;
+        let circle = || DataSource::Given(prepared(&scattered_angles(4), &angles));
+        let (experiment, dynamics) = at_critical_rate(&experiment, circle())?;
+        let problem = EnsembleProblem::new(&experiment, circle())?;
+        let last = problem.session.last_step;
+        let paths = problem.train_and_test(place)?;
+        let outputs = at_step(&paths, last)?;
+        let predicted = dynamics.test_prediction(problem.targets().as_ref(), &problem.training(last)?)?;
+        let quantiles = SHARES.map(|share| percentile(&predicted, share));
+        for (share, quantile) in SHARES.iter().zip(&quantiles) {
+            let shares: Vec<f64> = outputs.iter().map(|outputs| share_below(outputs, quantile)).collect();
+            let measured = Estimate::mean(&shares);
+            let expected = Expected::Value { value: *share, reach: REACH };
+            let percent = (100.0 * share).round();
+            let quantity = format!("share of outputs below the {percent}th percentile, n = {width}");
+            let row = TableRow::judged(quantity, expected, measured);
+            let is_widest = index == 1;
+            found.table.push(match is_widest {
+                true => row.recalled("close to it"),
+                false => row.recalled("close to it").not_judged("of infinite width"),
+            });
+            let name = format!("share_below_percentile_{percent}");
+            let at = |number: NumberRow| number.at(last).over("test");
+            found.numbers.push(at(NumberRow::mean("circle", width, &name, measured)).predicted(*share));
+            found
+                .numbers
+                .extend(shares.iter().enumerate().map(|(m, &s)| at(NumberRow::new("circle", width, &name, s)).of(m)));
         }
-        let drawn = format!("{DRAWN} trained networks");
-        let legend = [
-            LegendEntry::new(Sample::Band(palette::BLUE), "infinite width: 10th to 90th percentile"),
-            LegendEntry::new(Sample::Line(Stroke::solid(palette::BLUE, 2.0)), "its median"),
-            LegendEntry::new(
-                Sample::Line(Stroke::dashed(palette::VERMILLION, 1.5)),
-                "the same percentiles of all networks",
-            ),
-            LegendEntry::new(Sample::Line(Stroke::solid(palette::AXIS, 0.8).faded(0.5)), drawn),
-            LegendEntry::new(
-                Sample::Point { shape: Marker::Circle, color: palette::INK.to_owned(), filled: true },
-                "training points",
-            ),
-        ];
-        found.figure = Some(render(&panels, 2, &legend, "outputs of trained networks on the unit circle"));
-        Ok(found)
+        found.numbers.extend(points(width, last, &angles, &outputs, &quantiles));
+        panels.extend(panel(width, &angles, &outputs, &quantiles, &problem));
+        found.configs.push((format!("width_{width:05}"), experiment));
     }
+    let drawn = format!("{DRAWN} trained networks");
+    let legend = [
+        LegendEntry::new(Sample::Band(palette::BLUE), "infinite width: 10th to 90th percentile"),
+        LegendEntry::new(Sample::Line(Stroke::solid(palette::BLUE, 2.0)), "its median"),
+        LegendEntry::new(
+            Sample::Line(Stroke::dashed(palette::VERMILLION, 1.5)),
+            "the same percentiles of all networks",
+        ),
+        LegendEntry::new(Sample::Line(Stroke::solid(palette::AXIS, 0.8).faded(0.5)), drawn),
+        LegendEntry::new(
+            Sample::Point { shape: Marker::Circle, color: palette::INK.to_owned(), filled: true },
+            "training points",
+        ),
+    ];
+    found.figure = Some(render(&panels, 2, &legend, "outputs of trained networks on the unit circle"));
+    Ok(found)
 }
 
 /// Percentile `share` of Gaussian outputs at every example.

@@ -4,25 +4,30 @@
 //! Each network gives, at each step, its regression `b_m = sum_x mu f_m / sum_x mu^2` on the predicted mean `mu(x)`, one in the mean over
 //! networks, and `r_m = <(f_m - mu)^2 / sigma^2>_x`, which is one in the mean if the variance is the predicted `sigma^2(x)`.
 
-use anyhow::Result;
 use statrs::distribution::{ContinuousCDF, Normal};
 use widthwise_statistics::Estimate;
-use widthwise_tensors::to_f64;
 use widthwise_theory::dynamics::Prediction;
 
+use super::figure::{Drawing, line};
 use super::numbers::NumberRow;
-use super::problem::{EnsembleProblem, at_rate, at_step, configured};
+use super::problem::{EnsembleProblem, PARITY_OF_DIGITS, at_critical_rate, at_step, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, LEE_2019, Recipe, Workplace};
-use crate::network::{Network, NoTap};
+use super::{Findings, LEE_2019, NoFindings, Recipe, Workplace};
+use crate::error::Result;
 use crate::plot::palette;
-use crate::plot::panel::{Mark, Panel};
+use crate::plot::panel::Mark;
 use crate::plot::scale::Scale;
 use crate::plot::sheet::{LegendEntry, Sample, render};
 use crate::plot::svg::{Marker, Stroke};
+use crate::session::DataSource;
 
 /// The recipe.
-pub(super) struct Ensemble;
+pub(super) const RECIPE: Recipe = Recipe {
+    name: "lee2019-ensemble",
+    about: "Mean and variance of an ensemble of networks on test images while it trains, against the infinite-width prediction",
+    paper: LEE_2019,
+    reproduce,
+};
 
 /// Test examples that are drawn.
 const DRAWN: usize = 3;
@@ -33,120 +38,78 @@ const REACH: f64 = 0.3;
 /// Chance that any of the z values exceeds its bound although all means are as predicted.
 const SIGNIFICANCE: f64 = 1e-3;
 
-const CONFIG: &str = r#"
-[run]
-name = "lee2019_ensemble"
-seed = 3
-members = 100
+const SETTINGS: &str = "
+run.name = lee2019_ensemble
+run.seed = 3
+dataset.preprocessing.test = 32
+network.activation = erf
+network.sigma_w2 = 2.25
+network.sigma_b2 = 0.1
+training.learning_rate.critical = 0.5
+probes.schedule.log = 8
+";
 
-[dataset]
-source = { name = "mnist" }
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
+    let (width, members, train, steps) = place.size.of([(16, 4, 6, 4), (512, 100, 16, 64), (1024, 200, 256, 1024)]);
+    let overrides = [
+        format!("network.width={width}"),
+        format!("run.members={members}"),
+        format!("dataset.preprocessing.train={train}"),
+        format!("training.stop.steps={steps}"),
+    ];
+    let draft = configured(&[PARITY_OF_DIGITS, SETTINGS], &overrides)?;
+    let data = || DataSource::Named(place.data_dir);
+    let (experiment, dynamics) = at_critical_rate(&draft, data())?;
+    let problem = EnsembleProblem::new(&experiment, data())?;
+    let paths = problem.train_and_test(place)?;
 
-[dataset.preprocessing]
-train = 16
-test = 32
-normalize = "sqrt_dim"
-targets = "binary"
-positive = [1, 3, 5, 7, 9]
-
-[network]
-family = "mlp"
-depth = 3
-width = 512
-activation = "erf"
-sigma_w2 = 2.25
-sigma_b2 = 0.1
-
-[training]
-learning_rate = { critical = 0.5 }
-
-[training.stop]
-steps = 64
-
-[probes]
-schedule = { log = 8 }
-examples = 4
-jacobian_examples = 4
-"#;
-
-impl Recipe for Ensemble {
-    fn name(&self) -> &'static str {
-        "lee2019-ensemble"
-    }
-
-    fn about(&self) -> &'static str {
-        "Mean and variance of an ensemble of networks on test images while it trains, against the infinite-width prediction"
-    }
-
-    fn paper(&self) -> &'static str {
-        LEE_2019
-    }
-
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
-        let (width, members, train, steps) = place.size.of([(16, 4, 6, 4), (512, 100, 16, 64), (1024, 200, 256, 1024)]);
-        let overrides = [
-            format!("network.width={width}"),
-            format!("run.members={members}"),
-            format!("dataset.preprocessing.train={train}"),
-            format!("training.stop.steps={steps}"),
-        ];
-        let draft = configured(CONFIG, self.name(), &overrides)?;
-        let problem = EnsembleProblem::new(&draft, place.data_dir)?;
-        let dynamics = problem.dynamics()?;
-        let experiment = at_rate(&draft, problem.critical_rate(&dynamics))?;
-        let problem = EnsembleProblem::new(&experiment, place.data_dir)?;
-        let test = problem.test_inputs();
-        let observe = |network: &Network, _| to_f64(network.forward(&network.batch(test), &mut NoTap));
-        let paths = problem.train(place, observe)?;
-
-        let mut found = Findings::default();
-        let (mut largest, mut count) = (0.0_f64, 0);
-        let mut drawn = Vec::new();
-        let mut ratios = Vec::new();
-        for step in problem.steps() {
-            let outputs = at_step(&paths, step)?;
-            let predicted = dynamics.test_prediction(problem.targets().as_ref(), &problem.training(step)?)?;
-            let variances = predicted.variances();
-            for (example, &variance) in variances.iter().enumerate() {
-                let values: Vec<f64> = outputs.iter().map(|outputs| outputs[example]).collect();
-                let (mean, mu) = (Estimate::mean(&values), predicted.mean[(example, 0)]);
-                let squares: Vec<f64> = values.iter().map(|value| (value - mu).powi(2)).collect();
-                let spread = Estimate::mean(&squares);
-                // The null hypothesis knows the variance.
-                largest = largest.max(((mean.value - mu) / (variance / values.len() as f64).sqrt()).abs());
-                count += 1;
-                let at = |number: NumberRow| number.at(step).on("test", example);
-                found.numbers.push(at(NumberRow::mean("ensemble", width, "mean_output", mean)).predicted(mu));
-                found.numbers.push(at(NumberRow::mean("ensemble", width, "variance", spread)).predicted(variance));
-                if example < DRAWN {
-                    drawn.push((step, example, mean.value, spread.value.sqrt(), mu, variance.sqrt()));
-                }
-            }
-            let slope = (step > 0).then(|| Estimate::mean(&regressions(&outputs, &predicted)));
-            let ratio = Estimate::mean(&variance_ratios(&outputs, &predicted));
-            let overall = |name: &str, found: Estimate| {
-                NumberRow::mean("ensemble", width, name, found).at(step).over("test").predicted(1.0)
-            };
-            found.numbers.extend(slope.map(|slope| overall("regression_on_predicted_mean", slope)));
-            found.numbers.push(overall("variance_over_predicted", ratio));
-            ratios.push((step, ratio));
-            let one = Expected::Value { value: 1.0, reach: REACH };
-            let is_row = [0, problem.session.last_step].contains(&step) || Some(&step) == middle(&problem.steps());
-            if is_row {
-                let rows = slope.map(|slope| (format!("outputs regressed on the predicted mean, step {step}"), slope));
-                let rows = rows.into_iter().chain([(format!("variance over predicted variance, step {step}"), ratio)]);
-                found
-                    .table
-                    .extend(rows.map(|(what, found)| TableRow::judged(what, one, found).recalled("within the band")));
+    let mut found = Findings::default();
+    let (mut largest, mut count) = (0.0_f64, 0);
+    let mut drawn = Vec::new();
+    let mut ratios = Vec::new();
+    for step in problem.steps() {
+        let outputs = at_step(&paths, step)?;
+        let predicted = dynamics.test_prediction(problem.targets().as_ref(), &problem.training(step)?)?;
+        let variances = predicted.variances();
+        for (example, &variance) in variances.iter().enumerate() {
+            let values: Vec<f64> = outputs.iter().map(|outputs| outputs[example]).collect();
+            let (mean, mu) = (Estimate::mean(&values), predicted.mean[(example, 0)]);
+            let squares: Vec<f64> = values.iter().map(|value| (value - mu).powi(2)).collect();
+            let spread = Estimate::mean(&squares);
+            // The null hypothesis knows the variance.
+            largest = largest.max(((mean.value - mu) / (variance / values.len() as f64).sqrt()).abs());
+            count += 1;
+            let at = |number: NumberRow| number.at(step).on("test", example);
+            found.numbers.push(at(NumberRow::mean("ensemble", width, "mean_output", mean)).predicted(mu));
+            found.numbers.push(at(NumberRow::mean("ensemble", width, "variance", spread)).predicted(variance));
+            if example < DRAWN {
+                drawn.push((step, example, mean.value, spread.value.sqrt(), mu, variance.sqrt()));
             }
         }
-        let bound = Normal::standard().inverse_cdf(1.0 - 0.5 * SIGNIFICANCE / f64::from(count));
-        let quantity = format!("largest |z| of {count} means, all steps");
-        found.table.push(TableRow::judged(quantity, Expected::AtMost { bound, reach: 0.0 }, Estimate::exact(largest)));
-        found.figure = figure(&drawn, &ratios);
-        found.configs = vec![("lee2019_ensemble".to_owned(), experiment)];
-        Ok(found)
+        let slope = (step > 0).then(|| Estimate::mean(&regressions(&outputs, &predicted)));
+        let ratio = Estimate::mean(&variance_ratios(&outputs, &predicted));
+        let overall = |name: &str, found: Estimate| {
+            NumberRow::mean("ensemble", width, name, found).at(step).over("test").predicted(1.0)
+        };
+        found.numbers.extend(slope.map(|slope| overall("regression_on_predicted_mean", slope)));
+        found.numbers.push(overall("variance_over_predicted", ratio));
+        ratios.push((step, ratio));
+        let one = Expected::Value { value: 1.0, reach: REACH };
+        let is_row = [0, problem.session.last_step].contains(&step) || Some(&step) == middle(&problem.steps());
+        if is_row {
+            let rows = slope.map(|slope| (format!("outputs regressed on the predicted mean, step {step}"), slope));
+            let rows = rows.into_iter().chain([(format!("variance over predicted variance, step {step}"), ratio)]);
+            found
+                .table
+                .extend(rows.map(|(what, found)| TableRow::judged(what, one, found).recalled("within the band")));
+        }
     }
+    let bound = Normal::standard().inverse_cdf(1.0 - 0.5 * SIGNIFICANCE / f64::from(count));
+    let quantity = format!("largest |z| of {count} means, all steps");
+    found.table.push(TableRow::judged(quantity, Expected::AtMost { bound, reach: 0.0 }, Estimate::exact(largest)));
+    found.figure = figure(&drawn, &ratios);
+    found.configs = vec![("lee2019_ensemble".to_owned(), experiment)];
+    Ok(found)
 }
 
 /// The step in the middle of the schedule.
@@ -175,58 +138,33 @@ fn variance_ratios(outputs: &[&Vec<f64>], predicted: &Prediction) -> Vec<f64> {
 type DrawnOutputs = (u64, usize, f64, f64, f64, f64);
 
 fn figure(drawn: &[DrawnOutputs], ratios: &[(u64, Estimate)]) -> Option<String> {
-    let steps: Vec<u64> = ratios.iter().map(|(step, _)| *step).collect();
-    let mut marks = Vec::new();
-    let mut heights = Vec::new();
+    let mut outputs = Drawing::default();
     for example in 0..DRAWN {
         let color = palette::category(example);
-        let rows: Vec<&DrawnOutputs> = drawn.iter().filter(|row| row.1 == example).collect();
-        let at = |row: &DrawnOutputs| row.0 as f64;
-        let band: Vec<_> = rows.iter().map(|row| (at(row), row.4 - row.5, row.4 + row.5)).collect();
-        heights.extend(band.iter().flat_map(|(_, low, high)| [*low, *high]));
-        marks.push(Mark::Band { points: band, color });
-        let mut line = |of: &dyn Fn(&DrawnOutputs) -> f64, stroke| {
-            let points: Vec<_> = rows.iter().map(|row| (at(row), of(row))).collect();
-            heights.extend(points.iter().map(|(_, y)| *y));
-            marks.push(Mark::Line { points, stroke });
+        let rows = || drawn.iter().filter(|row| row.1 == example);
+        outputs.band(rows().map(|row| (row.0 as f64, row.4 - row.5, row.4 + row.5)).collect(), color);
+        let mut line = |of: fn(&DrawnOutputs) -> f64, stroke| {
+            outputs.line(rows().map(|row| (row.0 as f64, of(row))).collect(), stroke);
         };
-        line(&|row| row.4, Stroke::solid(color, 1.8));
-        line(&|row| row.2, Stroke::dashed(color, 1.8));
-        line(&|row| row.2 - row.3, Stroke::dashed(color, 1.0).faded(0.7));
-        line(&|row| row.2 + row.3, Stroke::dashed(color, 1.0).faded(0.7));
+        line(|row| row.4, Stroke::solid(color, 1.8));
+        line(|row| row.2, Stroke::dashed(color, 1.8));
+        line(|row| row.2 - row.3, Stroke::dashed(color, 1.0).faded(0.7));
+        line(|row| row.2 + row.3, Stroke::dashed(color, 1.0).faded(0.7));
     }
-    let outputs = Panel {
-        title: format!("Outputs on {DRAWN} test images"),
-        x_label: "training step (log scale)".to_owned(),
-        y_label: "output".to_owned(),
-        x: Scale::steps(steps.iter().copied())?,
-        y: Scale::linear(heights)?,
-        marks,
-    };
-    let mut marks = vec![Mark::Level { y: 1.0, label: "theory".to_owned() }];
-    let mut heights = vec![1.0];
-    for (step, ratio) in ratios {
-        let (x, low, high) = (*step as f64, ratio.value - ratio.std_error, ratio.value + ratio.std_error);
-        heights.extend([low, high]);
-        marks.push(Mark::VerticalBar { x, low, high, color: palette::BLUE.to_owned() });
-        marks.push(Mark::Point {
-            at: (x, ratio.value),
-            shape: Marker::Circle,
-            radius: 4.0,
-            color: palette::BLUE.to_owned(),
-            filled: true,
-            tooltip: format!("step {step}\nratio {:?}\nstandard error {:?}", ratio.value, ratio.std_error),
-        });
+    let level = Mark::Level { y: 1.0, label: "theory".to_owned() };
+    let mut ratio = Drawing { marks: vec![level], heights: vec![1.0] };
+    for (step, found) in ratios {
+        let name = format!("step {step}\nratio ");
+        ratio.estimate(*step as f64, *found, (Marker::Circle, 4.0, palette::BLUE), &name);
     }
-    let ratio = Panel {
-        title: "Variance over predicted variance".to_owned(),
-        x_label: "training step (log scale)".to_owned(),
-        y_label: "measured / predicted variance".to_owned(),
-        x: Scale::steps(steps)?,
-        y: Scale::linear(heights)?,
-        marks,
-    };
-    let line = |stroke, text| LegendEntry::new(Sample::Line(stroke), text);
+    let steps = || Scale::steps(ratios.iter().map(|(step, _)| *step));
+    let outputs =
+        outputs.panel(format!("Outputs on {DRAWN} test images"), ["training step (log scale)", "output"], steps())?;
+    let ratio = ratio.panel(
+        "Variance over predicted variance".to_owned(),
+        ["training step (log scale)", "measured / predicted variance"],
+        steps(),
+    )?;
     let legend = [
         LegendEntry::new(Sample::Band(palette::AXIS), "infinite width: mean ± standard deviation"),
         line(Stroke::dashed(palette::AXIS, 1.8), "ensemble: mean"),

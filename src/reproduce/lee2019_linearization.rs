@@ -3,165 +3,125 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
 use widthwise_datasets::DatasetSpec;
 use widthwise_statistics::Estimate;
 use widthwise_statistics::power_law::power_of_estimates;
 
+use super::figure::{line, lines_of};
 use super::numbers::NumberRow;
-use super::problem::{EnsembleProblem, at_rate, at_width, configured};
+use super::problem::{at_critical_rate, at_width, configured};
 use super::table::{Expected, TableRow};
-use super::{Findings, LEE_2019, Paused, Recipe, Stages, Workplace};
+use super::{Findings, LEE_2019, NoFindings, Recipe, Stages, Workplace};
 use crate::config::Checked;
 use crate::ensemble::Ended;
+use crate::error::{Result, bail};
 use crate::explain::{PointRow, read_points};
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel, axis_title};
 use crate::plot::scale::Scale;
-use crate::plot::sheet::{LegendEntry, Sample, render};
+use crate::plot::sheet::render;
 use crate::plot::svg::Stroke;
 use crate::record::budget::Split;
 use crate::record::manifest::Manifest;
 use crate::run::{RunEnd, RunOptions, run};
+use crate::session::DataSource;
 use crate::training::Outcome;
 
 /// The recipe.
-pub(super) struct Linearization;
+pub(super) const RECIPE: Recipe = Recipe {
+    name: "lee2019-linearization",
+    about: "Outputs and loss of networks next to those of their linearization, at growing widths: five hidden ReLU layers, two classes",
+    paper: LEE_2019,
+    reproduce,
+};
 
 /// The theorem's bound on the power of the width; leading order is -1, and few networks of small width flatten it.
 const BOUND: Expected = Expected::AtMost { bound: -0.5, reach: 0.5 };
 
-const CONFIG: &str = r#"
-[run]
-name = "lee2019_linearization"
-seed = 4
-members = 4
-precision = "f64"
+const SETTINGS: &str = "
+run.name = lee2019_linearization
+run.seed = 4
+run.precision = f64
+dataset.source.name = mnist
+dataset.preprocessing.classes = [0, 1]
+dataset.preprocessing.normalize = sqrt_dim
+network.depth = 5
+network.width = 1024
+network.sigma_b2 = 0.1
+training.learning_rate.critical = 0.2
+probes.schedule.log = 20
+probes.ntk = false
+probes.jacobian_vectors = 0
+probes.information = false
+probes.gaussianity = false
+explain.forecast = false
+";
 
-[dataset]
-source = { name = "mnist" }
-
-[dataset.preprocessing]
-train = 32
-test = 32
-classes = [0, 1]
-normalize = "sqrt_dim"
-targets = "binary"
-
-[network]
-family = "mlp"
-depth = 5
-width = 1024
-activation = "relu"
-sigma_w2 = 2.0
-sigma_b2 = 0.1
-
-[training]
-learning_rate = { critical = 0.2 }
-
-[training.stop]
-steps = 100
-
-[probes]
-schedule = { log = 20 }
-examples = 4
-jacobian_examples = 4
-ntk = false
-jacobian_vectors = 0
-information = false
-gaussianity = false
-
-[explain]
-members = 4
-examples = 32
-forecast = false
-"#;
-
-impl Recipe for Linearization {
-    fn name(&self) -> &'static str {
-        "lee2019-linearization"
+fn reproduce(place: &Workplace<'_>) -> Result<Findings, NoFindings> {
+    let (widths, members, examples, steps) = place.size.of([
+        (vec![8, 16, 32], 2, 6, 4),
+        (vec![64, 256, 1024], 4, 32, 100),
+        (vec![128, 256, 512, 1024, 2048], 6, 256, 400),
+    ]);
+    let mut overrides = vec![
+        format!("run.members={members}"),
+        format!("explain.members={members}"),
+        format!("explain.examples={examples}"),
+        format!("dataset.preprocessing.train={examples}"),
+        format!("dataset.preprocessing.test={examples}"),
+        format!("training.stop.steps={steps}"),
+    ];
+    let has_cifar = widthwise_datasets::load(&DatasetSpec::Cifar10 {}, place.data_dir, 0).is_ok();
+    if has_cifar {
+        overrides.push("dataset.source.name=cifar10".to_owned());
     }
-
-    fn about(&self) -> &'static str {
-        "Outputs and loss of networks next to those of their linearization, at growing widths: five hidden ReLU layers, two classes"
-    }
-
-    fn paper(&self) -> &'static str {
-        LEE_2019
-    }
-
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings> {
-        let (widths, members, examples, steps) = place.size.of([
-            (vec![8, 16, 32], 2, 6, 4),
-            (vec![64, 256, 1024], 4, 32, 100),
-            (vec![128, 256, 512, 1024, 2048], 6, 256, 400),
-        ]);
-        let mut overrides = vec![
-            format!("run.members={members}"),
-            format!("explain.members={members}"),
-            format!("explain.examples={examples}"),
-            format!("dataset.preprocessing.train={examples}"),
-            format!("dataset.preprocessing.test={examples}"),
-            format!("training.stop.steps={steps}"),
-        ];
-        let has_cifar = widthwise_datasets::load(&DatasetSpec::Cifar10 {}, place.data_dir, 0).is_ok();
-        if has_cifar {
-            overrides.push("dataset.source.name=cifar10".to_owned());
+    let (base, _) = at_critical_rate(&configured(&[SETTINGS], &overrides)?, DataSource::Named(place.data_dir))?;
+    let mut found = Findings::default();
+    found.remarks.push(match has_cifar {
+        true => "Data: airplanes and automobiles of CIFAR-10, as in the paper.".to_owned(),
+        false => {
+            "Data: zeros and ones of MNIST; CIFAR-10, which the paper has, was not found (`widthwise data fetch cifar10`).".to_owned()
         }
-        let base = configured(CONFIG, self.name(), &overrides)?;
-        let critical = {
-            let problem = EnsembleProblem::new(&base, place.data_dir)?;
-            problem.critical_rate(&problem.dynamics()?)
-        };
-        let mut found = Findings::default();
-        found.remarks.push(match has_cifar {
-            true => "Data: airplanes and automobiles of CIFAR-10, as in the paper.".to_owned(),
-            false => {
-                "Data: zeros and ones of MNIST; CIFAR-10, which the paper has, was not found (`widthwise data fetch cifar10`).".to_owned()
-            }
-        });
-        let mut drawn = Vec::new();
-        for &width in &widths {
-            let experiment = at_rate(&at_width(&base, width)?, critical)?;
-            let folder = place.work().join(format!("width_{width:05}"));
-            train(&experiment, place, &folder)?;
-            let paths =
-                (0..members).map(|member| LinearizationCurve::read(&folder, member)).collect::<Result<Vec<_>>>()?;
-            found.numbers.extend(paths.iter().enumerate().flat_map(|(member, path)| path.rows(width, member)));
-            drawn.push((width, paths));
-            found.configs.push((format!("width_{width:05}"), experiment));
-        }
-        for split in [Split::Train, Split::Test] {
-            let at_end: Vec<(usize, Estimate)> =
-                drawn.iter().map(|(width, paths)| (*width, mean(paths, |path| path.last(split).rmse))).collect();
-            for &(width, rmse) in &at_end {
-                let (number, split) = (NumberRow::mean("linearization", width, "rmse_at_end", rmse), name(split));
-                found.numbers.push(number.at(steps).over(split));
-            }
-            let what = format!("RMSE between network and linearization, {} examples, step {steps}", name(split));
-            let [first, .., last] = at_end.as_slice() else { continue };
-            let widest = TableRow::shown(format!("{what}, n = {}", last.0), last.1);
-            found.table.push(widest.recalled("about 0.05 at n = 2048"));
-            let falls = last.1.minus(first.1);
-            let quantity = format!("{what}: n = {} less n = {}", last.0, first.0);
-            found.table.push(TableRow::judged(quantity, Expected::Below(0.0), falls));
-            let power = power_of_estimates(&at_end);
-            let bound = TableRow::judged(format!("{what}: power of the width"), BOUND, power);
-            found.table.push(bound.recalled("-1/2 or faster"));
-            if let Some((width, paths)) = drawn.last() {
-                let ratio = mean(paths, |path| path.last(split).network_loss / path.last(split).linearized_loss);
-                let quantity =
-                    format!("loss of the network over that of its linearization, {}, n = {width}", name(split));
-                found.table.push(TableRow::shown(quantity, ratio).recalled("the curves overlay"));
-            }
-        }
-        found.figure = figure(&drawn);
-        Ok(found)
+    });
+    let mut drawn = Vec::new();
+    for &width in &widths {
+        let experiment = at_width(&base, width)?;
+        let folder = place.work().join(format!("width_{width:05}"));
+        train(&experiment, place, &folder)?;
+        let paths = (0..members).map(|member| LinearizationCurve::read(&folder, member)).collect::<Result<Vec<_>>>()?;
+        found.numbers.extend(paths.iter().enumerate().flat_map(|(member, path)| path.rows(width, member)));
+        drawn.push((width, paths));
+        found.configs.push((format!("width_{width:05}"), experiment));
     }
+    for split in [Split::Train, Split::Test] {
+        let at_end: Vec<(usize, Estimate)> =
+            drawn.iter().map(|(width, paths)| (*width, mean(paths, |path| path.last(split).rmse))).collect();
+        for &(width, rmse) in &at_end {
+            let (number, split) = (NumberRow::mean("linearization", width, "rmse_at_end", rmse), name(split));
+            found.numbers.push(number.at(steps).over(split));
+        }
+        let what = format!("RMSE between network and linearization, {} examples, step {steps}", name(split));
+        let [first, .., last] = at_end.as_slice() else { continue };
+        let widest = TableRow::shown(format!("{what}, n = {}", last.0), last.1);
+        found.table.push(widest.recalled("about 0.05 at n = 2048"));
+        let falls = last.1.minus(first.1);
+        let quantity = format!("{what}: n = {} less n = {}", last.0, first.0);
+        found.table.push(TableRow::judged(quantity, Expected::Below(0.0), falls));
+        let power = power_of_estimates(&at_end);
+        let bound = TableRow::judged(format!("{what}: power of the width"), BOUND, power);
+        found.table.push(bound.recalled("-1/2 or faster"));
+        if let Some((width, paths)) = drawn.last() {
+            let ratio = mean(paths, |path| path.last(split).network_loss / path.last(split).linearized_loss);
+            let quantity = format!("loss of the network over that of its linearization, {}, n = {width}", name(split));
+            found.table.push(TableRow::shown(quantity, ratio).recalled("the curves overlay"));
+        }
+    }
+    found.figure = figure(&drawn);
+    Ok(found)
 }
 
 /// Runs the experiment with its explanation.
-fn train(experiment: &Checked, place: &Workplace<'_>, folder: &Path) -> Result<()> {
+fn train(experiment: &Checked, place: &Workplace<'_>, folder: &Path) -> Result<(), NoFindings> {
     let options = RunOptions {
         output: Some(folder.to_owned()),
         data_dir: place.data_dir.map(Into::into),
@@ -171,8 +131,8 @@ fn train(experiment: &Checked, place: &Workplace<'_>, folder: &Path) -> Result<(
     };
     let width = experiment.network.width;
     match run(experiment, &options, place.stop, &Stages(place.monitor))?.end {
-        RunEnd::Ended(Outcome::Interrupted) => Err(Paused(Ended::Interrupted).into()),
-        RunEnd::Unfinished { done, all } => Err(Paused(Ended::Unfinished { done, all }).into()),
+        RunEnd::Ended(Outcome::Interrupted) => Err(NoFindings::Paused(Ended::Interrupted)),
+        RunEnd::Unfinished { done, all } => Err(NoFindings::Paused(Ended::Unfinished { done, all })),
         RunEnd::Ended(Outcome::Diverged) => bail!("a network of width {width} diverged"),
         RunEnd::Ended(_) => Ok(()),
     }
@@ -294,14 +254,8 @@ fn figure(drawn: &[(usize, Vec<LinearizationCurve>)]) -> Option<String> {
             });
         }
     }
-    let mut legend: Vec<LegendEntry> = drawn
-        .iter()
-        .enumerate()
-        .map(|(index, (width, _))| {
-            LegendEntry::new(Sample::Line(Stroke::solid(palette::category(index), 1.8)), format!("n = {width}"))
-        })
-        .collect();
-    legend.push(LegendEntry::new(Sample::Line(Stroke::dashed(palette::AXIS, 1.8)), "linearization"));
+    let mut legend = lines_of(drawn.iter().map(|(width, _)| *width));
+    legend.push(line(Stroke::dashed(palette::AXIS, 1.8), "linearization"));
     Some(render(&panels, 2, &legend, "networks next to their linearization, means over networks"))
 }
 
@@ -314,7 +268,7 @@ mod tests {
         let row = |step, target, linearized, network| PointRow {
             linearized: Some(linearized),
             network,
-            ..PointRow::new(step, Split::Test, [0, 0], target)
+            ..PointRow::new((step, Split::Test), [0, 0], target, |_| None)
         };
         let rows = [row(0, 1.0, 0.5, Some(0.5)), row(3, 1.0, 0.0, Some(3.0)), row(3, -1.0, 0.0, Some(-4.0))];
         let found = curve_points(&rows);

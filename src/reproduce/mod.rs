@@ -4,6 +4,7 @@
 //! Taylor models and writes nothing itself; its folder is written here.
 
 mod circle;
+mod figure;
 mod finite_vs_infinite;
 mod folder;
 mod jacot2018_circle;
@@ -18,12 +19,11 @@ mod table;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use crate::config::Checked;
 use crate::ensemble::{Ended, Shard};
+use crate::error::{Error, OrRefused, Result};
 use crate::monitor::{Monitor, Stage};
 use crate::record::lock::Lock;
 use crate::signals::StopFlag;
@@ -71,10 +71,20 @@ pub struct ReproduceOptions {
     pub shard: Shard,
 }
 
-/// Why a recipe pauses: a stop was asked for, or networks of other shards are missing. What was trained is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the recipe is not done: {0:?}")]
-struct Paused(Ended);
+/// Why a recipe has no findings.
+#[derive(Debug)]
+enum NoFindings {
+    /// A stop was asked for, or networks of other shards are missing. What was trained is kept.
+    Paused(Ended),
+    /// It failed.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for NoFindings {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
 
 /// Where a recipe works.
 struct Workplace<'a> {
@@ -122,35 +132,29 @@ struct Findings {
 }
 
 /// A figure or table of a paper.
-trait Recipe: Sync {
+struct Recipe {
     /// Its name on the command line.
-    fn name(&self) -> &'static str;
-
+    name: &'static str,
     /// What it shows, in a line.
-    fn about(&self) -> &'static str;
-
+    about: &'static str,
     /// The paper.
-    fn paper(&self) -> &'static str;
-
+    paper: &'static str,
     /// Works.
-    ///
-    /// # Errors
-    /// [`Paused`], and whatever stops training.
-    fn reproduce(&self, place: &Workplace<'_>) -> Result<Findings>;
+    reproduce: fn(&Workplace<'_>) -> Result<Findings, NoFindings>,
 }
 
 const LEE_2019: &str = "Lee, Xiao et al., Wide Neural Networks of Any Depth Evolve as Linear Models, 2019 (1902.06720)";
 const JACOT_2018: &str = "Jacot, Gabriel, Hongler, Neural Tangent Kernel, 2018 (1806.07572)";
 const LEE_2020: &str = "Lee, Schoenholz et al., Finite Versus Infinite Neural Networks, 2020 (2007.15801)";
 
-const RECIPES: [&dyn Recipe; 7] = [
-    &lee2019_linearization::Linearization,
-    &lee2019_widths::Widths,
-    &lee2019_ensemble::Ensemble,
-    &jacot2018_circle::Circle,
-    &jacot2018_percentiles::Percentiles,
-    &jacot2018_mnist_pc::PrincipalComponent,
-    &finite_vs_infinite::FiniteVsInfinite,
+const RECIPES: [Recipe; 7] = [
+    lee2019_linearization::RECIPE,
+    lee2019_widths::RECIPE,
+    lee2019_ensemble::RECIPE,
+    jacot2018_circle::RECIPE,
+    jacot2018_percentiles::RECIPE,
+    jacot2018_mnist_pc::RECIPE,
+    finite_vs_infinite::RECIPE,
 ];
 
 /// A recipe as `--list` shows it.
@@ -166,7 +170,7 @@ pub struct RecipeEntry {
 
 /// All recipes.
 pub fn recipes() -> impl Iterator<Item = RecipeEntry> {
-    RECIPES.iter().map(|recipe| RecipeEntry { name: recipe.name(), about: recipe.about(), paper: recipe.paper() })
+    RECIPES.iter().map(|&Recipe { name, about, paper, .. }| RecipeEntry { name, about, paper })
 }
 
 /// What a recipe came to.
@@ -199,24 +203,22 @@ pub fn reproduce(
     stop: &StopFlag,
     monitor: &dyn Monitor,
 ) -> Result<Reproduction> {
-    let recipe = RECIPES.iter().find(|recipe| recipe.name() == name);
-    let names = || RECIPES.map(|recipe| recipe.name()).join(", ");
+    let recipe = RECIPES.iter().find(|recipe| recipe.name == name);
+    let names = || RECIPES.map(|recipe| recipe.name).join(", ");
     let recipe =
-        recipe.with_context(|| format!("there is no recipe \"{name}\"; the recipes are {}; see --list", names()))?;
+        recipe.or_refused(|| format!("there is no recipe \"{name}\"; the recipes are {}; see --list", names()))?;
     let folder = &options.folder;
     let ReproduceOptions { size, shard, .. } = *options;
     let _lock = folder::open(folder, name, options)?;
     let place = Workplace { size, folder, data_dir: options.data_dir.as_deref(), shard, stop, monitor };
-    let findings = match recipe.reproduce(&place) {
-        Err(error) => match error.downcast_ref::<Paused>() {
-            Some(Paused(ended)) => return Ok(Reproduction::Paused(*ended)),
-            None => return Err(error),
-        },
-        found => found?,
+    let findings = match (recipe.reproduce)(&place) {
+        Err(NoFindings::Paused(ended)) => return Ok(Reproduction::Paused(ended)),
+        Err(NoFindings::Failed(error)) => return Err(error),
+        Ok(findings) => findings,
     };
     let _turn = Lock::turn(folder)?;
-    folder::write(folder, *recipe, options.size, &findings)?;
-    let verdict = table::overall(&findings.table);
+    folder::write(folder, recipe, options.size, &findings)?;
+    let verdict = Verdict::of_all(findings.table.iter().filter_map(|row| row.verdict));
     Ok(Reproduction::Done(Reproduced { table: findings.table, remarks: findings.remarks, verdict }))
 }
 

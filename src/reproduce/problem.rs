@@ -3,36 +3,62 @@
 //! Networks are trained by the loop of `widthwise run`. The network seed depends on the width, as in a ladder, so that ensembles of
 //! different widths are independent.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
 use burn::tensor::Device;
 use faer::{Mat, RowRef};
 use rand::Rng;
 use widthwise_datasets::Examples;
+use widthwise_tensors::to_f64;
 use widthwise_theory::dynamics::{KernelDynamics, Training};
 use widthwise_theory::kernel::{Inputs, Kernels};
 
-use super::{Paused, Workplace};
+use super::{NoFindings, Workplace};
 use crate::config::{self, Checked, LearningRate, Loss};
-use crate::data::{Data, input_shape};
+use crate::data::input_shape;
 use crate::ensemble::{Ended, Job, Study, Unit, UnitEnd, units};
+use crate::error::{OrRefused, Result, bail};
 use crate::measurement::evaluate;
 use crate::memory::Bytes;
 use crate::monitor::Stage;
 use crate::need;
-use crate::network::Network;
+use crate::network::{Network, NoTap};
 use crate::objective::{Evaluation, examples_per_unit};
-use crate::prediction::{closed_form, control_step, infinite_kernels, initial_covariance, no_dynamics, step_rule};
+use crate::prediction::{
+    closed_form, control_step, infinite_dynamics, infinite_kernels, minibatch_training, no_dynamics,
+};
+use crate::record::folder::make;
 use crate::record::npy;
-use crate::session::{self, Session, config_hash, data_hash};
+use crate::session::{self, DataSource, Session, config_hash};
 use crate::signals::StopFlag;
 use crate::training::{Observer, Outcome, Trainee, train};
 
-/// Reads a configuration of a recipe and puts `overrides` on top of it.
-pub(super) fn configured(text: &str, name: &str, overrides: &[String]) -> Result<Checked> {
-    Ok(config::parse(text, name, overrides)?)
+/// What the experiments of all recipes have in common.
+const BASE: &str = r#"
+[dataset.preprocessing]
+targets = "binary"
+[network]
+depth = 3
+activation = "relu"
+sigma_w2 = 2.0
+[probes]
+schedule = "ends"
+examples = 4
+jacobian_examples = 4
+"#;
+
+/// Odd digits against even ones.
+pub(super) const PARITY_OF_DIGITS: &str = "
+dataset.source.name = mnist
+dataset.preprocessing.normalize = sqrt_dim
+dataset.preprocessing.positive = [1, 3, 5, 7, 9]
+";
+
+/// The experiment of a recipe: the base with `settings`, a line each, and `overrides` on top of them.
+pub(super) fn configured(settings: &[&str], overrides: &[String]) -> Result<Checked> {
+    let own = settings.iter().flat_map(|text| text.lines()).filter(|line| !line.is_empty());
+    let all: Vec<String> = own.map(str::to_owned).chain(overrides.iter().cloned()).collect();
+    Ok(config::parse(BASE, "recipe", &all)?)
 }
 
 /// The experiment with another width and a name that tells it.
@@ -44,12 +70,19 @@ pub(super) fn at_width(experiment: &Checked, width: usize) -> Result<Checked> {
 }
 
 /// The experiment with a critical learning rate resolved against `critical`, the largest stable one.
-pub(super) fn at_rate(experiment: &Checked, critical: f64) -> Result<Checked> {
+fn at_rate(experiment: &Checked, critical: f64) -> Result<Checked> {
     let mut changed = experiment.clone().into_inner();
     if let LearningRate::Critical(share) = changed.training.learning_rate {
         changed.training.learning_rate = LearningRate::Absolute(share * critical);
     }
     Ok(Checked::new(changed)?)
+}
+
+/// The experiment with its critical learning rate as a number, and its training under the infinite-width kernels.
+pub(super) fn at_critical_rate(experiment: &Checked, data: DataSource<'_>) -> Result<(Checked, KernelDynamics)> {
+    let draft = EnsembleProblem::new(experiment, data)?;
+    let dynamics = draft.dynamics()?;
+    Ok((at_rate(experiment, draft.critical_rate(&dynamics))?, dynamics))
 }
 
 /// What is examined in one member, by step.
@@ -62,23 +95,12 @@ pub(super) struct EnsembleProblem<'a> {
 }
 
 impl<'a> EnsembleProblem<'a> {
-    /// Reads the data of the experiment.
-    pub(super) fn new(experiment: &'a Checked, data_dir: Option<&Path>) -> Result<Self> {
-        let session = Session::new(experiment, data_dir, session::device(experiment)?)?;
+    /// The experiment on these data.
+    pub(super) fn new(experiment: &'a Checked, data: DataSource<'_>) -> Result<Self> {
+        let session = Session::new(experiment, data, session::device(experiment)?)?;
         let name = format!("reproduce.{}", session.columns.width);
         let seed = widthwise_datasets::stream(experiment.run.seed, &name).next_u64();
         Ok(Self { session, seed })
-    }
-
-    /// The same experiment on other examples, of the same number of features and outputs.
-    pub(super) fn with_examples(mut self, train: Examples, test: Examples) -> Self {
-        let session = &mut self.session;
-        (session.prepared.train, session.prepared.test) = (train, test);
-        session.prepared.classes = 0;
-        session.data_hash = data_hash(&session.prepared);
-        let (device, probes) = (&session.device, session.experiment.probes.examples);
-        session.data = Data::new(&session.prepared, &session.architecture, probes, device, session.dtype);
-        self
     }
 
     /// Inputs of the test examples, `T x d` row-major.
@@ -97,31 +119,19 @@ impl<'a> EnsembleProblem<'a> {
         Mat::from_fn(examples.n, outputs, |i, o| examples.targets[i * outputs + o])
     }
 
-    /// Infinite-width kernels of `left` against `right`, or against itself.
-    pub(super) fn kernels(&self, left: &Examples, right: Option<&Examples>) -> Result<Kernels> {
-        let shape = input_shape(&self.session.prepared);
-        let inputs = |examples: &Examples| Inputs::new(examples.inputs.clone(), shape);
-        let right = right.map(inputs).transpose()?;
-        let session = &self.session;
-        let evaluated = session.architecture.without_dropout();
-        Ok(infinite_kernels(session.experiment, &evaluated, &inputs(left)?, right.as_ref())?)
+    /// Infinite-width kernels of these examples.
+    pub(super) fn kernels(&self, examples: &Examples) -> Result<Kernels> {
+        let Session { experiment, architecture, prepared, .. } = &self.session;
+        let inputs = Inputs::new(examples.inputs.clone(), input_shape(prepared))?;
+        Ok(infinite_kernels(experiment, &architecture.without_dropout(), &inputs, None)?)
     }
 
     /// Training under the infinite-width kernel, test examples and the penalty toward the initial weights included.
     pub(super) fn dynamics(&self) -> Result<KernelDynamics> {
-        let (train, test) = (&self.session.prepared.train, &self.session.prepared.test);
-        need::expect_theory(need::theory(train.n, test.n), [train.n, test.n])?;
-        let experiment = self.session.experiment;
-        let ridge = experiment.training.l2.strength * examples_per_unit(experiment.training.loss, train.n);
-        let on_train = self.kernels(train, None)?;
-        let initial = initial_covariance(&experiment.network, &on_train.nngp);
-        let dynamics = KernelDynamics::new(on_train.ntk.as_ref(), (*initial).as_ref())?.with_ridge(ridge);
-        if test.n == 0 {
-            return Ok(dynamics);
-        }
-        let (cross, on_test) = (self.kernels(test, Some(train))?, self.kernels(test, None)?);
-        let [left, right] = [&cross.nngp, &on_test.nngp].map(|nngp| initial_covariance(&experiment.network, nngp));
-        Ok(dynamics.with_test(cross.ntk.as_ref(), (*left).as_ref(), (*right).as_ref())?)
+        let Session { experiment, architecture, prepared, .. } = &self.session;
+        let (train, test) = (prepared.train.n, prepared.test.n);
+        need::expect_theory(need::theory(train, test), [train, test])?;
+        Ok(infinite_dynamics(experiment, &architecture.without_dropout(), prepared, test, true)?)
     }
 
     /// Largest stable learning rate of gradient descent under the infinite-width kernel, for the experiment's loss.
@@ -143,38 +153,44 @@ impl<'a> EnsembleProblem<'a> {
         let refusal = no_dynamics(experiment, has_dropout, prepared)
             .or_else(|| has_batches.then(|| "batches have no closed form".to_owned()))
             .or_else(|| (training.loss == Loss::CrossEntropy).then(|| "cross-entropy has no closed form".to_owned()));
-        let rule = match (step_rule(training.optimizer), refusal) {
-            (Some(rule), None) => rule,
+        let rate = self.session.learning_rate(&self.session.architecture)?;
+        match (minibatch_training(training, rate, prepared.train.n), refusal) {
+            (Some(linear), None) => {
+                Ok(closed_form(&linear, training.loss, prepared.train.n, control_step(&experiment.control, step)))
+            }
             (_, reason) => bail!(
                 "a recipe has no theory for the training of {}: {}; take an optimizer linear in the gradient on all examples with a \
                  squared loss",
                 experiment.run.name,
                 reason.unwrap_or_default()
             ),
-        };
-        let unit = examples_per_unit(training.loss, prepared.train.n);
-        Ok(closed_form(
-            rule,
-            self.session.learning_rate(&self.session.architecture)? / unit,
-            control_step(&experiment.control, step),
-        ))
+        }
+    }
+
+    /// Trains the members and keeps the outputs of each on the test examples.
+    ///
+    /// # Errors
+    /// As [`train`](Self::train).
+    pub(super) fn train_and_test(&self, place: &Workplace<'_>) -> Result<Vec<Observations>, NoFindings> {
+        let test = self.test_inputs();
+        self.train(place, |network, _| to_f64(network.forward(&network.batch(test), &mut NoTap)))
     }
 
     /// Trains the members and keeps what `observe` makes of each at every step of the schedule, as many numbers every time. A member
     /// that diverges ends early.
     ///
     /// # Errors
-    /// [`Paused`] if a stop was asked for, or members of other shards are missing.
+    /// [`NoFindings::Paused`] if a stop was asked for, or members of other shards are missing.
     pub(super) fn train(
         &self,
         place: &Workplace<'_>,
         observe: impl Fn(&Network, u64) -> Vec<f64> + Sync,
-    ) -> Result<Vec<Observations>> {
+    ) -> Result<Vec<Observations>, NoFindings> {
         let session = &self.session;
         let name = format!("{}_{}", session.columns.run, session.columns.width);
         let key = config_hash(&format!("{}{}{}", session.config_text, session.data_hash, session.columns.width));
         let folder = place.work().join(format!("{name}_{}", &key[..16]));
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        make(&folder)?;
         let members = EnsembleMembers {
             problem: self,
             folder,
@@ -184,8 +200,8 @@ impl<'a> EnsembleProblem<'a> {
         };
         let job = Job { shard: place.shard, stop: place.stop, monitor: place.monitor };
         match job.run(&members, Stage::networks(&name, None))? {
-            Ended::Complete => units(&members).map(|unit| members.read(unit)).collect(),
-            ended => Err(Paused(ended).into()),
+            Ended::Complete => Ok(units(&members).map(|unit| members.read(unit)).collect::<Result<_>>()?),
+            ended => Err(NoFindings::Paused(ended)),
         }
     }
 }
@@ -214,10 +230,6 @@ impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> EnsembleMembers<'_, F> {
 
 impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> Study for EnsembleMembers<'_, F> {
     type Point = ();
-
-    fn points(&self) -> usize {
-        1
-    }
 
     fn members(&self) -> usize {
         self.problem.session.experiment.run.members
@@ -262,7 +274,7 @@ impl<F: Fn(&Network, u64) -> Vec<f64> + Sync> Study for EnsembleMembers<'_, F> {
 pub(super) fn at_step(paths: &[Observations], step: u64) -> Result<Vec<&Vec<f64>>> {
     let of = |path: &'_ Observations| path.iter().position(|(at, _)| *at == step);
     let found: Option<Vec<&Vec<f64>>> = paths.iter().map(|path| of(path).map(|index| &path[index].1)).collect();
-    found.with_context(|| format!("a network diverged before step {step}"))
+    found.or_refused(|| format!("a network diverged before step {step}"))
 }
 
 /// Keeps what `observe` sees.
@@ -291,30 +303,22 @@ impl<F: Fn(&Network, u64) -> Vec<f64>> Observer for ObservationRecorder<'_, F> {
 mod tests {
     use super::*;
 
-    const CONFIG: &str = r#"
-[run]
-name = "small"
-[dataset]
-source = { name = "uniform-sphere", input_dim = 4 }
-[dataset.preprocessing]
-train = 8
-test = 4
-targets = "binary"
-[network]
-depth = 1
-width = 16
-[training]
-learning_rate = { absolute = 0.4 }
-loss = "half_mean"
-[probes]
-examples = 4
-jacobian_examples = 2
+    const SETTINGS: &str = r#"
+run.name = small
+dataset.source = { name = "uniform-sphere", input_dim = 4 }
+dataset.preprocessing.train = 8
+dataset.preprocessing.test = 4
+network.depth = 1
+network.width = 16
+training.learning_rate.absolute = 0.4
+training.loss = half_mean
+probes.jacobian_examples = 2
 "#;
 
     fn with<T>(overrides: &[&str], ask: impl FnOnce(&EnsembleProblem<'_>) -> T) -> T {
         let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
-        let experiment = configured(CONFIG, "small", &overrides).unwrap();
-        ask(&EnsembleProblem::new(&experiment, None).unwrap())
+        let experiment = configured(&[SETTINGS], &overrides).unwrap();
+        ask(&EnsembleProblem::new(&experiment, DataSource::Named(None)).unwrap())
     }
 
     #[test]

@@ -117,11 +117,6 @@ impl TableRow {
     }
 }
 
-/// The verdict of a table.
-pub(super) fn overall(rows: &[TableRow]) -> Verdict {
-    Verdict::of_all(rows.iter().filter_map(|row| row.verdict))
-}
-
 /// The table as Markdown.
 pub(super) fn markdown(rows: &[TableRow]) -> String {
     let cell = |text: &str| if text.is_empty() { "-".to_owned() } else { text.replace('|', "\\|") };
@@ -141,6 +136,10 @@ mod tests {
 
     fn found(value: f64, std_error: f64) -> Estimate {
         Estimate { value, std_error }
+    }
+
+    fn overall(rows: &[TableRow]) -> Verdict {
+        Verdict::of_all(rows.iter().filter_map(|row| row.verdict))
     }
 
     #[test]

@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
-
 use super::ensemble::{self, KernelSource};
 use super::manifest_of;
 use crate::comparison::claim_of;
 use crate::config::{Checked, ControlConfig, load_recorded};
+use crate::error::{Result, ensure};
 use crate::prediction;
 use crate::record::budget::{largest_parts, read_budget};
 use crate::record::row::Row;
-use crate::session::Session;
+use crate::session::{DataSource, Session};
 use crate::training::Outcome;
 use crate::verdict::Verdict;
 
@@ -54,14 +53,8 @@ pub fn recheck(folder: &Path, control: &ControlConfig, data_dir: Option<&Path>) 
     let mut experiment = load_recorded(&folder.join("config.toml"))?.into_inner();
     experiment.control = control.clone();
     let experiment = Checked::new(experiment)?;
-    let session = Session::new(&experiment, data_dir, burn::tensor::Device::flex())?;
-    ensure!(
-        session.data_hash == manifest.data_hash,
-        "{} was made with {}, and what is found now is {}; give the same --data-dir",
-        folder.display(),
-        manifest.dataset_source,
-        session.dataset_source
-    );
+    let session = Session::new(&experiment, DataSource::Named(data_dir), burn::tensor::Device::flex())?;
+    session.expect_data_of(&manifest, folder)?;
     ensure!(
         prediction::has_control(control, &session.architecture),
         "the control leaves theory as it is: a factor of 1, or no biases to drop; give one that is an error"

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
 use faer::Mat;
 use widthwise_statistics::beyond_round_off;
 use widthwise_statistics::gaussianity::{
@@ -18,6 +17,7 @@ use widthwise_statistics::gaussianity::{
 use super::folder;
 use super::recorder::{against_infinite_width, read_outputs};
 use crate::comparison::{Comparison, judge};
+use crate::error::{At, Error, OrDamaged, Result, bail, ensure};
 use crate::measurement::Measured;
 use crate::prediction::{LossCurve, Query, Theory};
 use crate::quantity::{Quantity, Trust};
@@ -47,8 +47,8 @@ type MemberValues = BTreeMap<NumberKey, Vec<(usize, f64, Option<Trust>)>>;
 /// The file is missing or damaged.
 pub(super) fn read_rows(folder: &Path) -> Result<Vec<Row>> {
     let path = folder.join("results.csv");
-    let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    reader.deserialize().collect::<Result<_, _>>().with_context(|| format!("{} is damaged", path.display()))
+    let mut reader = csv::Reader::from_path(&path).at("read", &path)?;
+    reader.deserialize().collect::<Result<_, _>>().or_damaged(|| format!("{} is damaged", path.display()))
 }
 
 /// All rows of the ensemble of the run in `folder`, judged.
@@ -92,7 +92,7 @@ pub(super) fn rows(
         let (found, outputs) = ((initial.test.nrows(), initial.train.ncols()), session.prepared.outputs);
         ensure!(
             found == (session.prepared.test.n, outputs),
-            "{} has {} rows of test examples and {} columns, and the run has {} and {outputs}; it is damaged",
+            damaged: "{} has {} rows of test examples and {} columns, and the run has {} and {outputs}; it is damaged",
             folder.join("outputs_initial.npy").display(),
             found.0,
             found.1,
@@ -184,18 +184,18 @@ pub(super) fn rows(
 fn common_last_step(folder: &Path) -> Result<Option<u64>> {
     // While a run is being finished its manifest is not yet final: the training table knows.
     let path = folder.join("training.csv");
-    let mut reader = csv::Reader::from_path(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut reader = csv::Reader::from_path(&path).at("read", &path)?;
     let mut ends: BTreeMap<usize, u64> = BTreeMap::new();
     for row in reader.deserialize::<crate::record::row::TrainingRow>() {
-        let row = row.with_context(|| format!("{} is damaged", path.display()))?;
+        let row = row.or_damaged(|| format!("{} is damaged", path.display()))?;
         ends.insert(row.member, row.step);
     }
     let first = ends.values().next().copied();
     Ok(first.filter(|first| ends.values().all(|step| step == first)))
 }
 
-fn damaged(folder: &Path, what: &str) -> anyhow::Error {
-    anyhow::anyhow!("{} is damaged: {what}; make the run again", folder.join("results.csv").display())
+fn damaged(folder: &Path, what: &str) -> Error {
+    Error::damaged(format!("{} is damaged: {what}; make the run again", folder.join("results.csv").display()))
 }
 
 /// A matrix that a member left, if it left one: a member that diverged, or whose probe was off, did not. The file is held against
@@ -211,7 +211,7 @@ fn read_matrix(
     match npy::read(&path) {
         Ok(matrix) if is_right(&matrix) => Ok(Some(matrix)),
         Ok(matrix) => bail!(
-            "{} is damaged: it holds {} x {} numbers and should hold {expected}; make the run again",
+            damaged: "{} is damaged: it holds {} x {} numbers and should hold {expected}; make the run again",
             path.display(),
             matrix.nrows(),
             matrix.ncols()
@@ -313,7 +313,7 @@ fn moments(
     let Some(sums) = sums.filter(|sums| sums.len() > 1) else { return Ok(()) };
     if let Some(member) = (1..members).find(|member| sums[*member].nrows() != sums[0].nrows()) {
         bail!(
-            "moments_{when}.npy of member {member} in {} has {} rows and that of member 0 has {}; one of them is damaged, make \
+            damaged: "moments_{when}.npy of member {member} in {} has {} rows and that of member 0 has {}; one of them is damaged, make \
              the run again",
             folder.display(),
             sums[member].nrows(),

@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail, ensure};
-
 use super::check::{CheckReport, check};
 use super::manifest_of;
 use crate::config::{Checked, ExplainConfig, load_recorded};
 use crate::ensemble::{Ended, Job};
+use crate::error::{Result, bail};
 use crate::explain::{expect_explainable, explain_members};
 use crate::record::lock::Lock;
 use crate::report::write_report;
-use crate::session::{self, Session};
+use crate::session::{self, DataSource, Session};
 use crate::training::Outcome;
 
 /// Splits the gap of the first members of the run in `folder` into parts, as `change` makes the settings of its configuration, and
@@ -29,20 +28,14 @@ pub fn explain(
     if matches!(manifest.outcome, Outcome::Running | Outcome::Interrupted) {
         bail!("the run in {} has not ended; finish it with `widthwise run ... --resume` first", folder.display());
     }
-    let _lock = if job.shard.is_whole() { Lock::acquire(folder)? } else { Lock::share(folder)? };
+    let _lock = Lock::take(folder, job.shard.is_whole())?;
     let mut experiment = load_recorded(&folder.join("config.toml"))?.into_inner();
     change(&mut experiment.explain);
     // "All of them" is no number that a configuration could hold.
     experiment.explain.members = experiment.explain.members.min(experiment.run.members);
     let experiment = Checked::new(experiment)?;
-    let session = Session::new(&experiment, data_dir, session::device(&experiment)?)?;
-    ensure!(
-        session.data_hash == manifest.data_hash,
-        "{} was made with {}, and what is found now is {}; give the same --data-dir",
-        folder.display(),
-        manifest.dataset_source,
-        session.dataset_source
-    );
+    let session = Session::new(&experiment, DataSource::Named(data_dir), session::device(&experiment)?)?;
+    session.expect_data_of(&manifest, folder)?;
     expect_explainable(&session)?;
     let ended = explain_members(&session, folder, manifest.learning_rate, job)?;
     if ended != Ended::Complete {

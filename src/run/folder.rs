@@ -20,15 +20,14 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
-
 use super::RunOptions;
 use super::recorder::TABLES;
+use crate::error::{At, Result, bail, ensure};
 use crate::explain;
 use crate::record::atomic;
 use crate::record::budget;
 use crate::record::checkpoint;
-use crate::record::folder::{is_free, remove_file, remove_own};
+use crate::record::folder::{expect_no_file, is_free, remove_file, remove_own};
 use crate::record::kill_point::kill_point;
 use crate::record::lock::{self, Lock};
 use crate::record::manifest::{Manifest, MemberEnd};
@@ -94,24 +93,22 @@ fn is_part(file: &str) -> bool {
 /// Makes the folder and locks it, or says what stands in the way. Nothing in it is changed: a run that fails before its
 /// first step leaves an earlier one as it was.
 pub(super) fn open(folder: &Path, options: &RunOptions) -> Result<(Lock, FolderState)> {
-    if folder.is_file() {
-        bail!("the output {} is a file; give a folder with --output", folder.display());
-    }
+    expect_no_file(folder, "--output")?;
     if is_run(folder) {
         expect_own(folder)?;
-    } else if !is_free(folder).with_context(|| format!("cannot read the output folder {}", folder.display()))? {
-        bail!("{} holds files that are no run of this program; choose another --output", folder.display());
+    } else if !is_free(folder).at("read the output folder", folder)? {
+        bail!(Folder: "{} holds files that are no run of this program; choose another --output", folder.display());
     }
     ensure!(
         options.shard.is_whole() || !options.force,
         "--force and --shard: the parts of a run would delete each other's members; remove {} first, or replace it without --shard",
         folder.display()
     );
-    fs::create_dir_all(folder).with_context(|| format!("cannot make the output folder {}", folder.display()))?;
-    let lock = if options.shard.is_whole() { Lock::acquire(folder)? } else { Lock::share(folder)? };
+    fs::create_dir_all(folder).at("make the output folder", folder)?;
+    let lock = Lock::take(folder, options.shard.is_whole())?;
     if is_run(folder) && options.shard.is_whole() && !options.resume && !options.force {
         bail!(
-            "{} already holds a run; continue it with --resume, replace it with --force, or choose another --output",
+            Folder: "{} already holds a run; continue it with --resume, replace it with --force, or choose another --output",
             folder.display()
         );
     }
@@ -127,7 +124,7 @@ pub(super) fn found(folder: &Path, options: &RunOptions) -> Result<FolderState> 
     }
     ensure!(
         !folder.join(checkpoint::FILE).is_file(),
-        "{} was begun by an earlier version, which this one cannot go on with; start again with --force",
+        Folder: "{} was begun by an earlier version, which this one cannot go on with; start again with --force",
         folder.display()
     );
     let manifest = Manifest::read(folder)?;
@@ -135,7 +132,7 @@ pub(super) fn found(folder: &Path, options: &RunOptions) -> Result<FolderState> 
     // Rows of two versions would stand under one header.
     ensure!(
         !is_begun || manifest.schema_version == Manifest::VERSION,
-        "{} was begun by a version that writes other columns (schema_version {}, this one writes {}); start again with --force",
+        Folder: "{} was begun by a version that writes other columns (schema_version {}, this one writes {}); start again with --force",
         folder.display(),
         manifest.schema_version,
         Manifest::VERSION
@@ -176,7 +173,7 @@ fn expect_own(folder: &Path) -> Result<()> {
         return Ok(());
     }
     let shown = folder.display();
-    bail!("{shown} holds files that are no run of this program ({error}); choose another --output")
+    bail!(Folder: "{shown} holds files that are no run of this program ({error}); choose another --output")
 }
 
 /// Refuses to resume where no run was ever begun.
@@ -189,7 +186,7 @@ pub(super) fn expect_begun(folder: &Path) -> Result<()> {
         return Ok(());
     }
     bail!(
-        "--resume: there is no run in {} to go on with; begin one without --resume, or name the folder of a run with --output",
+        Folder: "--resume: there is no run in {} to go on with; begin one without --resume, or name the folder of a run with --output",
         folder.display()
     )
 }
@@ -232,7 +229,7 @@ pub(super) fn write_resolved(folder: &Path, session: &Session<'_>) -> Result<()>
 
 /// Removes the weights that a member kept at or after `step`: those snapshots are still to come, or never will.
 pub(super) fn clear_weights(member: &Path, step: u64) -> Result<()> {
-    for entry in fs::read_dir(member).with_context(|| format!("cannot read {}", member.display()))? {
+    for entry in fs::read_dir(member).at("read", member)? {
         let path = entry?.path();
         let kept = path.file_name().and_then(|name| checkpoint::step_of_weights_file(name.to_str()?));
         if kept.is_some_and(|kept| kept >= step) {
@@ -256,7 +253,7 @@ pub(super) fn put_together(folder: &Path, members: usize) -> Result<()> {
             let path = self::member(folder, member).join(name);
             let rows = match fs::read(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                rows => rows.with_context(|| format!("cannot read {}", path.display()))?,
+                rows => rows.at("read", &path)?,
             };
             // Another process may be at a row.
             let whole = rows.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
@@ -271,7 +268,7 @@ pub(super) fn put_together(folder: &Path, members: usize) -> Result<()> {
 /// Adds the rows of the ensemble to the results of its members.
 pub(super) fn append_results(folder: &Path, rows: &[Row]) -> Result<()> {
     let path = folder.join(TABLES[0]);
-    let mut table = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut table = fs::read(&path).at("read", &path)?;
     let mut writer = csv::WriterBuilder::new().has_headers(table.is_empty()).from_writer(&mut table);
     rows.iter().try_for_each(|row| writer.serialize(row))?;
     writer.flush()?;

@@ -1,9 +1,7 @@
 //! A run as a study: one point, the experiment, and its members.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
 use burn::tensor::{DType, Device, Tensor};
 use faer::Mat;
 use widthwise_tensors::to_matrix;
@@ -11,10 +9,12 @@ use widthwise_tensors::to_matrix;
 use super::folder;
 use super::recorder::Recorder;
 use crate::ensemble::{Job, Study, Unit, UnitEnd};
+use crate::error::{Error, Result, bail, ensure};
 use crate::memory::Bytes;
 use crate::network::LayerParameters;
 use crate::prediction::Theory;
 use crate::record::checkpoint::{self, Position};
+use crate::record::folder::make;
 use crate::record::kill_point::kill_point;
 use crate::record::lock::Lock;
 use crate::record::manifest::MemberEnd;
@@ -55,10 +55,6 @@ impl Members<'_> {
 impl Study for Members<'_> {
     type Point = ();
 
-    fn points(&self) -> usize {
-        1
-    }
-
     fn members(&self) -> usize {
         self.session.experiment.run.members
     }
@@ -79,7 +75,7 @@ impl Study for Members<'_> {
 
     fn train(&self, _: &(), Unit { member, .. }: Unit) -> Result<UnitEnd> {
         let folder = folder::member(self.folder, member);
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        make(&folder)?;
         let Some(_lock) = Lock::try_acquire(&folder)? else { return Ok(UnitEnd::Elsewhere) };
         if self.end(member).is_some() {
             return Ok(UnitEnd::Done);
@@ -115,16 +111,17 @@ fn restore(trainee: &mut Trainee, position: &Position, sets: checkpoint::Paramet
             continue;
         }
         if set.len() != network.len() {
-            bail!("the checkpoint has {} weight layers where the network has {}", set.len(), network.len());
+            bail!(damaged: "the checkpoint has {} weight layers where the network has {}", set.len(), network.len());
         }
         expect_fit(&name, &set, network)?;
         if name == "parameters" { parameters = Some(set) } else { moments.push(set) }
     }
-    *network = parameters.context("the checkpoint has no parameters; start again with --force")?;
+    *network = parameters
+        .ok_or_else(|| Error::damaged("the checkpoint has no parameters; start again with --force".to_owned()))?;
     let expected = trainee.state.moments.len();
     ensure!(
         moments.len() == expected,
-        "the checkpoint has {} optimizer moments, the optimizer {expected}",
+        damaged: "the checkpoint has {} optimizer moments, the optimizer {expected}",
         moments.len()
     );
     trainee.state.moments = moments;
@@ -145,7 +142,7 @@ fn expect_fit(name: &str, set: &[LayerParameters], network: &[LayerParameters]) 
             };
             ensure!(
                 found == expected,
-                "{name}.{layer}.{what} of the checkpoint is {}, where the network needs {}; start again with --force",
+                damaged: "{name}.{layer}.{what} of the checkpoint is {}, where the network needs {}; start again with --force",
                 form(found),
                 form(expected)
             );

@@ -12,10 +12,9 @@ mod recorder;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-
 use crate::config::Checked;
 use crate::ensemble::{Ended, Job, Shard, Study};
+use crate::error::{Error, Result, ensure};
 use crate::explain::{expect_explainable, explain_members};
 use crate::monitor::{Monitor, Stage};
 use crate::prediction::Theory;
@@ -24,7 +23,7 @@ use crate::record::lock::Lock;
 use crate::record::manifest::{Manifest, MemberOutcome};
 use crate::record::npy;
 use crate::report::write_report;
-use crate::session::{self, Session};
+use crate::session::{self, DataSource, Session};
 use crate::signals::{StepGuard, StopFlag};
 use crate::training::{self, Outcome, deadline};
 use folder::FolderState;
@@ -107,7 +106,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         return Ok(RunSummary { folder, end: RunEnd::Ended(check.outcome.clone()), check: Some(check) });
     }
     let device = session::device(experiment)?;
-    let session = Session::new(experiment, options.data_dir.as_deref(), device)?;
+    let session = Session::new(experiment, DataSource::Named(options.data_dir.as_deref()), device)?;
     session.expect_memory()?;
     monitor.note(&format!("data: {}", session.dataset_source));
     expect_explainable(&session)?;
@@ -204,7 +203,10 @@ fn end(folder: &Path) -> Result<()> {
     if !folder::has_parts(folder) {
         return Ok(());
     }
-    write_report(folder).context("the run is complete, its report is not; draw it again with `widthwise report`")?;
+    write_report(folder).map_err(|error| Error::Context {
+        sentence: "the run is complete, its report is not; draw it again with `widthwise report`".to_owned(),
+        source: Box::new(error.into()),
+    })?;
     kill_point("before_end");
     folder::remove_parts(folder)
 }

@@ -1,10 +1,9 @@
 //! What a run will take, before it takes it.
 
-use anyhow::Result;
-
 use super::RunOptions;
 use crate::config::{Checked, KeepWeights, Precision};
-use crate::session::{Session, device, parameter_count};
+use crate::error::Result;
+use crate::session::{DataSource, Session, device, parameter_count};
 
 /// The answer of `--dry-run`.
 #[derive(Debug, Clone)]
@@ -18,7 +17,7 @@ pub struct DryRun {
 /// # Errors
 /// Data that cannot be read, shapes that do not fit.
 pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<DryRun> {
-    let session = Session::new(experiment, options.data_dir.as_deref(), device(experiment)?)?;
+    let session = Session::new(experiment, DataSource::Named(options.data_dir.as_deref()), device(experiment)?)?;
     let folder = options.output.clone().unwrap_or_else(|| experiment.run.output_folder());
     let bytes = if experiment.run.precision == Precision::F64 { 8.0 } else { 4.0 };
     let parameter_count = parameter_count(&session.architecture);

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
 use faer::Mat;
 use serde::Serialize;
 use widthwise_probes::{centred_alignment, inner_product, relative_distance};
@@ -14,6 +13,7 @@ use super::folder;
 use super::members::Members;
 use crate::config::KeepWeights;
 use crate::entries::Entries;
+use crate::error::{Result, bail, ensure};
 use crate::measurement::{InitialWeights, Measured, Past, Snapshot, measure};
 use crate::network::{LayerParameters, Network, NoTap};
 use crate::objective::Evaluation;
@@ -108,7 +108,7 @@ impl<'a> Recorder<'a> {
             let size = |ntk: &Mat<f64>| [ntk.nrows(), ntk.ncols()];
             if let Some(previous) = self.previous_ntk.as_ref().filter(|ntk| size(ntk) != size(&initial)) {
                 bail!(
-                    "the kernel of the last snapshot in the checkpoint is {:?}, and that of the first in {} is {:?}; start again with \
+                    damaged: "the kernel of the last snapshot in the checkpoint is {:?}, and that of the first in {} is {:?}; start again with \
                      --force",
                     size(previous),
                     path.display(),
@@ -337,7 +337,7 @@ pub(super) fn read_outputs(folder: &Path, train: usize) -> Result<InitialOutputs
     let path = folder.join("outputs_initial.npy");
     let both = npy::read(&path)?;
     let (n, outputs) = (both.nrows(), both.ncols());
-    anyhow::ensure!(n >= train, "{} holds outputs of {n} examples where {train} are trained on", path.display());
+    ensure!(n >= train, damaged: "{} holds outputs of {n} examples where {train} are trained on", path.display());
     Ok(InitialOutputs {
         train: both.submatrix(0, 0, train, outputs).to_owned(),
         test: both.submatrix(train, 0, n - train, outputs).to_owned(),

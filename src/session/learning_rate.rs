@@ -1,6 +1,5 @@
 //! The base learning rate of an experiment as a number.
 
-use anyhow::{Context, Result, bail};
 use faer::Mat;
 use widthwise_probes::KernelSummary;
 use widthwise_theory::TheoryError;
@@ -11,6 +10,7 @@ use super::Session;
 use crate::config::LearningRate;
 use crate::data::input_shape;
 use crate::entries::finite_kernels;
+use crate::error::{OrRefused, Result, bail};
 use crate::ntk::ntk;
 use crate::objective::examples_per_unit;
 use crate::observation::Observation;
@@ -30,7 +30,7 @@ impl Session<'_> {
             }
         };
         let largest = KernelSummary::new(&kernel).eigenvalues.first().copied();
-        let largest = largest.filter(|value| value.is_finite() && *value > 0.0).with_context(|| {
+        let largest = largest.filter(|value| value.is_finite() && *value > 0.0).or_refused(|| {
             format!(
                 "the {whose} NTK of the training set has no positive eigenvalue, so there is no critical learning rate; give \
                  training.learning_rate.absolute"

@@ -2,21 +2,34 @@
 
 use std::path::Path;
 
-use anyhow::{Result, ensure};
 use sha2::{Digest, Sha256};
 use widthwise_datasets::Prepared;
 
 use super::Session;
 use crate::config::{Checked, Experiment, differences, load_recorded};
+use crate::error::{Result, ensure};
 use crate::record::checkpoint::{Position, hex};
+use crate::record::manifest::Manifest;
 
 impl Session<'_> {
     /// Refuses to go on where other data were trained on.
     pub(crate) fn expect_same_data(&self, data_hash: &str, folder: &Path) -> Result<()> {
         ensure!(
             data_hash == self.data_hash,
-            "{} was begun with other data than {}; give the same --data-dir, or start again with --force",
+            Folder: "{} was begun with other data than {}; give the same --data-dir, or start again with --force",
             folder.display(),
+            self.dataset_source
+        );
+        Ok(())
+    }
+
+    /// Refuses data that are not those of a run.
+    pub(crate) fn expect_data_of(&self, manifest: &Manifest, folder: &Path) -> Result<()> {
+        ensure!(
+            self.data_hash == manifest.data_hash,
+            Folder: "{} was made with {}, and what is found now is {}; give the same --data-dir",
+            folder.display(),
+            manifest.dataset_source,
             self.dataset_source
         );
         Ok(())
@@ -28,7 +41,7 @@ impl Session<'_> {
         self.expect_same_data(&position.data_hash, folder)?;
         ensure!(
             position.architecture.as_ref() == Some(&self.architecture) && position.member == member,
-            "{} holds a checkpoint of another network, gates included; start again with --force",
+            Folder: "{} holds a checkpoint of another network, gates included; start again with --force",
             folder.display()
         );
         Ok(())
@@ -59,7 +72,7 @@ pub(crate) fn data_hash(prepared: &Prepared) -> String {
 pub(crate) fn expect_same_config(found: &str, given: &Checked, folder: &Path) -> Result<()> {
     ensure!(
         found == config_hash(&given.resolved_toml()),
-        "{} was made by another configuration than the one given{}; resume with {}, or start again with --force",
+        Folder: "{} was made by another configuration than the one given{}; resume with {}, or start again with --force",
         folder.display(),
         in_what(folder, given, &[]),
         folder.join("config.toml").display()

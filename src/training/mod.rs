@@ -10,11 +10,11 @@ pub mod schedule;
 
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
 use burn::tensor::Tensor;
 use widthwise_tensors::to_f64;
 
 use crate::config::{Anchor, Loss, TrainingConfig};
+use crate::error::Result;
 use crate::network::{Batch, Network};
 use crate::objective::{Evaluation, Targets};
 use batches::Batches;

@@ -53,7 +53,7 @@ fn survive(text: &str, overrides: &[String]) -> Option<Result<Outcome, String>> 
         plan(&experiment, &options)?;
         let outcome = run(&experiment, &options, &StopFlag::default(), &Silent)?.outcome();
         check(&output)?;
-        anyhow::Ok(outcome)
+        Ok::<_, crate::Error>(outcome)
     }));
     let ended = ended.unwrap_or_else(|_| panic!("a panic in {}", case()));
     Some(ended.map_err(|error| {
