@@ -27,8 +27,8 @@ fn each(numbers: &mut [f32]) {
 /// Both branches, and a choice at the end, so that a loop of it is made of vector instructions.
 #[inline(always)]
 fn tanh(x: f32) -> f32 {
-    const P: [f32; 5] = [-0.333_332_82, 0.133_314_42, -0.053_739_715, 0.020_639_087, -0.005_704_988];
-    const Q: [f32; 5] = [0.499_999_93, 0.166_665_15, 0.041_668_456, 0.008_369_418, 0.001_381_318_3];
+    const P: [f32; 5] = [-0.333_332_8, 0.133_314_42, -0.053_739_715, 0.020_639_086, -0.005_704_988];
+    const Q: [f32; 5] = [0.499_999_94, 0.166_665_15, 0.041_668_456, 0.008_369_418, 0.001_381_318_3];
     /// Added and taken away again, it leaves the nearest whole number, which stands in the last bits in between.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 as ten bits, of which every multiple here is exact, and the rest.
