@@ -1,9 +1,10 @@
-// The NNGP and the tangent kernel of a network of one's own: of infinite width, and of one finite network.
+//! The NNGP and the tangent kernel of a network of one's own: of infinite width, and of one finite network.
+
 use std::error::Error;
 
 use widthwise::prelude::*;
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let shape = InputShape::flat(3);
     let init = InitVariance { sigma_w2: 1.5, sigma_b2: 0.1 };
     let mut layers = Vec::new();

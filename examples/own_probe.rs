@@ -1,4 +1,5 @@
-// A probe of one's own on a network under training: the share of units of every hidden layer that are active.
+//! A probe of one's own on a network under training: the share of units of every hidden layer that are active.
+
 use widthwise::prelude::*;
 
 /// It may see traces and pullbacks, and serves every kind of network.
@@ -22,7 +23,7 @@ impl Observer for Shares<'_> {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
     let inputs = (0..40).map(|i| f64::from(i).cos()).collect();
     let arrays = Arrays::new(inputs, (0..20).map(|i| f64::from(i % 3) - 1.0).collect(), 20)?;
     let config = NetworkConfig { width: 64, ..NetworkConfig::default() };

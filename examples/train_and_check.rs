@@ -1,4 +1,5 @@
-// Trains an ensemble on six points in memory by gradient descent, and holds its mean outputs against those of infinite width.
+//! Trains an ensemble on six points in memory by gradient descent, and holds its mean outputs against those of infinite width.
+
 use std::error::Error;
 
 use widthwise::prelude::*;
@@ -8,7 +9,7 @@ const EXAMPLES: usize = 6;
 const MEMBERS: usize = 32;
 const STEPS: u64 = 40;
 
-fn main() -> Result<(), Box<dyn Error>> {
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let points = || (0..EXAMPLES).map(|i| i as f64);
     let inputs = points().flat_map(|x| [x.cos(), x.sin()]).collect();
     let arrays = Arrays::new(inputs, points().map(|x| (2.0 * x).sin()).collect(), EXAMPLES)?;

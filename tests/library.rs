@@ -3,43 +3,26 @@
 use std::error::Error;
 use std::path::Path;
 
-mod train_and_check {
-    include!("../examples/train_and_check.rs");
-
-    pub(super) fn run() -> Result<(), Box<dyn Error>> {
-        main()
-    }
-}
-
-mod kernels_of_a_network {
-    include!("../examples/kernels_of_a_network.rs");
-
-    pub(super) fn run() -> Result<(), Box<dyn Error>> {
-        main()
-    }
-}
-
-mod own_probe {
-    include!("../examples/own_probe.rs");
-
-    pub(super) fn run() -> Result<(), Box<dyn std::error::Error>> {
-        main()
-    }
-}
+#[path = "../examples/kernels_of_a_network.rs"]
+mod kernels_of_a_network;
+#[path = "../examples/own_probe.rs"]
+mod own_probe;
+#[path = "../examples/train_and_check.rs"]
+mod train_and_check;
 
 #[test]
 fn an_ensemble_on_arrays_is_held_against_theory() -> Result<(), Box<dyn Error>> {
-    train_and_check::run()
+    train_and_check::main()
 }
 
 #[test]
 fn a_network_of_ones_own_has_kernels() -> Result<(), Box<dyn Error>> {
-    kernels_of_a_network::run()
+    kernels_of_a_network::main()
 }
 
 #[test]
 fn a_probe_of_ones_own_sees_a_network_in_training() -> Result<(), Box<dyn Error>> {
-    own_probe::run()
+    own_probe::main()
 }
 
 #[test]
