@@ -110,3 +110,13 @@ fn a_newcomer_reads_few_lines_first() {
         assert!(lines(name) <= most, "{name} has {} lines, of at most {most}; move what is long to docs/", lines(name));
     }
 }
+
+#[test]
+fn every_column_of_the_results_is_explained() {
+    let results = fs::read_to_string(root().join("results/mnist_mlp/results.csv")).unwrap();
+    let page = fs::read_to_string(root().join("docs/outputs.md")).unwrap();
+    let since_version_2 = ["kind", "method", "ceiling", "flag"];
+    for column in results.lines().next().unwrap().split(',').chain(since_version_2) {
+        assert!(page.contains(&format!("`{column}`")), "docs/outputs.md does not explain {column}");
+    }
+}

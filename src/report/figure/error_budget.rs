@@ -98,6 +98,12 @@ fn shares(rows: &[&BudgetRow], name: &str) -> Option<Panel> {
     })
 }
 
+/// Both ends of the error bar of a size, the lower one kept on a logarithmic axis.
+fn bar(row: &BudgetRow) -> Option<[f64; 2]> {
+    let (size, error) = (row.root_mean_square, finite(row.std_error)?);
+    Some([(size - error).max(size / 3.0), size + error])
+}
+
 /// The panel of sizes.
 fn sizes(rows: &[&BudgetRow], name: &str) -> Option<Panel> {
     // Parts that vanish, or are rounding, have no place on a logarithmic axis.
@@ -105,7 +111,8 @@ fn sizes(rows: &[&BudgetRow], name: &str) -> Option<Panel> {
     let is_shown = |row: &&BudgetRow| row.root_mean_square > 1e-9 * largest;
     let shown: Vec<&BudgetRow> = rows.iter().copied().filter(is_shown).collect();
     let x = Scale::steps(shown.iter().map(|row| row.step))?;
-    let y = Scale::log_if_wide(shown.iter().map(|row| row.root_mean_square))?;
+    let ends = shown.iter().flat_map(|row| bar(row).unwrap_or([row.root_mean_square; 2]));
+    let y = Scale::log_if_wide(ends)?;
     let mut marks = Vec::new();
     let named = Part::ALL.iter().enumerate().map(|(index, part)| (part.name(), palette::category(index)));
     for (part, color) in named.chain([("gap", palette::INK)]) {
@@ -116,9 +123,10 @@ fn sizes(rows: &[&BudgetRow], name: &str) -> Option<Panel> {
         for row in here {
             let (at, size) = (row.step as f64, row.root_mean_square);
             let mut tooltip = format!("{} at step {}\nroot mean square {}", label(part), row.step, exact(size));
+            if let Some([low, high]) = bar(row) {
+                marks.push(Mark::VerticalBar { x: at, low, high, color: color.to_owned() });
+            }
             if let Some(error) = finite(row.std_error) {
-                let low = (size - error).max(size / 3.0);
-                marks.push(Mark::VerticalBar { x: at, low, high: size + error, color: color.to_owned() });
                 tooltip.push_str(&format!("\nstandard error {}", exact(error)));
             }
             marks.push(Mark::Point {

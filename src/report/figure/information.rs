@@ -20,7 +20,7 @@ const LABEL_CEILING: &str = Quantity::InformationLabelCeiling.name();
 
 /// One panel: how information is estimated, what is across and what upwards, each with the title of its axis.
 #[derive(Debug, Clone, Copy)]
-struct Plane {
+struct InformationPlane {
     title: &'static str,
     across: (Quantity, &'static str),
     upwards: (Quantity, &'static str),
@@ -28,18 +28,18 @@ struct Plane {
 
 const KDE_LABEL: (Quantity, &str) = (Quantity::InformationLabelKde, "I(T + noise; Y), estimate");
 
-const PLANES: [Plane; 3] = [
-    Plane {
+const PLANES: [InformationPlane; 3] = [
+    InformationPlane {
         title: "Binning",
         across: (Quantity::InformationInputBinning, "I(X; binned T)"),
         upwards: (Quantity::InformationLabelBinning, "I(binned T; Y)"),
     },
-    Plane {
+    InformationPlane {
         title: "KDE, upper bound",
         across: (Quantity::InformationInputKdeUpper, "I(X; T + noise), upper bound"),
         upwards: KDE_LABEL,
     },
-    Plane {
+    InformationPlane {
         title: "KDE, lower bound",
         across: (Quantity::InformationInputKdeLower, "I(X; T + noise), lower bound"),
         upwards: KDE_LABEL,
@@ -50,7 +50,7 @@ const PLANES: [Plane; 3] = [
 type PlanePoint<'a> = (&'a Row, &'a Row);
 
 pub(super) fn draw(records: &Records) -> Option<Figure> {
-    let mut planes: Vec<(Plane, Vec<PlanePoint<'_>>)> = Vec::new();
+    let mut planes: Vec<(InformationPlane, Vec<PlanePoint<'_>>)> = Vec::new();
     let mut drawn = Vec::new();
     for plane in PLANES {
         let names = [plane.across.0.name(), plane.upwards.0.name()];
@@ -147,7 +147,7 @@ fn is_saturated((across, upwards): PlanePoint<'_>) -> bool {
 }
 
 fn panel(
-    plane: Plane,
+    plane: InformationPlane,
     pairs: &[PlanePoint<'_>],
     layers: &[usize],
     steps: &Scale,

@@ -38,12 +38,12 @@ struct Shown<'a> {
     /// Whether a mean is that of the members' curves, since the ensemble has no rows of its own.
     plain_means: bool,
     /// How predictions are drawn.
-    predictions: Predictions,
+    predictions: PredictionMarks,
 }
 
 /// Which ways of drawing a prediction occur in a figure.
 #[derive(Debug, Default)]
-struct Predictions {
+struct PredictionMarks {
     curve: bool,
     point: bool,
     upper_bound: bool,
@@ -185,7 +185,7 @@ fn plain_mean(members: &[Vec<(u64, f64)>]) -> Vec<(f64, f64)> {
     first.iter().filter_map(mean).collect()
 }
 
-fn ensemble_marks(rows: &[&Row], is_bounded: bool, predictions: &mut Predictions) -> Vec<Mark> {
+fn ensemble_marks(rows: &[&Row], is_bounded: bool, predictions: &mut PredictionMarks) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mean: Vec<(f64, f64)> = rows.iter().filter_map(|r| Some((r.step as f64, finite(r.measured)?))).collect();
     let predicted: Vec<(f64, f64)> = rows.iter().filter_map(|r| Some((r.step as f64, finite(r.predicted)?))).collect();
@@ -267,7 +267,7 @@ fn legend(shown: &Shown<'_>) -> (Vec<LegendEntry>, String) {
         entries.push(LegendEntry::new(error.0, "± 1 standard error"));
         words.push(format!("{}, one standard error either side", error.1));
     }
-    let Predictions { curve, point: one_step, upper_bound } = shown.predictions;
+    let PredictionMarks { curve, point: one_step, upper_bound } = shown.predictions;
     if curve {
         entries.push(LegendEntry::new(Sample::Line(Stroke::dashed(palette::INK, 1.6)), "predicted"));
         words.push("dashed, the prediction".to_owned());
