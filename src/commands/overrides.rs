@@ -287,7 +287,7 @@ mod tests {
         };
         let counted = [source("e.toml:train:5"), source("e.toml:test")];
         let reader = network(&counted, false, true);
-        assert!(refused(&reader, "dataset.preprocessing.train=3").contains("the count beside the source"));
+        assert!(refused(&reader, "dataset.preprocessing.train=3").contains("the count next to the source"));
         assert!(reader.expect_read(&["dataset.preprocessing.test=3".to_owned()], false).is_ok());
         assert!(refused(&reader, "network.width=3").contains("--width"));
         let ladder = ConfigCommand::Ladder { has_members: true, has_steps: true };
