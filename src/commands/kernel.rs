@@ -21,7 +21,7 @@ use super::overrides::{ConfigCommand, of_data};
 use crate::cli::{KernelArguments, KernelName, StoragePrecision, Trained};
 use crate::terminal::columns::{Align, columns, number};
 use crate::terminal::console::Console;
-use crate::terminal::progress::JobMonitor;
+use crate::terminal::job::JobMonitor;
 
 /// Reads, computes, writes and prints what the kernels are like.
 ///

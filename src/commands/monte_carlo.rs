@@ -20,7 +20,8 @@ use super::overrides::{ConfigCommand, of_data};
 use crate::cli::{MonteCarloArguments, StoragePrecision};
 use crate::terminal::columns::{Align, columns, number};
 use crate::terminal::console::Console;
-use crate::terminal::progress::{JobMonitor, monitor};
+use crate::terminal::job::JobMonitor;
+use crate::terminal::progress::monitor;
 
 #[derive(Serialize)]
 struct ComparisonLine<'a> {

@@ -15,7 +15,7 @@ use super::overrides::{ConfigCommand, of_data};
 use crate::cli::{NtkArguments, StoragePrecision};
 use crate::terminal::columns::{Align, columns, number};
 use crate::terminal::console::Console;
-use crate::terminal::progress::JobMonitor;
+use crate::terminal::job::JobMonitor;
 
 /// Reads, computes, writes and prints what the kernel is like.
 ///

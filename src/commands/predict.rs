@@ -16,7 +16,7 @@ use super::overrides::{ConfigCommand, of_data};
 use crate::cli::PredictArguments;
 use crate::terminal::columns::{Align, cell, columns, number};
 use crate::terminal::console::Console;
-use crate::terminal::progress::JobMonitor;
+use crate::terminal::job::JobMonitor;
 
 /// Reads, predicts, writes and prints how good it is.
 ///

@@ -2,6 +2,7 @@
 
 pub(crate) mod columns;
 pub(crate) mod console;
+pub(crate) mod job;
 pub(crate) mod progress;
 
 use clap::Args;
