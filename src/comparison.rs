@@ -8,7 +8,7 @@ use widthwise_statistics::judge::{Sides, holm, is_resolved};
 use widthwise_statistics::{Estimate, Verdict, beyond_round_off};
 
 use crate::config::ClaimsConfig;
-use crate::quantity::{Quantity, Scale, When};
+use crate::quantity::{ClaimScale, Quantity, When};
 use crate::record::row::Row;
 
 /// A mean over members next to its prediction.
@@ -118,12 +118,12 @@ pub fn p_value(row: &Row) -> Option<f64> {
 /// The size of which the resolution of a row's claim is a share; nothing where the row that has it is missing.
 fn scale(row: &Row, rows: &[Row]) -> Option<f64> {
     let size = match row.quantity.parse::<Quantity>().ok()?.claim()?.scale {
-        Scale::Prediction => row.predicted?,
-        Scale::Of(quantity) => {
+        ClaimScale::Prediction => row.predicted?,
+        ClaimScale::Of(quantity) => {
             let place = |row: &Row| (row.step, row.layer_from, row.layer);
             rows.iter().find(|other| place(other) == place(row) && other.quantity == quantity.name())?.predicted?
         }
-        Scale::One => 1.0,
+        ClaimScale::One => 1.0,
     };
     Some(size.abs())
 }

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-pub use facts::{Claim, Probe, Scale, Theory, When};
+pub use facts::{Claim, ClaimScale, Probe, Theory, When};
 pub use trust::{Flag, Kind, Trust};
 
 /// What is known of a quantity; none of it can be left out of the table.
@@ -52,37 +52,37 @@ quantities! {
     TrainLoss {
         name: "train_loss", label: "training loss", unit: "",
         kind: Kind::Exact, method: "whole_set",
-        probe: Probe::Evaluation, theory: Theory::Value, claim: Some(Claim { name: "train_loss", when: When::FourSteps, scale: Scale::Prediction })
+        probe: Probe::Evaluation, theory: Theory::Value, claim: Some(Claim { name: "train_loss", when: When::FourSteps, scale: ClaimScale::Prediction })
     }
     /// Loss on the test set.
     TestLoss {
         name: "test_loss", label: "test loss", unit: "",
         kind: Kind::Exact, method: "whole_set",
-        probe: Probe::Evaluation, theory: Theory::Value, claim: Some(Claim { name: "test_loss", when: When::FourSteps, scale: Scale::Prediction })
+        probe: Probe::Evaluation, theory: Theory::Value, claim: Some(Claim { name: "test_loss", when: When::FourSteps, scale: ClaimScale::Prediction })
     }
     /// Mean diagonal entry of the empirical NNGP kernel of the readout on the probe examples.
     NngpMeanDiagonal {
         name: "nngp_mean_diagonal", label: "NNGP mean diagonal", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Nngp, theory: Theory::Value, claim: Some(Claim { name: "nngp_mean_diagonal", when: When::First, scale: Scale::Prediction })
+        probe: Probe::Nngp, theory: Theory::Value, claim: Some(Claim { name: "nngp_mean_diagonal", when: When::First, scale: ClaimScale::Prediction })
     }
     /// Mean entry off the diagonal of the same.
     NngpMeanOffDiagonal {
         name: "nngp_mean_off_diagonal", label: "NNGP mean off-diagonal", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Nngp, theory: Theory::Value, claim: Some(Claim { name: "nngp_mean_off_diagonal", when: When::First, scale: Scale::Of(Quantity::NngpMeanDiagonal) })
+        probe: Probe::Nngp, theory: Theory::Value, claim: Some(Claim { name: "nngp_mean_off_diagonal", when: When::First, scale: ClaimScale::Of(Quantity::NngpMeanDiagonal) })
     }
     /// Mean diagonal entry of the empirical NTK: its trace over the number of probe examples.
     NtkMeanDiagonal {
         name: "ntk_mean_diagonal", label: "NTK mean diagonal", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_mean_diagonal", when: When::Ends, scale: Scale::Prediction })
+        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_mean_diagonal", when: When::Ends, scale: ClaimScale::Prediction })
     }
     /// Mean entry off the diagonal of the empirical NTK.
     NtkMeanOffDiagonal {
         name: "ntk_mean_off_diagonal", label: "NTK mean off-diagonal", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_mean_off_diagonal", when: When::Ends, scale: Scale::Of(Quantity::NtkMeanDiagonal) })
+        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_mean_off_diagonal", when: When::Ends, scale: ClaimScale::Of(Quantity::NtkMeanDiagonal) })
     }
     /// Trace of the empirical NTK on the probe examples.
     NtkTrace {
@@ -118,7 +118,7 @@ quantities! {
     NtkRelativeChange {
         name: "ntk_relative_change", label: "NTK relative change", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::UpperBound, claim: Some(Claim { name: "ntk_frozen", when: When::Last, scale: Scale::Prediction })
+        probe: Probe::Ntk, theory: Theory::UpperBound, claim: Some(Claim { name: "ntk_frozen", when: When::Last, scale: ClaimScale::Prediction })
     }
     /// `|Theta_t - Theta_s| / |Theta_s| / (t - s)` with s the step at which it was last measured: relative change a step.
     NtkVelocity {
@@ -185,7 +185,7 @@ quantities! {
     NtkOverlap {
         name: "ntk_overlap", label: "overlap with infinite NTK", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_overlap", when: When::Ends, scale: Scale::Prediction })
+        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_overlap", when: When::Ends, scale: ClaimScale::Prediction })
     }
     /// `|Theta - Theta_inf| / |Theta_inf|`.
     NtkDistance {
@@ -197,7 +197,7 @@ quantities! {
     PreactivationVariance {
         name: "preactivation_variance", label: "pre-activation variance", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::PreactivationVariance, theory: Theory::Value, claim: Some(Claim { name: "preactivation_variance", when: When::FirstHidden, scale: Scale::Prediction })
+        probe: Probe::PreactivationVariance, theory: Theory::Value, claim: Some(Claim { name: "preactivation_variance", when: When::FirstHidden, scale: ClaimScale::Prediction })
     }
     /// `E z^4 / (E z^2)^2` over members and units, averaged over examples, without the bias of few values; 3 for a Gaussian.
     Kurtosis {
@@ -209,7 +209,7 @@ quantities! {
     ExcessKurtosis {
         name: "excess_kurtosis", label: "excess kurtosis", unit: "",
         kind: Kind::Estimate, method: "unbiased_moments",
-        probe: Probe::Gaussianity, theory: Theory::Value, claim: Some(Claim { name: "excess_kurtosis", when: When::FirstHidden, scale: Scale::One })
+        probe: Probe::Gaussianity, theory: Theory::Value, claim: Some(Claim { name: "excess_kurtosis", when: When::FirstHidden, scale: ClaimScale::One })
     }
     /// Standardized third moment.
     Skewness {
@@ -245,7 +245,7 @@ quantities! {
     PartialJacobianNorm {
         name: "partial_jacobian_norm", label: "partial Jacobian norm", unit: "",
         kind: Kind::Estimate, method: "hutchinson",
-        probe: Probe::PartialJacobian, theory: Theory::Value, claim: Some(Claim { name: "partial_jacobian_norm", when: When::FirstHidden, scale: Scale::Prediction })
+        probe: Probe::PartialJacobian, theory: Theory::Value, claim: Some(Claim { name: "partial_jacobian_norm", when: When::FirstHidden, scale: ClaimScale::Prediction })
     }
     /// `I(X; b(T))` with T binned over its own range.
     InformationInputBinning {

@@ -24,7 +24,7 @@ use crate::terminal::job::JobMonitor;
 use crate::terminal::progress::monitor;
 
 #[derive(Serialize)]
-struct ComparisonLine<'a> {
+struct SampledKernelLine<'a> {
     event: &'static str,
     #[serde(flatten)]
     compared: &'a SampledComparison,
@@ -110,7 +110,7 @@ pub(crate) fn execute(arguments: &MonteCarloArguments, console: &Console) -> Res
         npy::write(&file(name, "_std_error"), &found.standard_error)?;
         let theory = predicted.as_ref().map(|kernels| &kernels[index]);
         let compared = SampledComparison::new(name, sampled.members, found, theory);
-        console.json(&ComparisonLine { event: "monte_carlo", compared: &compared })?;
+        console.json(&SampledKernelLine { event: "monte_carlo", compared: &compared })?;
         let optional = |value: Option<f64>, digits| value.map_or_else(|| "-".to_owned(), |value| number(value, digits));
         rows.push([
             name.to_owned(),

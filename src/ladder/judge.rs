@@ -13,7 +13,7 @@ use widthwise_statistics::{Rung, Verdict, extrapolate};
 use widthwise_theory::architecture::WidthRates;
 
 use super::folder::ValuesByWidth;
-use super::quantity::{Declared, LadderQuantity, Question};
+use super::quantity::{Declared, LadderQuantity, LadderQuestion};
 
 use crate::error::Result;
 
@@ -101,13 +101,13 @@ pub(super) fn judge(
     for ((quantity, layer), by_width) in values {
         let rungs: Vec<Rung> = by_width.iter().map(|(&width, values)| Rung { width, values: values.clone() }).collect();
         match quantity.question(*layer, rules.rates) {
-            Question::Exponent(declared) => {
+            LadderQuestion::Exponent(declared) => {
                 for center in [Center::Mean, Center::Median] {
                     fits.push(exponent(*quantity, *layer, &rungs, center, declared, rules.seed, is_lazy));
                 }
             }
-            Question::Limit => fits.push(limit_of(*quantity, &rungs, limit(*quantity)?)),
-            Question::None => {}
+            LadderQuestion::Limit => fits.push(limit_of(*quantity, &rungs, limit(*quantity)?)),
+            LadderQuestion::None => {}
         }
     }
     Ok(fits)

@@ -41,7 +41,7 @@ pub enum LadderQuantity {
 
 /// What is asked about a quantity.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Question {
+pub(super) enum LadderQuestion {
     /// The power of the width that it follows: the declared one, if there is one, and the exponents accepted for it.
     Exponent(Option<Declared>),
     /// Its value at infinite width.
@@ -79,7 +79,7 @@ impl LadderQuantity {
     /// The leading power of the gap to the linearization and of the kernel's change is `1/n`; single narrow networks far from
     /// their ensemble flatten what is measured at widths that can be trained, so that [-1.15, -0.7] is accepted. What is
     /// declared by the central limit theorem is accepted within 0.1, and what one step moves within 0.15.
-    pub(super) fn question(self, layer: Option<usize>, rates: &WidthRates) -> Question {
+    pub(super) fn question(self, layer: Option<usize>, rates: &WidthRates) -> LadderQuestion {
         let entry = |rates: &[f64]| layer.and_then(|layer| rates.get(layer - 1)).copied();
         let needs_lazy_widths = rates.is_lazy();
         let within = |exponent: f64, reach: f64| Declared {
@@ -93,31 +93,33 @@ impl LadderQuantity {
         };
         let stable = |rate: Option<f64>| rate.filter(|_| rates.is_stable());
         match self {
-            Self::LinearizationGap | Self::FullNtkRelativeChange => Question::Exponent(rates.kernel_change().map(lazy)),
+            Self::LinearizationGap | Self::FullNtkRelativeChange => {
+                LadderQuestion::Exponent(rates.kernel_change().map(lazy))
+            }
             Self::InfiniteKernelGap => {
                 let reach = if needs_lazy_widths { 0.1 } else { 0.15 };
-                Question::Exponent(rates.infinite_kernel_gap().map(|exponent| within(exponent, reach)))
+                LadderQuestion::Exponent(rates.infinite_kernel_gap().map(|exponent| within(exponent, reach)))
             }
             Self::FullNtkDistance => {
                 let declared = Declared { needs_lazy_widths: false, ..within(WidthRates::KERNEL_FLUCTUATION, 0.1) };
-                Question::Exponent(Some(declared))
+                LadderQuestion::Exponent(Some(declared))
             }
             Self::WeightChange => {
-                Question::Exponent(stable(entry(&rates.weight_change)).map(|exponent| within(exponent, 0.1)))
+                LadderQuestion::Exponent(stable(entry(&rates.weight_change)).map(|exponent| within(exponent, 0.1)))
             }
             Self::FirstPreactivationChange => {
                 let declared = |exponent| Declared { needs_lazy_widths: false, ..within(exponent, 0.15) };
-                Question::Exponent(entry(&rates.preactivation_change).map(declared))
+                LadderQuestion::Exponent(entry(&rates.preactivation_change).map(declared))
             }
-            Self::PreactivationChange => {
-                Question::Exponent(stable(entry(&rates.preactivation_change)).map(|exponent| within(exponent, 0.15)))
-            }
+            Self::PreactivationChange => LadderQuestion::Exponent(
+                stable(entry(&rates.preactivation_change)).map(|exponent| within(exponent, 0.15)),
+            ),
             Self::NtkMeanDiagonal
             | Self::NtkMeanOffDiagonal
             | Self::TrainLoss
             | Self::TrainLossGap
-            | Self::TargetOverlapGap => Question::Limit,
-            Self::Diverged => Question::None,
+            | Self::TargetOverlapGap => LadderQuestion::Limit,
+            Self::Diverged => LadderQuestion::None,
         }
     }
 }

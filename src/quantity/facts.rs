@@ -46,12 +46,12 @@ pub struct Claim {
     /// Which rows it is about.
     pub when: When,
     /// The size of which `claims.resolution` is a share.
-    pub scale: Scale,
+    pub scale: ClaimScale,
 }
 
 /// How far from its prediction a number may lie and still agree, before `claims.resolution` takes its share of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scale {
+pub enum ClaimScale {
     /// As far as the prediction itself lies from zero.
     Prediction,
     /// As the prediction of another quantity, at the same step and layers: entries off the diagonal of a kernel are judged on the scale of
