@@ -156,7 +156,7 @@ pub fn measure(
     takes: impl Fn(Probe) -> bool,
 ) -> Result<Snapshot, InformationError> {
     let mut measurement = Measurement::new(network, data, config, kind, place, past);
-    for probe in Probe::ALL {
+    for &probe in Probe::ALL {
         if probe == Probe::Evaluation || takes(probe) {
             measurement.take(probe)?;
         }

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+pub(crate) use facts::probes_with_switch;
 pub use facts::{Claim, ClaimScale, Probe, Theory, When};
 pub use trust::{Flag, Kind, Trust};
 

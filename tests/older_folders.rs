@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::program::{end, program};
 
-/// A committed run whose tables have the columns of the first version.
+/// What is left of a run of the first version: rows of the ensemble, and of one member.
 fn first_version() -> tempfile::TempDir {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/mnist_mlp_mean_field");
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/schema_1");
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("old")).unwrap();
     for file in fs::read_dir(from).unwrap() {

@@ -180,7 +180,7 @@ pub fn time(case: &ProbeCase, repeats: usize) -> Result<Vec<ProbeTiming>, BenchE
     let initial = InitialWeights::new(network.parameters.clone());
     let nothing = Past::default();
     let mut first = Measurement::new(&network, &data, &config, kind, (1, 0, 0), &nothing);
-    Probe::ALL.into_iter().try_for_each(|probe| first.take(probe))?;
+    Probe::ALL.iter().copied().try_for_each(|probe| first.take(probe))?;
     let ntk: Mat<f64> =
         first.finish().ntk.ok_or_else(|| BenchError::nonsense(&case.name, "a snapshot without kernel makes"))?;
     let past = Past { ntk: Some(&ntk), previous_ntk: Some((&ntk, 1)), weights: Some(&initial) };

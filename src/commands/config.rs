@@ -34,7 +34,7 @@ struct ConfigLine<'a> {
 /// A file that exists or cannot be written; a configuration that is refused.
 pub(crate) fn execute(arguments: &ConfigArguments, console: &Console) -> Result<Exit> {
     match &arguments.action {
-        ConfigAction::Init { file, .. } if file.as_os_str() == "-" => console.write(COMMENTED)?,
+        ConfigAction::Init { file, .. } if file.as_os_str() == "-" => console.write(&COMMENTED)?,
         ConfigAction::Init { file, force } => {
             init(file, *force)?;
             console.json(&InitLine { event: "config", file })?;

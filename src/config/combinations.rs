@@ -320,7 +320,7 @@ fn probes(experiment: &Experiment, data: &DatasetFacts, found: &mut Conflicts) {
         let reason = format!("there are {examples} training examples; set at most {examples}");
         found.add("probes.jacobian_examples", &["dataset", "probes.jacobian_vectors"], reason);
     }
-    let own = Probe::ALL.into_iter().filter_map(|probe| probes.own_schedule(probe));
+    let own = Probe::ALL.iter().copied().filter_map(|probe| probes.own_schedule(probe));
     let mut own: Vec<_> = own.collect();
     own.dedup();
     for (key, schedule) in own.iter().copied().chain([(&["probes.schedule"], probes.schedule)]) {
@@ -351,7 +351,7 @@ fn claims(experiment: &Experiment, found: &mut Conflicts) {
     const KEY: &str = "claims.required";
     let probes = &experiment.probes;
     let names = &experiment.claims.required;
-    for probe in Probe::ALL {
+    for &probe in Probe::ALL {
         let Some((switch, setting)) = probes.switched_off(probe) else { continue };
         let measures = |name: &&String| Quantity::of_claim(name).is_some_and(|quantity| quantity.probe() == probe);
         if let Some(name) = names.iter().find(measures) {

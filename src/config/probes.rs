@@ -2,44 +2,71 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::quantity::Probe;
+use crate::quantity::{Probe, probes_with_switch};
 
-/// `[probes]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ProbesConfig {
-    /// When to measure.
-    pub schedule: Schedule,
-    /// Examples that the probes read: the first of the training subset.
-    pub examples: usize,
-    /// Empirical NTK, and what is read off it or costs no more.
-    pub ntk: ProbeConfig,
-    /// Random vectors an example and layer of the partial-Jacobian probe; 0 turns it off.
-    pub jacobian_vectors: usize,
-    /// Examples of the partial-Jacobian probe.
-    pub jacobian_examples: usize,
-    /// Information plane.
-    pub information: ProbeConfig,
-    /// Bins of the binning estimator over the range of each layer.
-    pub information_bins: usize,
-    /// Noise variance of the KDE bounds, the same for every unit, in units of the mean squared norm `|t|^2` of what the layer hands on: its
-    /// activations, the outputs for the readout.
-    pub information_noise: f64,
-    /// Moments and KS distance of pre-activations.
-    pub gaussianity: bool,
-    /// Entries of the empirical NNGP kernel; on where it is left out, as are those below.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nngp: Option<ProbeConfig>,
-    /// Distances of the weights from their start.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub weight_distance: Option<ProbeConfig>,
-    /// Partial Jacobian norms, unless `jacobian_vectors` is 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub partial_jacobian: Option<ProbeConfig>,
-    /// Mean squared pre-activations.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub preactivation_variance: Option<ProbeConfig>,
+macro_rules! probes_config {
+    ($($probe:ident $key:ident),*) => {
+        /// `[probes]`
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct ProbesConfig {
+            /// When to measure.
+            pub schedule: Schedule,
+            /// Examples that the probes read: the first of the training subset.
+            pub examples: usize,
+            /// Empirical NTK, and what is read off it or costs no more.
+            pub ntk: ProbeConfig,
+            /// Random vectors an example and layer of the partial-Jacobian probe; 0 turns it off.
+            pub jacobian_vectors: usize,
+            /// Examples of the partial-Jacobian probe.
+            pub jacobian_examples: usize,
+            /// Information plane.
+            pub information: ProbeConfig,
+            /// Bins of the binning estimator over the range of each layer.
+            pub information_bins: usize,
+            /// Noise variance of the KDE bounds, the same for every unit, in units of the mean squared norm `|t|^2` of what the layer hands on: its
+            /// activations, the outputs for the readout.
+            pub information_noise: f64,
+            /// Moments and KS distance of pre-activations.
+            pub gaussianity: bool,
+            $(
+                #[doc = concat!("The probe `", stringify!($key), "`; on where it is left out.")]
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $key: Option<ProbeConfig>,
+            )*
+        }
+
+        impl Default for ProbesConfig {
+            fn default() -> Self {
+                Self {
+                    schedule: Schedule::Log(14),
+                    examples: 128,
+                    ntk: ProbeConfig::ON,
+                    jacobian_vectors: 1,
+                    jacobian_examples: 32,
+                    information: ProbeConfig::ON,
+                    information_bins: 30,
+                    information_noise: 0.1,
+                    gaussianity: true,
+                    $($key: None,)*
+                }
+            }
+        }
+
+        impl ProbesConfig {
+            /// The key of a probe that has one of its name and what stands there.
+            fn with_switch(&self, probe: Probe) -> Option<(&'static [&'static str; 1], ProbeConfig)> {
+                match probe {
+                    $(Probe::$probe => {
+                        Some((&[concat!("probes.", stringify!($key))], self.$key.unwrap_or(ProbeConfig::ON)))
+                    })*
+                    _ => None,
+                }
+            }
+        }
+    };
 }
+probes_with_switch!(probes_config);
 
 /// A probe: a switch, or a table that turns it on with a schedule of its own. What a switch can say is written as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,16 +118,12 @@ impl From<ProbeConfig> for ProbeWritten {
 impl ProbesConfig {
     /// The key of `probe` and what stands there; nothing for one that is always taken at the steps of `probes.schedule`, or at the ends.
     fn own(&self, probe: Probe) -> Option<(&'static [&'static str; 1], ProbeConfig)> {
-        let open = |own: Option<ProbeConfig>| own.unwrap_or(ProbeConfig::ON);
         Some(match probe {
             Probe::Evaluation => return None,
             Probe::Ntk | Probe::GradientCovariance => (&["probes.ntk"], self.ntk),
             Probe::InformationBinning | Probe::InformationKde => (&["probes.information"], self.information),
             Probe::Gaussianity => (&["probes.gaussianity"], ProbeConfig { is_on: self.gaussianity, schedule: None }),
-            Probe::Nngp => (&["probes.nngp"], open(self.nngp)),
-            Probe::WeightDistance => (&["probes.weight_distance"], open(self.weight_distance)),
-            Probe::PartialJacobian => (&["probes.partial_jacobian"], open(self.partial_jacobian)),
-            Probe::PreactivationVariance => (&["probes.preactivation_variance"], open(self.preactivation_variance)),
+            _ => return self.with_switch(probe),
         })
     }
 
@@ -112,6 +135,11 @@ impl ProbesConfig {
         self.own(probe).filter(|(_, own)| !own.is_on).map(|(key, _)| (key, "true"))
     }
 
+    /// Whether a key turns `probe` off.
+    pub fn has_switch(&self, probe: Probe) -> bool {
+        self.own(probe).is_some()
+    }
+
     /// Whether `probe` is taken.
     pub fn is_on(&self, probe: Probe) -> bool {
         self.switched_off(probe).is_none()
@@ -121,26 +149,6 @@ impl ProbesConfig {
     pub fn own_schedule(&self, probe: Probe) -> Option<(&'static [&'static str; 1], Schedule)> {
         let (key, own) = self.own(probe).filter(|_| self.is_on(probe))?;
         own.schedule.map(|schedule| (key, schedule))
-    }
-}
-
-impl Default for ProbesConfig {
-    fn default() -> Self {
-        Self {
-            schedule: Schedule::Log(14),
-            examples: 128,
-            ntk: ProbeConfig::ON,
-            jacobian_vectors: 1,
-            jacobian_examples: 32,
-            information: ProbeConfig::ON,
-            information_bins: 30,
-            information_noise: 0.1,
-            gaussianity: true,
-            nngp: None,
-            weight_distance: None,
-            partial_jacobian: None,
-            preactivation_variance: None,
-        }
     }
 }
 

@@ -10,6 +10,7 @@ mod shape;
 use widthwise_theory::activation::MAX_HERMITE_DEGREE;
 
 use super::claims::KNOWN_CLAIMS;
+use crate::quantity::probes_with_switch;
 pub(super) use layers::MAX_NESTING;
 use layers::READOUTS;
 pub(super) use shape::{Key, Range, Shape, Variant};
@@ -217,21 +218,23 @@ const STOP: &[Key] = &[
     key("wall_time_s", Number(Positive)),
 ];
 
-const PROBES: &[Key] = &[
-    key("schedule", SCHEDULE),
-    key("examples", Whole(2, 1_000_000_000)),
-    key("ntk", SwitchOrTable(PROBE)),
-    key("jacobian_vectors", Whole(0, 1_000_000)),
-    key("jacobian_examples", EXAMPLES),
-    key("information", SwitchOrTable(PROBE)),
-    key("information_bins", Whole(2, 1_000_000)),
-    key("information_noise", Number(Positive)),
-    key("gaussianity", Switch),
-    silent("nngp", SwitchOrTable(PROBE)),
-    silent("weight_distance", SwitchOrTable(PROBE)),
-    silent("partial_jacobian", SwitchOrTable(PROBE)),
-    silent("preactivation_variance", SwitchOrTable(PROBE)),
-];
+macro_rules! probes_keys {
+    ($($probe:ident $key:ident),*) => {
+        const PROBES: &[Key] = &[
+            key("schedule", SCHEDULE),
+            key("examples", Whole(2, 1_000_000_000)),
+            key("ntk", SwitchOrTable(PROBE)),
+            key("jacobian_vectors", Whole(0, 1_000_000)),
+            key("jacobian_examples", EXAMPLES),
+            key("information", SwitchOrTable(PROBE)),
+            key("information_bins", Whole(2, 1_000_000)),
+            key("information_noise", Number(Positive)),
+            key("gaussianity", Switch),
+            $(silent(stringify!($key), SwitchOrTable(PROBE)),)*
+        ];
+    };
+}
+probes_with_switch!(probes_keys);
 
 const PROBE: &[Key] = &[key("schedule", SCHEDULE)];
 

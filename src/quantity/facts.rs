@@ -2,30 +2,59 @@
 
 use super::Quantity;
 
-/// The parts of a snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Probe {
-    /// Loss and accuracy on the whole training and test sets.
-    Evaluation,
-    /// Mean entries of the empirical NNGP kernel of the readout.
-    Nngp,
-    /// The empirical NTK: entries, eigenvalues, alignments, changes and layer shares.
-    Ntk,
-    /// Covariance of per-example loss gradients.
-    GradientCovariance,
-    /// Distances of the weights from their start.
-    WeightDistance,
-    /// Partial Jacobian norms.
-    PartialJacobian,
-    /// Mean squared pre-activations.
-    PreactivationVariance,
-    /// Information by binning.
-    InformationBinning,
-    /// Bounds on information by kernel density estimates.
-    InformationKde,
-    /// Shape of the distribution of pre-activations over an ensemble, from sums at the first and last snapshot.
-    Gaussianity,
+macro_rules! probes {
+    ($($(#[$doc:meta])* $probe:ident $name:ident),* $(,)?) => {
+        /// The parts of a snapshot.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Probe {
+            $($(#[$doc])* $probe,)*
+        }
+
+        impl Probe {
+            /// All, in the order in which a snapshot takes them.
+            pub const ALL: &[Self] = &[$(Self::$probe),*];
+
+            /// Its name.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$probe => stringify!($name),)*
+                }
+            }
+        }
+    };
 }
+
+probes! {
+    /// Loss and accuracy on the whole training and test sets.
+    Evaluation evaluation,
+    /// Mean entries of the empirical NNGP kernel of the readout.
+    Nngp nngp,
+    /// The empirical NTK: entries, eigenvalues, alignments, changes and layer shares.
+    Ntk ntk,
+    /// Covariance of per-example loss gradients.
+    GradientCovariance gradient_covariance,
+    /// Distances of the weights from their start.
+    WeightDistance weight_distance,
+    /// Partial Jacobian norms.
+    PartialJacobian partial_jacobian,
+    /// Mean squared pre-activations.
+    PreactivationVariance preactivation_variance,
+    /// Information by binning.
+    InformationBinning information_binning,
+    /// Bounds on information by kernel density estimates.
+    InformationKde information_kde,
+    /// Shape of the distribution of pre-activations over an ensemble, from sums at the first and last snapshot.
+    Gaussianity gaussianity,
+}
+
+/// Hands the probes that are switched by a key of their name and nothing else to another macro: each gets that key in `[probes]`, in its
+/// schema and in the commented file. The key may be left out, and is then not written: the text of older experiments stays.
+macro_rules! probes_with_switch {
+    ($then:ident) => {
+        $then! { Nngp nngp, WeightDistance weight_distance, PartialJacobian partial_jacobian, PreactivationVariance preactivation_variance }
+    };
+}
+pub(crate) use probes_with_switch;
 
 /// What theory says about a quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,36 +103,4 @@ pub enum When {
     Last,
     /// Those of four measured steps after the first, spread evenly over the schedule, the last among them.
     FourSteps,
-}
-
-impl Probe {
-    /// All, in the order in which a snapshot takes them.
-    pub const ALL: [Self; 10] = [
-        Self::Evaluation,
-        Self::Nngp,
-        Self::Ntk,
-        Self::GradientCovariance,
-        Self::WeightDistance,
-        Self::PartialJacobian,
-        Self::PreactivationVariance,
-        Self::InformationBinning,
-        Self::InformationKde,
-        Self::Gaussianity,
-    ];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Evaluation => "evaluation",
-            Self::Nngp => "nngp",
-            Self::Ntk => "ntk",
-            Self::GradientCovariance => "gradient_covariance",
-            Self::WeightDistance => "weight_distance",
-            Self::PartialJacobian => "partial_jacobian",
-            Self::PreactivationVariance => "preactivation_variance",
-            Self::InformationBinning => "information_binning",
-            Self::InformationKde => "information_kde",
-            Self::Gaussianity => "gaussianity",
-        }
-    }
 }

@@ -30,7 +30,9 @@ fn whatever_is_claimed_is_predicted_and_every_probe_measures_something() {
         assert_ne!(quantity.theory(), Theory::None, "{quantity}");
         assert_eq!(Quantity::of_claim(claim.name), Some(*quantity));
     }
-    for probe in Probe::ALL {
+    let config = crate::config::ProbesConfig::default();
+    for &probe in Probe::ALL {
         assert!(Quantity::ALL.iter().any(|quantity| quantity.probe() == probe), "{probe:?}");
+        assert_eq!(config.has_switch(probe), probe != Probe::Evaluation, "{probe:?} has no switch in [probes]");
     }
 }

@@ -127,7 +127,10 @@ impl ProbeSchedule {
     /// The schedule of `config` for members of `last` steps.
     pub fn new(config: &ProbesConfig, last: u64) -> Self {
         let steps = |probe| Some((probe, ProbeSteps::new(config.own_schedule(probe)?.1, last)));
-        Self { common: ProbeSteps::new(config.schedule, last), own: Probe::ALL.into_iter().filter_map(steps).collect() }
+        Self {
+            common: ProbeSteps::new(config.schedule, last),
+            own: Probe::ALL.iter().copied().filter_map(steps).collect(),
+        }
     }
 
     /// The steps at which `probe` is taken.

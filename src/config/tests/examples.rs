@@ -77,10 +77,10 @@ fn every_example_reads_back_from_its_resolved_text() {
 
 #[test]
 fn the_commented_file_is_the_default() {
-    assert_eq!(parse(COMMENTED, "commented", &[]).unwrap().into_inner(), Experiment::default());
+    assert_eq!(parse(&COMMENTED, "commented", &[]).unwrap().into_inner(), Experiment::default());
     // Each value stands there, none is left to the defaults: the text says the same without them.
     let written: Experiment = {
-        let mut values: Value = toml::from_str(COMMENTED).unwrap();
+        let mut values: Value = toml::from_str(&COMMENTED).unwrap();
         values::expand_names(EXPERIMENT, &mut values);
         values.try_into().unwrap()
     };

@@ -68,7 +68,7 @@ fn texts() -> Vec<String> {
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     paths.sort();
     let examples = paths.iter().map(|path| fs::read_to_string(path).unwrap());
-    examples.chain([COMMENTED.to_owned(), Experiment::default().resolved_toml(), String::new()]).collect()
+    examples.chain([COMMENTED.clone(), Experiment::default().resolved_toml(), String::new()]).collect()
 }
 
 fn pick<'a, T: ?Sized>(random: &mut impl Rng, from: &[&'a T]) -> &'a T {
