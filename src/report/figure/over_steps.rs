@@ -116,7 +116,7 @@ fn panel<'a>(records: &'a Records, quantity: &str, axis: StepAxis, shown: &mut S
     if rows.is_empty() {
         let mean = plain_mean(&members);
         shown.plain_means |= mean.len() > 1;
-        marks.extend((mean.len() > 1).then(|| Mark::Line { points: mean, stroke: MEAN }));
+        marks.extend((mean.len() > 1).then_some(Mark::Line { points: mean, stroke: MEAN }));
     }
     marks.extend(ensemble_marks(&rows, Quantity::is_bounded(quantity), &mut shown.predictions));
     let unit = rows.iter().map(|r| r.unit.as_str()).find(|u| !u.is_empty()).unwrap_or_default();
