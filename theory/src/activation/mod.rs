@@ -1,6 +1,6 @@
 //! Elementwise nonlinearities as data. The network and the kernel each interpret this one value.
 //!
-//! Each member has a file with its formulas, its duals and what quadrature must know of it; [`with_member`] lists them.
+//! Each member has a file with its formulas, its duals and what quadrature must know of it; `with_member` lists them.
 
 mod abs;
 mod cos;

@@ -4,7 +4,7 @@
 //! Price's theorem, `dV/dc = Vd`, holds for every member. Daniely, Frostig and Singer 2016 (1602.05897) introduced the name.
 //!
 //! There are four ways to the same numbers: the closed form of the activation's file where there is one, the average over closed
-//! forms of [`Logistic`] for tanh and its relatives, the Hermite series of [`HermiteSeries`] for many pairs of everything without
+//! forms of `Logistic` for tanh and its relatives, the Hermite series of [`HermiteSeries`] for many pairs of everything without
 //! a closed form, and [`Activation::dual_by_quadrature`], slow, for every function. Rows of pairs take the first in `slice` and
 //! the third in `table`, with vector instructions.
 
