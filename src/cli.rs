@@ -18,19 +18,20 @@ mod weights;
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use widthwise::config::DeviceKind;
 use widthwise::ensemble::Shard;
 
 use crate::terminal::Global;
-pub(crate) use bench::{BenchArguments, BenchCases, BenchCommand, DeviceCases, ProbeCases};
+pub(crate) use bench::{BenchArguments, BenchCases, BenchCommand, DeviceCases, ProbeCases, VerdictCases};
 use control::Control;
 pub(crate) use explain::ExplainArguments;
 use help::{
     BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, EXPLAIN_HELP, KERNEL_HELP,
-    LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, NTK_HELP, PREDICT_HELP, REPORT_HELP, REPRODUCE_HELP, RUN_HELP,
-    TABLE_HELP, WEIGHTS_HELP,
+    LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, NTK_HELP, PLAN_HELP, PREDICT_HELP, REPORT_HELP, REPRODUCE_HELP,
+    RUN_HELP, TABLE_HELP, WEIGHTS_HELP,
 };
 pub(crate) use kernel::{KernelArguments, KernelName, StoragePrecision, Trained};
 pub(crate) use ladder::LadderArguments;
@@ -62,6 +63,9 @@ pub(crate) enum Command {
     /// Say whether a run agrees with theory, in a table and as an exit code
     #[command(after_help = CHECK_HELP)]
     Check(CheckArguments),
+    /// Say how many members an experiment takes until its claims are decided, from a few of them
+    #[command(after_help = PLAN_HELP)]
+    Plan(PlanArguments),
     /// Say why a run differs from theory: its gap to infinite width in parts, and how far ahead its kernels forecast it
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArguments),
@@ -145,10 +149,33 @@ pub(crate) struct CheckArguments {
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) folder: PathBuf,
     /// An error to put into theory: sigma-w2-factor=1.1, time-factor=2, drop-bias or nngp-for-ntk; may be repeated
-    #[arg(long = "control", value_name = "ERROR")]
+    #[arg(long = "control", value_name = "ERROR", group = "errors")]
     pub(crate) controls: Vec<Control>,
-    /// The only folder in which the data of the run are searched for; only a control reads them
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "controls")]
+    /// Print the smallest errors in theory that this run would have noticed, and the chance to notice certain ones
+    #[arg(long, group = "errors")]
+    pub(crate) power: bool,
+    /// Put every error into theory in turn, at several sizes, and print the verdict of every claim under each
+    #[arg(long, value_name = "all", group = "errors", value_parser = ["all"])]
+    pub(crate) mutate: Option<String>,
+    /// The only folder in which the data of the run are searched for; only what puts errors into theory reads them
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "errors")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+/// `widthwise plan`
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// Configuration; the default experiment on the bundled data if left out
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Change a value of the configuration, for instance network.width=2048; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Members of the pilot that is trained
+    #[arg(long, value_name = "N", default_value = "12", value_parser = RangedU64ValueParser::<usize>::new().range(3..=1024))]
+    pub(crate) members: usize,
+    /// The only folder in which data sets are searched for
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) data_dir: Option<PathBuf>,
 }
 

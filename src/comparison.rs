@@ -5,7 +5,7 @@
 //! with M - 1 degrees of freedom. The p-values of all claims of a run are corrected together (Holm 1979).
 
 use widthwise_statistics::judge::{Sides, holm, is_resolved};
-use widthwise_statistics::{Estimate, Verdict, beyond_round_off};
+use widthwise_statistics::{Estimate, NullLaw, Verdict, beyond_round_off, controlled_mean};
 
 use crate::config::ClaimsConfig;
 use crate::quantity::{ClaimScale, Quantity, When};
@@ -36,6 +36,14 @@ impl Comparison {
         Self { measured, std_error, predicted: predictions.map(|p| p.iter().sum::<f64>() / n) }
     }
 
+    /// The same with the share of `control` taken off, one number a member of known mean zero; `None` where that is not to be had.
+    pub fn controlled(values: &[(f64, Option<f64>)], control: &[f64]) -> Option<Self> {
+        let plain = Self::over_members(values);
+        let differences: Vec<f64> = values.iter().map(|(value, p)| Some(value - (*p)?)).collect::<Option<_>>()?;
+        let Estimate { value, std_error } = controlled_mean(&differences, control)?;
+        Some(Self { measured: plain.predicted? + value, std_error: Some(std_error), ..plain })
+    }
+
     /// `(measured - predicted) / std_error` of numbers computed with this `epsilon`; `None` where members differ by no more than
     /// round-off, which is no sample of anything.
     pub fn z(&self, epsilon: f64) -> Option<f64> {
@@ -45,8 +53,11 @@ impl Comparison {
     }
 }
 
+/// How the errors of rows were found whose noise was taken off by another number, which is named in parentheses.
+pub(crate) const CONTROLLED: &str = "control_variate";
+
 /// How a row is judged.
-fn sides(row: &Row) -> Sides {
+pub(crate) fn sides(row: &Row) -> Sides {
     if Quantity::is_bounded(&row.quantity) { Sides::Upper } else { Sides::Two }
 }
 
@@ -99,7 +110,7 @@ pub fn judge(rows: &mut [Row], steps: &[u64], config: &ClaimsConfig) {
     let p_values: Vec<f64> = claims.iter().map(|(_, p)| *p).collect();
     for ((index, _), rejected) in claims.iter().zip(holm(&p_values, config.significance)) {
         let is_sharp =
-            scale(&rows[*index], rows).is_some_and(|scale| is_sharp(&rows[*index], config.resolution * scale));
+            tolerance(&rows[*index], rows, config).is_some_and(|tolerance| is_sharp(&rows[*index], tolerance));
         rows[*index].verdict = Some(if rejected {
             Verdict::Disagrees
         } else if is_sharp {
@@ -110,9 +121,23 @@ pub fn judge(rows: &mut [Row], steps: &[u64], config: &ClaimsConfig) {
     }
 }
 
-/// Student-t p-value of an ensemble row, one-sided where the prediction is a bound.
+/// P-value of an ensemble row, one-sided where the prediction is a bound.
 pub fn p_value(row: &Row) -> Option<f64> {
-    widthwise_statistics::judge::p_value(row.z?, member_count(row)?, sides(row))
+    law(row)?.p_value(row.z?, sides(row))
+}
+
+/// The law of `z` of an ensemble row while theory is right: the one that its error says, or Student's over its members.
+pub fn law(row: &Row) -> Option<NullLaw> {
+    let members = member_count(row)?;
+    match row.se_method.split_once('(') {
+        Some((CONTROLLED, _)) => NullLaw::of_members(members.checked_sub(1)?),
+        _ => row.se_method.parse().ok().or_else(|| NullLaw::of_members(members)),
+    }
+}
+
+/// How far a row may lie from its prediction, four standard errors included, to agree; nothing where it is no claim, or has no scale.
+pub(crate) fn tolerance(row: &Row, rows: &[Row], config: &ClaimsConfig) -> Option<f64> {
+    scale(row, rows).map(|scale| config.resolution * scale)
 }
 
 /// The size of which the resolution of a row's claim is a share; nothing where the row that has it is missing.

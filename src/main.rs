@@ -11,8 +11,8 @@ use clap::Parser;
 
 use cli::{BenchCommand, Cli, Command};
 use commands::{
-    Exit, bench, check, completions, config, data, explain, kernel, ladder, monte_carlo, ntk, predict, report,
-    reproduce, run, table, weights,
+    Exit, bench, check, completions, config, data, explain, kernel, ladder, monte_carlo, ntk, plan, predict, report,
+    reproduce, run, table, trial, weights,
 };
 use terminal::console::Console;
 
@@ -28,8 +28,13 @@ fn main() -> ExitCode {
 
 fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
     widthwise::signals::survive_size_limits().context("cannot listen for signals")?;
-    // A run listens by itself: it has no thread but those that compute.
-    if !matches!(cli.command, Command::Run(_)) {
+    // What runs listens by itself: it has no thread but those that compute.
+    let has_own = match &cli.command {
+        Command::Run(_) | Command::Plan(_) => true,
+        Command::Bench(arguments) => matches!(arguments.what, BenchCommand::Verdicts(_)),
+        _ => false,
+    };
+    if !has_own {
         widthwise::signals::listen(console.farewell()).context("cannot listen for signals")?;
     }
     // The pool is made once a process, so this comes before anything that computes.
@@ -37,6 +42,7 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
     match &cli.command {
         Command::Run(arguments) => run::execute(arguments, console),
         Command::Check(arguments) => check::execute(arguments, console),
+        Command::Plan(arguments) => plan::execute(arguments, console),
         Command::Explain(arguments) => explain::execute(arguments, console),
         Command::Report(arguments) => report::execute(arguments, console),
         Command::Table(arguments) => table::execute(arguments, console),
@@ -53,6 +59,7 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
             BenchCommand::Ntk(arguments) => bench::ntk(arguments, console),
             BenchCommand::Train(arguments) => bench::train(arguments, console),
             BenchCommand::Probes(arguments) => bench::probes(arguments, console),
+            BenchCommand::Verdicts(arguments) => trial::execute(arguments, console),
         },
         Command::Config(arguments) => config::execute(arguments, console),
         Command::Completions(arguments) => completions::execute(arguments, console),

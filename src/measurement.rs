@@ -7,6 +7,7 @@ mod gradient_covariance;
 mod information;
 mod information_binning;
 mod information_kde;
+mod layer_variances;
 mod nngp;
 mod ntk;
 mod partial_jacobian;
@@ -15,6 +16,7 @@ mod shared;
 mod snapshot;
 mod weight_distance;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use faer::Mat;
@@ -42,6 +44,7 @@ fn implementation(probe: Probe) -> &'static dyn Measure {
         Probe::WeightDistance => &weight_distance::WeightDistance,
         Probe::PartialJacobian => &partial_jacobian::PartialJacobian,
         Probe::PreactivationVariance => &preactivation_variance::PreactivationVariance,
+        Probe::LayerVariances => &layer_variances::VariancesOfLayers,
         Probe::InformationBinning => &information_binning::InformationBinning,
         Probe::InformationKde => &information_kde::InformationKde,
         Probe::Gaussianity => &gaussianity::Gaussianity,
@@ -60,7 +63,7 @@ pub struct Measured {
     /// The number; `None` where it is undefined.
     pub value: Option<f64>,
     /// Its standard error and how that was found, where it has one of its own.
-    pub std_error: Option<(f64, &'static str)>,
+    pub std_error: Option<(f64, Cow<'static, str>)>,
     /// How it was found and what it says.
     pub trust: Trust,
 }

@@ -11,7 +11,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub(crate) use facts::probes_with_switch;
-pub use facts::{Claim, ClaimScale, Probe, Theory, When};
+pub use facts::{Claim, ClaimScale, ControlVariate, Probe, Theory, When};
 pub use trust::{Flag, Kind, Trust};
 
 /// What is known of a quantity; none of it can be left out of the table.
@@ -25,6 +25,7 @@ struct Facts {
     probe: Probe,
     theory: Theory,
     claim: Option<Claim>,
+    control: Option<ControlVariate>,
 }
 
 macro_rules! quantities {
@@ -53,254 +54,266 @@ quantities! {
     TrainLoss {
         name: "train_loss", label: "training loss", unit: "",
         kind: Kind::Exact, method: "whole_set",
-        probe: Probe::Evaluation, theory: Theory::Value, claim: Some(Claim { name: "train_loss", when: When::FourSteps, scale: ClaimScale::Prediction })
+        probe: Probe::Evaluation, theory: Theory::Value, claim: Some(Claim { name: "train_loss", when: When::FourSteps, scale: ClaimScale::Prediction }), control: None
     }
     /// Loss on the test set.
     TestLoss {
         name: "test_loss", label: "test loss", unit: "",
         kind: Kind::Exact, method: "whole_set",
-        probe: Probe::Evaluation, theory: Theory::Value, claim: Some(Claim { name: "test_loss", when: When::FourSteps, scale: ClaimScale::Prediction })
+        probe: Probe::Evaluation, theory: Theory::Value, claim: Some(Claim { name: "test_loss", when: When::FourSteps, scale: ClaimScale::Prediction }), control: None
     }
     /// Mean diagonal entry of the empirical NNGP kernel of the readout on the probe examples.
     NngpMeanDiagonal {
         name: "nngp_mean_diagonal", label: "NNGP mean diagonal", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Nngp, theory: Theory::Value, claim: Some(Claim { name: "nngp_mean_diagonal", when: When::First, scale: ClaimScale::Prediction })
+        probe: Probe::Nngp, theory: Theory::Value, claim: Some(Claim { name: "nngp_mean_diagonal", when: When::First, scale: ClaimScale::Prediction }), control: Some(ControlVariate::LastHidden(Quantity::PreactivationVariance))
     }
     /// Mean entry off the diagonal of the same.
     NngpMeanOffDiagonal {
         name: "nngp_mean_off_diagonal", label: "NNGP mean off-diagonal", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Nngp, theory: Theory::Value, claim: Some(Claim { name: "nngp_mean_off_diagonal", when: When::First, scale: ClaimScale::Of(Quantity::NngpMeanDiagonal) })
+        probe: Probe::Nngp, theory: Theory::Value, claim: Some(Claim { name: "nngp_mean_off_diagonal", when: When::First, scale: ClaimScale::Of(Quantity::NngpMeanDiagonal) }), control: Some(ControlVariate::LastHidden(Quantity::PreactivationVariance))
     }
     /// Mean diagonal entry of the empirical NTK: its trace over the number of probe examples.
     NtkMeanDiagonal {
         name: "ntk_mean_diagonal", label: "NTK mean diagonal", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_mean_diagonal", when: When::Ends, scale: ClaimScale::Prediction })
+        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_mean_diagonal", when: When::Ends, scale: ClaimScale::Prediction }), control: Some(ControlVariate::Of(Quantity::NngpMeanDiagonal))
     }
     /// Mean entry off the diagonal of the empirical NTK.
     NtkMeanOffDiagonal {
         name: "ntk_mean_off_diagonal", label: "NTK mean off-diagonal", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_mean_off_diagonal", when: When::Ends, scale: ClaimScale::Of(Quantity::NtkMeanDiagonal) })
+        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_mean_off_diagonal", when: When::Ends, scale: ClaimScale::Of(Quantity::NtkMeanDiagonal) }), control: Some(ControlVariate::Of(Quantity::NngpMeanDiagonal))
     }
     /// Trace of the empirical NTK on the probe examples.
     NtkTrace {
         name: "ntk_trace", label: "NTK trace", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::Value, claim: None
+        probe: Probe::Ntk, theory: Theory::Value, claim: None, control: Some(ControlVariate::Of(Quantity::NngpMeanDiagonal))
     }
     /// Largest eigenvalue of the empirical NTK.
     NtkTopEigenvalue {
         name: "ntk_top_eigenvalue", label: "NTK top eigenvalue", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// Second largest eigenvalue.
     NtkSecondEigenvalue {
         name: "ntk_second_eigenvalue", label: "NTK second eigenvalue", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// Third largest eigenvalue.
     NtkThirdEigenvalue {
         name: "ntk_third_eigenvalue", label: "NTK third eigenvalue", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// Largest over smallest eigenvalue.
     NtkConditionNumber {
         name: "ntk_condition_number", label: "NTK condition number", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// `|Theta_t - Theta_0| / |Theta_0|` of one member, Frobenius norms.
     NtkRelativeChange {
         name: "ntk_relative_change", label: "NTK relative change", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::UpperBound, claim: Some(Claim { name: "ntk_frozen", when: When::Last, scale: ClaimScale::Prediction })
+        probe: Probe::Ntk, theory: Theory::UpperBound, claim: Some(Claim { name: "ntk_frozen", when: When::Last, scale: ClaimScale::Prediction }), control: None
     }
     /// `|Theta_t - Theta_s| / |Theta_s| / (t - s)` with s the step at which it was last measured: relative change a step.
     NtkVelocity {
         name: "ntk_velocity", label: "NTK velocity", unit: "1/step",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// Centred alignment (CKA) of one member's kernel with its initial one.
     NtkInitialCka {
         name: "ntk_initial_cka", label: "CKA with initial NTK", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// Centred alignment (CKA) with the infinite-width kernel.
     NtkInfiniteCka {
         name: "ntk_infinite_cka", label: "CKA with infinite NTK", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// `exp` of the entropy of the eigenvalues over their sum (Roy and Vetterli 2007).
     NtkEffectiveRank {
         name: "ntk_effective_rank", label: "NTK effective rank", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// Share of a layer's parameters in the trace of the kernel.
     NtkLayerShare {
         name: "ntk_layer_share", label: "share of the NTK trace", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// Share of the targets in the span of the O leading eigenvectors, O the number of outputs.
     NtkLabelOverlap {
         name: "ntk_label_overlap", label: "label overlap of leading NTK eigenvectors", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// Trace of the covariance of per-example loss gradients over the probe examples, parameters weighted with their
     /// learning-rate factors as in the kernel.
     GradientCovarianceTrace {
         name: "gradient_covariance_trace", label: "gradient covariance trace", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::GradientCovariance, theory: Theory::None, claim: None
+        probe: Probe::GradientCovariance, theory: Theory::None, claim: None, control: None
     }
     /// `|W_t - W_0| / |W_0|` of the weights of a layer, Frobenius norms, biases left out.
     WeightDistance {
         name: "weight_distance", label: "relative weight change", unit: "",
         kind: Kind::Exact, method: "weights",
-        probe: Probe::WeightDistance, theory: Theory::None, claim: None
+        probe: Probe::WeightDistance, theory: Theory::None, claim: None, control: None
     }
     /// Root mean square of `w_t - w_0` over the weights of a layer, in the coordinates of the parameterization.
     WeightRmsChange {
         name: "weight_rms_change", label: "RMS weight change", unit: "",
         kind: Kind::Exact, method: "weights",
-        probe: Probe::WeightDistance, theory: Theory::None, claim: None
+        probe: Probe::WeightDistance, theory: Theory::None, claim: None, control: None
     }
     /// `<Theta, Y Y^T> / (|Theta| |Y Y^T|)`.
     NtkTargetAlignment {
         name: "ntk_target_alignment", label: "NTK target alignment", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// `<Theta, Theta_inf> / <Theta_inf, Theta_inf>`.
     NtkOverlap {
         name: "ntk_overlap", label: "overlap with infinite NTK", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_overlap", when: When::Ends, scale: ClaimScale::Prediction })
+        probe: Probe::Ntk, theory: Theory::Value, claim: Some(Claim { name: "ntk_overlap", when: When::Ends, scale: ClaimScale::Prediction }), control: Some(ControlVariate::Of(Quantity::NngpMeanDiagonal))
     }
     /// `|Theta - Theta_inf| / |Theta_inf|`.
     NtkDistance {
         name: "ntk_distance", label: "distance to infinite NTK", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::Ntk, theory: Theory::None, claim: None
+        probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
     /// Mean squared pre-activation over probe examples, units and positions.
     PreactivationVariance {
         name: "preactivation_variance", label: "pre-activation variance", unit: "",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::PreactivationVariance, theory: Theory::Value, claim: Some(Claim { name: "preactivation_variance", when: When::FirstHidden, scale: ClaimScale::Prediction })
+        probe: Probe::PreactivationVariance, theory: Theory::Value, claim: Some(Claim { name: "preactivation_variance", when: When::FirstHidden, scale: ClaimScale::Prediction }), control: Some(ControlVariate::LayerBefore(Quantity::PreactivationVariance))
+    }
+    /// Fan-in times the variance of a layer's weights, gains included, as its pre-activations show it ([`widthwise_probes::layer_variances`]).
+    WeightVariance {
+        name: "weight_variance", label: "fan-in times weight variance", unit: "",
+        kind: Kind::Estimate, method: "conditional_covariance",
+        probe: Probe::LayerVariances, theory: Theory::Value, claim: Some(Claim { name: "weight_variance", when: When::FirstHidden, scale: ClaimScale::Prediction }), control: None
+    }
+    /// The variance of a layer's biases, gains included, found in the same way.
+    BiasVariance {
+        name: "bias_variance", label: "bias variance", unit: "",
+        kind: Kind::Estimate, method: "conditional_covariance",
+        probe: Probe::LayerVariances, theory: Theory::Value, claim: Some(Claim { name: "bias_variance", when: When::FirstHidden, scale: ClaimScale::Of(Quantity::PreactivationVariance) }), control: None
     }
     /// `E z^4 / (E z^2)^2` over members and units, averaged over examples, without the bias of few values; 3 for a Gaussian.
     Kurtosis {
         name: "kurtosis", label: "kurtosis", unit: "",
         kind: Kind::Estimate, method: "unbiased_moments",
-        probe: Probe::Gaussianity, theory: Theory::Value, claim: None
+        probe: Probe::Gaussianity, theory: Theory::Value, claim: None, control: None
     }
     /// Kurtosis less 3.
     ExcessKurtosis {
         name: "excess_kurtosis", label: "excess kurtosis", unit: "",
         kind: Kind::Estimate, method: "unbiased_moments",
-        probe: Probe::Gaussianity, theory: Theory::Value, claim: Some(Claim { name: "excess_kurtosis", when: When::FirstHidden, scale: ClaimScale::One })
+        probe: Probe::Gaussianity, theory: Theory::Value, claim: Some(Claim { name: "excess_kurtosis", when: When::FirstHidden, scale: ClaimScale::One }), control: None
     }
     /// Standardized third moment.
     Skewness {
         name: "skewness", label: "skewness", unit: "",
         kind: Kind::Estimate, method: "unbiased_moments",
-        probe: Probe::Gaussianity, theory: Theory::Value, claim: None
+        probe: Probe::Gaussianity, theory: Theory::Value, claim: None, control: None
     }
     /// Kolmogorov-Smirnov distance of pre-activations, pooled over members, from the Gaussian of their variance.
     KsDistance {
         name: "ks_distance", label: "Kolmogorov–Smirnov distance", unit: "",
         kind: Kind::Estimate, method: "pooled_units",
-        probe: Probe::Gaussianity, theory: Theory::None, claim: None
+        probe: Probe::Gaussianity, theory: Theory::None, claim: None, control: None
     }
     /// Kurtosis of as many independent Gaussian values at one input: its mean, and in place of an error its spread.
     KurtosisNull {
         name: "kurtosis_null", label: "kurtosis of as many Gaussian values", unit: "",
         kind: Kind::Estimate, method: "gaussian_values",
-        probe: Probe::Gaussianity, theory: Theory::None, claim: None
+        probe: Probe::Gaussianity, theory: Theory::None, claim: None, control: None
     }
     /// The same of the skewness.
     SkewnessNull {
         name: "skewness_null", label: "skewness of as many Gaussian values", unit: "",
         kind: Kind::Estimate, method: "gaussian_values",
-        probe: Probe::Gaussianity, theory: Theory::None, claim: None
+        probe: Probe::Gaussianity, theory: Theory::None, claim: None, control: None
     }
     /// The same of the Kolmogorov-Smirnov distance.
     KsDistanceNull {
         name: "ks_distance_null", label: "Kolmogorov–Smirnov distance of as many Gaussian values", unit: "",
         kind: Kind::Estimate, method: "gaussian_values",
-        probe: Probe::Gaussianity, theory: Theory::None, claim: None
+        probe: Probe::Gaussianity, theory: Theory::None, claim: None, control: None
     }
     /// `1/n_l sum_ij (dz^l_i / dz^l0_j)^2`.
     PartialJacobianNorm {
         name: "partial_jacobian_norm", label: "partial Jacobian norm", unit: "",
         kind: Kind::Estimate, method: "hutchinson",
-        probe: Probe::PartialJacobian, theory: Theory::Value, claim: Some(Claim { name: "partial_jacobian_norm", when: When::FirstHidden, scale: ClaimScale::Prediction })
+        probe: Probe::PartialJacobian, theory: Theory::Value, claim: Some(Claim { name: "partial_jacobian_norm", when: When::FirstHidden, scale: ClaimScale::Prediction }), control: None
     }
     /// `I(X; b(T))` with T binned over its own range.
     InformationInputBinning {
         name: "information_input_binning", label: "I(X;T), binning", unit: "nats",
         kind: Kind::Exact, method: "adaptive_bins",
-        probe: Probe::InformationBinning, theory: Theory::None, claim: None
+        probe: Probe::InformationBinning, theory: Theory::None, claim: None, control: None
     }
     /// `I(b(T); Y)`.
     InformationLabelBinning {
         name: "information_label_binning", label: "I(T;Y), binning", unit: "nats",
         kind: Kind::Exact, method: "adaptive_bins",
-        probe: Probe::InformationBinning, theory: Theory::None, claim: None
+        probe: Probe::InformationBinning, theory: Theory::None, claim: None, control: None
     }
     /// Upper KDE bound on `I(X; T + noise)`.
     InformationInputKdeUpper {
         name: "information_input_kde_upper", label: "I(X;T), KDE upper bound", unit: "nats",
         kind: Kind::Upper, method: "kde",
-        probe: Probe::InformationKde, theory: Theory::None, claim: None
+        probe: Probe::InformationKde, theory: Theory::None, claim: None, control: None
     }
     /// Lower KDE bound on `I(X; T + noise)`.
     InformationInputKdeLower {
         name: "information_input_kde_lower", label: "I(X;T), KDE lower bound", unit: "nats",
         kind: Kind::Lower, method: "kde",
-        probe: Probe::InformationKde, theory: Theory::None, claim: None
+        probe: Probe::InformationKde, theory: Theory::None, claim: None, control: None
     }
     /// Largest value that information about the input can take on the probe examples: `ln n`.
     InformationInputCeiling {
         name: "information_input_ceiling", label: "ceiling of I(X;T)", unit: "nats",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::InformationBinning, theory: Theory::None, claim: None
+        probe: Probe::InformationBinning, theory: Theory::None, claim: None, control: None
     }
     /// Largest value that information about the label can take: `H(Y)`.
     InformationLabelCeiling {
         name: "information_label_ceiling", label: "ceiling of I(T;Y)", unit: "nats",
         kind: Kind::Exact, method: "probe_examples",
-        probe: Probe::InformationBinning, theory: Theory::None, claim: None
+        probe: Probe::InformationBinning, theory: Theory::None, claim: None, control: None
     }
     /// KDE estimate of `I(T + noise; Y)`, a difference of bounds.
     InformationLabelKde {
         name: "information_label_kde", label: "I(T;Y), KDE", unit: "nats",
         kind: Kind::Estimate, method: "kde",
-        probe: Probe::InformationKde, theory: Theory::None, claim: None
+        probe: Probe::InformationKde, theory: Theory::None, claim: None, control: None
     }
     /// Upper KDE bound on `I(T + noise; Y)`.
     InformationLabelKdeUpper {
         name: "information_label_kde_upper", label: "I(T;Y), KDE upper bound", unit: "nats",
         kind: Kind::Upper, method: "kde",
-        probe: Probe::InformationKde, theory: Theory::None, claim: None
+        probe: Probe::InformationKde, theory: Theory::None, claim: None, control: None
     }
     /// Lower KDE bound on `I(T + noise; Y)`.
     InformationLabelKdeLower {
         name: "information_label_kde_lower", label: "I(T;Y), KDE lower bound", unit: "nats",
         kind: Kind::Lower, method: "kde",
-        probe: Probe::InformationKde, theory: Theory::None, claim: None
+        probe: Probe::InformationKde, theory: Theory::None, claim: None, control: None
     }
 }
 
@@ -341,12 +354,17 @@ impl Quantity {
         self.facts().claim
     }
 
+    /// The number whose known mean before training takes noise off this one's, where there is one.
+    pub const fn control(self) -> Option<ControlVariate> {
+        self.facts().control
+    }
+
     /// The quantity that the claim of this name is about.
     pub fn of_claim(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|quantity| quantity.claim().is_some_and(|claim| claim.name == name))
     }
 
-    /// What the same number would be for Gaussian values, where that is found too.
+    /// The same number of Gaussian values, where that is found too.
     pub fn of_gaussian_values(self) -> Option<Self> {
         match self {
             Self::Kurtosis => Some(Self::KurtosisNull),
@@ -377,7 +395,10 @@ impl FromStr for Quantity {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let known = Self::ALL.iter().copied().find(|known| known.name() == name);
-        known.ok_or_else(|| format!("no quantity is called {name}"))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|known| known.name() == name)
+            .ok_or_else(|| format!("no quantity is called {name}"))
     }
 }

@@ -29,6 +29,7 @@ mod older_folders;
 mod overrides;
 mod own_data;
 mod parameterizations;
+mod power;
 mod predict;
 mod predicted_paths;
 mod program;

@@ -11,6 +11,7 @@ use thiserror::Error;
 use widthwise_statistics::information::InformationError;
 use widthwise_theory::TheoryError;
 
+pub(crate) use peak::processor_s;
 pub use peak::{LibraryPeak, Peak, peak};
 
 /// Seconds that one case may take before its repeats are cut.

@@ -116,7 +116,7 @@ fn peak_in_tensors(device: &Device) -> Result<(Peak, Vec<LibraryPeak>), BenchErr
 }
 
 /// Seconds that processors have spent on this process, where the system counts them.
-pub(super) fn processor_s() -> Option<f64> {
+pub(crate) fn processor_s() -> Option<f64> {
     let threads = fs::read_dir("/proc/self/task").ok()?;
     let of_thread = |entry: std::io::Result<fs::DirEntry>| -> Option<f64> {
         let text = fs::read_to_string(entry.ok()?.path().join("schedstat")).ok()?;

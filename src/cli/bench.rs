@@ -27,6 +27,22 @@ pub(crate) enum BenchCommand {
     Train(DeviceCases),
     /// Measures networks while they train, probe by probe, next to their training steps
     Probes(ProbeCases),
+    /// Judges many small ensembles of which theory is right, and of which it is wrong by a known amount
+    Verdicts(VerdictCases),
+}
+
+/// `widthwise bench verdicts`
+#[derive(Debug, Args)]
+pub(crate) struct VerdictCases {
+    /// Ensembles, with seeds from 1 on
+    #[arg(long, value_name = "N", default_value = "300", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000))]
+    pub(crate) runs: usize,
+    /// Networks of each
+    #[arg(long, value_name = "N", default_value = "12", value_parser = RangedU64ValueParser::<usize>::new().range(2..=1024))]
+    pub(crate) members: usize,
+    /// Also write the tables to this Markdown file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// `widthwise bench probes`

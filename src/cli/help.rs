@@ -9,6 +9,7 @@ predicts for the same network at infinite width.
   widthwise run                              the default experiment, bundled data
   widthwise run my.toml --dry-run            what an experiment would take
   widthwise check runs/mnist_mlp               its verdict, as an exit code
+  widthwise plan my.toml                     how many members decide it
   widthwise explain runs/mnist_mlp             why it differs from theory
   widthwise report runs/mnist_mlp              draw its report again
   widthwise table runs/* --out all.csv       the ends of many runs in one table
@@ -54,12 +55,25 @@ pub(super) const CHECK_HELP: &str = "\
 Examples:
   widthwise check runs/mnist_mlp
   widthwise check runs/mnist_mlp --control sigma-w2-factor=1.1
+  widthwise check runs/mnist_mlp --power
+  widthwise check runs/mnist_mlp --mutate all
 
 Only the claims named in claims.required of the configuration decide; the others are printed too. A control spoils theory on \
-purpose, to see that the comparison notices: a run that agrees should disagree then. Nothing is written.
+purpose, to see that the comparison notices: a run that agrees should disagree then. --power gives the chance to notice such errors, from the \
+standard errors of the run; --mutate puts each of them into theory in turn; both end with 0. Nothing is written.
 
 Exit codes: 0 when all required claims agree; 1 when one disagrees or a network diverged; 2 when the check failed; 3 when the \
 evidence is not enough, a claim has no prediction, none is required or the run is unfinished.";
+
+pub(super) const PLAN_HELP: &str = "\
+Examples:
+  widthwise plan experiment.toml
+  widthwise plan experiment.toml --set network.width=2048 --members 24
+
+A pilot of a few members is trained in a temporary folder, to the end of the experiment. The spread of every claim over its members says how many members make the claim \
+agree in 98 % of runs while theory is right, what they cost, and which errors they would notice. Nothing is kept.
+
+Exit codes: 0 when the plan is made; 2 when the pilot failed; 130 when it was stopped.";
 
 pub(super) const EXPLAIN_HELP: &str = "\
 Examples:

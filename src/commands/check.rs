@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use widthwise::config::ControlConfig;
-use widthwise::run::{check, recheck};
+use widthwise::run::{self, check, mutations, recheck};
 
-use super::{Exit, claims};
+use super::{Exit, claims, power};
 use crate::cli::CheckArguments;
 use crate::terminal::console::Console;
 
@@ -13,6 +13,14 @@ use crate::terminal::console::Console;
 /// # Errors
 /// No run in the folder, damaged files, or data that a control needs and that are not found.
 pub(crate) fn execute(arguments: &CheckArguments, console: &Console) -> Result<Exit> {
+    if arguments.power {
+        power::print_power(&run::power(&arguments.folder, arguments.data_dir.as_deref())?, console)?;
+        return Ok(Exit::Done);
+    }
+    if arguments.mutate.is_some() {
+        power::print_mutations(&mutations(&arguments.folder, arguments.data_dir.as_deref())?, console)?;
+        return Ok(Exit::Done);
+    }
     let report = if arguments.controls.is_empty() {
         check(&arguments.folder)?
     } else {

@@ -62,6 +62,10 @@ pub(crate) fn print(check: &CheckReport, console: &Console) -> Result<()> {
     for claim in missing {
         console.detail(format_args!("{claim} is required, but there is no prediction for it in this run"))?;
     }
+    for sentence in &check.undecided {
+        console.json(&ReasonLine { event: "undecided", text: sentence })?;
+        console.detail(format_args!("undecided: {sentence}"))?;
+    }
     for reason in &check.reasons {
         console.json(&ReasonLine { event: "reason", text: reason })?;
         console.detail(format_args!("why: {reason}"))?;
@@ -99,7 +103,7 @@ fn table(check: &CheckReport, console: &Console) -> Vec<String> {
 }
 
 /// `3`, `1>3` for a pair, or nothing.
-fn layers(row: &Row) -> String {
+pub(super) fn layers(row: &Row) -> String {
     let layer = row.layer.map_or_else(String::new, |layer| layer.to_string());
     row.layer_from.map_or_else(|| layer.clone(), |from| format!("{from}>{layer}"))
 }
@@ -181,6 +185,7 @@ mod tests {
             missing: Vec::new(),
             outcome: Outcome::Finished,
             verdict,
+            undecided: Vec::new(),
             reasons: Vec::new(),
         }
     }

@@ -13,11 +13,14 @@ pub(crate) mod ladder;
 pub(crate) mod monte_carlo;
 pub(crate) mod ntk;
 pub(crate) mod overrides;
+pub(crate) mod plan;
+mod power;
 pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod reproduce;
 pub(crate) mod run;
 pub(crate) mod table;
+pub(crate) mod trial;
 pub(crate) mod weights;
 
 use std::process::ExitCode;

@@ -19,6 +19,8 @@ pub(crate) enum ConfigCommand<'a> {
         /// Whether it has `--device`.
         has_device: bool,
     },
+    /// `plan`, which trains a pilot of the experiment and keeps nothing.
+    Plan,
     /// `ladder`, whose widths, and with `--seeds` members, are its own, as are the steps of `--coordinates`.
     Ladder {
         /// Whether it has `--seeds`.
@@ -52,6 +54,7 @@ impl ConfigCommand<'_> {
     fn command(&self) -> &'static str {
         match self {
             Self::Run { .. } => "run",
+            Self::Plan => "plan",
             Self::Ladder { .. } => "ladder",
             Self::Network { command, .. } => command,
         }
@@ -65,6 +68,18 @@ impl ConfigCommand<'_> {
                 idle.extend(has_output.then_some(("run.output", "--output says where results go")));
                 idle.extend(has_device.then_some(("run.device", "--device says where to compute")));
                 Keys { read: TABLES.to_vec(), idle, hint: None }
+            }
+            Self::Plan => {
+                let read = TABLES.into_iter().filter(|table| *table != "control").collect();
+                let idle = vec![
+                    ("run.output", "nothing of a pilot is kept"),
+                    ("run.keep_weights", "nothing of a pilot is kept"),
+                ];
+                Keys {
+                    read,
+                    idle,
+                    hint: Some("a plan is for theory as it is, and says itself which errors would be noticed"),
+                }
             }
             Self::Ladder { has_members, has_steps } => {
                 let read = [
@@ -235,7 +250,8 @@ mod tests {
         Cli::command().get_subcommands().for_each(|command| collect(command, "", &mut with_set));
         with_set.sort();
         // Each of them goes through `ConfigCommand`; a new one has to as well.
-        let known = ["config check", "kernel", "ladder", "monte-carlo", "ntk", "predict", "run", "weights import"];
+        let known =
+            ["config check", "kernel", "ladder", "monte-carlo", "ntk", "plan", "predict", "run", "weights import"];
         assert_eq!(with_set, known);
     }
 

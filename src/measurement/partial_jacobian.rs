@@ -20,7 +20,7 @@ impl Measure for PartialJacobian {
         let narrowed = shared.observation().narrowed(0..examples, &subset);
         for norm in partial_jacobian_norms(&narrowed, vectors, &mut random) {
             let measured = Measured::new(Quantity::PartialJacobianNorm, norm.value).of_layer(norm.layer);
-            let std_error = norm.std_error.map(|found| (found, "random_vectors"));
+            let std_error = norm.std_error.map(|found| (found, "random_vectors".into()));
             let measured = Measured { layer_from: Some(norm.layer_from), std_error, ..measured };
             found.measured.push(measured.detailed(vectors));
         }

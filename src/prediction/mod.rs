@@ -7,6 +7,7 @@ mod dynamics;
 mod jacobians;
 mod kernels;
 mod kurtosis;
+mod layer_variances;
 mod linear_path;
 mod predicted;
 #[cfg(test)]
@@ -210,6 +211,11 @@ impl<'a> Theory<'a> {
             Quantity::NngpMeanDiagonal => self.kernels()?.and_then(|k| limit(mean_diagonal(&k.nngp))),
             Quantity::NngpMeanOffDiagonal => self.kernels()?.and_then(|k| limit(mean_off_diagonal(&k.nngp))),
             Quantity::PreactivationVariance => of_layer(self.variances()?).and_then(limit),
+            Quantity::WeightVariance | Quantity::BiasVariance => {
+                let of_layers = layer_variances::weights_and_biases(&self.architecture)?;
+                let index = usize::from(quantity == Quantity::BiasVariance);
+                layer.and_then(|l| of_layers.get(l.checked_sub(1)?)).and_then(|both| limit(both[index]))
+            }
             Quantity::Kurtosis => of_layer(self.kurtosis()?).map(|kurtosis| Predicted::limit(kurtosis).of_order(1.0)),
             Quantity::ExcessKurtosis => {
                 of_layer(self.kurtosis()?).map(|kurtosis| Predicted::limit(kurtosis - 3.0).of_order(1.0))

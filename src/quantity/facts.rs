@@ -39,6 +39,8 @@ probes! {
     PartialJacobian partial_jacobian,
     /// Mean squared pre-activations.
     PreactivationVariance preactivation_variance,
+    /// Variances of weights and biases, as pre-activations show them.
+    LayerVariances layer_variances,
     /// Information by binning.
     InformationBinning information_binning,
     /// Bounds on information by kernel density estimates.
@@ -51,7 +53,7 @@ probes! {
 /// schema and in the commented file. The key may be left out, and is then not written: the text of older experiments stays.
 macro_rules! probes_with_switch {
     ($then:ident) => {
-        $then! { Nngp nngp, WeightDistance weight_distance, PartialJacobian partial_jacobian, PreactivationVariance preactivation_variance }
+        $then! { Nngp nngp, WeightDistance weight_distance, PartialJacobian partial_jacobian, PreactivationVariance preactivation_variance, LayerVariances layer_variances }
     };
 }
 pub(crate) use probes_with_switch;
@@ -88,6 +90,32 @@ pub enum ClaimScale {
     Of(Quantity),
     /// One: measures of the shape of a distribution have no size of their own, and the prediction is zero or close to it.
     One,
+}
+
+/// A number of the same network before training that goes with another one, and whose mean theory knows: what it is off by says how much of the
+/// other's distance is chance ([`controlled_mean`](widthwise_statistics::controlled_mean)). It has a claim of its own, so that no error of theory is taken
+/// off unseen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlVariate {
+    /// The quantity, which has no layer.
+    Of(Quantity),
+    /// That of the last hidden layer.
+    LastHidden(Quantity),
+    /// That of the layer before; the first layer has none.
+    LayerBefore(Quantity),
+}
+
+impl ControlVariate {
+    /// The quantity and its layer, for a number of `layer` in a network of `depth` hidden ones.
+    pub fn place(self, layer: Option<usize>, depth: usize) -> Option<(Quantity, Option<usize>)> {
+        match self {
+            Self::Of(quantity) => Some((quantity, None)),
+            Self::LastHidden(quantity) => (depth > 0).then_some((quantity, Some(depth))),
+            Self::LayerBefore(quantity) => {
+                layer.and_then(|layer| layer.checked_sub(1)).filter(|before| *before > 0).map(|l| (quantity, Some(l)))
+            }
+        }
+    }
 }
 
 /// The rows that a claim is about.

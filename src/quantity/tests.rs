@@ -30,6 +30,11 @@ fn whatever_is_claimed_is_predicted_and_every_probe_measures_something() {
         assert_ne!(quantity.theory(), Theory::None, "{quantity}");
         assert_eq!(Quantity::of_claim(claim.name), Some(*quantity));
     }
+    for quantity in Quantity::ALL {
+        // What takes noise off a claim is a claim itself.
+        let Some((control, _)) = quantity.control().and_then(|control| control.place(Some(2), 3)) else { continue };
+        assert!(control.claim().is_some_and(|claim| claim.when != When::Last), "{quantity}");
+    }
     let config = crate::config::ProbesConfig::default();
     for &probe in Probe::ALL {
         assert!(Quantity::ALL.iter().any(|quantity| quantity.probe() == probe), "{probe:?}");

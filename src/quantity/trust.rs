@@ -24,6 +24,8 @@ pub enum Kind {
 pub enum Flag {
     /// So close to its ceiling that the examples are too few to tell.
     Saturated,
+    /// A mean over so few units that members are far from Gaussian: it has an error, but no z.
+    FewUnits,
 }
 
 /// How a number was found and what it says.

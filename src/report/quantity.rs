@@ -33,6 +33,7 @@ pub(crate) fn caveat(row: &Row) -> String {
     let flag = match row.flag {
         None => "",
         Some(Flag::Saturated) => "saturated",
+        Some(Flag::FewUnits) => "few units",
     };
     [kind, flag].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ")
 }

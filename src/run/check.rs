@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use widthwise_statistics::judge::{RESOLVED, Sides};
+
 use super::ensemble::{self, KernelSource};
 use super::manifest_of;
-use crate::comparison::claim_of;
+use super::power::{Mutations, PowerReport, Rejudged, at};
+use crate::comparison::{claim_of, sides, tolerance};
 use crate::config::{Checked, ControlConfig, load_recorded};
 use crate::error::{Result, ensure};
 use crate::prediction;
@@ -27,6 +30,8 @@ pub struct CheckReport {
     pub outcome: Outcome,
     /// What the required claims come to.
     pub verdict: Verdict,
+    /// Why required claims are undecided, and what would decide them; one sentence a claim.
+    pub undecided: Vec<String>,
     /// The largest part of the gap between the run and theory, in words; nothing where the run was not explained.
     pub reasons: Vec<String>,
 }
@@ -64,10 +69,75 @@ pub fn recheck(folder: &Path, control: &ControlConfig, data_dir: Option<&Path>) 
     Ok(report(rows, &experiment, manifest.outcome))
 }
 
+/// The chance with which the run in `folder` would have noticed each kind of error. Nothing is written.
+///
+/// # Errors
+/// As [`recheck`].
+pub fn power(folder: &Path, data_dir: Option<&Path>) -> Result<PowerReport> {
+    rejudged(folder, data_dir, |rejudged, members| rejudged.power(members))
+}
+
+/// Every claim of the run in `folder` under every mistake. Nothing is written.
+///
+/// # Errors
+/// As [`recheck`].
+pub fn mutations(folder: &Path, data_dir: Option<&Path>) -> Result<Mutations> {
+    rejudged(folder, data_dir, |rejudged, _| rejudged.mutations())
+}
+
+/// Hands a run and its number of members to `what`, with theory as it is.
+fn rejudged<T>(
+    folder: &Path,
+    data_dir: Option<&Path>,
+    what: impl FnOnce(&Rejudged<'_>, usize) -> Result<T>,
+) -> Result<T> {
+    let manifest = manifest_of(folder)?;
+    let mut experiment = load_recorded(&folder.join("config.toml"))?.into_inner();
+    experiment.control = ControlConfig::default();
+    let experiment = Checked::new(experiment)?;
+    let session = Session::new(&experiment, DataSource::Named(data_dir), burn::tensor::Device::flex())?;
+    session.expect_data_of(&manifest, folder)?;
+    what(&Rejudged::new(folder, &session, manifest.learning_rate), experiment.run.members)
+}
+
+/// What the required claims that are undecided lack.
+fn undecided(rows: &[Row], steps: &[u64], experiment: &Checked) -> Vec<String> {
+    let members = experiment.run.members as f64;
+    let sentence = |row: &Row| -> Option<String> {
+        let claim = claim_of(row, steps).filter(|claim| experiment.claims.required.iter().any(|name| name == claim))?;
+        let (Some(Verdict::Undecided), tolerance) = (row.verdict, tolerance(row, rows, &experiment.claims)?) else {
+            return None;
+        };
+        let place = at(claim, row);
+        let Some(std_error) = row.std_error.filter(|_| row.z.is_some()) else {
+            return Some(format!(
+                "{place}: its members differ by no more than round-off, and say nothing of its error"
+            ));
+        };
+        let room = match sides(row) {
+            Sides::Two => tolerance,
+            Sides::Upper => row.predicted? - row.measured?,
+        };
+        // So many that four standard errors are half of what is allowed.
+        let enough = (members * (2.0 * RESOLVED * std_error / room).powi(2)).ceil();
+        Some(if RESOLVED * std_error > room && room > 0.0 {
+            format!(
+                "{place} could not have agreed: four standard errors are {:.2e}, and it may lie {room:.2e} from theory; about {enough} members \
+                 would decide it",
+                RESOLVED * std_error
+            )
+        } else {
+            format!("{place} lies too far from theory to agree and too near to be rejected; more members would tell")
+        })
+    };
+    rows.iter().filter_map(sentence).collect()
+}
+
 fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport {
     let mut steps: Vec<u64> = rows.iter().map(|row| row.step).collect();
     steps.sort_unstable();
     steps.dedup();
+    let undecided = undecided(&rows, &steps, experiment);
     let named = rows.into_iter().filter_map(|row| Some((claim_of(&row, &steps)?.to_owned(), row)));
     let mut claims: Vec<(String, Row)> = named.collect();
     let required = experiment.claims.required.clone();
@@ -83,5 +153,5 @@ fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport
         Verdict::Agrees if !is_complete || !missing.is_empty() => Verdict::Undecided,
         verdict => verdict,
     };
-    CheckReport { claims, required, missing, outcome, verdict, reasons: Vec::new() }
+    CheckReport { claims, required, missing, outcome, verdict, undecided, reasons: Vec::new() }
 }

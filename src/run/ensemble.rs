@@ -2,25 +2,22 @@
 //!
 //! A function of the files of a run and of theory alone, so that `check` can ask again with another theory.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::Path;
 
 use faer::Mat;
-use widthwise_statistics::beyond_round_off;
-use widthwise_statistics::gaussianity::{
-    EnsembleMean, FEW_VALUES, MemberMoments, Moment, Null, NullLevel, ensemble_moments, kolmogorov_smirnov,
-    null_distance, null_moments,
-};
+use widthwise_statistics::gaussianity::NullLevel;
+use widthwise_statistics::{NullLaw, beyond_round_off};
 
 use super::folder;
 use super::recorder::{against_infinite_width, read_outputs};
-use crate::comparison::{Comparison, judge};
+use super::shape::{ShapeNumber, gaussianity};
+use crate::comparison::{CONTROLLED, Comparison, judge};
 use crate::error::{At, Error, OrDamaged, Result, bail, ensure};
 use crate::measurement::Measured;
 use crate::prediction::{LossCurve, Query, Theory};
-use crate::quantity::{Quantity, Trust};
+use crate::quantity::{Flag, Quantity, Trust, When};
 use crate::record::manifest::Manifest;
 use crate::record::npy;
 use crate::record::row::Row;
@@ -35,11 +32,24 @@ pub(super) enum KernelSource {
     ComparedAgain,
 }
 
+/// Outputs below which a mean over them is no number to test.
+const FEW_UNITS: usize = 64;
+
 /// What identifies a number: quantity, layers, step.
 type NumberKey = (u64, Quantity, Option<usize>, Option<usize>);
 
-/// What every member measured: the member, its number, and how far that is to be trusted where its row says so.
-type MemberValues = BTreeMap<NumberKey, Vec<(usize, f64, Option<Trust>)>>;
+/// What every member measured.
+type MemberValues = BTreeMap<NumberKey, Vec<MemberNumber>>;
+
+/// A number of one member.
+struct MemberNumber {
+    member: usize,
+    value: f64,
+    /// How far it is to be trusted, where its row says so.
+    trust: Option<Trust>,
+    /// Its standard error and degrees of freedom, where its law is known.
+    known: Option<(f64, f64)>,
+}
 
 /// The rows of `results.csv`.
 ///
@@ -82,7 +92,12 @@ pub(super) fn rows(
         }
         if let Some(measured) = row.measured {
             let key = (row.step, quantity, row.layer_from, row.layer);
-            values.entry(key).or_default().push((member, measured, row.trust()));
+            let known = match row.se_method.parse::<NullLaw>() {
+                Ok(NullLaw::ChiSquared { freedom }) => row.std_error.map(|std_error| (std_error, freedom)),
+                _ => None,
+            };
+            let number = MemberNumber { member, value: measured, trust: row.trust(), known };
+            values.entry(key).or_default().push(number);
         }
     }
     let steps: BTreeSet<u64> = values.keys().map(|(step, ..)| *step).collect();
@@ -117,7 +132,7 @@ pub(super) fn rows(
         if found.len() < members {
             continue;
         }
-        if !found.windows(2).all(|pair| pair[0].0 < pair[1].0) {
+        if !found.windows(2).all(|pair| pair[0].member < pair[1].member) {
             let what = format!("it has two rows of one member of {} at step {step}", quantity.name());
             return Err(damaged(folder, &what));
         }
@@ -127,19 +142,40 @@ pub(super) fn rows(
             Ok(theory.predict(asked)?.map(|predicted| predicted.value))
         };
         let paired: Vec<(f64, Option<f64>)> =
-            found.iter().map(|(member, measured, _)| Ok((*measured, predict(*member)?))).collect::<Result<_>>()?;
-        let compared = Comparison::over_members(&paired);
+            found.iter().map(|number| Ok((number.value, predict(number.member)?))).collect::<Result<_>>()?;
+        let control = quantity.control().and_then(|control| control.place(*layer, session.columns.depth));
+        let controlled = match control {
+            Some((by, layer)) => {
+                let off = deviations(&values, theory, (by, layer), members)?;
+                off.and_then(|off| Some((Comparison::controlled(&paired, &off)?, by)))
+            }
+            None => None,
+        };
+        let compared = controlled.map_or_else(|| Comparison::over_members(&paired), |(compared, _)| compared);
         let mut row = template(*step, *quantity, *from, *layer);
         row.measured = Some(compared.measured);
         row.std_error = compared.std_error;
         row.se_method = match (compared.std_error, compared.predicted) {
             (None, _) => String::new(),
             (Some(_), None) => "members".to_owned(),
-            (Some(_), Some(_)) => "paired_members".to_owned(),
+            (Some(_), Some(_)) => {
+                let paired = "paired_members".to_owned();
+                controlled.map_or(paired, |(_, by)| format!("{CONTROLLED}({by})"))
+            }
         };
         row.predicted = compared.predicted;
         row.z = compared.z(session.epsilon());
-        rows.push(row.trusted(Trust::of_mean(found.iter().map(|(_, _, trust)| trust.as_ref()))));
+        if let Some((std_error, law)) = known_law(found) {
+            row.std_error = Some(std_error);
+            row.se_method = law.to_string();
+            row.z = row.predicted.map(|predicted| (compared.measured - predicted) / std_error);
+        }
+        let mut trust = Trust::of_mean(found.iter().map(|number| number.trust.as_ref()));
+        if *layer > Some(session.columns.depth) && is_of_few_units(*quantity, session.prepared.outputs, &row) {
+            row.z = None;
+            trust = trust.map(|trust| Trust { flag: Some(Flag::FewUnits), ..trust });
+        }
+        rows.push(row.trusted(trust));
     }
     for (when, step) in [("initial", Some(0)), ("final", last)] {
         let Some(step) = step.filter(|step| when == "initial" || *step > 0) else { continue };
@@ -180,6 +216,35 @@ pub(super) fn rows(
     Ok(rows)
 }
 
+/// Whether a number of the readout is a mean over so few units, squares of Gaussians each, that Student's t rejects it too often: two to seven times at a level
+/// of 1e-3 for one to ten units and few members. A law of its own is exact for any.
+fn is_of_few_units(quantity: Quantity, outputs: usize, row: &Row) -> bool {
+    let is_mean_over_units = quantity.claim().is_some_and(|claim| claim.when == When::FirstHidden);
+    is_mean_over_units && outputs < FEW_UNITS && row.se_method.parse::<NullLaw>().is_err()
+}
+
+/// How far a number of every member before training is from its prediction; nothing where it was not measured or has none.
+fn deviations(
+    values: &MemberValues,
+    theory: &Theory<'_>,
+    (quantity, layer): (Quantity, Option<usize>),
+    members: usize,
+) -> Result<Option<Vec<f64>>> {
+    let Some(found) = values.get(&(0, quantity, None, layer)).filter(|found| found.len() == members) else {
+        return Ok(None);
+    };
+    let predicted = theory.predict(Query { quantity, layer_from: None, layer, step: 0, losses: None })?;
+    Ok(predicted.map(|predicted| found.iter().map(|number| number.value - predicted.value).collect()))
+}
+
+/// The standard error of the mean of numbers whose laws are all known, and its law: chi-squared numbers of one scale add up to another.
+fn known_law(found: &[MemberNumber]) -> Option<(f64, NullLaw)> {
+    let known: Vec<(f64, f64)> = found.iter().map(|number| number.known).collect::<Option<_>>()?;
+    let squares: f64 = known.iter().map(|(std_error, _)| std_error * std_error).sum();
+    let freedom = known.iter().map(|(_, freedom)| freedom).sum();
+    Some((squares.sqrt() / known.len() as f64, NullLaw::ChiSquared { freedom }))
+}
+
 /// The step at which every member ended, if it is the same.
 fn common_last_step(folder: &Path) -> Result<Option<u64>> {
     // While a run is being finished its manifest is not yet final: the training table knows.
@@ -200,7 +265,7 @@ fn damaged(folder: &Path, what: &str) -> Error {
 
 /// A matrix that a member left, if it left one: a member that diverged, or whose probe was off, did not. The file is held against
 /// `is_right`, which `expected` says in words.
-fn read_matrix(
+pub(super) fn read_matrix(
     folder: &Path,
     member: usize,
     name: &str,
@@ -222,7 +287,7 @@ fn read_matrix(
 }
 
 /// Whether the first column numbers layers in order, each at most `layers`.
-fn has_layers(matrix: &Mat<f64>, layers: usize) -> bool {
+pub(super) fn has_layers(matrix: &Mat<f64>, layers: usize) -> bool {
     let numbers: Vec<f64> = matrix.row_iter().map(|row| row[0]).collect();
     let is_layer = |number: &f64| number.fract() == 0.0 && (1.0..=layers as f64).contains(number);
     numbers.iter().all(is_layer) && numbers.is_sorted()
@@ -245,133 +310,11 @@ fn compare_kernels_again(
             let Some(ntk) = read_matrix(folder, member, &name, &expected, is_right)? else { continue };
             for Measured { quantity, value, trust, .. } in against_infinite_width(&ntk, &infinite.ntk) {
                 if let Some(value) = value {
-                    values.entry((step, quantity, None, None)).or_default().push((member, value, Some(trust)));
+                    let number = MemberNumber { member, value, trust: Some(trust), known: None };
+                    values.entry((step, quantity, None, None)).or_default().push(number);
                 }
             }
         }
     }
     Ok(())
-}
-
-/// A number about the shape of a distribution.
-enum ShapeNumber {
-    /// A moment, whose bias is to be taken off, and the level of Gaussian values where these are so few that its error is no less.
-    Moment(Moment, Option<NullLevel>),
-    /// A distance, which has no error, and of how many values.
-    Distance(f64, usize),
-    /// What it would be for Gaussian values, and for how many.
-    Level(NullLevel, usize),
-}
-
-impl ShapeNumber {
-    /// How far it is to be trusted; the number of values belongs to the method where figures hold one against the other.
-    fn trust(&self, quantity: Quantity) -> Trust {
-        let trust = quantity.trust();
-        match self {
-            Self::Moment(..) => trust,
-            Self::Distance(_, values) | Self::Level(_, values) => {
-                Trust { method: Cow::Owned(format!("{}({values})", trust.method)), ..trust }
-            }
-        }
-    }
-}
-
-/// How Gaussian every layer is over the ensemble, and what as many Gaussian values would come to. Numbers for which there are too few
-/// values are left out.
-fn gaussianity(
-    folder: &Path,
-    (members, layers): (usize, usize),
-    when: &str,
-    seed: u64,
-) -> Result<Vec<(Quantity, usize, ShapeNumber)>> {
-    let mut found = Vec::new();
-    moments(folder, (members, layers), when, |quantity, layer, number| found.push((quantity, layer, number)))?;
-    // Layers of equal size have one level.
-    let mut levels: BTreeMap<usize, Option<NullLevel>> = BTreeMap::new();
-    for (layer, distance, values) in pooled_distances(folder, (members, layers), when)? {
-        found.push((Quantity::KsDistance, layer, ShapeNumber::Distance(distance, values)));
-        let level = levels.entry(values).or_insert_with(|| {
-            null_distance(values, &mut widthwise_datasets::stream(seed, &format!("null.distance.{values}"))).ok()
-        });
-        found.extend(level.map(|level| (Quantity::KsDistanceNull, layer, ShapeNumber::Level(level, values))));
-    }
-    Ok(found)
-}
-
-/// Kurtosis and skewness of every layer over the ensemble, from the members' power sums.
-fn moments(
-    folder: &Path,
-    (members, layers): (usize, usize),
-    when: &str,
-    mut put: impl FnMut(Quantity, usize, ShapeNumber),
-) -> Result<()> {
-    let expected =
-        format!("six columns, an input a row: a layer up to {layers}, four power sums and the layer's units");
-    let is_right = |sums: &Mat<f64>| sums.ncols() == 6 && has_layers(sums, layers);
-    let read = |member| read_matrix(folder, member, &format!("moments_{when}.npy"), &expected, is_right);
-    let sums: Option<Vec<Mat<f64>>> = (0..members).map(read).collect::<Result<_>>()?;
-    let Some(sums) = sums.filter(|sums| sums.len() > 1) else { return Ok(()) };
-    if let Some(member) = (1..members).find(|member| sums[*member].nrows() != sums[0].nrows()) {
-        bail!(
-            damaged: "moments_{when}.npy of member {member} in {} has {} rows and that of member 0 has {}; one of them is damaged, make \
-             the run again",
-            folder.display(),
-            sums[member].nrows(),
-            sums[0].nrows()
-        );
-    }
-    let layers = sums[0].row_iter().map(|row| row[0] as usize).max().unwrap_or(0);
-    for layer in 1..=layers {
-        let of_member = |matrix: &Mat<f64>| {
-            let rows: Vec<_> = matrix.row_iter().filter(|row| row[0] as usize == layer).collect();
-            MemberMoments {
-                inputs: rows.len(),
-                units: rows.first().map_or(0, |row| row[5] as usize),
-                sums: rows.iter().map(|row| [row[1], row[2], row[3], row[4]]).collect(),
-            }
-        };
-        let mut of_members: Vec<MemberMoments> = sums.iter().map(of_member).collect();
-        // An input at which no member varies, all its gates shut, has no moments to standardize.
-        let inputs = of_members.iter().map(|member| member.inputs).min().unwrap_or(0);
-        let varies: Vec<bool> = (0..inputs).map(|i| of_members.iter().any(|member| member.sums[i][1] > 0.0)).collect();
-        for member in &mut of_members {
-            let mut kept = varies.iter();
-            member.sums.retain(|_| kept.next().copied().unwrap_or(false));
-            member.inputs = member.sums.len();
-        }
-        let about = if when == "initial" { EnsembleMean::Zero } else { EnsembleMean::Estimated };
-        if let Ok(moments) = ensemble_moments(&of_members, about) {
-            let units = of_members[0].units;
-            let values = members * units;
-            let [skewness, kurtosis] = null_moments(values, about);
-            let few = |level: NullLevel| Some(level).filter(|_| values <= FEW_VALUES);
-            put(Quantity::Kurtosis, layer, ShapeNumber::Moment(moments.kurtosis, few(kurtosis)));
-            put(Quantity::ExcessKurtosis, layer, ShapeNumber::Moment(moments.excess_kurtosis, few(kurtosis)));
-            put(Quantity::Skewness, layer, ShapeNumber::Moment(moments.skewness, few(skewness)));
-            put(Quantity::KurtosisNull, layer, ShapeNumber::Level(kurtosis, values));
-            put(Quantity::SkewnessNull, layer, ShapeNumber::Level(skewness, values));
-        }
-    }
-    Ok(())
-}
-
-/// Distance of the pooled pre-activations of the first probe example from a Gaussian, a layer each, and their number. Units of one
-/// member share their inputs, so the distance has no p-value of its own.
-fn pooled_distances(folder: &Path, (members, layers): (usize, usize), when: &str) -> Result<Vec<(usize, f64, usize)>> {
-    let expected = format!("two columns, a unit a row: a layer up to {layers} and a pre-activation");
-    let is_right = |units: &Mat<f64>| units.ncols() == 2 && has_layers(units, layers);
-    let read = |member| read_matrix(folder, member, &format!("units_{when}.npy"), &expected, is_right).transpose();
-    let units: Vec<Mat<f64>> = (0..members).filter_map(read).collect::<Result<_>>()?;
-    let layers = units.first().and_then(|matrix| matrix.row_iter().last().map(|row| row[0] as usize)).unwrap_or(0);
-    let distances = (1..=layers)
-        .filter_map(|layer| {
-            let of_layer = |matrix: &Mat<f64>| -> Vec<f64> {
-                matrix.row_iter().filter(|row| row[0] as usize == layer).map(|row| row[1]).collect()
-            };
-            let pooled: Vec<f64> = units.iter().flat_map(of_layer).collect();
-            let outcome = kolmogorov_smirnov(&pooled, Null::Estimated).ok()?;
-            Some((layer, outcome.statistic, pooled.len()))
-        })
-        .collect();
-    Ok(distances)
 }

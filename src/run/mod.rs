@@ -7,8 +7,12 @@ mod ensemble;
 mod explain;
 mod folder;
 mod members;
+mod pilot;
 mod plan;
+pub mod power;
 mod recorder;
+mod shape;
+pub mod simulation;
 
 use std::path::{Path, PathBuf};
 
@@ -29,8 +33,9 @@ use crate::training::{self, Outcome, deadline};
 use folder::FolderState;
 use members::Members;
 
-pub use check::{CheckReport, check, recheck};
+pub use check::{CheckReport, check, mutations, power, recheck};
 pub use explain::explain;
+pub use pilot::{DECIDED, Plan, PlannedClaim, pilot};
 pub use plan::{DryRun, plan};
 
 /// What the command line says about a run next to its configuration; none of it changes a result.

@@ -175,8 +175,8 @@ impl<'a> Recorder<'a> {
         let asked = Query { quantity, layer_from: layers.0, layer: layers.1, step, losses };
         let row = Row {
             measured: measured.value,
-            std_error: measured.std_error.map(|(std_error, _)| std_error),
-            se_method: measured.std_error.map(|(_, method)| method.to_owned()).unwrap_or_default(),
+            std_error: measured.std_error.as_ref().map(|(std_error, _)| *std_error),
+            se_method: measured.std_error.as_ref().map(|(_, method)| method.to_string()).unwrap_or_default(),
             predicted: self.run.theory.predict(asked)?.map(|predicted| predicted.value),
             ..self.run.session.columns.row(member.to_string(), time, named, layers)
         };

@@ -4,12 +4,13 @@
 //! - [`of_interval`]: an interval against an accepted one. For what has an interval of its own, as from resampling.
 //! - [`p_value`], [`holm`] and [`is_resolved`]: Student's t over members, corrected for the number of claims. For many numbers at a time.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
-
-use crate::{Estimate, Verdict};
+use crate::{Estimate, NullLaw, Verdict};
 
 /// Standard errors at which a value is rejected.
 const REJECTED: f64 = 4.0;
+
+/// Standard errors that belong to a number when it is asked whether all of it lies within a tolerance.
+pub const RESOLVED: f64 = 4.0;
 
 /// Standard errors by which an inequality has to hold.
 const HOLDS: f64 = 3.0;
@@ -114,14 +115,8 @@ pub enum Sides {
 
 /// Student-t p-value of a finite `z` over `members`, of which there have to be two.
 pub fn p_value(z: f64, members: usize, sides: Sides) -> Option<f64> {
-    let freedom = members.checked_sub(1).filter(|freedom| *freedom > 0)?;
-    let t = StudentsT::new(0.0, 1.0, freedom as f64).ok()?;
     // Members that differ by less than the smallest number leave no finite z, and no p-value.
-    let z = Some(z).filter(|z| z.is_finite())?;
-    Some(match sides {
-        Sides::Two => 2.0 * t.sf(z.abs()),
-        Sides::Upper => t.sf(z),
-    })
+    NullLaw::of_members(members)?.p_value(z, sides)
 }
 
 /// Whether an agreement means something: the number with four standard errors on either side lies within `tolerance` of the prediction, or
@@ -129,8 +124,8 @@ pub fn p_value(z: f64, members: usize, sides: Sides) -> Option<f64> {
 pub fn is_resolved(found: Estimate, predicted: f64, sides: Sides, tolerance: f64) -> bool {
     let Estimate { value, std_error } = found;
     match sides {
-        Sides::Two => (value - predicted).abs() + REJECTED * std_error <= tolerance,
-        Sides::Upper => value + REJECTED * std_error <= predicted,
+        Sides::Two => (value - predicted).abs() + RESOLVED * std_error <= tolerance,
+        Sides::Upper => value + RESOLVED * std_error <= predicted,
     }
 }
 
