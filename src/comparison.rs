@@ -79,8 +79,16 @@ pub fn claim_of(row: &Row, steps: &[u64]) -> Option<&'static str> {
 
 /// Four measured steps after the first, spread evenly over the schedule, the last among them.
 fn loss_steps(steps: &[u64]) -> Vec<u64> {
-    let after = &steps[1..];
-    (1..=4).filter_map(|quarter| after.get((quarter * after.len()).div_ceil(4).checked_sub(1)?).copied()).collect()
+    let places = loss_places(steps.len() as u64);
+    places.filter_map(|place| steps.get(usize::try_from(place).ok()?).copied()).collect()
+}
+
+/// Their places among so many measured steps, the first at 0.
+pub fn loss_places(steps: u64) -> impl Iterator<Item = u64> {
+    let after = steps.saturating_sub(1);
+    (1..=4).filter_map(move |quarter| {
+        u64::try_from((quarter * u128::from(after)).div_ceil(4)).ok().filter(|place| *place > 0)
+    })
 }
 
 /// Fills the verdicts of the ensemble rows: `NoPrediction` without a prediction, a judgement for claims, nothing else.

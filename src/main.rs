@@ -11,7 +11,7 @@ use clap::Parser;
 
 use cli::{BenchCommand, Cli, Command};
 use commands::{
-    Exit, bench, check, completions, config, data, explain, kernel, ladder, monte_carlo, ntk, predict, report,
+    Exit, bench, bundle, check, completions, config, data, explain, kernel, ladder, monte_carlo, ntk, predict, report,
     reproduce, run, table, weights,
 };
 use terminal::console::Console;
@@ -39,6 +39,7 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
         Command::Check(arguments) => check::execute(arguments, console),
         Command::Explain(arguments) => explain::execute(arguments, console),
         Command::Report(arguments) => report::execute(arguments, console),
+        Command::Bundle(arguments) => bundle::execute(arguments, console),
         Command::Table(arguments) => table::execute(arguments, console),
         Command::Data(arguments) => data::execute(arguments, console),
         Command::Kernel(arguments) => kernel::execute(arguments, console),

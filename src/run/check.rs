@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
+use super::bundle::data_of;
 use super::ensemble::{self, KernelSource};
 use super::manifest_of;
+use super::registration::expect_registered;
 use crate::comparison::claim_of;
 use crate::config::{Checked, ControlConfig, load_recorded};
 use crate::error::{Result, ensure};
 use crate::prediction;
 use crate::record::budget::{largest_parts, read_budget};
 use crate::record::row::Row;
-use crate::session::{DataSource, Session};
+use crate::session::Session;
 use crate::training::Outcome;
 use crate::verdict::Verdict;
 
@@ -39,7 +41,8 @@ pub fn check(folder: &Path) -> Result<CheckReport> {
     let manifest = manifest_of(folder)?;
     let experiment = load_recorded(&folder.join("config.toml"))?;
     let rows = ensemble::read_rows(folder)?;
-    let rows = rows.into_iter().filter(|row| row.members.contains("..")).collect();
+    let rows: Vec<Row> = rows.into_iter().filter(|row| row.members.contains("..")).collect();
+    expect_registered(folder, &manifest, &experiment, &rows)?;
     let reasons = largest_parts(&read_budget(folder)?);
     Ok(CheckReport { reasons, ..report(rows, &experiment, manifest.outcome) })
 }
@@ -51,9 +54,10 @@ pub fn check(folder: &Path) -> Result<CheckReport> {
 pub fn recheck(folder: &Path, control: &ControlConfig, data_dir: Option<&Path>) -> Result<CheckReport> {
     let manifest = manifest_of(folder)?;
     let mut experiment = load_recorded(&folder.join("config.toml"))?.into_inner();
+    expect_registered(folder, &manifest, &experiment, &[])?;
     experiment.control = control.clone();
     let experiment = Checked::new(experiment)?;
-    let session = Session::new(&experiment, DataSource::Named(data_dir), burn::tensor::Device::flex())?;
+    let session = Session::new(&experiment, data_of(folder, data_dir)?, burn::tensor::Device::flex())?;
     session.expect_data_of(&manifest, folder)?;
     ensure!(
         prediction::has_control(control, &session.architecture),
@@ -64,7 +68,7 @@ pub fn recheck(folder: &Path, control: &ControlConfig, data_dir: Option<&Path>) 
     Ok(report(rows, &experiment, manifest.outcome))
 }
 
-fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport {
+pub(super) fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport {
     let mut steps: Vec<u64> = rows.iter().map(|row| row.step).collect();
     steps.sort_unstable();
     steps.dedup();

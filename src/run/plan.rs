@@ -1,8 +1,10 @@
 //! What a run will take, before it takes it.
 
 use super::RunOptions;
+use super::registration::registration;
 use crate::config::{Checked, KeepWeights, Precision};
 use crate::error::Result;
+use crate::record::registration::Registration;
 use crate::session::{DataSource, Session, device, parameter_count};
 
 /// The answer of `--dry-run`.
@@ -10,6 +12,8 @@ use crate::session::{DataSource, Session, device, parameter_count};
 pub struct DryRun {
     /// One sentence a line.
     pub lines: Vec<String>,
+    /// What the run will be judged by, to be published before it.
+    pub registration: Registration,
 }
 
 /// States steps, memory and disk of `experiment`; reads the data, writes nothing.
@@ -46,6 +50,7 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<DryRun> {
         };
     let disk = members as f64 * (per_member + 160.0 * rows + kept) + 2.0 * bytes * parameters;
     let mebibytes = |bytes: f64| format!("{:.0} MiB", bytes / 1_048_576.0);
+    let registration = registration(&session);
     Ok(DryRun {
         lines: vec![
             format!("data: {}", session.dataset_source),
@@ -59,6 +64,8 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<DryRun> {
             ),
             format!("memory: about {}", mebibytes(session.need()?.total().0 as f64)),
             format!("disk: about {} in {}", mebibytes(disk), folder.display()),
+            format!("registration: SHA-256 {}", registration.hash()),
         ],
+        registration,
     })
 }
