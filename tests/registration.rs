@@ -254,6 +254,26 @@ fn runs_of_before_are_checked_as_before() {
     }
 }
 
+/// What a run is judged by must not change with the program half-way.
+#[test]
+fn a_run_that_another_version_registered_is_not_gone_on_with() {
+    let run = Registered::new();
+    let mut command = program();
+    command.args(["run", "-q", "experiment.toml", "--output", "begun"]).current_dir(run.0.path());
+    assert_eq!(end(command.env("WIDTHWISE_KILL_AT", "probe:3")).code, None);
+    let begun = run.0.path().join("begun");
+    let read: Registration = toml::from_str(&fs::read_to_string(begun.join(Registration::FILE)).unwrap()).unwrap();
+    let other = Registration { widthwise_version: "0.0.9".into(), ..read };
+    other.write(&begun).unwrap();
+    let manifest = Manifest::read(&begun).unwrap();
+    Manifest { registration: Some(other.hash()), ..manifest }.write(&begun).unwrap();
+    let words = ["registered by another version", "0.0.9", "--force"];
+    run.type_in("run experiment.toml --output begun --resume").refused_with(&words);
+    run.type_in("run experiment.toml --output begun --shard 1/2").refused_with(&words);
+    run.type_in("run experiment.toml --output begun --force").done();
+    assert_eq!(fs::read_to_string(begun.join(Registration::FILE)).unwrap(), run.text(Registration::FILE));
+}
+
 /// A run that was begun before there were registrations is gone on with, and is not registered when it ends.
 #[test]
 fn a_run_begun_without_a_registration_ends_without_one() {

@@ -52,7 +52,7 @@ fn expect_equal(folder: &Path, recorded: &CheckReport, again: &CheckReport) -> R
     let layer = row.layer.map_or_else(String::new, |layer| format!(" of layer {layer}"));
     bail!(
         damaged: "results.csv of {} records another verdict about {claim}{layer} at step {} than its members give now: it was changed, \
-                  or judged by another version; make the run again",
+                  judged by another version, or lies so near an edge that the rounding of this processor decides; make the run again",
         folder.display(),
         row.step
     )

@@ -159,8 +159,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
                      differently; give the command again, and it takes that of the run",
                     folder.display()
                 );
-                // What was registered stays, also where a run is gone on with by another version.
-                registration::recall(&folder, &manifest)?.map(|(_, hash)| hash)
+                registration::gone_on_with(&folder, &manifest, &registration)?
             }
         };
         if found != FolderState::Complete {

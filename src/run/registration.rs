@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::comparison::{claim_of, loss_places};
 use crate::config::Experiment;
-use crate::error::{At, Error, Result};
+use crate::error::{At, Error, Result, ensure};
 use crate::quantity::{Claim, ClaimScale, Quantity, Theory, When};
 use crate::record::manifest::Manifest;
 use crate::record::registration::{RegisteredClaim, Registration, RegistrationFault};
@@ -108,6 +108,22 @@ pub(super) fn recall(folder: &Path, manifest: &Manifest) -> Result<Option<(Regis
     let text = Registration::found_in(folder).at("read the registration in", folder)?;
     let found = Registration::recall(manifest.registration.as_deref(), text.as_deref()).map_err(in_folder(folder))?;
     Ok(found.zip(manifest.registration.clone()))
+}
+
+/// The SHA-256 of what was registered of a run that is gone on with; nothing for one that was begun before there were registrations.
+/// Configuration and data are those of the run.
+pub(super) fn gone_on_with(folder: &Path, manifest: &Manifest, now: &Registration) -> Result<Option<String>> {
+    let Some((begun, hash)) = recall(folder, manifest)? else { return Ok(None) };
+    // Only another program has another rule, or other claims.
+    ensure!(
+        hash == now.hash(),
+        Folder: "{} was registered by another version of this program ({}, this is {}), which may judge by another rule; go on with that \
+                 version, or start again with --force",
+        folder.display(),
+        begun.widthwise_version,
+        now.widthwise_version
+    );
+    Ok(Some(hash))
 }
 
 /// Refuses a run of which something else is judged than was registered: another configuration, or rows of the ensemble that nobody

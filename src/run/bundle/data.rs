@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use widthwise_datasets::{Examples, ImageShape, Prepared};
 
 use super::BundleDescription;
-use crate::error::{OrDamaged, Result, bail, ensure};
+use crate::error::{Result, bail, ensure};
 use crate::record::folder::read_json;
 use crate::record::npy;
 use crate::session::DataSource;
@@ -97,6 +97,16 @@ pub(in super::super) fn data_of<'a>(folder: &Path, data_dir: Option<&'a Path>) -
 
 fn read(folder: &Path, described: &DataDescription) -> Result<Prepared> {
     let DataDescription { shape, outputs, classes, tasks, train, test } = *described;
+    let features = shape.channels.checked_mul(shape.height).and_then(|numbers| numbers.checked_mul(shape.width));
+    let features =
+        features.filter(|features| *features > 0 && outputs > 0 && classes <= 256 && (1..=train).contains(&tasks));
+    let Some(features) = features else {
+        bail!(
+            damaged: "{} of {} describes no data that a run could have ({described:?}); copy the bundle again",
+            BundleDescription::FILE,
+            folder.display()
+        );
+    };
     // Sizes are held against the files before anything is made of them.
     let array = |name: &str, rows: usize, columns: usize| -> Result<Vec<f64>> {
         let path = folder.join(name);
@@ -115,18 +125,22 @@ fn read(folder: &Path, described: &DataDescription) -> Result<Prepared> {
     };
     let [train_names, test_names] = [[FILES[0], FILES[1], FILES[2]], [FILES[3], FILES[4], FILES[5]]];
     let examples = |[inputs, targets, labels]: [&str; 3], n: usize| -> Result<Examples> {
-        let (of_inputs, of_targets) = (array(inputs, n, shape.len())?, array(targets, n, outputs)?);
+        let (of_inputs, of_targets) = (array(inputs, n, features)?, array(targets, n, outputs)?);
         if n > 0 && (of_inputs.is_empty() || of_targets.is_empty()) {
             bail!(damaged: "{} holds no {inputs} or no {targets}; copy the bundle again", folder.display());
         }
         let class = |value: f64| {
-            let is_class = value.fract() == 0.0 && (0.0..=255.0).contains(&value);
+            let is_class = value.fract() == 0.0 && (0.0..classes.max(1) as f64).contains(&value);
             is_class.then_some(value as u8)
         };
-        let classes: Option<Vec<u8>> = array(labels, n, 1)?.into_iter().map(class).collect();
-        let labels = classes
-            .ok_or("a class is no whole number below 256")
-            .or_damaged(|| format!("{} is damaged; copy the bundle again", folder.join(labels).display()))?;
+        let of_labels: Option<Vec<u8>> = array(labels, n, 1)?.into_iter().map(class).collect();
+        let of_labels = of_labels.filter(|found| classes == 0 || found.len() == n);
+        let Some(labels) = of_labels else {
+            bail!(
+                damaged: "{} is damaged: it does not hold {n} whole numbers below {classes}; copy the bundle again",
+                folder.join(labels).display()
+            );
+        };
         Ok(Examples { n, inputs: of_inputs, targets: of_targets, labels })
     };
     Ok(Prepared {
@@ -192,10 +206,26 @@ mod tests {
         for (name, array) in arrays(&prepared(true, 2)).unwrap() {
             std::fs::write(folder.path().join(name), array).unwrap();
         }
-        let data = Some(DataDescription { train: 4, ..DataDescription::of(&prepared(true, 2)) });
-        let description = BundleDescription { bundle_version: super::super::VERSION, data_hash: String::new(), data };
-        write_json(&folder.path().join(BundleDescription::FILE), &description).unwrap();
-        let told = data_of(folder.path(), None).map(drop).unwrap_err().to_string();
-        assert!(told.contains("train_inputs.npy is damaged") && told.contains("4 x 4"), "{told}");
+        let told = |data: DataDescription| {
+            let (bundle_version, data_hash) = (super::super::VERSION, String::new());
+            let description = BundleDescription { bundle_version, data_hash, data: Some(data) };
+            write_json(&folder.path().join(BundleDescription::FILE), &description).unwrap();
+            data_of(folder.path(), None).map(drop).unwrap_err().to_string()
+        };
+        let right = || DataDescription::of(&prepared(true, 2));
+        let longer = told(DataDescription { train: 4, ..right() });
+        assert!(longer.contains("train_inputs.npy is damaged") && longer.contains("4 x 4"), "{longer}");
+        let fewer = told(DataDescription { classes: 2, ..right() });
+        assert!(fewer.contains("train_labels.npy is damaged") && fewer.contains("below 2"), "{fewer}");
+        let vast = ImageShape { channels: usize::MAX, height: usize::MAX, width: 2 };
+        for wrong in [
+            DataDescription { shape: vast, ..right() },
+            DataDescription { tasks: 0, ..right() },
+            DataDescription { tasks: 4, ..right() },
+            DataDescription { outputs: 0, ..right() },
+            DataDescription { classes: 257, ..right() },
+        ] {
+            assert!(told(wrong).contains("describes no data that a run could have"));
+        }
     }
 }
