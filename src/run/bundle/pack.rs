@@ -84,7 +84,7 @@ pub fn bundle(folder: &Path, options: &BundleOptions) -> Result<BundleSummary> {
     // A run that nobody can judge is not worth a bundle.
     check(folder)?;
     let out = options.out.clone().unwrap_or_else(|| beside(folder));
-    let (arrays, description, data) = data(folder, &manifest, options)?;
+    let (arrays, description, data) = packed_data(folder, &manifest, options)?;
     let mut contents: Vec<(String, PackedContent)> = Vec::new();
     for name in NEEDED.into_iter().map(str::to_owned).chain((0..manifest.members).map(|own| of_member(own, OUTPUTS))) {
         ensure!(
@@ -129,7 +129,7 @@ fn of_member(index: usize, file: &str) -> String {
 type NamedArrays = Vec<(&'static str, Vec<u8>)>;
 
 /// The arrays that go into the bundle, its description, and what became of the data.
-fn data(
+fn packed_data(
     folder: &Path,
     manifest: &Manifest,
     options: &BundleOptions,
