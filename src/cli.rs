@@ -29,9 +29,9 @@ pub(crate) use bench::{BenchArguments, BenchCases, BenchCommand, DeviceCases, Pr
 use control::Control;
 pub(crate) use explain::ExplainArguments;
 use help::{
-    BENCH_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, EXPLAIN_HELP, KERNEL_HELP,
-    LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, NTK_HELP, PLAN_HELP, PREDICT_HELP, REPORT_HELP, REPRODUCE_HELP,
-    RUN_HELP, TABLE_HELP, WEIGHTS_HELP,
+    BENCH_HELP, BUNDLE_HELP, CHECK_HELP, COMPLETIONS_HELP, CONFIG_HELP, DATA_HELP, EXIT_CODES, EXPLAIN_HELP,
+    KERNEL_HELP, LADDER_HELP, LONG_ABOUT, MONTE_CARLO_HELP, NTK_HELP, PLAN_HELP, PREDICT_HELP, REPORT_HELP,
+    REPRODUCE_HELP, RUN_HELP, TABLE_HELP, WEIGHTS_HELP,
 };
 pub(crate) use kernel::{KernelArguments, KernelName, StoragePrecision, Trained};
 pub(crate) use ladder::LadderArguments;
@@ -72,6 +72,9 @@ pub(crate) enum Command {
     /// Draw the figures and the page of a run again
     #[command(after_help = REPORT_HELP)]
     Report(ReportArguments),
+    /// Pack a run into one file, from which others judge it again without its data and without training
+    #[command(after_help = BUNDLE_HELP)]
+    Bundle(BundleArguments),
     /// Join the ends of many runs into one CSV table
     #[command(after_help = TABLE_HELP)]
     Table(TableArguments),
@@ -145,8 +148,8 @@ pub(crate) struct RunArguments {
 /// `widthwise check`
 #[derive(Debug, Args)]
 pub(crate) struct CheckArguments {
-    /// Folder of a run
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// Folder of a run, or a bundle of one
+    #[arg(value_name = "DIR", value_hint = ValueHint::AnyPath)]
     pub(crate) folder: PathBuf,
     /// An error to put into theory: sigma-w2-factor=1.1, time-factor=2, drop-bias or nngp-for-ntk; may be repeated
     #[arg(long = "control", value_name = "ERROR", group = "errors")]
@@ -187,10 +190,27 @@ pub(crate) struct ReportArguments {
     pub(crate) folder: PathBuf,
 }
 
+/// `widthwise bundle`
+#[derive(Debug, Args)]
+pub(crate) struct BundleArguments {
+    /// Folder of a finished run
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+    /// File to write, replaced if it exists; DIR.tar.gz if left out
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+    /// The only folder in which the data of the run are searched for
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "without_data")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Leave the data out: whoever judges the run again needs them then
+    #[arg(long)]
+    pub(crate) without_data: bool,
+}
+
 /// `widthwise table`
 #[derive(Debug, Args)]
 pub(crate) struct TableArguments {
-    /// Folders of runs
+    /// Folders of runs, or bundles
     #[arg(value_name = "DIR", required = true, value_hint = ValueHint::DirPath)]
     pub(crate) folders: Vec<PathBuf>,
     /// File to write, replaced if it exists; standard output if left out

@@ -90,8 +90,16 @@ pub fn claim_of(row: &Row, steps: &[u64]) -> Option<&'static str> {
 
 /// Four measured steps after the first, spread evenly over the schedule, the last among them.
 fn loss_steps(steps: &[u64]) -> Vec<u64> {
-    let after = &steps[1..];
-    (1..=4).filter_map(|quarter| after.get((quarter * after.len()).div_ceil(4).checked_sub(1)?).copied()).collect()
+    let places = loss_places(steps.len() as u64);
+    places.filter_map(|place| steps.get(usize::try_from(place).ok()?).copied()).collect()
+}
+
+/// Their places among so many measured steps, the first at 0.
+pub fn loss_places(steps: u64) -> impl Iterator<Item = u64> {
+    let after = steps.saturating_sub(1);
+    (1..=4).filter_map(move |quarter| {
+        u64::try_from((quarter * u128::from(after)).div_ceil(4)).ok().filter(|place| *place > 0)
+    })
 }
 
 /// Fills the verdicts of the ensemble rows: `NoPrediction` without a prediction, a judgement for claims, nothing else.
@@ -119,6 +127,23 @@ pub fn judge(rows: &mut [Row], steps: &[u64], config: &ClaimsConfig) {
             Verdict::Undecided
         });
     }
+}
+
+/// Standard errors from which on an agreement is no longer told from a disagreement with few members: twice those of [`is_resolved`].
+const HARD: f64 = 8.0;
+
+/// That so few members can hardly reject any of so many claims, and how many can; nothing where they can.
+pub(crate) fn few_members(members: usize, claims: usize, significance: f64) -> Option<String> {
+    let critical = |members: usize| {
+        let law = NullLaw::of_members(members)?;
+        Some(law.critical(significance / claims.max(1) as f64, Sides::Two)[1])
+    };
+    let here = critical(members).filter(|critical| *critical > HARD)?;
+    let enough = (members + 1..=64).find(|&more| critical(more).is_some_and(|critical| critical <= HARD))?;
+    Some(format!(
+        "with {members} members all but weight_variance and bias_variance, which have a law of their own, can hardly disagree: it takes {here:.0} standard \
+         errors, and less than {HARD:.0} from {enough} members on"
+    ))
 }
 
 /// P-value of an ensemble row, one-sided where the prediction is a bound.

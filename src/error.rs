@@ -75,6 +75,15 @@ pub enum Error {
         /// What was found in it, where another library says so.
         source: Option<Cause>,
     },
+    /// A run that is judged by something else than what was registered before it was trained: a
+    /// [`RegistrationFault`](crate::record::registration::RegistrationFault).
+    #[error("{}: {fault}", folder.display())]
+    Registration {
+        /// The folder of the run.
+        folder: PathBuf,
+        /// In what.
+        fault: Cause,
+    },
     /// A report that cannot be drawn: a [`ReportError`](crate::report::ReportError).
     #[error(transparent)]
     Report(Cause),

@@ -11,8 +11,8 @@ use clap::Parser;
 
 use cli::{BenchCommand, Cli, Command};
 use commands::{
-    Exit, bench, check, completions, config, data, explain, kernel, ladder, monte_carlo, ntk, plan, predict, report,
-    reproduce, run, table, trial, weights,
+    Exit, bench, bundle, check, completions, config, data, explain, kernel, ladder, monte_carlo, ntk, plan, predict,
+    report, reproduce, run, table, trial, weights,
 };
 use terminal::console::Console;
 
@@ -45,6 +45,7 @@ fn execute(cli: &Cli, console: &Console) -> Result<Exit> {
         Command::Plan(arguments) => plan::execute(arguments, console),
         Command::Explain(arguments) => explain::execute(arguments, console),
         Command::Report(arguments) => report::execute(arguments, console),
+        Command::Bundle(arguments) => bundle::execute(arguments, console),
         Command::Table(arguments) => table::execute(arguments, console),
         Command::Data(arguments) => data::execute(arguments, console),
         Command::Kernel(arguments) => kernel::execute(arguments, console),

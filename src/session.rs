@@ -266,6 +266,7 @@ impl<'a> Session<'a> {
             members: self.experiment.run.members,
             member_outcomes,
             config_hash: self.config_hash.clone(),
+            registration: None,
             command: "widthwise run config.toml".to_owned(),
             widthwise_version: env!("CARGO_PKG_VERSION").to_owned(),
             burn_version: burn_version().to_owned(),

@@ -447,11 +447,14 @@ fn a_full_disk_under_standard_output_is_told() {
 #[test]
 fn a_disk_that_fills_up_ends_a_run_that_can_be_resumed() {
     let desk = Desk::new();
+    // So many outputs that a matrix is larger than every file that is written before it.
+    let run = "run small.toml -q --set dataset.preprocessing.test=400";
+    desk.type_in(&format!("{run} --output whole")).ran();
     // The shell counts blocks of 512 or 1024 bytes; from too few for the manifest to enough for all.
     let mut stopped = Vec::new();
     for blocks in [0, 1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 128, 100_000] {
         let name = format!("full_{blocks}");
-        let limited = format!("ulimit -f {blocks}; exec \"$0\" run small.toml -q --output {name}");
+        let limited = format!("ulimit -f {blocks}; exec \"$0\" {run} --output {name}");
         let mut shell = Command::new("sh");
         shell.args(["-c", &limited, env!("CARGO_BIN_EXE_widthwise")]).current_dir(desk.folder.path());
         let ended =
@@ -461,11 +464,11 @@ fn a_disk_that_fills_up_ends_a_run_that_can_be_resumed() {
             stopped.push(
                 ended.err.split(&format!("{name}/")).nth(1).unwrap().split([':', ' ']).next().unwrap().to_owned(),
             );
-            desk.type_in(&format!("run small.toml -q --output {name} --resume")).ran();
+            desk.type_in(&format!("{run} --output {name} --resume")).ran();
         }
-        assert_equal_files(&files(&desk.path(&name)), &files(&desk.path("out")), &name);
+        assert_equal_files(&files(&desk.path(&name)), &files(&desk.path("whole")), &name);
     }
-    for file in ["manifest.json", "results.csv", ".npy"] {
+    for file in ["manifest.json", "registration.toml", "results.csv", ".npy"] {
         assert!(stopped.iter().any(|name| name.ends_with(file)), "no limit was met in {file}, but in {stopped:?}");
     }
 }

@@ -4,6 +4,7 @@
 mod arrows;
 mod bad_input;
 mod bounds;
+mod bundles;
 mod centred;
 mod chains;
 mod cli;
@@ -33,6 +34,7 @@ mod power;
 mod predict;
 mod predicted_paths;
 mod program;
+mod registration;
 mod reliability;
 mod reproduce;
 mod reproducibility;

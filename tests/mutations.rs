@@ -3,11 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so")]
 
 use std::fs;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::{DType, Device, Tensor};
 use faer::Mat;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use widthwise::config::{Checked, parse};
 use widthwise::ensemble::Shard;
@@ -18,10 +23,11 @@ use widthwise::record::budget::{read_budget, read_forecasts};
 use widthwise::record::checkpoint::{self, Position};
 use widthwise::record::manifest::Manifest;
 use widthwise::record::npy;
+use widthwise::record::registration::Registration;
 use widthwise::record::tiles::{Fingerprint, Grid, MatrixFile, MatrixTarget, StoredNumber, TiledJob};
 use widthwise::record::weights::{Weights, WeightsError, pytorch};
 use widthwise::report::{Records, TableReader, join, write_report};
-use widthwise::run::{RunOptions, check, run};
+use widthwise::run::{BundleOptions, OpenedRun, RunOptions, bundle, check, judge_again, run};
 use widthwise::signals::StopFlag;
 use widthwise_theory::architecture::{Architecture, InputShape, UpdateRule};
 
@@ -257,6 +263,42 @@ fn damaged_files_of_runs() {
     damage("forecast.csv", 32, 1000, &path("forecast.csv"), || {
         read_forecasts(&folder).map(drop).map_err(|e| format!("{e:#}"))
     });
+}
+
+#[test]
+fn damaged_bundles() {
+    let _alone = alone();
+    let dir = folder();
+    let (folder, path) = (dir.path().join("out"), dir.path().join("out.tar.gz"));
+    let options = RunOptions { output: Some(folder.clone()), ..RunOptions::default() };
+    run(&experiment(), &options, &StopFlag::default(), &Silent).unwrap();
+    bundle(&folder, &BundleOptions::default()).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let mut plain = Vec::new();
+    GzDecoder::new(bytes.as_slice()).read_to_end(&mut plain).unwrap();
+    let hash = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    damage("registrations", 40, 1500, &folder.join("registration.toml"), || {
+        let text = fs::read(folder.join("registration.toml")).unwrap();
+        said(Registration::recall(Some(&hash(&text)), Some(&text)))
+    });
+    damage("registrations in reports", 41, 50, &folder.join("registration.toml"), || said(write_report(&folder)));
+    damage("bundles", 42, 300, &path, || said(OpenedRun::open(&path)));
+    // Below the compression, which would notice most of it.
+    survive("archives of bundles", 43, 600, &[plain.clone()], |bytes| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        fs::write(&path, encoder.finish().unwrap()).unwrap();
+        said(OpenedRun::open(&path))
+    });
+    tar::Archive::new(plain.as_slice()).unpack(dir.path()).unwrap();
+    let inner = dir.path().join("small");
+    damage("checksums", 44, 600, &inner.join("SHA256SUMS"), || said(OpenedRun::open(&inner)));
+    // As if whoever changed the file had changed its checksum too.
+    for (file, seed, cases) in
+        [("bundle.json", 45, 400), ("data/train_inputs.npy", 46, 200), ("data/train_labels.npy", 47, 200)]
+    {
+        damage(file, seed, cases, &inner.join(file), || said(judge_again(&inner, None)));
+    }
 }
 
 #[test]

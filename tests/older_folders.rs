@@ -32,6 +32,7 @@ fn a_folder_of_the_first_version_is_checked_drawn_and_joined() {
         fs::read_to_string(folder.path().join("old/expected_exit_code")).unwrap().trim().parse().unwrap();
     let checked = type_in("check old");
     assert_eq!(checked.code, Some(expected), "{checked:?}");
+    assert!(checked.out.starts_with("not registered"), "{checked:?}");
     let drawn = type_in("report old");
     assert_eq!(drawn.code, Some(0), "{drawn:?}");
     assert!(folder.path().join("old/figures/ntk.svg").is_file());

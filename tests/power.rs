@@ -210,4 +210,9 @@ fn what_is_undecided_says_what_it_lacks() {
         ended.out
     );
     assert!(ended.out.contains("members would decide it"), "{}", ended.out);
+    assert!(ended.out.contains("with 2 members all but weight_variance and bias_variance"), "{}", ended.out);
+    let planned = desk.type_in("run e.toml --dry-run --set run.members=4").done();
+    assert!(planned.out.contains("can hardly disagree: it takes"), "{}", planned.out);
+    let enough = desk.type_in("run e.toml --dry-run --set run.members=16").done();
+    assert!(enough.out.contains("are judged\n"), "{}", enough.out);
 }

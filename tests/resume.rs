@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use widthwise::config::{load, parse};
 use widthwise::monitor::Monitor;
 use widthwise::record::manifest::{Manifest, MemberEnd};
+use widthwise::record::registration::Registration;
 use widthwise::record::{checkpoint, npy};
 use widthwise::run::{RunOptions, run};
 use widthwise::signals::StopFlag;
@@ -200,6 +201,9 @@ fn assert_sound(folder: &Path, what: &str) {
             "json" if name == "architecture.json" => serde_json::from_slice::<Architecture>(&bytes).is_ok(),
             "json" if name == "settings.json" => serde_json::from_slice::<serde_json::Value>(&bytes).is_ok(),
             "json" => Manifest::read(folder).is_ok(),
+            "toml" if name == Registration::FILE => {
+                toml::from_str::<Registration>(&text()).is_ok_and(|registration| registration.text() == text())
+            }
             "toml" => load(Some(&whole), &[]).is_ok(),
             "safetensors" if name == checkpoint::FILE => checkpoint::read(&whole, &Device::flex()).is_ok(),
             "safetensors" => SafeTensors::deserialize(&bytes).is_ok(),
@@ -277,6 +281,7 @@ fn killed_at_a_named_point_a_run_resumes_to_the_same_bytes() {
         ("config.toml", vec![1]),
         ("nngp_infinite.npy", vec![1]),
         ("outputs_initial.npy", vec![1, 2]),
+        ("registration.toml", vec![1]),
         ("ntk_initial.npy", vec![2]),
         ("moments_final.npy", vec![1]),
         ("outcome.json", vec![1, 3]),

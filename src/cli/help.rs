@@ -12,6 +12,7 @@ predicts for the same network at infinite width.
   widthwise plan my.toml                     how many members decide it
   widthwise explain runs/mnist_mlp             why it differs from theory
   widthwise report runs/mnist_mlp              draw its report again
+  widthwise bundle runs/mnist_mlp            one file from which others judge it again
   widthwise table runs/* --out all.csv       the ends of many runs in one table
   widthwise data fetch cifar10               get a data set
   widthwise kernel net.toml --inputs x.npy --out k    infinite-width kernels on your inputs
@@ -54,16 +55,31 @@ ends it at once, without.";
 pub(super) const CHECK_HELP: &str = "\
 Examples:
   widthwise check runs/mnist_mlp
+  widthwise check mnist_mlp.tar.gz
   widthwise check runs/mnist_mlp --control sigma-w2-factor=1.1
   widthwise check runs/mnist_mlp --power
   widthwise check runs/mnist_mlp --mutate all
 
 Only the claims named in claims.required of the configuration decide; the others are printed too. A control spoils theory on \
 purpose, to see that the comparison notices: a run that agrees should disagree then. --power gives the chance to notice such errors, from the \
-standard errors of the run; --mutate puts each of them into theory in turn; both end with 0. Nothing is written.
+standard errors of the run; --mutate puts each of them into theory in turn; both end with 0. Nothing is written. A bundle is held against its \
+checksums, and judged again from what its members measured.
 
-Exit codes: 0 when all required claims agree; 1 when one disagrees or a network diverged; 2 when the check failed; 3 when the \
-evidence is not enough, a claim has no prediction, none is required or the run is unfinished.";
+Exit codes: 0 when all required claims agree; 1 when one disagrees or a network diverged; 2 when the check failed, or something else is \
+judged than was registered before training; 3 when the evidence is not enough, a claim has no prediction, none is required or the run is unfinished.";
+
+pub(super) const BUNDLE_HELP: &str = "\
+Examples:
+  widthwise bundle runs/mnist_mlp
+  widthwise bundle runs/mnist_mlp --out mnist_mlp.tar.gz --data-dir ~/data
+  widthwise check mnist_mlp.tar.gz --control sigma-w2-factor=1.1
+
+The archive holds what check, check --control, report and table read, and nothing else: configuration, manifest, registration, tables, \
+the matrices that members left, and the examples as the run prepared them, to the last bit, if they take at most 256 MiB. SHA256SUMS \
+has the checksum of every file. One run has one archive, byte for byte. `widthwise check` takes the archive, or the folder that it was \
+unpacked to, holds every file against its checksum, works theory out again and judges the members once more. Weights are left out.
+
+Exit codes: 0 when done; 2 when it failed.";
 
 pub(super) const PLAN_HELP: &str = "\
 Examples:

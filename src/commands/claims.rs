@@ -62,9 +62,9 @@ pub(crate) fn print(check: &CheckReport, console: &Console) -> Result<()> {
     for claim in missing {
         console.detail(format_args!("{claim} is required, but there is no prediction for it in this run"))?;
     }
-    for sentence in &check.undecided {
-        console.json(&ReasonLine { event: "undecided", text: sentence })?;
-        console.detail(format_args!("undecided: {sentence}"))?;
+    for sentence in &check.remarks {
+        console.json(&ReasonLine { event: "remark", text: sentence })?;
+        console.detail(sentence)?;
     }
     for reason in &check.reasons {
         console.json(&ReasonLine { event: "reason", text: reason })?;
@@ -185,7 +185,7 @@ mod tests {
             missing: Vec::new(),
             outcome: Outcome::Finished,
             verdict,
-            undecided: Vec::new(),
+            remarks: Vec::new(),
             reasons: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! One file a command; each takes its arguments and says how it ended.
 
 pub(crate) mod bench;
+pub(crate) mod bundle;
 pub(crate) mod check;
 pub(crate) mod claims;
 pub(crate) mod completions;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde::Serialize;
 use widthwise::report::write_report;
 
@@ -22,6 +22,12 @@ struct ReportLine<'a> {
 /// # Errors
 /// No run in the folder, damaged files, or a report that cannot be written.
 pub(crate) fn execute(arguments: &ReportArguments, console: &Console) -> Result<Exit> {
+    if arguments.folder.is_file() {
+        bail!(
+            "{0} is a file, and a report is drawn into a folder: unpack it with `tar -xzf {0}`, then draw that folder",
+            arguments.folder.display()
+        );
+    }
     let files = write_report(&arguments.folder)?;
     let figures = files.figures.iter().map(|path| path.as_path()).collect();
     console.json(&ReportLine { event: "report", report: &files.page, figures })?;

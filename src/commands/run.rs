@@ -100,7 +100,7 @@ fn overrides(arguments: &RunArguments) -> Vec<String> {
 fn print_plan(experiment: &Checked, options: &RunOptions, console: &Console) -> Result<Exit> {
     let plan = plan(experiment, options)?;
     if console.is_verbose {
-        console.line(experiment.resolved_toml())?;
+        console.line(plan.registration.text())?;
     }
     for text in &plan.lines {
         console.json(&PlanLine { event: "plan", text })?;

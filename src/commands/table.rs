@@ -1,5 +1,7 @@
 //! `widthwise table`: the ends of many runs as one CSV.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
@@ -7,6 +9,7 @@ use widthwise::record::atomic;
 use widthwise::record::place::try_out;
 use widthwise::record::row::Row;
 use widthwise::report::{TableReader, join};
+use widthwise::run::OpenedRun;
 
 use super::Exit;
 use crate::cli::TableArguments;
@@ -31,7 +34,9 @@ pub(crate) fn execute(arguments: &TableArguments, console: &Console) -> Result<E
     // Without a file and as JSON it is read by the function below alone.
     let reader =
         if arguments.out.is_none() && console.is_json { TableReader::Program } else { TableReader::Spreadsheet };
-    let rows = join(&arguments.folders, reader, &mut table)?;
+    let runs = arguments.folders.iter().map(|path| OpenedRun::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let folders: Vec<PathBuf> = runs.iter().map(|run| run.folder().to_owned()).collect();
+    let rows = join(&folders, reader, &mut table)?;
     match &arguments.out {
         Some(file) => {
             atomic::write(file, &table)?;

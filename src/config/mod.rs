@@ -109,7 +109,15 @@ pub fn load(file: Option<&Path>, overrides: &[String]) -> Result<Checked, Config
 /// As [`load`].
 pub fn load_recorded(file: &Path) -> Result<Checked, ConfigError> {
     let (text, origin) = text_of(Some(file))?;
-    checked(&text, &origin, &[], Scope::Recorded).map(Checked)
+    parse_recorded(&text, &origin)
+}
+
+/// As [`load_recorded`], from a text; `origin` stands for the file name in messages.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn parse_recorded(text: &str, origin: &str) -> Result<Checked, ConfigError> {
+    checked(text, origin, &[], Scope::Recorded).map(Checked)
 }
 
 /// As [`load`], from a text; `origin` stands for the file name in messages.

@@ -80,6 +80,9 @@ pub struct Manifest {
     pub member_outcomes: Vec<MemberOutcome>,
     /// SHA-256 of `config.toml`.
     pub config_hash: String,
+    /// SHA-256 of `registration.toml`; nothing for runs of before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<String>,
     /// The command that makes the run again from the folder's `config.toml`.
     pub command: String,
     /// Version of the program.
@@ -163,6 +166,7 @@ mod tests {
                 members: 2,
                 member_outcomes: Vec::new(),
                 config_hash: "c".into(),
+                registration: Some("r".into()),
                 command: "widthwise run".into(),
                 widthwise_version: "0".into(),
                 burn_version: "0".into(),

@@ -11,6 +11,7 @@ pub mod lock;
 pub mod manifest;
 pub mod npy;
 pub mod place;
+pub mod registration;
 pub mod row;
 pub mod tiles;
 pub mod weights;

@@ -23,6 +23,14 @@ const DIMENSIONS: usize = 4;
 /// # Errors
 /// A failure to write.
 pub fn write(path: &Path, matrix: &Mat<f64>) -> io::Result<()> {
+    atomic::write(path, &bytes(matrix)?)
+}
+
+/// A matrix as the bytes of its file.
+///
+/// # Errors
+/// Memory alone.
+pub fn bytes(matrix: &Mat<f64>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let shape = [matrix.nrows() as u64, matrix.ncols() as u64];
     let mut writer = npyz::WriteOptions::new().default_dtype().shape(&shape).writer(&mut bytes).begin_nd()?;
@@ -32,7 +40,7 @@ pub fn write(path: &Path, matrix: &Mat<f64>) -> io::Result<()> {
         }
     }
     writer.finish()?;
-    atomic::write(path, &bytes)
+    Ok(bytes)
 }
 
 /// An array, its last dimension running fastest whatever the order in the file.

@@ -13,6 +13,7 @@ use super::select::{in_order, is_ensemble, latest, subject};
 use crate::plot::markup::escape;
 use crate::plot::number::{exact, fixed, significant};
 use crate::record::budget::largest_parts;
+use crate::record::registration::Registration;
 use crate::record::row::Row;
 use crate::verdict::Verdict;
 
@@ -34,6 +35,7 @@ pub(crate) fn page(records: &Records, figures: &[Figure]) -> String {
     );
     html.push_str(&facts(records));
     html.push_str(&verdict(records, &claims));
+    html.push_str(&registration(records));
     html.push_str(&reasons(records));
     if !claims.rows.is_empty() {
         html.push_str("<h2>Claims</h2>\n");
@@ -105,6 +107,31 @@ fn verdict(records: &Records, claims: &Claims<'_>) -> String {
         ));
     }
     html
+}
+
+/// Whether what is judged was written down before training, and is still that.
+fn registration(records: &Records) -> String {
+    let hash = records.manifest_text("registration");
+    let text = records.registration.as_deref().map(str::as_bytes);
+    let unchanged = Registration::recall(hash.as_deref(), text).and_then(|found| match (found, &records.config) {
+        (Some(registration), Some(config)) => registration.expect_config_text(config).map(|()| Some(registration)),
+        (found, _) => Ok(found),
+    });
+    match (unchanged, hash) {
+        (Ok(Some(registration)), Some(hash)) => format!(
+            "<p class=\"facts\">Registered before training: {}, {} of them required; the SHA-256 of <code>{}</code> is \
+             <code>{}</code></p>\n",
+            counted(registration.claims.len(), "claim"),
+            registration.claims.iter().filter(|claim| claim.is_required).count(),
+            Registration::FILE,
+            escape(&hash)
+        ),
+        (Err(fault), _) => format!(
+            "<div class=\"verdict warning\"><p>What is judged is not what was registered: {}.</p></div>\n",
+            escape(&fault.to_string())
+        ),
+        _ => "<p class=\"facts\">Not registered: what is judged was not written down before training.</p>\n".to_owned(),
+    }
 }
 
 /// The largest part of the gap to theory, in words.
@@ -275,7 +302,7 @@ fn provenance(records: &Records) -> String {
     }
     html.push_str(
         "<p>Page and figures hold no number that is not in <code>results.csv</code>, <code>training.csv</code>, \
-         <code>error_budget.csv</code> or the manifest, and are redrawn from these files alone.</p>\n",
+         <code>error_budget.csv</code>, <code>registration.toml</code> or the manifest, and are redrawn from these files alone.</p>\n",
     );
     html
 }

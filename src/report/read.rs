@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::error::ReportError;
 use crate::record::budget::{BUDGET_FILE, BudgetRow};
 use crate::record::columns::columns;
+use crate::record::registration::Registration;
 use crate::record::row::{READABLE, Row, SCHEMA_VERSION, SINCE_VERSION_2, TrainingRow};
 
 /// Everything a run left in its directory.
@@ -19,6 +20,8 @@ pub struct Records {
     pub manifest: Map<String, Value>,
     /// `config.toml` as text, if there is one.
     pub config: Option<String>,
+    /// `registration.toml` as text, if there is one.
+    pub registration: Option<String>,
     /// Rows of `results.csv`, in their order.
     pub rows: Vec<Row>,
     /// Rows of `training.csv`, in their order; empty if there is no such file.
@@ -28,7 +31,8 @@ pub struct Records {
 }
 
 impl Records {
-    /// Reads `results.csv` and `manifest.json`, and `training.csv`, `error_budget.csv` and `config.toml` where they exist.
+    /// Reads `results.csv` and `manifest.json`, and `training.csv`, `error_budget.csv`, `registration.toml` and `config.toml`
+    /// where they exist.
     ///
     /// # Errors
     ///
@@ -49,7 +53,8 @@ impl Records {
         };
         let manifest = read_manifest(dir)?;
         let config = optional(&dir.join("config.toml"))?;
-        Ok(Self { manifest, config, rows, training, budget })
+        let registration = optional(&dir.join(Registration::FILE))?;
+        Ok(Self { manifest, config, registration, rows, training, budget })
     }
 
     /// The text of a manifest entry; numbers and flags as JSON writes them.

@@ -4,16 +4,18 @@ use std::path::Path;
 
 use widthwise_statistics::judge::{RESOLVED, Sides};
 
+use super::bundle::data_of;
 use super::ensemble::{self, KernelSource};
 use super::manifest_of;
 use super::power::{Mutations, PowerReport, Rejudged, at};
-use crate::comparison::{claim_of, sides, tolerance};
+use super::registration::expect_registered;
+use crate::comparison::{claim_of, few_members, p_value, sides, tolerance};
 use crate::config::{Checked, ControlConfig, load_recorded};
 use crate::error::{Result, ensure};
 use crate::prediction;
 use crate::record::budget::{largest_parts, read_budget};
 use crate::record::row::Row;
-use crate::session::{DataSource, Session};
+use crate::session::Session;
 use crate::training::Outcome;
 use crate::verdict::Verdict;
 
@@ -30,8 +32,8 @@ pub struct CheckReport {
     pub outcome: Outcome,
     /// What the required claims come to.
     pub verdict: Verdict,
-    /// Why required claims are undecided, and what would decide them; one sentence a claim.
-    pub undecided: Vec<String>,
+    /// That members are too few to reject much; why required claims are undecided, and what would decide them. One sentence each.
+    pub remarks: Vec<String>,
     /// The largest part of the gap between the run and theory, in words; nothing where the run was not explained.
     pub reasons: Vec<String>,
 }
@@ -44,7 +46,8 @@ pub fn check(folder: &Path) -> Result<CheckReport> {
     let manifest = manifest_of(folder)?;
     let experiment = load_recorded(&folder.join("config.toml"))?;
     let rows = ensemble::read_rows(folder)?;
-    let rows = rows.into_iter().filter(|row| row.members.contains("..")).collect();
+    let rows: Vec<Row> = rows.into_iter().filter(|row| row.members.contains("..")).collect();
+    expect_registered(folder, &manifest, &experiment, &rows)?;
     let reasons = largest_parts(&read_budget(folder)?);
     Ok(CheckReport { reasons, ..report(rows, &experiment, manifest.outcome) })
 }
@@ -56,9 +59,10 @@ pub fn check(folder: &Path) -> Result<CheckReport> {
 pub fn recheck(folder: &Path, control: &ControlConfig, data_dir: Option<&Path>) -> Result<CheckReport> {
     let manifest = manifest_of(folder)?;
     let mut experiment = load_recorded(&folder.join("config.toml"))?.into_inner();
+    expect_registered(folder, &manifest, &experiment, &[])?;
     experiment.control = control.clone();
     let experiment = Checked::new(experiment)?;
-    let session = Session::new(&experiment, DataSource::Named(data_dir), burn::tensor::Device::flex())?;
+    let session = Session::new(&experiment, data_of(folder, data_dir)?, burn::tensor::Device::flex())?;
     session.expect_data_of(&manifest, folder)?;
     ensure!(
         prediction::has_control(control, &session.architecture),
@@ -93,9 +97,10 @@ fn rejudged<T>(
 ) -> Result<T> {
     let manifest = manifest_of(folder)?;
     let mut experiment = load_recorded(&folder.join("config.toml"))?.into_inner();
+    expect_registered(folder, &manifest, &experiment, &[])?;
     experiment.control = ControlConfig::default();
     let experiment = Checked::new(experiment)?;
-    let session = Session::new(&experiment, DataSource::Named(data_dir), burn::tensor::Device::flex())?;
+    let session = Session::new(&experiment, data_of(folder, data_dir)?, burn::tensor::Device::flex())?;
     session.expect_data_of(&manifest, folder)?;
     what(&Rejudged::new(folder, &session, manifest.learning_rate), experiment.run.members)
 }
@@ -133,11 +138,13 @@ fn undecided(rows: &[Row], steps: &[u64], experiment: &Checked) -> Vec<String> {
     rows.iter().filter_map(sentence).collect()
 }
 
-fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport {
+pub(super) fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport {
     let mut steps: Vec<u64> = rows.iter().map(|row| row.step).collect();
     steps.sort_unstable();
     steps.dedup();
-    let undecided = undecided(&rows, &steps, experiment);
+    let tested = rows.iter().filter(|row| claim_of(row, &steps).is_some() && p_value(row).is_some()).count();
+    let few = few_members(experiment.run.members, tested, experiment.claims.significance).filter(|_| tested > 0);
+    let remarks = few.into_iter().chain(undecided(&rows, &steps, experiment)).collect();
     let named = rows.into_iter().filter_map(|row| Some((claim_of(&row, &steps)?.to_owned(), row)));
     let mut claims: Vec<(String, Row)> = named.collect();
     let required = experiment.claims.required.clone();
@@ -153,5 +160,5 @@ fn report(rows: Vec<Row>, experiment: &Checked, outcome: Outcome) -> CheckReport
         Verdict::Agrees if !is_complete || !missing.is_empty() => Verdict::Undecided,
         verdict => verdict,
     };
-    CheckReport { claims, required, missing, outcome, verdict, undecided, reasons: Vec::new() }
+    CheckReport { claims, required, missing, outcome, verdict, remarks, reasons: Vec::new() }
 }

@@ -2,6 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `registration.toml` | what the run will be judged by, before its first step |
 //! | `config.toml` | the resolved configuration |
 //! | `architecture.json` | the network as theory and training read it, gates as explicit matrices |
 //! | `manifest.json` | what ran and how it ended |
@@ -31,6 +32,7 @@ use crate::record::folder::{expect_no_file, is_free, remove_file, remove_own};
 use crate::record::kill_point::kill_point;
 use crate::record::lock::{self, Lock};
 use crate::record::manifest::{Manifest, MemberEnd};
+use crate::record::registration::Registration;
 use crate::record::row::Row;
 use crate::report;
 use crate::session::{Session, expect_same_config};
@@ -51,8 +53,9 @@ pub(super) enum FolderState {
 const CONFIG: &str = "config.toml";
 
 /// Files and folders that a run makes next to its manifest, those of earlier versions among them; nothing else is ever removed.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     CONFIG,
+    Registration::FILE,
     checkpoint::FILE,
     "architecture.json",
     "results.csv",

@@ -1,16 +1,19 @@
 //! A run from its configuration to its report: data, network, theory, members, comparison.
 
+mod bundle;
 mod check;
 #[cfg(test)]
 mod damaged;
 mod ensemble;
 mod explain;
 mod folder;
+mod judge_again;
 mod members;
 mod pilot;
 mod plan;
 pub mod power;
 mod recorder;
+mod registration;
 mod shape;
 pub mod simulation;
 
@@ -33,10 +36,13 @@ use crate::training::{self, Outcome, deadline};
 use folder::FolderState;
 use members::Members;
 
+pub use bundle::{BundleOptions, BundleSummary, BundledData, OpenedRun, bundle};
 pub use check::{CheckReport, check, mutations, power, recheck};
 pub use explain::explain;
+pub use judge_again::judge_again;
 pub use pilot::{DECIDED, Plan, PlannedClaim, pilot};
 pub use plan::{DryRun, plan};
+pub use registration::registered;
 
 /// What the command line says about a run next to its configuration; none of it changes a result.
 #[derive(Debug, Clone, Default)]
@@ -132,36 +138,46 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
         ..session.training_plan()
     };
     let members = Members { folder: &folder, session: &session, theory: &theory, learning_rate, plan, job };
-    let manifest = |outcome: Outcome, members: Vec<MemberOutcome>| {
-        session.manifest(outcome, members, learning_rate, &remarks).write(&folder)
+    let registration = registration::registration(&session);
+    monitor.note(&format!("registration: SHA-256 {}", registration.hash()));
+    let manifest = |registered: &Option<String>, outcome: Outcome, members: Vec<MemberOutcome>| {
+        let manifest = session.manifest(outcome, members, learning_rate, &remarks);
+        Manifest { registration: registered.clone(), ..manifest }.write(&folder)
     };
     // From here on a stop leaves a checkpoint; before, there is nothing to keep.
     let _steps = StepGuard::begin();
-    {
+    let registered = {
         let _turn = Lock::turn(&folder)?;
         // Another process may have begun the run meanwhile.
         let found = folder::found(&folder, options)?;
-        match found {
-            FolderState::Nothing => folder::forget(&folder)?,
+        let registered = match found {
+            FolderState::Nothing => {
+                folder::forget(&folder)?;
+                Some(registration.hash())
+            }
             FolderState::Begun | FolderState::Complete => {
-                let begun = folder::resumed(&folder, &session)?.learning_rate;
+                let manifest = folder::resumed(&folder, &session)?;
+                let begun = manifest.learning_rate;
                 ensure!(
                     begun == learning_rate,
                     "{} was begun meanwhile at the learning rate {begun}, and here it comes to {learning_rate}: processors round \
                      differently; give the command again, and it takes that of the run",
                     folder.display()
                 );
+                registration::gone_on_with(&folder, &manifest, &registration)?
             }
-        }
+        };
         if found != FolderState::Complete {
-            manifest(Outcome::Running, Vec::new())?;
+            manifest(&registered, Outcome::Running, Vec::new())?;
             if found == FolderState::Nothing {
                 folder::clear(&folder)?;
+                registration.write(&folder)?;
             }
             folder::write_resolved(&folder, &session)?;
             save_kernels(&folder, &theory)?;
         }
-    }
+        registered
+    };
     if options.resume && !(0..members.members()).any(|member| folder::has_begun(&folder, member)) {
         monitor.note(&format!("{} holds no checkpoint yet: the run starts from its beginning", folder.display()));
     }
@@ -179,7 +195,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
             // Others may have come to the end with what this process was still to do.
             if !folder::is_over(&folder) {
                 folder::put_together(&folder, members.members())?;
-                manifest(Outcome::Interrupted, outcomes())?;
+                manifest(&registered, Outcome::Interrupted, outcomes())?;
             }
             Ok(RunSummary { folder, end: RunEnd::Ended(Outcome::Interrupted), check: None })
         }
@@ -194,7 +210,7 @@ pub fn run(experiment: &Checked, options: &RunOptions, stop: &StopFlag, monitor:
                 let rows = ensemble::rows(&folder, &session, &theory, ensemble::KernelSource::AsRecorded)?;
                 folder::append_results(&folder, &rows)?;
                 let outcomes = outcomes();
-                manifest(overall(&outcomes), outcomes)?;
+                manifest(&registered, overall(&outcomes), outcomes)?;
             }
             end(&folder)?;
             let check = check(&folder)?;

@@ -1,8 +1,11 @@
 //! What a run will take, before it takes it.
 
 use super::RunOptions;
+use super::registration::registration;
+use crate::comparison::few_members;
 use crate::config::{Checked, KeepWeights, Precision};
 use crate::error::Result;
+use crate::record::registration::{RegisteredClaim, Registration};
 use crate::session::{DataSource, Session, device, parameter_count};
 
 /// The answer of `--dry-run`.
@@ -10,6 +13,8 @@ use crate::session::{DataSource, Session, device, parameter_count};
 pub struct DryRun {
     /// One sentence a line.
     pub lines: Vec<String>,
+    /// What the run will be judged by, to be published before it.
+    pub registration: Registration,
 }
 
 /// States steps, memory and disk of `experiment`; reads the data, writes nothing.
@@ -46,6 +51,7 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<DryRun> {
         };
     let disk = members as f64 * (per_member + 160.0 * rows + kept) + 2.0 * bytes * parameters;
     let mebibytes = |bytes: f64| format!("{:.0} MiB", bytes / 1_048_576.0);
+    let registration = registration(&session);
     Ok(DryRun {
         lines: vec![
             format!("data: {}", session.dataset_source),
@@ -57,8 +63,24 @@ pub fn plan(experiment: &Checked, options: &RunOptions) -> Result<DryRun> {
                 "steps: {members} members of up to {} steps on {batch_size} of {train} examples, {snapshots} snapshots each on {probe_examples} examples",
                 session.last_step
             ),
+            judged(&registration, members),
             format!("memory: about {}", mebibytes(session.need()?.total().0 as f64)),
             format!("disk: about {} in {}", mebibytes(disk), folder.display()),
+            format!("registration: SHA-256 {}", registration.hash()),
         ],
+        registration,
     })
+}
+
+/// How many claims are judged, and by what so many members are rejected.
+fn judged(registration: &Registration, members: usize) -> String {
+    let places = |claim: &RegisteredClaim| claim.steps.len() * claim.layers.len().max(1);
+    let count = registration.claims.iter().map(places).sum();
+    let start = format!("claims: {count} at most are judged");
+    match few_members(members, count, registration.significance) {
+        _ if count == 0 => "claims: none, since nothing that is measured has a prediction".to_owned(),
+        _ if members < 2 => format!("{start}; one member has no standard error, and decides none"),
+        Some(sentence) => format!("{start}; {sentence}"),
+        None => start,
+    }
 }

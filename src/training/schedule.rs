@@ -80,6 +80,23 @@ impl ProbeSteps {
         u64::try_from(multiples).unwrap_or(u64::MAX).saturating_add(listed)
     }
 
+    /// The step of this place in their order, counted from 0.
+    pub fn nth(&self, place: u64) -> Option<u64> {
+        // The first step up to which there are more than `place`.
+        let (mut low, mut high) = (0, self.last);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.up_to(middle).count() > place { high = middle } else { low = middle + 1 }
+        }
+        (self.up_to(low).count() > place).then_some(low)
+    }
+
+    /// Those that are at most `step`.
+    fn up_to(&self, step: u64) -> Self {
+        let listed = self.listed[..self.listed.partition_point(|listed| *listed <= step)].to_vec();
+        Self { every: self.every.clone(), listed, last: step.min(self.last) }
+    }
+
     /// The steps in order.
     pub fn iter(&self) -> impl Iterator<Item = u64> {
         std::iter::successors(Some(0), |step| self.after(*step))
@@ -193,6 +210,12 @@ mod tests {
                     let case = format!("{schedule:?} to {last} with {extra:?}");
                     assert!(found.iter().eq(expected.iter().copied()), "{case}");
                     assert_eq!(found.count(), expected.len() as u64, "{case}");
+                    let in_order = (0..=found.count()).map(|place| found.nth(place)).collect::<Vec<_>>();
+                    assert_eq!(
+                        in_order,
+                        expected.iter().copied().map(Some).chain([None]).collect::<Vec<_>>(),
+                        "{case}"
+                    );
                     for step in 0..=last + 2 {
                         assert_eq!(found.contains(step), expected.contains(&step), "{case}: {step}");
                         assert_eq!(found.before(step), expected.range(..step).next_back().copied(), "{case}: {step}");
@@ -215,6 +238,7 @@ mod tests {
             let all = ProbeSteps::new(Schedule::Every(1), last).with(1);
             assert_eq!(all.count(), last.saturating_add(1));
             assert_eq!(all.before(last), Some(last - 1));
+            assert_eq!([0, last / 3, last - 1].map(|place| all.nth(place)), [0, last / 3, last - 1].map(Some));
             assert!(all.contains(last / 3) && all.contains(last));
             assert_eq!(all.between(last - 1, u64::MAX).collect::<Vec<_>>(), [last - 1, last]);
             let thirds = ProbeSteps::new(Schedule::Every(3), last);

@@ -1,6 +1,7 @@
 //! The page.
 
 use super::*;
+use crate::config::ControlConfig;
 use crate::report::figure::draw_all;
 use crate::report::fixture::FixtureRun;
 
@@ -59,13 +60,53 @@ fn unknown_quantities_and_single_members_are_listed() {
 }
 
 #[test]
+fn the_page_says_what_was_registered_and_whether_it_still_is() {
+    let mut records = FixtureRun::small().records();
+    assert!(page_of(&records).contains("Not registered"));
+    let registration = Registration {
+        registration_version: Registration::VERSION,
+        widthwise_version: "0".into(),
+        run: "r".into(),
+        seed: 1,
+        members: 2,
+        last_step: 3,
+        config_hash: "c".into(),
+        data_hash: "d".into(),
+        rule: "r".into(),
+        significance: 1e-3,
+        resolution: 0.1,
+        required: Vec::new(),
+        control: ControlConfig::default(),
+        claims: Vec::new(),
+        configuration: records.config.clone().unwrap(),
+    };
+    records.manifest.insert("registration".to_owned(), Value::String(registration.hash()));
+    records.registration = Some(registration.text());
+    let html = page_of(&records);
+    parse(&html);
+    assert!(html.contains(&format!("is <code>{}</code>", registration.hash())) && html.contains("0 claims"), "{html}");
+    records.config = Some("[network]\nfamily = \"mlp\"\nwidth = 512\n".to_owned());
+    let html = page_of(&records);
+    parse(&html);
+    assert!(html.contains("network.width was registered as 1024 and is 512 now"));
+    records.registration = None;
+    assert!(page_of(&records).contains("registration.toml is not there"));
+}
+
+#[test]
 fn an_unfinished_or_empty_run_says_so() {
     let mut records = FixtureRun::small().records();
     assert!(!page_of(&records).contains("Outcome of the run"));
     records.manifest.insert("outcome".to_owned(), Value::String("diverged".to_owned()));
     assert!(page_of(&records).contains("Outcome of the run: diverged."));
-    let empty =
-        Records { manifest: Map::new(), config: None, rows: Vec::new(), training: Vec::new(), budget: Vec::new() };
+    let empty = Records {
+        manifest: Map::new(),
+        config: None,
+        registration: None,
+        rows: Vec::new(),
+        training: Vec::new(),
+        budget: Vec::new(),
+    };
     let html = page_of(&empty);
     parse(&html);
     assert!(html.contains("there is no verdict") && html.contains("names no command"));
