@@ -360,6 +360,12 @@ fn a_table_joins_the_ends_of_runs() {
     assert_eq!(fs::read_to_string(run.folder.path().join("both.csv")).unwrap(), joined);
     run.type_in("table out nowhere --out none.csv").refused_with(&["nowhere"]);
     assert!(!run.folder.path().join("none.csv").exists());
+    // A ladder lies next to runs, in whatever matches `runs/*`.
+    run.type_in("ladder experiment.toml -q --coordinates --widths 8..32 --seeds 2 --out rungs").ran();
+    let beside = run.type_in("table out rungs narrow").done();
+    assert_eq!(beside.out, joined);
+    assert!(beside.err.contains("left out: rungs is a ladder"), "{beside:?}");
+    run.type_in("table rungs").refused_with(&["rungs is no run", "give the folder of a run"]);
 }
 
 #[test]

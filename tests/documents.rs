@@ -3,24 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use widthwise_testing::documents;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn documents() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut open = vec![root().join("docs"), root().join("results")];
-    found.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name)));
-    while let Some(folder) = open.pop() {
-        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if path.is_dir() {
-                open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                found.push(path);
-            }
-        }
-    }
-    found
+    let files = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+    let found = documents::documents(root(), &files, &["docs", "results"]).unwrap();
+    found.into_iter().map(|path| root().join(path)).collect()
 }
 
 /// The text without fenced blocks.

@@ -46,4 +46,5 @@ mod threads;
 mod torch_files;
 mod trained_ensembles;
 mod training_metrics;
+mod typed_commands;
 mod weights;

@@ -4,8 +4,9 @@
         [--compiled]
 
 Every round times one case of `widthwise bench train`, then the same network in the other libraries, so that a change in the load of
-the machine meets all of them. Medians over rounds are printed with the ratio, above 1 where widthwise is faster. Not part
-of the tests; needs Python, torch, and optionally jax. With `--device cuda` or `wgpu` torch computes on its CUDA device, with products in
+the machine meets all of them. Medians over rounds are printed with the ratio, above 1 where widthwise is faster, and of the other
+libraries the processor time of a step, all threads together. On a machine that others use too, only `--threads 1` compares: threads that
+wait for each other wait for theirs. Not part of the tests; needs Python, torch, and optionally jax. With `--device cuda` or `wgpu` torch computes on its CUDA device, with products in
 full float32 and once more with TF32; clocks are read when the device has finished.
 """
 
@@ -40,7 +41,8 @@ def ours(arguments, name):
 
 
 def seconds_of(step, wait, floor=0.5):
-    """Median of three rounds of steps that last about half a second each; `wait` until the device has finished."""
+    """By the clock and of the processors: medians of three rounds of steps that last about half a second each; `wait` until the device
+    has finished."""
     for _ in range(3):
         step()
     wait()
@@ -50,12 +52,12 @@ def seconds_of(step, wait, floor=0.5):
     count = max(1, min(1000, round(floor / (time.perf_counter() - start))))
     rounds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         for _ in range(count):
             step()
         wait()
-        rounds.append((time.perf_counter() - start) / count)
-    return statistics.median(rounds)
+        rounds.append(((time.perf_counter() - start[0]) / count, (time.process_time() - start[1]) / count))
+    return [statistics.median(kind) for kind in zip(*rounds)]
 
 
 def place(torch, device):
@@ -179,18 +181,21 @@ def main():
             peers["torch, fused, TF32"] = torch_step(torch, case, device, True, True)
         if jax and case.startswith("mlp"):
             peers["jax"] = jax_step(jax, case)
-        found = {}
+        found, processor = {}, {}
         for _ in range(arguments.rounds):
             for name, seconds in ours(arguments, case).items():
                 if name in (case, f"{case}_generic"):
                     found.setdefault("widthwise" + (", generic" if name != case else ""), []).append(seconds)
             for name, step in peers.items():
-                found.setdefault(name, []).append(seconds_of(step, wait))
+                clock, busy = seconds_of(step, wait)
+                found.setdefault(name, []).append(clock)
+                processor.setdefault(name, []).append(busy)
         medians = {name: statistics.median(rounds) for name, rounds in found.items()}
         print(case)
         for name, median in medians.items():
             spread = f"{1e3 * min(found[name]):.3g} to {1e3 * max(found[name]):.3g} ms"
-            print(f"    {name:20} {1e3 * median:8.3g} ms  ({spread})  ratio {median / medians['widthwise']:.2f}")
+            busy = f"  processor {1e3 * statistics.median(processor[name]):.3g} ms" if name in processor else ""
+            print(f"    {name:20} {1e3 * median:8.3g} ms  ({spread})  ratio {median / medians['widthwise']:.2f}{busy}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 use serde_json::Value;
+use widthwise::ladder::is_ladder;
 use widthwise::record::atomic;
 use widthwise::record::place::try_out;
 use widthwise::record::row::Row;
@@ -22,26 +23,32 @@ struct WrittenLine<'a> {
     file: &'a std::path::Path,
 }
 
-/// Joins the runs, then writes the table whole.
+/// Joins the runs, then writes the table whole. Ladders, which lie next to runs, are left out.
 ///
 /// # Errors
-/// A folder without run, damaged files, or a file that cannot be written.
+/// No run, a folder that is neither run nor ladder, damaged files, or a file that cannot be written.
 pub(crate) fn execute(arguments: &TableArguments, console: &Console) -> Result<Exit> {
     if let Some(file) = &arguments.out {
         try_out(file)?;
     }
+    let (ladders, runs): (Vec<PathBuf>, Vec<PathBuf>) =
+        arguments.folders.iter().cloned().partition(|folder| is_ladder(folder));
+    for ladder in &ladders {
+        console.note(format_args!("left out: {} is a ladder, whose table is its means.csv", ladder.display()));
+    }
+    ensure!(!runs.is_empty(), "{} is no run; give the folder of a run", ladders[0].display());
     let mut table = Vec::new();
     // Without a file and as JSON it is read by the function below alone.
     let reader =
         if arguments.out.is_none() && console.is_json { TableReader::Program } else { TableReader::Spreadsheet };
-    let runs = arguments.folders.iter().map(|path| OpenedRun::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let runs = runs.iter().map(|path| OpenedRun::open(path)).collect::<Result<Vec<_>, _>>()?;
     let folders: Vec<PathBuf> = runs.iter().map(|run| run.folder().to_owned()).collect();
     let rows = join(&folders, reader, &mut table)?;
     match &arguments.out {
         Some(file) => {
             atomic::write(file, &table)?;
             console.json(&WrittenLine { event: "table", rows, file })?;
-            console.line(format_args!("{rows} rows of {} runs in {}", arguments.folders.len(), file.display()))?;
+            console.line(format_args!("{rows} rows of {} runs in {}", runs.len(), file.display()))?;
         }
         None if console.is_json => {
             for row in objects(&table)? {

@@ -81,6 +81,11 @@ const NOT_SHARED: &[&str] = &["network.width", "run.members"];
 pub(super) const MANIFEST: &str = "ladder.json";
 const VERSION: u32 = 1;
 
+/// Whether `folder` is that of a ladder.
+pub fn is_ladder(folder: &Path) -> bool {
+    folder.join(MANIFEST).is_file()
+}
+
 /// Finds the ladder of `folder` or begins one; `learning_rate` is asked for at the beginning only.
 pub(super) fn open(
     folder: &Path,

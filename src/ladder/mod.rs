@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use widthwise_theory::architecture::Parameterization;
 
-pub use folder::{MeanRow, UnitRow};
+pub use folder::{MeanRow, UnitRow, is_ladder};
 pub use judge::{FEWEST_MEMBERS, FEWEST_WIDTHS, Fit, FitStatistic, LAZY_CHANGE, growing};
 pub use quantity::LadderQuantity;
 

@@ -1,4 +1,4 @@
-//! The kinds of bound that a test may state, for the tests of all crates. Whatever is held against something else is within one of:
+//! What the tests of several crates share: the commands of the [`documents`], and the kinds of bound that a test may state. Whatever is held against something else is within one of:
 //!
 //! | bound | because |
 //! |---|---|
@@ -7,6 +7,8 @@
 //! | [`sampling`] | one is a mean over random draws |
 //!
 //! or a number with a sentence next to it that derives it.
+
+pub mod documents;
 
 /// Standard errors that a mean of random draws may be off: so many that a fixed seed is not a lucky one.
 pub const STANDARD_ERRORS: f64 = 4.0;
