@@ -2,7 +2,7 @@
 //!
 //! | question | where |
 //! |---|---|
-//! | what is a mean, and how far is it to be trusted | [`Estimate`], [`RunningMean`] |
+//! | what is a mean, and how far is it to be trusted | [`Estimate`], [`StudentEstimate`], [`RunningMean`] |
 //! | what is the error of anything else | [`jackknife`], [`Jackknife`] |
 //! | which power of the width, which value at infinite width | [`power_law`], [`extrapolate`] |
 //! | does it agree with what theory says | [`judge`], [`Verdict`] |
@@ -15,15 +15,18 @@ pub mod gaussianity;
 pub mod information;
 pub mod judge;
 pub mod lanczos;
+mod least_squares;
 mod limit;
 pub mod power_law;
 mod resampling;
 mod running;
+mod student;
 pub mod verdict;
 
 pub use estimate::{Deviations, Estimate, beyond_round_off};
 pub use limit::extrapolate;
 pub use power_law::Rung;
-pub use resampling::{COVERAGE, Jackknife, RESAMPLES, jackknife};
+pub use resampling::{Jackknife, jackknife};
 pub use running::{RunningMean, Sampled};
+pub use student::{COVERAGE, StudentEstimate};
 pub use verdict::Verdict;
