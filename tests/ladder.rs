@@ -110,6 +110,10 @@ fn one_hidden_layer_follows_the_declared_powers() {
     for fit in fits(&folder).iter().filter(|fit| fit.statistic == FitStatistic::Limit) {
         assert!(fit.z.is_none_or(|z| z.abs() < 4.0), "{fit:?}");
     }
+    // Another level judges the same networks anew.
+    let strict = place.ladder("out", "--widths 64..1024 --seeds 24 --set claims.significance=0.2");
+    assert!(strict.code != Some(2) && strict.err.contains("120 networks are there already"), "{strict:?}");
+    assert!(strict.out.contains("at most 0.2 for all rows together"), "{strict:?}");
     // A wrong theory is refuted by the same networks: 30 % on the weight variance moves the limit of the kernel.
     let changed = place.ladder("changed", "--widths 64..1024 --seeds 24 --set control.sigma_w2_factor=1.3");
     assert_eq!(changed.code, Some(1), "{changed:?}");

@@ -121,13 +121,13 @@ Examples:
   widthwise ladder my.toml --coordinates --set network.parameterization=mup
   widthwise ladder my.toml --widths 64,128,512 --shard 2/4 --out shared/ladder
 
-Every network is trained beside two that a constant kernel describes: its own linearization and the one of infinite width. Of the distances from them, the change of kernel, weights and pre-activations, the power of the width is fitted to means over members, with an interval from resampling members, and held against the power that the parameterization declares. Widths at which the kernel changes by more than 10 % are left out of what holds for frozen kernels. Kernels, losses and outputs are extrapolated to infinite width and held against theory there.
+Every network is trained beside two that a constant kernel describes: its own linearization and the one of infinite width. Of the distances from them, the change of kernel, weights and pre-activations, the power of the width is fitted to means over members, as A n^a (1 + c/n), with an interval by Student's law, and held against the power that the parameterization declares. Widths at which the kernel changes by more than 10 % are left out of what holds for frozen kernels. Kernels, losses and outputs are extrapolated to infinite width and held against theory there. All verdicts of a ladder are corrected together (Holm) at claims.significance, the probability of a false disagreement.
 
 --coordinates takes five steps, and measures only how far the pre-activations of every layer move: the coordinate check of muP, with a slope and a verdict a layer.
 
 Networks of a finished ladder stay in its folder. The same command goes on where it was stopped, and more widths or seeds may be asked for; shards may run at the same time, on machines that share the folder.
 
-Exit codes: 0 when all exponents agree; 1 when one disagrees, a value at infinite width lies four standard errors from theory, pre-activations grow with the width or a network diverged; 2 when the ladder failed; 3 when the evidence is not enough or other shards are missing; 130 when it was stopped.";
+Exit codes: 0 when all exponents agree; 1 when one or a value at infinite width disagrees, pre-activations grow with the width or a network diverged; 2 when the ladder failed; 3 when the evidence is not enough or other shards are missing; 130 when it was stopped.";
 
 pub(super) const WEIGHTS_HELP: &str = "\
 Examples:

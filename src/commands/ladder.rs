@@ -90,7 +90,7 @@ pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<
             unfinished("networks", (done, all), &options.folder, console)
         }
         LadderOutcome::Judged(report) => {
-            print(&report, console)?;
+            print(&report, loaded.claims.significance, console)?;
             console.json(&end("judged", Some(report.verdict), report.diverged.len()))?;
             console.line(format_args!("tables and figure: {}", options.folder.display()))?;
             Ok(Exit::of_verdict(report.verdict))
@@ -98,13 +98,23 @@ pub(crate) fn execute(arguments: &LadderArguments, console: &Console) -> Result<
     }
 }
 
-fn print(report: &LadderReport, console: &Console) -> Result<()> {
+fn print(report: &LadderReport, significance: f64, console: &Console) -> Result<()> {
     for fit in &report.fits {
         console.json(&FitLine { event: "fit", fit })?;
     }
     let [left, right] = [Align::Left, Align::Right];
-    let heading =
-        ["quantity", "layer", "exponent", "95 % interval", "median's", "declared", "accepted", "widths", "verdict"];
+    let heading = [
+        "quantity",
+        "layer",
+        "exponent",
+        "95 % interval",
+        "c/n",
+        "median's",
+        "declared",
+        "accepted",
+        "widths",
+        "verdict",
+    ];
     let mut exponents = vec![heading.map(str::to_owned)];
     for fit in report.fits.iter().filter(|fit| fit.statistic == FitStatistic::ExponentOfMean) {
         let is_median = |other: &&Fit| {
@@ -117,6 +127,7 @@ fn print(report: &LadderReport, console: &Console) -> Result<()> {
             fit.layer.map_or_else(String::new, |layer| layer.to_string()),
             power(fit.value),
             range(fit.low, fit.high),
+            correction(fit),
             power(median),
             power(fit.declared),
             range(fit.accepted_low, fit.accepted_high),
@@ -124,24 +135,27 @@ fn print(report: &LadderReport, console: &Console) -> Result<()> {
             verdict(fit, console),
         ]);
     }
-    for line in columns([left, right, right, right, right, right, right, right, left], &exponents) {
+    for line in columns([left, right, right, right, right, right, right, right, right, left], &exponents) {
         console.detail(line)?;
     }
-    let heading = ["at infinite width", "value", "std_error", "theory", "z", "verdict"];
+    console.detail("fitted: A n^exponent (1 + c/n), with c/n at the narrowest width")?;
+    let heading = ["at infinite width", "value", "std_error", "theory", "z", "p", "verdict"];
     let mut limits = vec![heading.map(str::to_owned)];
     for fit in report.fits.iter().filter(|fit| fit.statistic == FitStatistic::Limit) {
         let shown = |value: Option<f64>, digits| value.map_or_else(|| "-".to_owned(), |value| number(value, digits));
         let z = fit.z.map_or_else(|| "-".to_owned(), |z| format!("{z:+.2}"));
-        let cells = [shown(fit.value, 5), shown(fit.std_error, 2), shown(fit.declared, 5), z];
-        let [value, error, theory, z] = cells;
-        limits.push([fit.quantity.name(), value, error, theory, z, verdict(fit, console)]);
+        let cells = [shown(fit.value, 5), shown(fit.std_error, 2), shown(fit.declared, 5), z, shown(fit.p_value, 2)];
+        let [value, error, theory, z, p] = cells;
+        limits.push([fit.quantity.name(), value, error, theory, z, p, verdict(fit, console)]);
     }
     if limits.len() > 1 {
         console.detail("")?;
-        for line in columns([left, right, right, right, right, left], &limits) {
+        for line in columns([left, right, right, right, right, right, left], &limits) {
             console.detail(line)?;
         }
     }
+    console
+        .detail(format_args!("probability of a false disagreement: at most {significance} for all rows together"))?;
     let mut remarks: Vec<&str> = report.fits.iter().map(|fit| fit.remark.as_str()).filter(|r| !r.is_empty()).collect();
     remarks.sort_unstable();
     remarks.dedup();
@@ -156,6 +170,15 @@ fn power(value: Option<f64>) -> String {
 fn range(low: Option<f64>, high: Option<f64>) -> String {
     match (low, high) {
         (Some(low), Some(high)) => format!("{low:+.3} .. {high:+.3}"),
+        _ => "-".to_owned(),
+    }
+}
+
+/// The correction at the narrowest width, with its standard error.
+fn correction(fit: &Fit) -> String {
+    let narrowest = fit.widths.split(' ').next().and_then(|width| width.parse::<f64>().ok());
+    match (fit.correction, fit.correction_std_error, narrowest) {
+        (Some(c), Some(error), Some(width)) => format!("{:+.2} ± {:.2}", c / width, error / width),
         _ => "-".to_owned(),
     }
 }

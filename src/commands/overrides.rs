@@ -88,6 +88,7 @@ impl ConfigCommand<'_> {
                     "training",
                     "control",
                     "probes.schedule",
+                    "claims.significance",
                     // Not measured by, but the configuration is refused where they do not fit its data.
                     "probes.examples",
                     "probes.jacobian_examples",

@@ -1,8 +1,11 @@
 //! The figure of a ladder: a panel a quantity, means over members against the width on logarithmic axes, the fitted powers and the
 //! declared ones. Every number in it stands in `means.csv` or `fits.csv`.
 
+use widthwise_statistics::power_law::PowerLaw;
+use widthwise_statistics::{Estimate, StudentEstimate};
+
+use super::fit::{Fit, FitStatistic};
 use super::folder::MeanRow;
-use super::judge::{Fit, FitStatistic};
 use super::quantity::LadderQuantity;
 use crate::plot::palette;
 use crate::plot::panel::{Mark, Panel, axis_title};
@@ -70,24 +73,31 @@ fn panel(means: &[MeanRow], fits: &[&Fit]) -> Option<Panel> {
     })
 }
 
-/// The fitted power over the widths of the fit, and the declared one through its middle.
+/// The fitted power, with its correction, over the widths of the fit, and the declared one through its middle.
 fn lines(fit: &Fit, color: &'static str) -> Vec<Mark> {
     let widths: Vec<f64> = fit.widths.split(' ').filter_map(|width| width.parse().ok()).collect();
     let ends = widths.first().zip(widths.last());
     let (Some((&first, &last)), Some(exponent), Some(prefactor)) = (ends, fit.value, fit.prefactor) else {
         return Vec::new();
     };
-    let middle = (first * last).sqrt();
-    let height = prefactor * middle.powf(exponent);
-    let line = |exponent: f64, stroke| {
+    let law = PowerLaw {
+        exponent: StudentEstimate { estimate: Estimate::exact(exponent), freedom: f64::INFINITY },
+        prefactor,
+        correction: fit.correction.map(Estimate::exact),
+    };
+    let line = |height: &dyn Fn(f64) -> f64, stroke| {
         let point = |i: i32| {
             let width = first * (last / first).powf(f64::from(i) / f64::from(LINE_POINTS));
-            (width, height * (width / middle).powf(exponent))
+            (width, height(width))
         };
         Mark::Line { points: (0..=LINE_POINTS).map(point).collect(), stroke }
     };
-    let mut marks = vec![line(exponent, Stroke::solid(color, 1.5))];
-    marks.extend(fit.declared.map(|declared| line(declared, Stroke::dashed(palette::INK, 1.2))));
+    let middle = (first * last).sqrt();
+    let mut marks = vec![line(&|width| law.at(width), Stroke::solid(color, 1.5))];
+    marks.extend(fit.declared.map(|declared| {
+        let height = |width: f64| law.at(middle) * (width / middle).powf(declared);
+        line(&height, Stroke::dashed(palette::INK, 1.2))
+    }));
     marks
 }
 
@@ -146,6 +156,13 @@ mod tests {
             members: 3,
             verdict: None,
             remark: String::new(),
+            form: None,
+            correction: Some(-16.0),
+            correction_std_error: None,
+            correction_declared: None,
+            freedom: None,
+            p_value: None,
+            is_growing: None,
         }
     }
 

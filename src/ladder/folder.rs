@@ -76,7 +76,7 @@ pub(super) struct LadderManifest {
 }
 
 /// Keys that the networks of one ladder need not share.
-const NOT_SHARED: &[&str] = &["network.width", "run.members"];
+const NOT_SHARED: &[&str] = &["network.width", "run.members", "claims.significance"];
 
 pub(super) const MANIFEST: &str = "ladder.json";
 const VERSION: u32 = 1;

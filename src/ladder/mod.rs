@@ -7,6 +7,7 @@
 
 mod context;
 mod figure;
+mod fit;
 mod folder;
 mod judge;
 mod quantity;
@@ -17,11 +18,12 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use widthwise_theory::architecture::Parameterization;
 
+pub use fit::{FEWEST_MEMBERS, FEWEST_WIDTHS, Fit, FitForm, FitStatistic, LAZY_CHANGE};
 pub use folder::{MeanRow, UnitRow, is_ladder};
-pub use judge::{FEWEST_MEMBERS, FEWEST_WIDTHS, Fit, FitStatistic, LAZY_CHANGE, growing};
+pub use judge::growing;
 pub use quantity::LadderQuantity;
 
-use crate::config::{Checked, LearningRate, NetworkConfig, Stop};
+use crate::config::{Checked, ClaimsConfig, LearningRate, NetworkConfig, Stop};
 use crate::ensemble::{Ended, Job, Shard, Study, Unit, UnitEnd, units};
 use crate::error::{OrRefused, Result, bail, ensure};
 use crate::memory::Bytes;
@@ -152,11 +154,12 @@ pub fn run_ladder(
     })
 }
 
-/// Hash of what a folder's networks share: all of the configuration but the width and the number of members.
+/// Hash of what a folder's networks share: all of the configuration but the width, the number of members and what verdicts are made by.
 fn shared_hash(experiment: &Checked) -> Result<String> {
     let mut shared = experiment.clone().into_inner();
     shared.network.width = 1;
     shared.run.members = 2;
+    shared.claims.significance = ClaimsConfig::default().significance;
     Ok(config_hash(&shared.resolved_toml()))
 }
 
@@ -229,7 +232,8 @@ fn report(ladder: &Ladder<'_>) -> Result<LadderReport> {
     let mut architecture = architecture_at(session, widest)?;
     architecture.parameterization = options.rates_of.unwrap_or(architecture.parameterization);
     let rates = architecture.width_rates(rule(session.experiment))?;
-    let rules = Rules { rates: &rates, seed: session.experiment.run.seed };
+    let experiment = session.experiment;
+    let rules = Rules { rates: &rates, seed: experiment.run.seed, significance: experiment.claims.significance };
     let theory = Width::new(context, widest)?;
     let values = folder::by_quantity(&rows);
     let fits = judge::judge(&values, &rules, |quantity| theory.limit(context, quantity))?;

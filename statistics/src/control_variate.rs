@@ -63,7 +63,7 @@ mod tests {
         for (members, correlation) in [(FEWEST_CONTROLLED, 0.0), (FEWEST_CONTROLLED, 0.9), (16, 0.8)] {
             let trials = 4000;
             let own = (1.0 - correlation * correlation as f64).sqrt();
-            let law = NullLaw::Student { freedom: members - 2 };
+            let law = NullLaw::Student { freedom: members as f64 - 2.0 };
             let (mut p_values, mut squares) = (Vec::new(), 0.0);
             for _ in 0..trials {
                 let control: Vec<f64> = (0..members).map(|_| normal()).collect();

@@ -2,7 +2,8 @@
 //!
 //! - [`Expected`]: a value or a bound against a number with its standard error, in standard errors. For single numbers.
 //! - [`of_interval`]: an interval against an accepted one. For what has an interval of its own, as from resampling.
-//! - [`p_value`], [`holm`] and [`is_resolved`]: Student's t over members, corrected for the number of claims. For many numbers at a time.
+//! - [`p_value`], [`holm`] and [`is_resolved`]: Student's t over members, corrected for the number of claims. For many numbers at a time; p-values of
+//!   numbers that were fitted are those of a [`StudentEstimate`](crate::StudentEstimate).
 
 use crate::{Estimate, NullLaw, Verdict};
 
@@ -61,7 +62,7 @@ impl Expected {
                 z if z >= REJECTED => Verdict::Disagrees,
                 // Without spread and without distance there is nothing to decide by.
                 z if z.is_nan() => Verdict::Undecided,
-                _ if REJECTED * found.std_error <= reach => Verdict::Agrees,
+                _ if is_sharp(found, reach) => Verdict::Agrees,
                 _ => Verdict::Undecided,
             },
             Self::Digits { value, decimals } => {
@@ -73,7 +74,7 @@ impl Expected {
                 }
             }
             Self::AtMost { bound, .. } if found.value - bound > HOLDS * found.std_error => Verdict::Disagrees,
-            Self::AtMost { reach, .. } if REJECTED * found.std_error <= reach => Verdict::Agrees,
+            Self::AtMost { reach, .. } if is_sharp(found, reach) => Verdict::Agrees,
             Self::AtMost { .. } => Verdict::Undecided,
             Self::Below(bound) => Self::inequality(-found.z(bound)),
             Self::Above(bound) => Self::inequality(found.z(bound)),
@@ -104,6 +105,11 @@ pub fn of_interval([low, high]: [f64; 2], accepted: [f64; 2]) -> Verdict {
     }
 }
 
+/// Whether four standard errors are at most `reach`.
+pub fn is_sharp(found: Estimate, reach: f64) -> bool {
+    REJECTED * found.std_error <= reach
+}
+
 /// On which sides of a prediction a number may not lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sides {
@@ -115,8 +121,14 @@ pub enum Sides {
 
 /// Student-t p-value of a finite `z` over `members`, of which there have to be two.
 pub fn p_value(z: f64, members: usize, sides: Sides) -> Option<f64> {
+    student_p_value(z, members.checked_sub(1)? as f64, sides)
+}
+
+/// The same of a `z` whose standard error has `freedom` degrees of freedom, not all of them whole numbers.
+pub fn student_p_value(z: f64, freedom: f64, sides: Sides) -> Option<f64> {
+    let law = Some(NullLaw::Student { freedom }).filter(|_| freedom > 0.0)?;
     // Members that differ by less than the smallest number leave no finite z, and no p-value.
-    NullLaw::of_members(members)?.p_value(z, sides)
+    law.p_value(z, sides)
 }
 
 /// Whether an agreement means something: the number with four standard errors on either side lies within `tolerance` of the prediction, or

@@ -22,8 +22,8 @@ const POINTS: usize = 2000;
 pub enum NullLaw {
     /// Of a mean over Gaussian numbers whose spread was found from them: Student's t.
     Student {
-        /// Numbers less what was fitted to them.
-        freedom: usize,
+        /// Degrees of freedom: numbers less what was fitted to them.
+        freedom: f64,
     },
     /// Of a variance of Gaussian numbers whose size is known: a chi-squared number less its mean, over its standard deviation.
     ChiSquared {
@@ -35,7 +35,7 @@ pub enum NullLaw {
 impl NullLaw {
     /// The law of a mean over members: two are the fewest.
     pub fn of_members(members: usize) -> Option<Self> {
-        members.checked_sub(1).filter(|freedom| *freedom > 0).map(|freedom| Self::Student { freedom })
+        (members > 1).then(|| Self::Student { freedom: members as f64 - 1.0 })
     }
 
     /// The law of the same number over `members` in place of `of`.
@@ -43,7 +43,7 @@ impl NullLaw {
     pub fn of_as_many(self, members: usize, of: usize) -> Self {
         match self {
             // What was fitted stays.
-            Self::Student { freedom } => Self::Student { freedom: (freedom + members).saturating_sub(of).max(1) },
+            Self::Student { freedom } => Self::Student { freedom: (freedom + members as f64 - of as f64).max(1.0) },
             Self::ChiSquared { freedom } => Self::ChiSquared { freedom: freedom * members as f64 / of as f64 },
         }
     }
@@ -69,7 +69,7 @@ impl NullLaw {
     /// Probability to lie above `z`.
     pub fn above(self, z: f64) -> f64 {
         match self {
-            Self::Student { freedom } => StudentsT::new(0.0, 1.0, freedom as f64).map_or(f64::NAN, |t| t.sf(z)),
+            Self::Student { freedom } => StudentsT::new(0.0, 1.0, freedom).map_or(f64::NAN, |t| t.sf(z)),
             Self::ChiSquared { freedom } if freedom > MANY => above_gaussian(cube_root(freedom, z)),
             Self::ChiSquared { freedom } => chi_squared(freedom, z, |law, x| law.sf(x)),
         }
@@ -117,13 +117,13 @@ impl NullLaw {
 }
 
 /// Probability that a difference of true value `shift`, over its standard error as it is found, lies above `z`: noncentral t.
-fn beyond(freedom: usize, shift: f64, z: f64) -> f64 {
+fn beyond(freedom: f64, shift: f64, z: f64) -> f64 {
     over_spreads(freedom, |s| above_gaussian(z * s - shift))
 }
 
 /// The mean of `of(s)` with `s^2` a chi-squared number over its degrees of freedom: what is found for a standard error of one.
-fn over_spreads(freedom: usize, of: impl Fn(f64) -> f64) -> f64 {
-    let nu = freedom as f64;
+fn over_spreads(freedom: f64, of: impl Fn(f64) -> f64) -> f64 {
+    let nu = freedom;
     let reach = 12.0 / (2.0 * nu).sqrt();
     let (from, to) = ((1.0 - reach).max(0.0), 1.0 + reach);
     let scale = std::f64::consts::LN_2 + 0.5 * nu * (0.5 * nu).ln() - ln_gamma(0.5 * nu);
@@ -178,11 +178,10 @@ impl FromStr for NullLaw {
     fn from_str(text: &str) -> Result<Self, String> {
         let unknown = || format!("{text} is no law: chi_squared(64) and student(15) are");
         let inner = |name: &str| text.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')');
-        if let Some(freedom) = inner("chi_squared").and_then(|freedom| freedom.parse::<f64>().ok()) {
-            return Some(Self::ChiSquared { freedom }).filter(|_| freedom > 0.0).ok_or_else(unknown);
-        }
-        let freedom = inner("student").and_then(|freedom| freedom.parse::<usize>().ok()).filter(|freedom| *freedom > 0);
-        freedom.map(|freedom| Self::Student { freedom }).ok_or_else(unknown)
+        let positive = |text: &str| text.parse::<f64>().ok().filter(|freedom| *freedom > 0.0);
+        let chi_squared = inner("chi_squared").and_then(positive).map(|freedom| Self::ChiSquared { freedom });
+        let student = || inner("student").and_then(positive).map(|freedom| Self::Student { freedom });
+        chi_squared.or_else(student).ok_or_else(unknown)
     }
 }
 
@@ -222,13 +221,14 @@ mod tests {
         let [low, high] = NullLaw::ChiSquared { freedom: 64.0 }.critical(1e-3, Sides::Two);
         assert_near(high, 3.878_009_472_419_366, 1e-8, "upper");
         assert_near(low, -2.725_468_006_730_939, 1e-8, "lower");
-        for (freedom, expected) in [(15, 5.748_787_086_014_767), (3, 38.529_849_598_254_785), (7, 9.144_245_593_803_46)]
+        for (freedom, expected) in
+            [(15.0, 5.748_787_086_014_767), (3.0, 38.529_849_598_254_785), (7.0, 9.144_245_593_803_46)]
         {
             let [low, high] = NullLaw::Student { freedom }.critical(1e-3 / 26.0, Sides::Two);
             assert_near(high, expected, 1e-6, "student");
             assert_near(low, -high, 1e-9, "student");
         }
-        let [low, high] = NullLaw::Student { freedom: 15 }.critical(0.5e-3 / 26.0, Sides::Upper);
+        let [low, high] = NullLaw::Student { freedom: 15.0 }.critical(0.5e-3 / 26.0, Sides::Upper);
         assert_near(high, 5.748_787_086_014_767, 1e-6, "one side");
         assert_eq!(low, f64::NEG_INFINITY);
     }
@@ -237,13 +237,13 @@ mod tests {
     #[test]
     fn shifted_means_have_a_noncentral_t() {
         for (freedom, z, shift, expected) in [
-            (15, 5.75, 7.0, 0.824_595_141_754_865_1),
-            (3, 38.5, 20.0, 0.153_401_369_351_911_68),
-            (7, 9.1, 0.0, 1.984_830_229_222_288e-5),
-            (15, 2.0, -1.0, 0.002_568_252_329_320_209_6),
-            (100, 4.0, 4.5, 0.688_273_322_467_550_1),
-            (1, 12.7, 3.0, 0.186_196_781_992_395_92),
-            (11, 6.0, 12.0, 0.999_847_741_629_483_4),
+            (15.0, 5.75, 7.0, 0.824_595_141_754_865_1),
+            (3.0, 38.5, 20.0, 0.153_401_369_351_911_68),
+            (7.0, 9.1, 0.0, 1.984_830_229_222_288e-5),
+            (15.0, 2.0, -1.0, 0.002_568_252_329_320_209_6),
+            (100.0, 4.0, 4.5, 0.688_273_322_467_550_1),
+            (1.0, 12.7, 3.0, 0.186_196_781_992_395_92),
+            (11.0, 6.0, 12.0, 0.999_847_741_629_483_4),
         ] {
             let found = beyond(freedom, shift, z);
             assert_near(found, expected, 2e-5, &format!("{freedom} degrees of freedom, {shift} beyond {z}"));
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn without_an_error_the_power_is_the_level() {
-        for law in [NullLaw::Student { freedom: 7 }, NullLaw::ChiSquared { freedom: 50.0 }] {
+        for law in [NullLaw::Student { freedom: 7.0 }, NullLaw::ChiSquared { freedom: 50.0 }] {
             for sides in [Sides::Two, Sides::Upper] {
                 assert_near(law.power(0.0, 0.01, sides), 0.01, 1e-4, &format!("{law} {sides:?}"));
             }
@@ -269,7 +269,7 @@ mod tests {
         let draws = 20_000;
         for (members, sides, tolerance) in [(8, Sides::Two, 2.0), (16, Sides::Two, 1.4), (16, Sides::Upper, 1.1)] {
             let root = (members as f64).sqrt();
-            let expected = NullLaw::Student { freedom: members - 1 }.agreement(tolerance * root, sides);
+            let expected = NullLaw::Student { freedom: members as f64 - 1.0 }.agreement(tolerance * root, sides);
             let mut agreed = 0;
             for _ in 0..draws {
                 let values: Vec<f64> = (0..members).map(|_| StandardNormal.sample(&mut random)).collect();
@@ -288,8 +288,8 @@ mod tests {
 
     #[test]
     fn laws_of_more_members_keep_what_was_fitted() {
-        assert_eq!(NullLaw::Student { freedom: 14 }.of_as_many(32, 16), NullLaw::Student { freedom: 30 });
-        assert_eq!(NullLaw::Student { freedom: 14 }.of_as_many(2, 16), NullLaw::Student { freedom: 1 });
+        assert_eq!(NullLaw::Student { freedom: 14.0 }.of_as_many(32, 16), NullLaw::Student { freedom: 30.0 });
+        assert_eq!(NullLaw::Student { freedom: 14.0 }.of_as_many(2, 16), NullLaw::Student { freedom: 1.0 });
         assert_eq!(NullLaw::ChiSquared { freedom: 64.0 }.of_as_many(8, 16), NullLaw::ChiSquared { freedom: 32.0 });
     }
 
@@ -303,12 +303,12 @@ mod tests {
 
     #[test]
     fn laws_are_written_and_read() {
-        for law in [NullLaw::Student { freedom: 3 }, NullLaw::ChiSquared { freedom: 64512.0 }] {
+        for law in [NullLaw::Student { freedom: 3.0 }, NullLaw::ChiSquared { freedom: 64512.0 }] {
             assert_eq!(law.to_string().parse::<NullLaw>(), Ok(law));
         }
         for text in ["paired_members", "chi_squared(0)", "student(0)", "student(x)", "chi_squared(4"] {
             assert!(text.parse::<NullLaw>().is_err(), "{text}");
         }
-        assert_eq!((NullLaw::of_members(1), NullLaw::of_members(2)), (None, Some(NullLaw::Student { freedom: 1 })));
+        assert_eq!((NullLaw::of_members(1), NullLaw::of_members(2)), (None, Some(NullLaw::Student { freedom: 1.0 })));
     }
 }

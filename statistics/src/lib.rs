@@ -2,7 +2,7 @@
 //!
 //! | question | where |
 //! |---|---|
-//! | what is a mean, and how far is it to be trusted | [`Estimate`], [`RunningMean`] |
+//! | what is a mean, and how far is it to be trusted | [`Estimate`], [`StudentEstimate`], [`RunningMean`] |
 //! | what is left of a mean that goes with a number of known mean | [`controlled_mean`] |
 //! | what is the error of anything else | [`jackknife`], [`Jackknife`] |
 //! | which power of the width, which value at infinite width | [`power_law`], [`extrapolate`] |
@@ -19,10 +19,12 @@ pub mod information;
 pub mod judge;
 pub mod lanczos;
 pub mod law;
+mod least_squares;
 mod limit;
 pub mod power_law;
 mod resampling;
 mod running;
+mod student;
 pub mod verdict;
 
 pub use control_variate::{FEWEST_CONTROLLED, controlled_mean};
@@ -30,6 +32,7 @@ pub use estimate::{Deviations, Estimate, beyond_round_off};
 pub use law::NullLaw;
 pub use limit::extrapolate;
 pub use power_law::Rung;
-pub use resampling::{COVERAGE, Jackknife, RESAMPLES, jackknife};
+pub use resampling::{Jackknife, jackknife};
 pub use running::{RunningMean, Sampled};
+pub use student::{COVERAGE, StudentEstimate};
 pub use verdict::Verdict;

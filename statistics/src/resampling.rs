@@ -4,11 +4,8 @@ use rand::{Rng, RngExt};
 
 use crate::{Deviations, Estimate};
 
-/// Resamples behind an interval.
-pub const RESAMPLES: usize = 2000;
-
-/// Share of the resamples inside an interval.
-pub const COVERAGE: f64 = 0.95;
+/// Resamples behind a standard error.
+pub(crate) const RESAMPLES: usize = 2000;
 
 /// What a statistic comes to without one member, each in its turn (Efron 1982).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,41 +45,21 @@ pub(crate) fn drawn_again(members: &[f64], random: &mut impl Rng) -> Vec<f64> {
     (0..members.len()).map(|_| members[random.random_range(0..members.len())]).collect()
 }
 
-/// A bootstrapped number.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Bootstrap {
-    /// Where the middle [`COVERAGE`] of the resampled numbers lies, widened.
-    pub(crate) interval: [f64; 2],
-    /// Standard deviation of the resampled numbers, widened.
-    pub(crate) std_error: f64,
-}
-
-impl Bootstrap {
-    /// About `value`, from what the resamples came to; `fewest` is the smallest number of members that were drawn from.
-    ///
-    /// The percentile interval (Efron and Tibshirani 1993). Resampled means of `m` members scatter too little, by `sqrt((m - 1)/m)`,
-    /// since a resample varies about the members' mean instead of the true one; intervals and errors are widened by as much
-    /// (Hesterberg 2015, 1411.5279).
-    pub(crate) fn of(value: f64, mut resampled: Vec<f64>, fewest: usize) -> Self {
-        resampled.sort_by(f64::total_cmp);
-        let tail = 0.5 * (1.0 - COVERAGE);
-        let Deviations { count, squares, .. } = Deviations::of(resampled.iter().copied());
-        let fewest = fewest.max(2) as f64;
-        let widening = (fewest / (fewest - 1.0)).sqrt();
-        let end = |share: f64| value + widening * (quantile(&resampled, share) - value);
-        Self { interval: [end(tail), end(1.0 - tail)], std_error: widening * (squares / (count - 1) as f64).sqrt() }
-    }
-}
-
-/// Of ascending values, linear between them.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let at = share * (sorted.len() - 1) as f64;
-    let (below, above) = (at.floor() as usize, at.ceil() as usize);
-    sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
+/// Variance of a statistic of `members` from what it came to on resamples.
+///
+/// Resampled means of `m` members scatter too little, by `sqrt((m - 1)/m)`, since a resample varies about the members' mean instead of the true one; the
+/// variance is widened by as much (Hesterberg 2015, 1411.5279).
+pub(crate) fn widened_variance(resampled: &[f64], members: usize) -> f64 {
+    let Deviations { count, squares, .. } = Deviations::of(resampled.iter().copied());
+    let members = members.max(2) as f64;
+    squares / (count as f64 - 1.0) * members / (members - 1.0)
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     #[test]
@@ -110,23 +87,21 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_lie_between_their_neighbours() {
-        let sorted = [1.0, 2.0, 4.0];
-        for (share, expected) in [(0.0, 1.0), (0.25, 1.5), (0.5, 2.0), (0.75, 3.0), (1.0, 4.0)] {
-            assert_eq!(quantile(&sorted, share), expected);
-        }
+    fn the_variance_of_resamples_is_widened() {
+        // 0, 1 ... 2000, of two members: twice the variance, with the sum of k^2 from -1000 to 1000.
+        let resampled: Vec<f64> = (0..=2000).map(f64::from).collect();
+        let squares = 1000.0 * 1001.0 * 2001.0 / 3.0_f64;
+        assert!((widened_variance(&resampled, 2) - 2.0 * squares / 2000.0).abs() < 1e-9);
     }
 
     #[test]
-    fn intervals_are_widened_about_the_number() {
-        // 0, 1 ... 2000 about 1000, of two members: twice the variance.
-        let found = Bootstrap::of(1000.0, (0..=2000).map(f64::from).collect(), 2);
-        let widening = 2.0_f64.sqrt();
-        for (end, share) in found.interval.into_iter().zip([0.025, 0.975]) {
-            assert!((end - (1000.0 + widening * 2000.0 * (share - 0.5))).abs() < 1e-9, "{found:?}");
-        }
-        // Sum of k^2 from -1000 to 1000.
-        let squares = 1000.0 * 1001.0 * 2001.0 / 3.0_f64;
-        assert!((found.std_error - (2.0 * squares / 2000.0).sqrt()).abs() < 1e-9, "{found:?}");
+    fn resampled_means_scatter_as_the_mean_does() {
+        let values = [0.3, 1.7, -0.4, 2.2, 0.9];
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        let mean = |members: Vec<f64>| members.iter().sum::<f64>() / members.len() as f64;
+        let resampled: Vec<f64> = (0..RESAMPLES).map(|_| mean(drawn_again(&values, &mut random))).collect();
+        let (found, expected) = (widened_variance(&resampled, values.len()), Estimate::mean(&values).std_error.powi(2));
+        // A variance of R near-normal numbers is off by sqrt(2/R), relatively.
+        assert!((found / expected - 1.0).abs() < 4.0 * (2.0 / RESAMPLES as f64).sqrt(), "{found} {expected}");
     }
 }
