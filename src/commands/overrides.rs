@@ -256,6 +256,7 @@ mod tests {
                     "training",
                     "control",
                     "probes.schedule",
+                    "claims.significance",
                     "probes.examples",
                     "probes.jacobian_examples",
                     "run",
