@@ -272,6 +272,7 @@ mod tests {
                     "training",
                     "control",
                     "probes.schedule",
+                    "claims.significance",
                     "probes.examples",
                     "probes.jacobian_examples",
                     "run",
