@@ -158,8 +158,7 @@ quantities! {
         kind: Kind::Exact, method: "probe_examples",
         probe: Probe::Ntk, theory: Theory::None, claim: None, control: None
     }
-    /// Trace of the covariance of per-example loss gradients over the probe examples, parameters weighted with their
-    /// learning-rate factors as in the kernel.
+    /// Trace of the covariance of per-example loss gradients, parameters weighted with their learning-rate factors as in the kernel.
     GradientCovarianceTrace {
         name: "gradient_covariance_trace", label: "gradient covariance trace", unit: "",
         kind: Kind::Exact, method: "probe_examples",
@@ -354,7 +353,7 @@ impl Quantity {
         self.facts().claim
     }
 
-    /// The number whose known mean before training takes noise off this one's, where there is one.
+    /// What takes noise off it.
     pub const fn control(self) -> Option<ControlVariate> {
         self.facts().control
     }
@@ -395,10 +394,7 @@ impl FromStr for Quantity {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|known| known.name() == name)
-            .ok_or_else(|| format!("no quantity is called {name}"))
+        let known = Self::ALL.iter().find(|known| known.name() == name);
+        known.copied().ok_or_else(|| format!("no quantity is called {name}"))
     }
 }

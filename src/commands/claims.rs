@@ -49,6 +49,9 @@ pub(crate) fn print(check: &CheckReport, console: &Console) -> Result<()> {
         let is_required = check.required.contains(claim);
         console.json(&ClaimLine { event: "claim", claim, is_required, p_value: p_value(row), row })?;
     }
+    for text in &check.remarks {
+        console.json(&ReasonLine { event: "remark", text })?;
+    }
     let CheckReport { verdict, outcome, required, missing, .. } = check;
     console.json(&VerdictLine { event: "verdict", verdict: *verdict, outcome, required, missing })?;
     if !check.claims.is_empty() {
@@ -63,7 +66,6 @@ pub(crate) fn print(check: &CheckReport, console: &Console) -> Result<()> {
         console.detail(format_args!("{claim} is required, but there is no prediction for it in this run"))?;
     }
     for sentence in &check.remarks {
-        console.json(&ReasonLine { event: "remark", text: sentence })?;
         console.detail(sentence)?;
     }
     for reason in &check.reasons {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::comparison::CONTROLLED;
 use crate::quantity::{Flag, Kind, Quantity};
 use crate::record::row::Row;
 
@@ -69,6 +70,29 @@ pub(crate) fn error_method(method: &str) -> String {
         }
         "jackknife_members" => "jackknife over the members".to_owned(),
         "gaussian_values" => "spread of one ensemble of as many Gaussian values".to_owned(),
-        other => other.replace('_', " "),
+        other => match other.split_once('(') {
+            Some((CONTROLLED, by)) => {
+                let by = by.trim_end_matches(')');
+                let label = label(by);
+                format!("spread of measured − predicted over members, less what goes with the {label}")
+            }
+            Some(("chi_squared", freedom)) => {
+                format!("known: chi-squared of {} degrees of freedom", freedom.trim_end_matches(')'))
+            }
+            _ => other.replace('_', " "),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_in_words() {
+        let controlled = error_method("control_variate(nngp_mean_diagonal)");
+        assert!(controlled.ends_with("less what goes with the NNGP mean diagonal"), "{controlled}");
+        assert_eq!(error_method("chi_squared(64)"), "known: chi-squared of 64 degrees of freedom");
+        assert_eq!(error_method("random_vectors"), "random vectors");
     }
 }

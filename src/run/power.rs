@@ -76,11 +76,11 @@ impl Mistake {
 pub struct PowerRow {
     /// What is wrong, in words; the size follows where it has one.
     pub mistake: &'static str,
-    /// Smallest share that is noticed with probability [`NOTICED`]; `None` where an error of 100 % is not, or where the error has no size.
+    /// Smallest share that is noticed with probability [`NOTICED`]; `None` where none is, or where the error has no size.
     pub smallest: Option<f64>,
     /// Probabilities at [`SIZES`], or the one of an error without size.
     pub probabilities: Vec<f64>,
-    /// Name, layers and step of the claim that sees it best, at the last of these sizes.
+    /// Name, layers and step of the claim that sees the smallest noticed error best, or else the largest of these sizes.
     pub seen_by: String,
 }
 
@@ -189,8 +189,11 @@ impl<'a> Rejudged<'a> {
                 continue;
             }
             let found: Vec<(f64, String)> = SIZES.iter().map(|&size| best(of(size))).collect::<Result<_>>()?;
-            let seen_by = found.last().map(|(_, seen_by)| seen_by.clone()).unwrap_or_default();
             let smallest = smallest(|share| Ok(best(of(share))?.0))?;
+            let seen_by = match smallest {
+                Some(share) => best(of(share))?.1,
+                None => found.last().map(|(_, seen_by)| seen_by.clone()).unwrap_or_default(),
+            };
             let probabilities = found.into_iter().map(|(power, _)| power).collect();
             rows.push(PowerRow { mistake, smallest, probabilities, seen_by });
         }
@@ -293,11 +296,15 @@ pub(super) fn at(claim: &str, row: &Row) -> String {
 
 /// The smallest share from which on `power` is [`NOTICED`], in powers of ten from a thousandth to one.
 fn smallest(power: impl Fn(f64) -> Result<f64>) -> Result<Option<f64>> {
-    // An error of all of it is none that theory could be asked about.
-    let (mut low, mut high) = (-3.0, -0.01);
-    if power(10f64.powf(high))? < NOTICED {
-        return Ok(None);
+    // Not every error is seen the better the larger it is: of time far too short little is left to compare. Nor can theory be asked about an error of all of it.
+    let mut high = None;
+    for exponent in [-1.0, -0.7, -0.3, -0.01] {
+        if power(10f64.powf(exponent))? >= NOTICED {
+            high = Some(exponent);
+            break;
+        }
     }
+    let (mut low, Some(mut high)) = (-3.0, high) else { return Ok(None) };
     for _ in 0..HALVINGS {
         let middle = 0.5 * (low + high);
         if power(10f64.powf(middle))? < NOTICED { low = middle } else { high = middle }
@@ -313,7 +320,11 @@ mod tests {
     fn the_smallest_error_is_where_the_power_rises() {
         let found = smallest(|share| Ok(if share < 0.03 { 0.1 } else { 0.95 })).unwrap().unwrap();
         // Between 0.03 and one halving of the interval above it.
-        assert!((0.03..0.03 * 10f64.powf(3.0 / 1024.0) * (1.0 + 1e-9)).contains(&found), "{found}");
+        assert!((0.03..0.03 * 10f64.powf(2.0 / 1024.0) * (1.0 + 1e-9)).contains(&found), "{found}");
+        let falling = smallest(|share| Ok(if (0.03..0.3).contains(&share) { 0.95 } else { 0.0 })).unwrap().unwrap();
+        assert!((0.03..0.031).contains(&falling), "{falling}");
+        let large = smallest(|share| Ok(if share > 0.4 { 1.0 } else { 0.0 })).unwrap().unwrap();
+        assert!((0.4..0.41).contains(&large), "{large}");
         assert_eq!(smallest(|_| Ok(0.5)).unwrap(), None);
     }
 
