@@ -35,7 +35,7 @@ pub enum NullLaw {
 impl NullLaw {
     /// The law of a mean over members: two are the fewest.
     pub fn of_members(members: usize) -> Option<Self> {
-        (members > 1).then(|| Self::Student { freedom: members as f64 - 1.0 })
+        (members > 1).then_some(Self::Student { freedom: members as f64 - 1.0 })
     }
 
     /// The law of the same number over `members` in place of `of`.
