@@ -13,7 +13,7 @@ use widthwise::objective::Evaluation;
 use widthwise::training::Outcome;
 use widthwise::training::optimizer::update_rule;
 use widthwise::training::schedule::ProbeSteps;
-use widthwise::training::{BlockPlan, Observer, Trainee, train};
+use widthwise::training::{Observer, Trainee, TrainingPlan, train};
 use widthwise_datasets::{Examples, ImageShape, Prepared};
 use widthwise_tensors::to_f64;
 use widthwise_theory::architecture::{Architecture, Layer, Parameterization};
@@ -126,7 +126,7 @@ fn calls(architecture: &Architecture, optimizer: Optimizer, loss: Loss, batch_si
     let network = Network::new(architecture, update_rule(optimizer), 1, 0, &device, DType::F32).unwrap();
     let config = TrainingConfig { optimizer, loss, batch_size, ..TrainingConfig::default() };
     let last_step = (1 + ROUNDS) * BETWEEN_READS;
-    let plan = BlockPlan {
+    let plan = TrainingPlan {
         loss,
         examples: &data.train,
         targets: &data.train_targets,

@@ -82,9 +82,9 @@ pub(crate) fn print_power(report: &PowerReport, console: &Console) -> Result<()>
         console.line(line)?;
     }
     console.detail(format_args!(
-        "chances are at least these: {} claims at level {} each, and the best of the required ones alone",
-        report.claims,
-        number(report.level, 2)
+        "of the required claim alone that sees an error best, at level {} (the strictest of {} claims); from this run's standard errors",
+        number(report.level, 2),
+        report.claims
     ))
 }
 

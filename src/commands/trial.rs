@@ -23,7 +23,7 @@ pub(crate) fn execute(arguments: &VerdictCases, console: &Console) -> Result<Exi
         return Ok(Exit::Interrupted);
     };
     let tables = [claims(&found), mistakes(&found)];
-    for line in tables.iter().flat_map(|table| plain(table)) {
+    for line in tables.iter().flat_map(plain) {
         console.line(line)?;
     }
     for line in totals(&found) {
@@ -80,7 +80,7 @@ fn mistakes(found: &Trial) -> Cells {
     let mut rows = vec![[
         "error in theory".to_owned(),
         "noticed".to_owned(),
-        "promised at least".to_owned(),
+        "promised".to_owned(),
         empty(),
         empty(),
         empty(),

@@ -3,7 +3,8 @@
 //!
 //! An error moves the difference of a claim by a number of standard errors that theory gives, and the law of the difference gives the probability
 //! that it is rejected. The level is the strictest that Holm's procedure asks for, one claim of them all, and of the required claims the one
-//! that sees the error best counts alone: both make the probability smaller than it is.
+//! that sees the error best counts alone: both make the probability smaller than it is. Standard errors are those of the run: where they are of few
+//! members, small probabilities come out too large.
 
 use std::path::Path;
 

@@ -92,7 +92,7 @@ pub struct Noticed {
     pub mistake: Mistake,
     /// Share of runs that disagree.
     pub share: f64,
-    /// What the first runs promised at the least, in the mean.
+    /// What the first runs promised, in the mean.
     pub promised: f64,
 }
 

@@ -62,7 +62,7 @@ mod tests {
         let mut normal = || -> f64 { StandardNormal.sample(&mut random) };
         for (members, correlation) in [(FEWEST_CONTROLLED, 0.0), (FEWEST_CONTROLLED, 0.9), (16, 0.8)] {
             let trials = 4000;
-            let own = (1.0 - correlation * correlation as f64).sqrt();
+            let own = (1.0_f64 - correlation * correlation).sqrt();
             let law = NullLaw::Student { freedom: members as f64 - 2.0 };
             let (mut p_values, mut squares) = (Vec::new(), 0.0);
             for _ in 0..trials {
