@@ -10,14 +10,18 @@
 //! - with `a` in the direction of `(s_w X X^T + s_b 1 1^T)^-1 1` and `a . 1 = 1`, the numbers `a . z` are independent of all those, of variance
 //!   `s_b + s_w a^T X X^T a`: less its second part, the mean of their squares is `s_b`, and its law is that of `n` degrees of freedom.
 
+use burn::tensor::Tensor;
 use faer::linalg::solvers::Solve;
 use faer::{Mat, Side};
 use widthwise_tensors::to_f64;
 
-use crate::observed::Observed;
+use crate::observed::{LayerGeometry, Observed};
 
-/// Examples that are read: enough degrees of freedom for any width, at the cost of a decomposition of that size.
-const EXAMPLES: usize = 64;
+/// Input rows that are read: enough degrees of freedom for any width, at the cost of a decomposition of that size.
+const ROWS: usize = 64;
+
+/// Numbers in the input rows of a layer at all positions up to which examples are worth their memory.
+const NUMBERS: usize = 1 << 22;
 
 /// Smallest eigenvalue that counts, in units of the largest: below, pre-activations in `f32` are round-off.
 const SMALLEST: f64 = 1e-6;
@@ -45,18 +49,28 @@ pub struct LayerVariances {
     pub bias: Option<VarianceEstimate>,
 }
 
-/// The variances of the weights and biases of `layer`, from its first examples at the position in the middle.
+/// How many examples [`layer_variances`] has use for in this layer: one at least, and few of large images.
+pub fn examples_for_variances(geometry: &LayerGeometry) -> usize {
+    (NUMBERS / (geometry.positions * geometry.fan_in).max(1)).clamp(1, ROWS)
+}
+
+/// The variances of the weights and biases of `layer`, from input rows spread evenly over all examples and positions: a convolution has the
+/// same weights at each.
 ///
 /// The standard errors are those of independent Gaussian weights before training.
 pub fn layer_variances(network: &impl Observed, layer: usize) -> LayerVariances {
     let geometry = network.geometry(layer);
-    let (examples, middle) = (network.examples().min(EXAMPLES), geometry.positions / 2);
-    let read = |tensor: burn::tensor::Tensor<3>| to_f64(tensor.narrow(0, 0, examples).narrow(1, middle, 1));
-    let (rows, z) = (read(network.rows(layer)), read(network.preactivations(layer)));
-    let signals = [geometry.weight_signal, geometry.bias_signal];
-    let rows = Mat::from_fn(examples, geometry.fan_in, |i, j| rows[i * geometry.fan_in + j]);
-    let z = Mat::from_fn(examples, geometry.units, |i, j| z[i * geometry.units + j]);
-    of_rows(&rows, &z, signals)
+    let all = network.examples() * geometry.positions;
+    let count = all.min(ROWS);
+    let read = |tensor: Tensor<3>, columns: usize| {
+        let tensor = tensor.reshape([all, columns]);
+        let chosen = (0..count).map(|i| tensor.clone().narrow(0, i * all / count, 1)).collect();
+        let numbers = to_f64(Tensor::cat(chosen, 0));
+        Mat::from_fn(count, columns, |i, j| numbers[i * columns + j])
+    };
+    let rows = read(network.rows(layer), geometry.fan_in);
+    let z = read(network.preactivations(layer), geometry.units);
+    of_rows(&rows, &z, [geometry.weight_signal, geometry.bias_signal])
 }
 
 /// From input rows `N x F` and pre-activations `N x n`; `signals` are the variances that the layer was drawn with, gains included, by which errors and

@@ -1,6 +1,6 @@
 //! Variances of every layer's weights and biases, as its pre-activations show them.
 
-use widthwise_probes::{Observed, layer_variances};
+use widthwise_probes::{Observed, examples_for_variances, layer_variances};
 use widthwise_statistics::NullLaw;
 use widthwise_statistics::information::InformationError;
 use widthwise_theory::architecture::InitScheme;
@@ -18,7 +18,9 @@ impl Measure for VariancesOfLayers {
         // Weights have a law of their own before training, if they are drawn one by one.
         let has_law = shared.place.2 == 0 && shared.network.architecture().init_scheme == InitScheme::Gaussian;
         for layer in 1..=observation.layers() {
-            let variances = layer_variances(observation, layer);
+            let examples = examples_for_variances(&observation.geometry(layer)).min(shared.data.probe.examples());
+            let subset = shared.data.probe.first(examples);
+            let variances = layer_variances(&observation.narrowed(0..examples, &subset), layer);
             for (quantity, estimate) in
                 [(Quantity::WeightVariance, variances.weight), (Quantity::BiasVariance, variances.bias)]
             {
