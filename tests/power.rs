@@ -87,7 +87,10 @@ fn layers_show_the_variances_that_they_were_drawn_with() {
             let weight = ensemble(&rows, "weight_variance", Some(layer), 0);
             let (measured, error) = (weight.measured.unwrap(), weight.std_error.unwrap());
             assert!((weight.predicted.unwrap() / sigma_w2 - 1.0).abs() < 1e-14, "{name}");
-            assert!((measured - sigma_w2).abs() < 5.0 * error, "{name}, layer {layer}: {measured} +- {error}");
+            // Orthogonal weights of few inputs have this variance exactly, up to the round-off of f32.
+            let round_off = 4.0 * f64::from(f32::EPSILON) * sigma_w2;
+            let allowed = 5.0 * error + round_off;
+            assert!((measured - sigma_w2).abs() < allowed, "{name}, layer {layer}: {measured} +- {error}");
             // Only weights that are drawn one by one have the law.
             assert_eq!(weight.se_method.starts_with("chi_squared("), name != "orthogonal", "{name}");
             if sigma_b2 > 0.0 {
