@@ -153,6 +153,9 @@ fn above_gaussian(z: f64) -> f64 {
 /// Where a falling function passes through zero, above zero.
 fn bisect(function: impl Fn(f64) -> f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
+    if function(low).is_nan() {
+        return f64::NAN;
+    }
     while function(high) > 0.0 && high < 1e9 {
         (low, high) = (high, 2.0 * high);
     }
@@ -228,6 +231,7 @@ mod tests {
             assert_near(high, expected, 1e-6, "student");
             assert_near(low, -high, 1e-9, "student");
         }
+        assert!(NullLaw::Student { freedom: 0.0 }.critical(0.05, Sides::Two)[1].is_nan(), "no law, no quantile");
         let [low, high] = NullLaw::Student { freedom: 15.0 }.critical(0.5e-3 / 26.0, Sides::Upper);
         assert_near(high, 5.748_787_086_014_767, 1e-6, "one side");
         assert_eq!(low, f64::NEG_INFINITY);

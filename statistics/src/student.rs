@@ -1,9 +1,10 @@
 //! A number whose standard error was estimated too, from members that can be counted: Student's law instead of the normal one.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
-
-use crate::Estimate;
 use crate::judge::{Sides, student_p_value};
+use crate::{Estimate, NullLaw};
+
+/// Degrees of freedom beyond which Student's law is the normal one to six digits.
+const NORMAL: f64 = 1e6;
 
 /// Share of the true numbers that intervals cover.
 pub const COVERAGE: f64 = 0.95;
@@ -21,7 +22,8 @@ impl StudentEstimate {
     /// The interval that covers the true number with probability `share`, the same on both sides.
     pub fn interval(&self, share: f64) -> [f64; 2] {
         let Estimate { value, std_error } = self.estimate;
-        let reach = std_error * quantile(0.5 * (1.0 + share), self.freedom);
+        let law = NullLaw::Student { freedom: self.freedom.min(NORMAL) };
+        let reach = std_error * law.critical(1.0 - share, Sides::Two)[1];
         [value - reach, value + reach]
     }
 
@@ -36,25 +38,6 @@ impl StudentEstimate {
     pub fn p_value_of_bound(&self, bound: f64) -> Option<f64> {
         student_p_value(self.estimate.z(bound), self.freedom, Sides::Upper)
     }
-}
-
-/// Degrees of freedom beyond which Student's law is the normal one to six digits.
-const NORMAL: f64 = 1e6;
-
-/// Where Student's distribution function reaches `share`, which is above one half; NaN without a degree of freedom.
-fn quantile(share: f64, freedom: f64) -> f64 {
-    let freedom = if freedom > NORMAL { f64::INFINITY } else { freedom };
-    let Ok(law) = StudentsT::new(0.0, 1.0, freedom) else { return f64::NAN };
-    let (mut low, mut high) = (0.0, 1.0);
-    while law.cdf(high) < share && high < f64::MAX / 2.0 {
-        high *= 2.0;
-    }
-    // Halved until the last digit.
-    while low < 0.5 * (low + high) && 0.5 * (low + high) < high {
-        let middle = 0.5 * (low + high);
-        if law.cdf(middle) < share { low = middle } else { high = middle }
-    }
-    high
 }
 
 #[cfg(test)]
